@@ -1,0 +1,140 @@
+"""dfaas_lab: measure DFaaS nodes (OpenFaaS functions at the edge) from a notebook.
+
+Names are imported when they are first used, so that ``import dfaas_lab`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dfaas_lab.config import Host, Limits
+    from dfaas_lab.errors import (
+        CampaignError,
+        CommandFailed,
+        ConfigError,
+        ConnectionFailed,
+        CooldownTimeout,
+        DfaasLabError,
+        GatewayError,
+        HostUnreachable,
+        K6Crashed,
+        K6Error,
+        K6Interrupted,
+        K6Missing,
+        K6ScriptError,
+        K6TimedOut,
+        MetricsError,
+        ProvisionError,
+        RemoteError,
+        ResultsUnreadable,
+        ResumeMismatch,
+        ServiceError,
+        StoreError,
+        TaskFailed,
+        TransferFailed,
+        WorkspaceError,
+    )
+    from dfaas_lab.generator import Generator
+    from dfaas_lab.lab import Lab
+    from dfaas_lab.load.function import Function
+    from dfaas_lab.provision import ProvisionReport
+    from dfaas_lab.run import Run
+    from dfaas_lab.statistics import compare
+    from dfaas_lab.target import RunHandle, Target
+    from dfaas_lab.verdict import Doubt, Verdict
+
+_HOMES = {
+    "config": ("Host", "Limits"),
+    "errors": (
+        "CampaignError",
+        "CommandFailed",
+        "ConfigError",
+        "ConnectionFailed",
+        "CooldownTimeout",
+        "DfaasLabError",
+        "GatewayError",
+        "HostUnreachable",
+        "K6Crashed",
+        "K6Error",
+        "K6Interrupted",
+        "K6Missing",
+        "K6ScriptError",
+        "K6TimedOut",
+        "MetricsError",
+        "ProvisionError",
+        "RemoteError",
+        "ResultsUnreadable",
+        "ResumeMismatch",
+        "ServiceError",
+        "StoreError",
+        "TaskFailed",
+        "TransferFailed",
+        "WorkspaceError",
+    ),
+    "generator": ("Generator",),
+    "lab": ("Lab",),
+    "load.function": ("Function",),
+    "provision": ("ProvisionReport",),
+    "run": ("Run",),
+    "statistics": ("compare",),
+    "target": ("RunHandle", "Target"),
+    "verdict": ("Doubt", "Verdict"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CampaignError",
+    "CommandFailed",
+    "ConfigError",
+    "ConnectionFailed",
+    "CooldownTimeout",
+    "DfaasLabError",
+    "Doubt",
+    "Function",
+    "GatewayError",
+    "Generator",
+    "Host",
+    "HostUnreachable",
+    "K6Crashed",
+    "K6Error",
+    "K6Interrupted",
+    "K6Missing",
+    "K6ScriptError",
+    "K6TimedOut",
+    "Lab",
+    "Limits",
+    "MetricsError",
+    "ProvisionError",
+    "ProvisionReport",
+    "RemoteError",
+    "ResultsUnreadable",
+    "ResumeMismatch",
+    "Run",
+    "RunHandle",
+    "ServiceError",
+    "StoreError",
+    "Target",
+    "TaskFailed",
+    "TransferFailed",
+    "Verdict",
+    "WorkspaceError",
+    "compare",
+]
+
+
+def __getattr__(name: str) -> object:
+    try:
+        module = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

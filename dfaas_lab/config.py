@@ -1,0 +1,74 @@
+"""The values by which a user names hosts and limits. No I/O, no connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from dfaas_lab.errors import ConfigError
+
+HostKeys = Literal["strict", "accept-new"]
+
+
+@dataclass(frozen=True)
+class Host:
+    """An SSH host. A value: nothing is connected by making one.
+
+    Args:
+        address: Host name, IP address, or an alias of ``~/.ssh/config``.
+        user: The user to log in as; None means ``~/.ssh/config`` or the local user.
+        port: SSH port.
+        key: Path of the private key; None means the agent and the usual keys.
+        jump: A host to go through.
+        known_hosts: Path of the known-hosts file; None means ``~/.ssh/known_hosts``.
+        host_keys: ``"strict"`` refuses an unknown host key; ``"accept-new"`` writes it down.
+        connect_timeout: Seconds to wait for a connection.
+        become: Whether the user may use sudo while provisioning.
+        become_password: The password for sudo, never shown.
+    """
+
+    address: str
+    user: str | None = field(default=None, kw_only=True)
+    port: int = field(default=22, kw_only=True)
+    key: str | Path | None = field(default=None, kw_only=True)
+    jump: Host | None = field(default=None, kw_only=True)
+    known_hosts: str | Path | None = field(default=None, kw_only=True)
+    host_keys: HostKeys = field(default="strict", kw_only=True)
+    connect_timeout: float = field(default=10.0, kw_only=True)
+    become: bool = field(default=True, kw_only=True)
+    become_password: str | None = field(default=None, kw_only=True, repr=False)
+
+    def __post_init__(self) -> None:
+        bad = set(self.address) & set(" \t\r\n'\"`$;&|<>(){}\\,=/\0")
+        if not self.address or bad or self.address.startswith("-"):
+            raise ConfigError(
+                f"{self.address!r} is no host address",
+                hint="Give a host name, an IP address or an alias of ~/.ssh/config.",
+            )
+        if not 0 < self.port < 65536:
+            raise ConfigError(f"{self.port} is no port", hint="Give a number from 1 to 65535.")
+        if self.host_keys not in ("strict", "accept-new"):
+            raise ConfigError(
+                f"host_keys={self.host_keys!r} is unknown",
+                hint="Use 'strict' (the default) or 'accept-new'.",
+            )
+
+    def __str__(self) -> str:
+        user = f"{self.user}@" if self.user else ""
+        return f"{user}{self.address}" + (f":{self.port}" if self.port != 22 else "")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a run may take, and how long it may go on without its controller.
+
+    Args:
+        timeout: The longest one iteration may take, enforced on the generator; None means what
+            follows from the plan (set-up, duration, graceful stop and a reserve).
+        lease: How long k6 may go on when the controller is gone; then it is stopped.
+    """
+
+    timeout: str | timedelta | None = None
+    lease: str | timedelta = "60s"

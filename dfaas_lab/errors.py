@@ -1,0 +1,233 @@
+"""Every error that dfaas_lab raises, and nothing else.
+
+::
+
+    DfaasLabError
+    |-- ConfigError                what was asked cannot be: nothing was run
+    |-- ProvisionError             .failures, one per host
+    |   |-- HostUnreachable        .host
+    |   `-- TaskFailed             .host .task .detail
+    |-- RemoteError                .host
+    |   |-- ConnectionFailed
+    |   |-- CommandFailed          .command .exit_code .stderr
+    |   |-- TransferFailed         .path
+    |   `-- WorkspaceError         .path
+    |-- K6Error                    .exit_code .workspace .log_tail
+    |   |-- K6Missing
+    |   |-- K6ScriptError
+    |   |-- K6TimedOut
+    |   |-- K6Interrupted          a signal that was not ours
+    |   |-- K6Crashed
+    |   `-- ResultsUnreadable
+    |-- ServiceError               .url
+    |   |-- GatewayError
+    |   `-- MetricsError
+    |-- StoreError                 .path
+    `-- CampaignError
+        |-- CooldownTimeout
+        `-- ResumeMismatch
+
+A message says what happened; ``hint`` says what to do next and ends the text. ``run`` is what was
+measured before the error (a :class:`dfaas_lab.Run`), where there is anything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dfaas_lab.run import Run
+
+
+class DfaasLabError(Exception):
+    """The root of all errors of this package.
+
+    Args:
+        message: What happened, with the names that explain it.
+        hint: What to do next.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.run: Run | None = None
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class ConfigError(DfaasLabError):
+    """What was asked for cannot be done; it was refused before anything ran."""
+
+
+class ProvisionError(DfaasLabError):
+    """Provisioning failed on at least one host; what succeeded on the others stays.
+
+    Args:
+        message: What happened.
+        failures: One error per host that failed.
+        hint: What to do next.
+    """
+
+    def __init__(
+        self, message: str, *, failures: tuple[ProvisionError, ...] = (), hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.failures: tuple[ProvisionError, ...] = failures
+
+
+class HostUnreachable(ProvisionError):
+    """A host did not answer, or did not let us in, while it was provisioned."""
+
+    def __init__(self, message: str, *, host: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+        self.failures = (self,)
+
+
+class TaskFailed(ProvisionError):
+    """A task of the playbook failed on a host; ``detail`` is the module's own message."""
+
+    def __init__(self, message: str, *, host: str, task: str, detail: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+        self.task = task
+        self.detail = detail
+        self.failures = (self,)
+
+
+class RemoteError(DfaasLabError):
+    """Something went wrong between here and a host."""
+
+    def __init__(self, message: str, *, host: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+
+
+class ConnectionFailed(RemoteError):
+    """No SSH connection could be made, or it was lost and did not come back."""
+
+
+class CommandFailed(RemoteError):
+    """A command on a host ended with an exit code other than 0."""
+
+    def __init__(
+        self, message: str, *, host: str, command: str, exit_code: int, stderr: str, hint: str = ""
+    ) -> None:
+        super().__init__(message, host=host, hint=hint)
+        self.command = command
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+
+class TransferFailed(RemoteError):
+    """A file could not be sent to or fetched from a host."""
+
+    def __init__(self, message: str, *, host: str, path: str, hint: str = "") -> None:
+        super().__init__(message, host=host, hint=hint)
+        self.path = path
+
+
+class WorkspaceError(RemoteError):
+    """A workspace could not be made, used or removed on a generator."""
+
+    def __init__(self, message: str, *, host: str, path: str, hint: str = "") -> None:
+        super().__init__(message, host=host, hint=hint)
+        self.path = path
+
+
+class K6Error(DfaasLabError):
+    """k6 did not end as it should.
+
+    Args:
+        message: What happened.
+        exit_code: k6's exit code; None where k6 never ended by itself or never started.
+        workspace: The workspace that was kept on the generator, as ``host:path``.
+        log_tail: The last lines that k6 wrote.
+        hint: What to do next.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        exit_code: int | None = None,
+        workspace: str | None = None,
+        log_tail: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+        self.workspace = workspace
+        self.log_tail = log_tail
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.log_tail:
+            parts.append("k6's last lines:\n" + self.log_tail.rstrip("\n"))
+        if self.workspace:
+            parts.append(f"The workspace was kept: {self.workspace}")
+        if self.hint:
+            parts.append(self.hint)
+        return "\n".join(parts)
+
+
+class K6Missing(K6Error):
+    """The generator has no usable k6, or was never provisioned."""
+
+
+class K6ScriptError(K6Error):
+    """k6 refused the script or its options."""
+
+
+class K6TimedOut(K6Error):
+    """k6 was stopped by the run's time limit; the data until then is stored."""
+
+
+class K6Interrupted(K6Error):
+    """k6 was stopped by a signal that was not ours."""
+
+
+class K6Crashed(K6Error):
+    """k6 was killed or panicked."""
+
+
+class ResultsUnreadable(K6Error):
+    """k6 ended, but what it wrote cannot be read; the raw files are stored."""
+
+
+class ServiceError(DfaasLabError):
+    """A service of a target did not answer as it should."""
+
+    def __init__(self, message: str, *, url: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.url = url
+
+
+class GatewayError(ServiceError):
+    """The OpenFaaS gateway did not answer, or refused."""
+
+
+class MetricsError(ServiceError):
+    """Prometheus did not answer, or refused."""
+
+
+class StoreError(DfaasLabError):
+    """Results could not be written to, or read from, the store."""
+
+    def __init__(self, message: str, *, path: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class CampaignError(DfaasLabError):
+    """A campaign cannot go on."""
+
+
+class CooldownTimeout(CampaignError):
+    """A target did not calm down between two loads."""
+
+
+class ResumeMismatch(CampaignError):
+    """The campaign in the store is not the one to be resumed."""

@@ -1,0 +1,165 @@
+"""One function of a target, as a request that can be made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.load.duration import seconds
+
+# RFC 1123 label, as Kubernetes asks of a service; OpenFaaS appends ".namespace".
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})?")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+# RFC 9110, section 5.6.2: a field name is a token.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function and the request that measures it. A value: it does nothing by itself.
+
+    Args:
+        name: The function's name, a DNS label with an optional ``.namespace``.
+        method: HTTP method.
+        path: What follows ``/function/NAME``: ``""``, ``"/sub"`` or ``"?x=1"``.
+        body: The request's body: text (sent as UTF-8), bytes, or a file's ``Path``.
+        headers: Request headers. Values are redacted wherever they are shown or stored.
+        timeout: The longest that one request may take.
+        max_rate: The highest rate a plan may ask of it, in requests per second.
+        image: The container image that ``deploy()`` uses.
+
+    Raises:
+        ConfigError: A name, method, path, header or duration that cannot be.
+
+    >>> Function("figlet", method="POST", body="Hello DFaaS!").name
+    'figlet'
+    """
+
+    name: str
+    method: str = field(default="GET", kw_only=True)
+    path: str = field(default="", kw_only=True)
+    body: str | bytes | Path = field(default=b"", kw_only=True)
+    headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+    timeout: str = field(default="10s", kw_only=True)
+    max_rate: float | None = field(default=None, kw_only=True)
+    image: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"{self.name!r} is no function name",
+                hint="A name is a DNS label (lower-case letters, digits and '-', at most 63), "
+                "with an optional '.namespace'.",
+            )
+        method = str(self.method).upper()
+        if method not in _METHODS:
+            raise ConfigError(
+                f"function {self.name}: unknown method {self.method!r}",
+                hint=f"Use one of {', '.join(_METHODS)}.",
+            )
+        object.__setattr__(self, "method", method)
+        if self.path and (
+            self.path[0] not in "/?" or not self.path.isprintable() or " " in self.path
+        ):
+            raise ConfigError(
+                f"function {self.name}: path {self.path!r} cannot follow /function/{self.name}",
+                hint="A path is empty or begins with '/' or '?', percent-encoded, without blanks.",
+            )
+        if not isinstance(self.body, str | bytes | Path):
+            raise ConfigError(
+                f"function {self.name}: the body is a {type(self.body).__name__}",
+                hint="Give text, bytes or the Path of a file.",
+            )
+        for key, value in self.headers.items():
+            if not _TOKEN.fullmatch(key) or any(c in str(value) for c in "\r\n\0"):
+                raise ConfigError(
+                    f"function {self.name}: header {key!r} cannot be sent",
+                    hint="A header name is a token of RFC 9110; a value has no line break.",
+                )
+        object.__setattr__(
+            self, "headers", MappingProxyType({k: str(v) for k, v in self.headers.items()})
+        )
+        if self.timeout_s <= 0:
+            raise ConfigError(
+                f"function {self.name}: the timeout is 0", hint="Give it a second or more."
+            )
+        if self.max_rate is not None and not self.max_rate > 0:
+            raise ConfigError(f"function {self.name}: max_rate must be positive")
+
+    @property
+    def timeout_s(self) -> float:
+        """The request timeout in seconds."""
+        return seconds(self.timeout, what=f"timeout of function {self.name}")
+
+    def body_bytes(self) -> bytes:
+        """Return the body as it is sent; reads the file where the body is a ``Path``."""
+        if isinstance(self.body, bytes):
+            return self.body
+        if isinstance(self.body, str):
+            return self.body.encode()
+        try:
+            return self.body.expanduser().read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"function {self.name}: the body's file cannot be read: {error}",
+                hint="Give the path of a file that is there.",
+            ) from error
+
+    def __repr__(self) -> str:
+        shown = {
+            "method": self.method,
+            "path": self.path,
+            "body": _short(self.body),
+            "headers": dict.fromkeys(self.headers, "***"),
+            "timeout": self.timeout,
+        }
+        rest = ", ".join(
+            f"{key}={value!r}" for key, value in shown.items() if value not in ("", {}, b"")
+        )
+        return f"Function({self.name!r}, {rest})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # MappingProxyType cannot be pickled or deep-copied.
+        return _rebuild, (
+            self.name,
+            self.method,
+            self.path,
+            self.body,
+            dict(self.headers),
+            self.timeout,
+            self.max_rate,
+            self.image,
+        )
+
+
+def _rebuild(
+    name: str,
+    method: str,
+    path: str,
+    body: str | bytes | Path,
+    headers: dict[str, str],
+    timeout: str,
+    max_rate: float | None,
+    image: str | None,
+) -> Function:
+    return Function(
+        name,
+        method=method,
+        path=path,
+        body=body,
+        headers=headers,
+        timeout=timeout,
+        max_rate=max_rate,
+        image=image,
+    )
+
+
+def _short(body: str | bytes | Path) -> str | bytes | Path:
+    if isinstance(body, Path) or len(body) <= 60:
+        return body
+    return f"{len(body)} {'characters' if isinstance(body, str) else 'bytes'}"

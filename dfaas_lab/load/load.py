@@ -1,0 +1,122 @@
+"""A load: requests per second for each function, for a duration."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from fractions import Fraction
+
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.load.duration import seconds
+from dfaas_lab.load.function import Function
+
+_MAX_RATE_RPS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Share:
+    """One function's part of a load: ``rate_rps`` requests per second (0: it takes none)."""
+
+    function: Function
+    rate_rps: float
+
+    @property
+    def rate(self) -> Fraction:
+        """The rate as k6 can take it: a whole number of requests per whole seconds."""
+        return Fraction(repr(self.rate_rps)).limit_denominator(3600)
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load on the functions of one target, checked.
+
+    Args:
+        shares: One per function of the target that is named in the load, in the target's order.
+        duration_s: How long the load lasts, in seconds.
+    """
+
+    shares: tuple[Share, ...]
+    duration_s: float
+
+    @classmethod
+    def of(
+        cls,
+        load: float | Mapping[str, float],
+        *,
+        duration: str | timedelta,
+        functions: Sequence[Function],
+    ) -> Load:
+        """Check what a user asks for and return it as a value.
+
+        Args:
+            load: Requests per second: a number for every function, or a mapping by name.
+            duration: k6's form, or a ``timedelta``.
+            functions: The functions of the target.
+
+        Raises:
+            ConfigError: An unknown function, a rate that is negative or no number, no rate above
+                0, or a rate that gives less than one request in the whole duration.
+        """
+        duration_s = seconds(duration)
+        rates = _rates(load, functions)
+        if not any(rates.values()):
+            raise ConfigError(
+                "every rate is 0: there is nothing to measure",
+                hint="Give at least one function a positive rate.",
+            )
+        shares = tuple(Share(f, rates[f.name]) for f in functions if f.name in rates)
+        for share in shares:
+            if share.rate_rps and share.rate_rps * duration_s < 1:
+                raise ConfigError(
+                    f"{share.function.name}: {share.rate_rps:g} requests/s for {duration_s:g} s "
+                    "is less than one request",
+                    hint="Ask for a higher rate or a longer duration.",
+                )
+            if share.rate_rps and not share.rate:
+                raise ConfigError(
+                    f"{share.function.name}: {share.rate_rps:g} requests/s is below one an hour",
+                    hint="Ask for a higher rate.",
+                )
+        return cls(shares, duration_s)
+
+    def __iter__(self) -> Iterator[Share]:
+        return iter(self.shares)
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Requests per second by function name."""
+        return {share.function.name: share.rate_rps for share in self.shares}
+
+
+def _rates(load: float | Mapping[str, float], functions: Sequence[Function]) -> dict[str, float]:
+    names = [function.name for function in functions]
+    asked = dict(load) if isinstance(load, Mapping) else dict.fromkeys(names, load)
+    if not asked:
+        raise ConfigError("the load is empty", hint=f"Name a rate for one of: {', '.join(names)}.")
+    for name, rate in asked.items():
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            raise ConfigError(
+                f"the target has no function {name!r}"
+                + (f"; did you mean {near[0]!r}?" if near else ""),
+                hint=f"Its functions are: {', '.join(names)}.",
+            )
+        _check_rate(name, rate)
+    return {name: float(rate) for name, rate in asked.items()}
+
+
+def _check_rate(name: str, rate: object) -> None:
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not math.isfinite(rate):
+        raise ConfigError(
+            f"the rate of {name} is no number: {rate!r}", hint="Give requests per second."
+        )
+    if rate < 0:
+        raise ConfigError(f"the rate of {name} is negative: {rate:g}", hint="Give 0 or more.")
+    if rate > _MAX_RATE_RPS:
+        raise ConfigError(
+            f"the rate of {name} is {rate:g} requests/s, more than any generator can make",
+            hint="Give a lower rate, or split the load over several generators.",
+        )

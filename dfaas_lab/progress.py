@@ -1,0 +1,76 @@
+"""Progress as state: what is under way and how far. Drawing it is the faces' business."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+StepState = Literal["running", "ok", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One bar: ``done`` of ``total`` (any unit; 0 means not known yet), and a text for people."""
+
+    label: str
+    done: float = 0.0
+    total: float = 0.0
+    text: str = ""
+    state: StepState = "running"
+
+    @property
+    def fraction(self) -> float:
+        """How far it is, from 0 to 1."""
+        if self.state == "ok":
+            return 1.0
+        return min(max(self.done / self.total, 0.0), 1.0) if self.total else 0.0
+
+
+class Progress:
+    """The bars of one job, in the order in which they began. Safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, Step] = {}
+        self._lock = threading.Lock()
+
+    def update(
+        self,
+        label: str,
+        *,
+        done: float | None = None,
+        total: float | None = None,
+        text: str | None = None,
+    ) -> None:
+        """Change the bar of that label; None leaves a value as it is."""
+        with self._lock:
+            step = self._steps.get(label, Step(label))
+            self._steps[label] = replace(
+                step,
+                done=step.done if done is None else done,
+                total=step.total if total is None else total,
+                text=step.text if text is None else text,
+            )
+
+    def finish(self, label: str, state: StepState = "ok", text: str | None = None) -> None:
+        """End the bar of that label."""
+        with self._lock:
+            step = self._steps.get(label, Step(label))
+            self._steps[label] = replace(
+                step, state=state, text=step.text if text is None else text
+            )
+
+    def snapshot(self) -> tuple[Step, ...]:
+        """All bars as they are now."""
+        with self._lock:
+            return tuple(self._steps.values())
+
+
+class Face(Protocol):
+    """What draws progress: a notebook's bars, a terminal's line, or nothing."""
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Show these bars; called some times a second, from the thread that waits."""
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Show the end of these bars, and leave something that can be read later."""
