@@ -1,0 +1,127 @@
+"""One command on a host, over one SSH channel. What it means is its caller's business."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from paramiko.ssh_exception import SSHException
+
+from dfaas_lab.errors import ConnectionFailed
+
+if TYPE_CHECKING:
+    from paramiko import Channel
+
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command wrote and how it ended."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+    def __bool__(self) -> bool:
+        return self.exit_code == 0
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, without blanks at its ends."""
+        return self.stdout.decode(errors="replace").strip()
+
+
+class Process:
+    """A running command. Closing it does not end it: sshd only closes its pipes."""
+
+    def __init__(self, channel: Channel, *, host: str, release: Callable[[], None]) -> None:
+        self._channel = channel
+        self._host = host
+        self._release: Callable[[], None] | None = release
+
+    def start(self, command: str, *, timeout: float) -> None:
+        """Ask the host to run the command with its shell."""
+        self._channel.settimeout(timeout)
+        try:
+            self._channel.exec_command(command)
+        except (SSHException, OSError, EOFError) as error:
+            raise self._lost(error) from error
+
+    def send(self, data: bytes, *, timeout: float = 30.0) -> None:
+        """Write to the command's standard input."""
+        self._channel.settimeout(timeout)
+        try:
+            self._channel.sendall(data)
+        except (OSError, EOFError) as error:
+            raise self._lost(error) from error
+
+    def send_eof(self) -> None:
+        """Close the command's standard input."""
+        try:
+            self._channel.shutdown_write()
+        except (OSError, EOFError) as error:
+            raise self._lost(error) from error
+
+    def receive(self, *, timeout: float) -> bytes | None:
+        """Return what standard output holds: ``b""`` at its end, None if nothing came in time."""
+        self._channel.settimeout(timeout)
+        try:
+            return bytes(self._channel.recv(_CHUNK))
+        except TimeoutError:
+            return None
+        except (OSError, EOFError) as error:
+            raise self._lost(error) from error
+
+    def finish(self, *, deadline: float) -> CommandResult:
+        """Read to the end and return the result; ``deadline`` is a ``time.monotonic()``.
+
+        Raises:
+            TimeoutError: It did not end in time.
+            ConnectionFailed: The connection was lost.
+        """
+        stdout = self._read_all(self._channel.recv, deadline)
+        stderr = self._read_all(self._channel.recv_stderr, deadline)
+        if not self._channel.status_event.wait(max(deadline - time.monotonic(), 0.01)):
+            raise TimeoutError
+        exit_code = self._channel.recv_exit_status()
+        if exit_code == -1:  # paramiko's word for: the channel ended without a status
+            raise self._lost(EOFError("the channel was closed"))
+        return CommandResult(exit_code, stdout, stderr)
+
+    def _read_all(self, receive: Callable[[int], bytes], deadline: float) -> bytes:
+        parts: list[bytes] = []
+        while True:
+            self._channel.settimeout(max(deadline - time.monotonic(), 0.01))
+            part = receive(_CHUNK)
+            if not part:
+                return b"".join(parts)
+            parts.append(part)
+
+    def close(self) -> None:
+        """Give the channel back."""
+        release, self._release = self._release, None
+        if release is not None:
+            self._channel.close()
+            release()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _lost(self, error: Exception) -> ConnectionFailed:
+        return ConnectionFailed(
+            f"{self._host}: the SSH connection was lost ({error or type(error).__name__})",
+            host=self._host,
+            hint="Check the network and that the host is on.",
+        )

@@ -1,0 +1,194 @@
+"""All SSH connections to one host: made when they are needed, shared, and replaced when lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from paramiko.ssh_exception import ChannelException, SSHException
+
+from dfaas_lab.errors import CommandFailed, ConnectionFailed
+from dfaas_lab.remote.connection import connect
+from dfaas_lab.remote.process import CommandResult, Process
+
+if TYPE_CHECKING:
+    from fabric import Connection
+    from paramiko import Channel
+
+    from dfaas_lab.config import Host
+
+# sshd's MaxSessions is 10 by default; two are left to whoever looks at the host meanwhile.
+_CHANNELS_PER_CONNECTION = 8
+
+
+@dataclass
+class _Link:
+    """One connection and the number of its channels that are in use."""
+
+    connection: Connection
+    used: int = 0
+    capacity: int = _CHANNELS_PER_CONNECTION
+
+    @property
+    def alive(self) -> bool:
+        transport = self.connection.client.get_transport()
+        return transport is not None and transport.is_active()
+
+
+class Tunnel:
+    """A stream through a host to an address behind it, with the methods of a socket."""
+
+    def __init__(self, channel: Channel, *, release: Callable[[], None]) -> None:
+        self._channel = channel
+        self._release: Callable[[], None] | None = release
+        self.settimeout = channel.settimeout
+        self.recv = channel.recv
+        self.send = channel.send
+        self.sendall = channel.sendall
+
+    def close(self) -> None:
+        """Close the stream and give the channel back."""
+        release, self._release = self._release, None
+        if release is not None:
+            self._channel.close()
+            release()
+
+
+class Remote:
+    """A host, as something that runs commands. Safe to use from threads.
+
+    Args:
+        host: Where. Nothing is connected before the first command.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self._links: list[_Link] = []
+        self._lock = threading.Lock()
+        # One connection at a time is authenticated: sshd drops them at random above MaxStartups.
+        self._connecting = threading.Lock()
+
+    def run(
+        self, command: str, *, stdin: bytes = b"", timeout: float = 30.0, check: bool = True
+    ) -> CommandResult:
+        """Run a command with the host's shell and return its result.
+
+        Args:
+            command: A shell command; quote what is not yours with ``shlex.quote``.
+            stdin: What it reads.
+            timeout: Seconds until it must have ended; the remote process is not killed.
+            check: Whether an exit code other than 0 is an error.
+
+        Raises:
+            CommandFailed: It ended with another exit code than 0, or not in time.
+            ConnectionFailed: The host cannot be reached, or was lost.
+        """
+        deadline = time.monotonic() + timeout
+        with self.open(command, timeout=timeout) as process:
+            if stdin:
+                process.send(stdin, timeout=timeout)
+            process.send_eof()
+            try:
+                result = process.finish(deadline=deadline)
+            except TimeoutError as error:
+                raise self._failed(command, -1, f"no end within {timeout:g} s") from error
+        if check and not result:
+            raise self._failed(command, result.exit_code, result.stderr.decode(errors="replace"))
+        return result
+
+    def open(self, command: str, *, timeout: float = 30.0) -> Process:
+        """Start a command and return it running, over a channel of its own."""
+        link, channel = self._channel(timeout, "session", None)
+        process = Process(channel, host=self.host.address, release=lambda: self._release(link))
+        try:
+            process.start(command, timeout=timeout)
+        except BaseException:
+            process.close()
+            raise
+        return process
+
+    def open_tunnel(self, address: str, port: int, *, timeout: float = 10.0) -> Tunnel:
+        """Return a stream to an address as the host sees it."""
+        link, channel = self._channel(timeout, "direct-tcpip", (address, port))
+        return Tunnel(channel, release=lambda: self._release(link))
+
+    def close(self) -> None:
+        """Close all connections; the next command opens a new one."""
+        with self._lock:
+            links, self._links = self._links, []
+        for link in links:
+            link.connection.close()
+
+    def _channel(
+        self, timeout: float, kind: str, destination: tuple[str, int] | None
+    ) -> tuple[_Link, Channel]:
+        """Return a new channel; opening one executes nothing yet, so it may be tried again."""
+        refused: Exception | None = None
+        for _ in range(3):
+            link = self._acquire()
+            try:
+                transport = link.connection.client.get_transport()
+                if transport is None:
+                    raise SSHException("the connection was closed")
+                channel = transport.open_channel(
+                    kind, dest_addr=destination, src_addr=("127.0.0.1", 0), timeout=timeout
+                )
+            except ChannelException as error:
+                refused = error
+                self._release(link)
+                if destination is not None:
+                    break  # the far end refuses, not the host
+                # MaxSessions is lower there than sshd's default: this connection is full.
+                link.capacity = max(link.used, 1)
+            except (SSHException, OSError, EOFError) as error:
+                refused = error
+                self._drop(link)
+            else:
+                return link, channel
+        raise ConnectionFailed(
+            f"{self.host}: no channel could be opened ({refused})",
+            host=self.host.address,
+            hint="Check the network, and MaxSessions in the host's sshd_config."
+            if destination is None
+            else f"Check that {destination[0]}:{destination[1]} can be reached from that host.",
+        ) from refused
+
+    def _acquire(self) -> _Link:
+        with self._connecting:
+            link = self._free_link()
+            if link is None:
+                link = _Link(connect(self.host), used=1)
+                with self._lock:
+                    self._links.append(link)
+            return link
+
+    def _free_link(self) -> _Link | None:
+        with self._lock:
+            self._links = [link for link in self._links if link.alive]
+            for link in self._links:
+                if link.used < link.capacity:
+                    link.used += 1
+                    return link
+        return None
+
+    def _release(self, link: _Link) -> None:
+        with self._lock:
+            link.used -= 1
+
+    def _drop(self, link: _Link) -> None:
+        with self._lock:
+            self._links = [other for other in self._links if other is not link]
+        link.connection.close()
+
+    def _failed(self, command: str, exit_code: int, stderr: str) -> CommandFailed:
+        shown = command if len(command) <= 200 else command[:200] + "..."
+        return CommandFailed(
+            f"{self.host}: exit code {exit_code} of: {shown}\n{stderr.strip()}".rstrip(),
+            host=self.host.address,
+            command=command,
+            exit_code=exit_code,
+            stderr=stderr,
+        )
