@@ -1,0 +1,186 @@
+"""The figure of one run: latency over time, and what became of the requests asked for."""
+
+from __future__ import annotations
+
+import math
+
+import altair as alt
+import polars as pl
+
+from dfaas_lab.charts import parts
+from dfaas_lab.charts.parts import Panel
+
+_LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
+_OUTCOME = {"answered": "requests answered", "failed": "failed", "dropped": "dropped"}
+_COLOURS = dict(
+    zip(
+        [*_LATENCY.values(), *_OUTCOME.values()],
+        [parts.BLUE, parts.PURPLE, parts.SKY, parts.VERMILION, parts.BLACK],
+        strict=True,
+    )
+)
+_BINS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+_SERIES = ("run_id", "iteration")
+
+
+def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
+    """See :func:`dfaas_lab.charts.run_chart`."""
+    loaded = summary.filter(pl.col("rate_rps").is_null() | (pl.col("rate_rps") > 0))
+    every = parts.panels(loaded)
+    shown = every[: parts.MAX_PANELS]
+    width = parts.width_of(len(shown))
+    bin_s = _bin_s(timeline, len(shown))
+    log = parts.spans_decades([panel.of(timeline) for panel in shown], list(_LATENCY))
+    charts = [
+        _panel(panel, panel.of(loaded), _binned(panel.of(timeline), bin_s), width, log=log)
+        for panel in shown
+    ]
+    iterations = loaded.select(_SERIES).n_unique()
+    notes = [
+        f"{iterations} iterations: their median in bold, each of them faint"
+        if 1 < iterations <= parts.MAX_OVERLAID
+        else f"{iterations} iterations: their median in bold, their range shaded"
+        if iterations > 1
+        else "1 iteration",
+        f"each point: mean of {bin_s} s" if bin_s > 1 else "",
+        "dashed: requests asked for",
+        parts.hidden(every),
+    ]
+    return parts.page(charts, "Latency and requests over time", notes if charts else [])
+
+
+def _bin_s(timeline: pl.DataFrame, panels: int) -> int:
+    """Return how many seconds share one point, so that the whole figure stays small."""
+    if timeline.is_empty() or not panels:
+        return 1
+    last = timeline["second"].max()
+    seconds = (last if isinstance(last, int) else 0) + 1
+    overlaid = min(timeline.select(_SERIES).n_unique(), parts.MAX_OVERLAID)
+    # Two quantiles for the iterations and for their median, three outcomes.
+    rows = seconds * panels * (2 * overlaid + 2 + 3)
+    least = rows / parts.MAX_ROWS
+    return next((bin_s for bin_s in _BINS_S if bin_s >= least), math.ceil(least))
+
+
+def _panel(
+    panel: Panel, summary: pl.DataFrame, rows: pl.DataFrame, width: int, *, log: bool
+) -> alt.VConcatChart:
+    last = max(rows["end"].to_list(), default=1)
+    seconds = alt.Scale(domain=[0, last], nice=False)
+    latency = alt.layer(
+        *_latencies(rows, seconds, log=log),
+        title=parts.panel_title(panel, _numbers(summary), width),
+        width=width,
+        height=150,
+    )
+    requests = alt.layer(
+        *_outcomes(rows, seconds, summary["rate_rps"].drop_nulls().unique().sort()),
+        width=width,
+        height=64,
+    )
+    return alt.vconcat(latency, requests, spacing=6)
+
+
+def _binned(timeline: pl.DataFrame, bin_s: int) -> pl.DataFrame:
+    """Return one row per iteration and bin, with null latencies where a second has no request."""
+    spans = timeline.group_by(_SERIES).agg(second=pl.int_ranges(0, pl.col("second").max() + 1))
+    grid = spans.explode("second").with_columns(pl.col("second").cast(pl.Int64))
+    counts = ["requests", "failed", "dropped"]
+    return (
+        grid.join(
+            timeline.with_columns(pl.col("second").cast(pl.Int64)),
+            on=[*_SERIES, "second"],
+            how="left",
+        )
+        .with_columns(pl.col(counts).fill_null(0))
+        .group_by(*_SERIES, start=pl.col("second") // bin_s * bin_s)
+        .agg(pl.col(counts).mean(), parts.finite(*_LATENCY).mean(), pl.col("second").max())
+        .with_columns(pl.struct(_SERIES).rank("dense").alias("series"), end=pl.col("second") + 1)
+        .sort("series", "start")
+    )
+
+
+def _latencies(rows: pl.DataFrame, seconds: alt.Scale, *, log: bool) -> list[alt.Chart]:
+    each = parts.long(rows.with_columns(middle=_middle()), ["series", "middle"], _LATENCY)
+    across = each.group_by("middle", "kind").agg(
+        value=pl.col("value").median(), low=pl.col("value").min(), high=pl.col("value").max()
+    )
+    y = parts.latency_y(each["value"], log=log)
+    x = alt.X("middle:Q", scale=seconds, axis=parts.axis(None, labels=False, ticks=6))
+    hue = parts.colour(_COLOURS)
+    tooltip = [
+        alt.Tooltip("kind:N", title="what"),
+        alt.Tooltip("middle:Q", title="time (s)"),
+        alt.Tooltip("value:Q", title="ms", format=",.1f"),
+    ]
+    few = across.height <= 2 * 60
+    bold = (
+        alt.Chart(parts.inline(across.select("middle", "kind", "value").sort("kind", "middle")))
+        .mark_line(strokeWidth=2, point={"size": 14, "filled": True} if few else False)
+        .encode(x, y, hue, tooltip=tooltip)
+    )
+    iterations = rows["series"].n_unique()
+    if iterations < 2:
+        return [bold]
+    if iterations <= parts.MAX_OVERLAID:
+        faint = alt.Chart(parts.inline(each)).mark_line(strokeWidth=1, opacity=0.3)
+        return [faint.encode(x, y, hue, detail="series:N"), bold]
+    band = alt.Chart(parts.inline(across.drop("value").sort("kind", "middle")))
+    return [
+        band.mark_area(opacity=0.18).encode(
+            x, alt.Y("low:Q", axis=y["axis"], scale=y["scale"]), alt.Y2("high:Q"), hue
+        ),
+        bold,
+    ]
+
+
+def _middle() -> pl.Expr:
+    return (pl.col("start") + pl.col("end")) / 2
+
+
+def _outcomes(rows: pl.DataFrame, seconds: alt.Scale, asked: pl.Series) -> list[alt.Chart]:
+    """Stack, per second, what was answered, what failed and what was never sent."""
+    means = (
+        rows.with_columns(answered=pl.col("requests") - pl.col("failed"))
+        .group_by("start")
+        .agg(pl.col("end").max(), pl.col(list(_OUTCOME)).mean())
+        .sort("start")
+    )
+    # Stacked here: Vega-Lite does not stack bars that have two horizontal ends.
+    stacked = parts.long(means, ["start", "end"], _OUTCOME).with_columns(
+        top=pl.col("value").cum_sum().over("start")
+    )
+    drawn = stacked.with_columns(base=pl.col("top") - pl.col("value")).filter(pl.col("value") > 0)
+    highest = max([1.0, *drawn["top"].to_list(), *asked.to_list()])
+    y = parts.up_from_0("top:Q", "requests/s", highest, steps=2)
+    bars = (
+        alt.Chart(parts.inline(drawn))
+        .mark_bar(stroke="white", strokeWidth=0.4)
+        .encode(
+            alt.X("start:Q", scale=seconds, axis=parts.axis("time in the iteration (s)", ticks=6)),
+            alt.X2("end:Q"),
+            y,
+            alt.Y2("base:Q"),
+            parts.colour(_COLOURS),
+            tooltip=[
+                alt.Tooltip("kind:N", title="what"),
+                alt.Tooltip("start:Q", title="from (s)"),
+                alt.Tooltip("value:Q", title="per second", format=",.1f"),
+            ],
+        )
+    )
+    rule = alt.Chart(parts.inline([{"top": rate} for rate in asked]))
+    dashed = rule.mark_rule(color=parts.INK, strokeDash=[4, 3], strokeWidth=1)
+    return [bars, dashed.encode(y=y)] if asked.len() else [bars]
+
+
+def _numbers(summary: pl.DataFrame) -> str:
+    """Say in one line what the panel shows: medians of the iterations' own numbers."""
+    said = []
+    for column, name in (("latency_ms_p50", "p50"), ("latency_ms_p95", "p95")):
+        value = summary[column].median()
+        said.append(f"{name} {parts.number(value)} ms" if isinstance(value, float) else "")
+    rate, achieved = summary["rate_rps"].median(), summary["achieved_rps"].mean()
+    if isinstance(rate, float) and isinstance(achieved, float):
+        said.append(f"{parts.number(achieved)} of {rate:g} requests/s")
+    return ", ".join(text for text in said if text)
