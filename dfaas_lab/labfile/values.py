@@ -1,0 +1,70 @@
+"""What a lab file says, as plain values. Secrets are left out of every repr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dfaas_lab.config import Host, Limits
+from dfaas_lab.load import Function
+
+
+@dataclass(frozen=True)
+class GeneratorEntry:
+    """One generator of a lab file; None means the default of :class:`dfaas_lab.Generator`."""
+
+    name: str
+    host: Host
+    workspace_root: str | None = None
+    k6_version: str | None = None
+    k6_source: str | None = None
+    python: str | None = None
+
+    def options(self) -> dict[str, str]:
+        """The keyword arguments for ``Generator`` that the file gives."""
+        given = {
+            "name": self.name,
+            "workspace_root": self.workspace_root,
+            "k6_version": self.k6_version,
+            "k6_source": self.k6_source,
+        }
+        return {key: value for key, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class TargetEntry:
+    """One target of a lab file; ``generator`` and ``via`` are names of generators of the file."""
+
+    name: str
+    gateway: str
+    generator: str
+    functions: tuple[Function, ...]
+    prometheus: str | None = None
+    auth: tuple[str, str] | None = field(default=None, repr=False)
+    host: Host | None = None
+    via: str | None = None
+    install_monitoring: bool = False
+
+
+@dataclass(frozen=True)
+class LabFile:
+    """A lab as its file describes it.
+
+    Args:
+        path: The file.
+        generators: The generators, in the file's order; names are unique.
+        targets: The targets, in the file's order; names are unique.
+        store: Where results go; None means the default of :class:`dfaas_lab.Lab`.
+        limits: The limits of every run.
+        thresholds: k6 thresholds, by function.
+        unused: Keys of another tool's configuration that mean nothing here (yet).
+    """
+
+    path: Path
+    generators: tuple[GeneratorEntry, ...]
+    targets: tuple[TargetEntry, ...]
+    store: Path | None = None
+    limits: Limits = field(default_factory=Limits)
+    thresholds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
