@@ -1,0 +1,114 @@
+"""One execution of a function: a process with the body on stdin and the answer on stdout.
+
+As OpenFaaS's classic watchdog does it. Nothing is known of HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from dfaas_lab.local import processes
+
+
+class End(Enum):
+    """How an execution came to its end."""
+
+    EXITED = "exited"
+    TIMED_OUT = "timed out"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """What an execution gave."""
+
+    end: End
+    exit_code: int
+    output: bytes
+    error: bytes
+    duration_s: float
+
+
+async def execute(
+    command: Sequence[str],
+    body: bytes,
+    *,
+    env: Mapping[bytes, bytes],
+    timeout_s: float,
+    gone: Awaitable[object],
+) -> Execution:
+    """Run a command once, and kill it at its time limit or when nobody waits for it any more.
+
+    The three streams are memory files: any size passes with no work for the event loop while the
+    process runs, which halves the gateway's own time (0.9 ms in all for ``cat``). How much may be
+    written is limited by RLIMIT_FSIZE.
+
+    Args:
+        command: The program's absolute path, and its arguments.
+        body: What it reads.
+        env: Its whole environment.
+        timeout_s: The longest it may run, in seconds.
+        gone: Done when the client has left.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    started = time.perf_counter()
+    with _files(3) as (stdin, stdout, stderr):
+        _fill(stdin, body)
+        pid = processes.spawn(command, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+        end, exit_code = await _wait(pid, timeout_s, gone)
+        return Execution(
+            end=end,
+            exit_code=exit_code,
+            output=_content(stdout),
+            error=_content(stderr),
+            duration_s=time.perf_counter() - started,
+        )
+
+
+async def _wait(pid: int, timeout_s: float, gone: Awaitable[object]) -> tuple[End, int]:
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[int] = loop.create_future()
+    processes.on_exit(loop, pid, exited.set_result)
+    left = asyncio.ensure_future(gone)
+    try:
+        await asyncio.wait({exited, left}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if exited.done():
+            return End.EXITED, exited.result()
+        end = End.ABANDONED if left.done() else End.TIMED_OUT
+        processes.kill_group(pid)
+        return end, await exited
+    finally:
+        left.cancel()
+        if not exited.done():  # this task is cancelled
+            processes.kill_group(pid)
+            exited.add_done_callback(lambda _: None)
+
+
+def _fill(descriptor: int, body: bytes) -> None:
+    rest = memoryview(body)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.lseek(descriptor, 0, os.SEEK_SET)
+
+
+def _content(descriptor: int) -> bytes:
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+@contextlib.contextmanager
+def _files(count: int) -> Iterator[Any]:
+    descriptors = [os.memfd_create("dfaas-lab") for _ in range(count)]
+    try:
+        yield descriptors
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)

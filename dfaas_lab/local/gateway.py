@@ -1,0 +1,149 @@
+"""The embedded gateway: a process that speaks OpenFaaS's API and serves its metrics.
+
+It runs alone on a host, too: its task comes as one JSON object on stdin (:func:`main`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from prometheus_client import make_asgi_app
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from dfaas_lab.local import child
+from dfaas_lab.local.gateway_api import BasicAuth, SystemApi
+from dfaas_lab.local.gateway_metrics import GatewayMetrics
+from dfaas_lab.local.invocation import Invocation
+from dfaas_lab.local.services import Services, images
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# What a function may write: a runaway must not fill the machine's memory.
+_MAX_OUTPUT_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayTask:
+    """What a gateway is to be."""
+
+    name: str
+    user: str
+    password: str = field(repr=False)
+    functions: Mapping[str, list[str] | str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = 0
+    metrics_port: int = 0
+    clock_skew_s: float = 0.0
+
+
+class Stamped:
+    """Adds the node's id and its own idea of the time to every answer.
+
+    Args:
+        app: What answers.
+        node_id: The value of ``Dfaas-Node-Id``.
+        clock_skew_s: How far the node's clock is ahead.
+    """
+
+    def __init__(self, app: ASGIApp, node_id: str, clock_skew_s: float) -> None:
+        self._app = app
+        self._node_id = node_id.encode()
+        self._clock_skew_s = clock_skew_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                date = formatdate(time.time() + self._clock_skew_s, usegmt=True).encode()
+                own = [(b"date", date), (b"dfaas-node-id", self._node_id)]
+                message["headers"] = [*message.get("headers", []), *own]
+            await send(message)
+
+        await self._app(scope, receive, stamped)
+
+
+async def _healthz(_: Request) -> Response:
+    return PlainTextResponse("OK")
+
+
+def applications(task: GatewayTask) -> tuple[ASGIApp, ASGIApp]:
+    """Return the gateway and its metrics.
+
+    Raises:
+        ConfigError: A function's name or command cannot be.
+    """
+    services = Services(images(task.functions))
+    metrics = GatewayMetrics(services)
+    system = BasicAuth(SystemApi(services).router(), task.user, task.password)
+    gateway = Starlette(
+        routes=[
+            Mount("/function", app=Invocation(services, metrics)),
+            Mount("/system", app=system),
+            Route("/healthz", _healthz),
+        ]
+    )
+    # "/function/NAME" is what clients send; nothing is redirected to another spelling.
+    gateway.router.redirect_slashes = False
+    exposition = Starlette(routes=[Mount("/metrics", app=make_asgi_app(metrics.registry))])
+    return Stamped(gateway, task.name, task.clock_skew_s), exposition
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            date_header=False,
+            server_header=False,
+            # Above every client's own: it is the client that gives up an idle connection.
+            timeout_keep_alive=120,
+        )
+    )
+
+
+async def _serve(task: GatewayTask) -> None:
+    listeners = [
+        socket.create_server((task.host, port), backlog=1024)
+        for port in (task.port, task.metrics_port)
+    ]
+    servers = [_server(app) for app in applications(task)]
+    port, metrics_port = (listener.getsockname()[1] for listener in listeners)
+    child.announce(port=port, metrics_port=metrics_port)
+    await asyncio.gather(
+        *(server.serve([listener]) for server, listener in zip(servers, listeners, strict=True))
+    )
+
+
+def main() -> None:
+    """Serve until this process is ended; tied to a keeper where the task names one."""
+    task: dict[str, Any] = child.task()
+    if "keeper" in task:
+        room = Path(task.pop("room"))
+        child.tie_to_keeper(task.pop("keeper"), room)
+    os.chdir("/")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
+    asyncio.run(_serve(GatewayTask(**task)))
+
+
+if __name__ == "__main__":
+    main()

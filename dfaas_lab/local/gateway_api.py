@@ -1,0 +1,158 @@
+"""``/system``: OpenFaaS's API to list, deploy, scale and remove functions.
+
+The functions themselves are in :mod:`dfaas_lab.local.services`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import platform
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, Router
+
+from dfaas_lab.local.services import NAMESPACE, Services
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class BasicAuth:
+    """Lets a request through that brings the right user and password (RFC 7617).
+
+    Args:
+        app: What it protects.
+        user: The user.
+        password: The password.
+    """
+
+    def __init__(self, app: ASGIApp, user: str, password: str) -> None:
+        self._app = app
+        self._expected = f"{user}:{password}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401, or pass the request on."""
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        if secrets.compare_digest(_credentials(given), self._expected):
+            await self._app(scope, receive, send)
+            return
+        refusal = PlainTextResponse(
+            "invalid credentials\n", 401, {"WWW-Authenticate": 'Basic realm="Restricted"'}
+        )
+        await refusal(scope, receive, send)
+
+
+def _credentials(header: bytes) -> bytes:
+    scheme, _, value = header.partition(b" ")
+    if scheme.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(value.strip(), validate=True)
+    except binascii.Error:
+        return b""
+
+
+class SystemApi:
+    """The endpoints below ``/system``.
+
+    Args:
+        services: The deployed functions.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def router(self) -> Router:
+        """Return the endpoints as an application."""
+        functions, one = "/functions", "/function/{name}"
+        return Router(
+            [
+                Route("/info", self.info, methods=["GET"]),
+                Route(functions, self.list, methods=["GET"]),
+                Route(functions, self.create, methods=["POST"]),
+                Route(functions, self.update, methods=["PUT"]),
+                Route(functions, self.delete, methods=["DELETE"]),
+                Route(one, self.describe, methods=["GET"]),
+                Route("/scale-function/{name}", self.scale, methods=["POST"]),
+            ]
+        )
+
+    async def info(self, _: Request) -> Response:
+        """``GET /system/info``."""
+        provider = {"provider": "dfaas-lab", "orchestration": "processes", "version": {}}
+        return JSONResponse({"provider": provider, "version": {}, "arch": platform.machine()})
+
+    async def list(self, _: Request) -> Response:
+        """``GET /system/functions``."""
+        return JSONResponse([service.status() for service in self._services])
+
+    async def describe(self, request: Request) -> Response:
+        """``GET /system/function/NAME``."""
+        service = self._services.find(request.path_params["name"])
+        return _missing() if service is None else JSONResponse(service.status())
+
+    async def create(self, request: Request) -> Response:
+        """``POST /system/functions``: one that is there already is a conflict."""
+        return await self._deploy(request, is_there=False)
+
+    async def update(self, request: Request) -> Response:
+        """``PUT /system/functions``: one that is not there is not found."""
+        return await self._deploy(request, is_there=True)
+
+    async def _deploy(self, request: Request, *, is_there: bool) -> Response:
+        try:
+            wanted = await _object(request)
+            known = self._services.find(str(wanted.get("service", ""))) is not None
+            if known and not is_there:
+                return PlainTextResponse(f"{wanted['service']} is deployed already\n", 409)
+            if is_there and not known:
+                return _missing()
+            self._services.deploy(wanted)
+        except ValueError as error:
+            return PlainTextResponse(f"{error}\n", 400)
+        return Response(status_code=202)
+
+    async def delete(self, request: Request) -> Response:
+        """``DELETE /system/functions``."""
+        try:
+            name = str((await _object(request)).get("functionName", ""))
+        except ValueError as error:
+            return PlainTextResponse(f"{error}\n", 400)
+        return _missing() if self._services.remove(name) is None else Response(status_code=202)
+
+    async def scale(self, request: Request) -> Response:
+        """``POST /system/scale-function/NAME``."""
+        service = self._services.find(request.path_params["name"])
+        if service is None:
+            return _missing()
+        try:
+            replicas = (await _object(request)).get("replicas")
+        except ValueError as error:
+            return PlainTextResponse(f"{error}\n", 400)
+        if type(replicas) is not int or not 0 <= replicas <= 1000:
+            return PlainTextResponse("'replicas' is no number from 0 to 1000\n", 400)
+        service.replicas = replicas
+        return Response(status_code=202)
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    """Return the JSON object of a request's body.
+
+    Raises:
+        ValueError: It is none.
+    """
+    given = json.loads(await request.body() or b"null")
+    if not isinstance(given, dict):
+        raise ValueError("the body is no JSON object")
+    if given.get("namespace") not in (None, "", NAMESPACE):
+        raise ValueError(f"namespace {given['namespace']!r} is not here; there is {NAMESPACE!r}")
+    return given
+
+
+def _missing() -> Response:
+    return PlainTextResponse("no such function\n", 404)

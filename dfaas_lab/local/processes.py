@@ -1,0 +1,155 @@
+"""What the lab asks of the kernel about processes: start, watch, find and end them. Linux only.
+
+It knows nothing of SSH, gateways or labs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+# Python ignores SIGPIPE and SIGXFSZ, and an ignored signal stays ignored across exec: `yes | head`
+# would not end.
+_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def become_subreaper() -> None:
+    """Make this process the parent of every orphan among its descendants (prctl(2))."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def signal_at_parents_death(number: int) -> None:
+    """Have the kernel send this process a signal when its parent dies (prctl(2))."""
+    _prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def spawn(
+    argv: Sequence[str | bytes],
+    *,
+    env: Mapping[str, str] | Mapping[bytes, bytes],
+    stdin: int,
+    stdout: int,
+    stderr: int,
+    session: bool = False,
+) -> int:
+    """Start a program and return its process id; the first argument is its absolute path.
+
+    ``posix_spawn`` costs 0.3 ms where ``subprocess`` costs 1.2 ms, whatever our own size. All other
+    descriptors of Python are closed by the exec.
+
+    Args:
+        argv: Program and arguments.
+        env: The whole environment.
+        stdin: The descriptor that becomes 0.
+        stdout: The descriptor that becomes 1.
+        stderr: The descriptor that becomes 2.
+        session: Whether it leads a new session; if not, it leads a new process group.
+
+    Raises:
+        OSError: The program cannot be started.
+    """
+    actions = [
+        (os.POSIX_SPAWN_DUP2, stdin, 0),
+        (os.POSIX_SPAWN_DUP2, stdout, 1),
+        (os.POSIX_SPAWN_DUP2, stderr, 2),
+    ]
+    if session:
+        return os.posix_spawn(
+            argv[0], argv, env, file_actions=actions, setsid=True, setsigdef=_PYTHON_IGNORES
+        )
+    return os.posix_spawn(
+        argv[0], argv, env, file_actions=actions, setpgroup=0, setsigdef=_PYTHON_IGNORES
+    )
+
+
+def on_exit(loop: AbstractEventLoop, pid: int, call: Callable[[int], None]) -> None:
+    """Reap a child when it ends and call back with its exit code (negative: the signal).
+
+    A pidfd in the loop: no thread, no SIGCHLD handler, the same on every Python.
+    """
+    descriptor = os.pidfd_open(pid)
+
+    def ended() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        _, status = os.waitpid(pid, 0)
+        call(os.waitstatus_to_exitcode(status))
+
+    loop.add_reader(descriptor, ended)
+
+
+def kill_group(leader: int) -> None:
+    """Kill a process group; one that is gone already is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def kill(pid: int) -> None:
+    """Kill a process; one that is gone already, or is not ours, is no error."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def all_pids() -> list[int]:
+    """Return the ids of all processes that this one can see."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def stat_fields(pid: int) -> list[str]:
+    """Return the fields of ``/proc/PID/stat`` that follow the command; empty when it is gone.
+
+    Field 0 is the state, 1 the parent, 4 the terminal, 19 the start in clock ticks (proc(5)).
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1")
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Return the ids of all processes below one, nearest first."""
+    children: dict[int, list[int]] = {}
+    for pid in all_pids():
+        fields = stat_fields(pid)
+        if fields:
+            children.setdefault(int(fields[1]), []).append(pid)
+    found: list[int] = []
+    level = [ancestor]
+    while level:
+        level = [child for pid in level for child in children.get(pid, ())]
+        found += level
+    return found
+
+
+def end_descendants(*, deadline_s: float) -> bool:
+    """Kill everything below this process, a subreaper, and reap it; True when nothing is left."""
+    until = time.monotonic() + deadline_s
+    while time.monotonic() < until:
+        for pid in descendants(os.getpid()):
+            kill(pid)
+        try:
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+        except ChildProcessError:
+            return True
+        time.sleep(0.005)
+    return False

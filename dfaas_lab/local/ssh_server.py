@@ -1,0 +1,122 @@
+"""The embedded SSH server: a process that lets one key in, on loopback only.
+
+What a session does is in :mod:`dfaas_lab.local.ssh_session`; who starts this is the keeper.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from dfaas_lab.local import child
+from dfaas_lab.local.room import MARK, Room
+from dfaas_lab.local.ssh_session import Session
+
+
+class Server(asyncssh.SSHServer):
+    """One connection.
+
+    Args:
+        user: The only user who may log in.
+        key: The only key that opens.
+        env: The environment of commands.
+        sessions: How many sessions one connection may have (``MaxSessions`` of sshd_config(5)).
+    """
+
+    def __init__(
+        self, user: str, key: asyncssh.SSHKey, env: Mapping[str, str], sessions: int
+    ) -> None:
+        self._user = user
+        self._key = key
+        self._env = env
+        self._free = sessions
+        self._connection: asyncssh.SSHServerConnection
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == self._user and key.public_data == self._key.public_data
+
+    def session_requested(self) -> Any:
+        if self._free == 0:
+            # What OpenSSH answers beyond MaxSessions.
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
+        self._free -= 1
+        channel: Any = self._connection.create_server_channel(encoding=None)
+        return channel, Session(self._env, self._session_closed)
+
+    def _session_closed(self) -> None:
+        self._free += 1
+
+
+def environment(room: Room, user: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a command: the same on every machine."""
+    return {
+        "HOME": str(room.home),
+        "LANG": "C.UTF-8",
+        "LOGNAME": user,
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "SHELL": "/bin/sh",
+        "USER": user,
+        MARK: room.mark,
+        **extra,
+    }
+
+
+def _key(path: Path) -> asyncssh.SSHKey:
+    """Return the key kept in a file, made at the first use."""
+    if not path.exists():
+        fresh = asyncssh.generate_private_key("ssh-ed25519", comment="dfaas-lab")
+        path.touch(mode=0o600)
+        fresh.write_private_key(str(path))
+    return asyncssh.read_private_key(str(path))
+
+
+def _write_known_hosts(path: Path, host: str, port: int, key: asyncssh.SSHKey) -> None:
+    path.write_bytes(f"[{host}]:{port} ".encode() + key.export_public_key())
+
+
+async def _serve(task: Mapping[str, Any]) -> None:
+    room = Room(Path(task["room"]))
+    client_key, host_key = _key(room.path / "ssh/client_key"), _key(room.path / "ssh/host_key")
+    env = environment(room, task["user"], task["env"])
+    listener = socket.create_server(("127.0.0.1", task["port"]), backlog=128)
+    port: int = listener.getsockname()[1]
+    _write_known_hosts(room.path / "ssh/known_hosts", "127.0.0.1", port, host_key)
+    await asyncssh.create_server(
+        lambda: Server(task["user"], client_key, env, task["sessions"]),
+        sock=listener,
+        server_host_keys=[host_key],
+        password_auth=False,
+        kbdint_auth=False,
+        host_based_auth=False,
+        gss_host=None,
+        allow_pty=False,
+        agent_forwarding=False,
+        line_editor=False,
+        encoding=None,
+    )
+    child.announce(port=port)
+    await asyncio.get_running_loop().create_future()
+
+
+def main() -> None:
+    """Serve until the keeper ends this process."""
+    task = child.task()
+    child.tie_to_keeper(task["keeper"], Path(task["room"]))
+    os.chdir(Room(Path(task["room"])).home)
+    asyncio.run(_serve(task))
+
+
+if __name__ == "__main__":
+    main()
