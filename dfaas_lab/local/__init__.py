@@ -5,12 +5,7 @@
 ...     lab.ssh.port, lab.gateways[0].url
 """
 
-from dfaas_lab.local.lab_handle import (
-    LocalGateway,
-    LocalLab,
-    LocalSsh,
-    LocalSshServer,
-    start,
-)
+from dfaas_lab.local.local_lab import LocalLab, start
+from dfaas_lab.local.parts import LocalGateway, LocalSsh, LocalSshServer
 
 __all__ = ["LocalGateway", "LocalLab", "LocalSsh", "LocalSshServer", "start"]

@@ -1,48 +1,102 @@
-"""What every process of the lab does at its start: read its task, tie its life to the keeper's.
+"""A process of the lab as its keeper sees it: started with a task, killed, started again.
 
-The keeper's side is in :mod:`dfaas_lab.local.keeper`.
+The process's own side is in :mod:`dfaas_lab.local.tie`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import signal
+import select
 import sys
-from pathlib import Path
-from types import FrameType
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from dfaas_lab.local import processes
-from dfaas_lab.local.room import Room
+from dfaas_lab.local.room import MARK, Room
+
+_READY_S = 30.0
 
 
-def task() -> dict[str, Any]:
-    """Return what the keeper asks of this process: one JSON object on stdin.
+class StartFailed(Exception):
+    """One of the lab's processes did not start; the text holds the end of its log."""
 
-    Not on the command line and not in the environment: it holds a password.
+
+class Child:
+    """A process of the lab, which can be killed and started again as it was.
+
+    Args:
+        name: Its name, and that of its log.
+        module: The module that is run.
+        task: What it is to do; the ports of the first start are kept for later ones.
+        room: The lab's directory.
     """
-    given: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
-    return given
 
+    def __init__(self, name: str, module: str, task: dict[str, Any], room: Room) -> None:
+        self.name = name
+        self.task = task
+        self._module = module
+        self._room = room
+        self._pid: int | None = None
+        self._answers = -1
 
-def tie_to_keeper(keeper: int, room: Path) -> None:
-    """End this process, and what the lab started, when the keeper dies without a word."""
+    def launch(self) -> None:
+        """Start it; :meth:`await_ready` tells when it serves."""
+        task_in, task_out = os.pipe()
+        answers, answers_in = os.pipe()
+        log = os.open(self._room.log(self.name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        argv = [sys.executable, "-P", "-m", self._module]
+        env = {**os.environ, MARK: self._room.mark}
+        self._pid = processes.spawn(
+            argv, env=env, stdin=task_in, stdout=answers_in, stderr=log, session=True
+        )
+        tied = {**self.task, "keeper": os.getpid(), "room": str(self._room.path)}
+        os.write(task_out, json.dumps(tied).encode() + b"\n")
+        for descriptor in (task_in, task_out, answers_in, log):
+            os.close(descriptor)
+        self._answers = answers
 
-    def orphaned(_number: int, _frame: FrameType | None) -> None:
-        # One of the keeper's children gets the lock and clears up; the others only end.
-        left = Room(room)
-        if left.lock():
-            left.clear()
-        os._exit(0)
+    def await_ready(self) -> None:
+        """Wait until it serves, and note its ports.
 
-    signal.signal(signal.SIGHUP, orphaned)
-    processes.signal_at_parents_death(signal.SIGHUP)
-    if os.getppid() != keeper:  # it died before the kernel knew what we want
-        orphaned(0, None)
+        Raises:
+            StartFailed: It ended, or said nothing for too long.
+        """
+        until = time.monotonic() + _READY_S
+        line = b""
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([self._answers], [], [], max(0, until - time.monotonic()))
+            part = os.read(self._answers, 4096) if ready else b""
+            if not part:
+                os.close(self._answers)
+                self.kill()
+                raise StartFailed(f"the lab's {self.name} did not start:\n{self._log_tail()}")
+            line += part
+        os.close(self._answers)
+        self.task.update(json.loads(line))
 
+    def _log_tail(self) -> str:
+        lines = self._room.log(self.name).read_text(encoding="utf-8", errors="replace")
+        return "\n".join(lines.splitlines()[-15:])
 
-def announce(**facts: object) -> None:
-    """Tell the keeper that this process serves; what is printed from now on goes to its log."""
-    print(json.dumps(facts), flush=True)  # noqa: T201 - the keeper reads it
-    os.dup2(2, 1)
+    def kill(self) -> None:
+        """Kill it with SIGKILL, alone, and wait for its end."""
+        # When it has ended by itself it is reaped, and the number may be another process's.
+        with contextlib.suppress(ChildProcessError):
+            if self._pid is not None and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
+                processes.kill(self._pid)
+                os.waitpid(self._pid, 0)
+        self._pid = None
+
+    def restart(self, changes: Mapping[str, Any]) -> None:
+        """Start it again on the same ports, with the same keys or password.
+
+        Raises:
+            StartFailed: It did not start.
+        """
+        self.kill()
+        self.task.update(changes)
+        self.launch()
+        self.await_ready()

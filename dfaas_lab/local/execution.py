@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -42,7 +42,7 @@ async def execute(
     *,
     env: Mapping[bytes, bytes],
     timeout_s: float,
-    gone: Awaitable[object],
+    gone: Coroutine[Any, Any, None],
 ) -> Execution:
     """Run a command once, and kill it at its time limit or when nobody waits for it any more.
 
@@ -63,7 +63,7 @@ async def execute(
     started = time.perf_counter()
     with _files(3) as (stdin, stdout, stderr):
         _fill(stdin, body)
-        pid = processes.spawn(command, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+        pid = processes.spawn(list(command), env=env, stdin=stdin, stdout=stdout, stderr=stderr)
         end, exit_code = await _wait(pid, timeout_s, gone)
         return Execution(
             end=end,
@@ -74,13 +74,14 @@ async def execute(
         )
 
 
-async def _wait(pid: int, timeout_s: float, gone: Awaitable[object]) -> tuple[End, int]:
+async def _wait(pid: int, timeout_s: float, gone: Coroutine[Any, Any, None]) -> tuple[End, int]:
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[int] = loop.create_future()
     processes.on_exit(loop, pid, exited.set_result)
-    left = asyncio.ensure_future(gone)
+    left = loop.create_task(gone)
     try:
-        await asyncio.wait({exited, left}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {exited, left}
+        await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if exited.done():
             return End.EXITED, exited.result()
         end = End.ABANDONED if left.done() else End.TIMED_OUT
@@ -90,7 +91,6 @@ async def _wait(pid: int, timeout_s: float, gone: Awaitable[object]) -> tuple[En
         left.cancel()
         if not exited.done():  # this task is cancelled
             processes.kill_group(pid)
-            exited.add_done_callback(lambda _: None)
 
 
 def _fill(descriptor: int, body: bytes) -> None:
@@ -105,7 +105,7 @@ def _content(descriptor: int) -> bytes:
 
 
 @contextlib.contextmanager
-def _files(count: int) -> Iterator[Any]:
+def _files(count: int) -> Iterator[list[int]]:
     descriptors = [os.memfd_create("dfaas-lab") for _ in range(count)]
     try:
         yield descriptors

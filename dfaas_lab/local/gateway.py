@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from prometheus_client import make_asgi_app
+from prometheus_client import disable_created_metrics, make_asgi_app
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from dfaas_lab.local import child
+from dfaas_lab.local import tie
 from dfaas_lab.local.gateway_api import BasicAuth, SystemApi
 from dfaas_lab.local.gateway_metrics import GatewayMetrics
 from dfaas_lab.local.invocation import Invocation
@@ -128,7 +128,7 @@ async def _serve(task: GatewayTask) -> None:
     ]
     servers = [_server(app) for app in applications(task)]
     port, metrics_port = (listener.getsockname()[1] for listener in listeners)
-    child.announce(port=port, metrics_port=metrics_port)
+    tie.announce(port=port, metrics_port=metrics_port)
     await asyncio.gather(
         *(server.serve([listener]) for server, listener in zip(servers, listeners, strict=True))
     )
@@ -136,11 +136,12 @@ async def _serve(task: GatewayTask) -> None:
 
 def main() -> None:
     """Serve until this process is ended; tied to a keeper where the task names one."""
-    task: dict[str, Any] = child.task()
+    task: dict[str, Any] = tie.task()
     if "keeper" in task:
         room = Path(task.pop("room"))
-        child.tie_to_keeper(task.pop("keeper"), room)
+        tie.to_keeper(task.pop("keeper"), room)
     os.chdir("/")
+    disable_created_metrics()  # OpenFaaS has none
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
     asyncio.run(_serve(GatewayTask(**task)))
 

@@ -138,7 +138,8 @@ def _environment(service: Service, scope: Scope, path: bytes, size: int) -> Mapp
 
 
 def _content_type(scope: Scope) -> bytes:
-    return dict(scope["headers"]).get(b"content-type", b"application/octet-stream")
+    given: bytes = dict(scope["headers"]).get(b"content-type", b"application/octet-stream")
+    return given
 
 
 def _outcome(service: Service, done: Execution) -> tuple[int, bytes]:

@@ -14,98 +14,15 @@ import select
 import signal
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from dfaas_lab.local import processes, room
-from dfaas_lab.local.room import MARK, Room
+from dfaas_lab.local.child import Child, StartFailed
+from dfaas_lab.local.room import Room
 
-_READY_S = 30.0
 _END_S = 10.0
-
-
-class StartFailed(Exception):
-    """One of the lab's processes did not start; the text holds the end of its log."""
-
-
-class Child:
-    """A process of the lab, which can be killed and started again as it was.
-
-    Args:
-        name: Its name, and that of its log.
-        module: The module that is run.
-        task: What it is to do; the ports of the first start are kept for later ones.
-        room: The lab's directory.
-    """
-
-    def __init__(self, name: str, module: str, task: dict[str, Any], room: Room) -> None:
-        self.name = name
-        self.task = task
-        self._module = module
-        self._room = room
-        self._pid: int | None = None
-        self._answers = -1
-
-    def launch(self) -> None:
-        """Start it; :meth:`await_ready` tells when it serves."""
-        task_in, task_out = os.pipe()
-        answers, answers_in = os.pipe()
-        log = os.open(self._room.log(self.name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-        argv = [sys.executable, "-P", "-m", self._module]
-        env = {**os.environ, MARK: self._room.mark}
-        self._pid = processes.spawn(
-            argv, env=env, stdin=task_in, stdout=answers_in, stderr=log, session=True
-        )
-        tied = {**self.task, "keeper": os.getpid(), "room": str(self._room.path)}
-        os.write(task_out, json.dumps(tied).encode() + b"\n")
-        for descriptor in (task_in, task_out, answers_in, log):
-            os.close(descriptor)
-        self._answers = answers
-
-    def await_ready(self) -> None:
-        """Wait until it serves, and note its ports.
-
-        Raises:
-            StartFailed: It ended, or said nothing for too long.
-        """
-        until = time.monotonic() + _READY_S
-        line = b""
-        while not line.endswith(b"\n"):
-            ready, _, _ = select.select([self._answers], [], [], max(0, until - time.monotonic()))
-            part = os.read(self._answers, 4096) if ready else b""
-            if not part:
-                os.close(self._answers)
-                self.kill()
-                raise StartFailed(f"the lab's {self.name} did not start:\n{self._log_tail()}")
-            line += part
-        os.close(self._answers)
-        self.task.update(json.loads(line))
-
-    def _log_tail(self) -> str:
-        lines = self._room.log(self.name).read_text(encoding="utf-8", errors="replace")
-        return "\n".join(lines.splitlines()[-15:])
-
-    def kill(self) -> None:
-        """Kill it with SIGKILL, alone, and wait for its end."""
-        # When it has ended by itself it is reaped, and the number may be another process's.
-        with contextlib.suppress(ChildProcessError):
-            if self._pid is not None and os.waitpid(self._pid, os.WNOHANG) == (0, 0):
-                processes.kill(self._pid)
-                os.waitpid(self._pid, 0)
-        self._pid = None
-
-    def restart(self, changes: Mapping[str, Any]) -> None:
-        """Start it again on the same ports, with the same keys or password.
-
-        Raises:
-            StartFailed: It did not start.
-        """
-        self.kill()
-        self.task.update(changes)
-        self.launch()
-        self.await_ready()
 
 
 class Keeper:

@@ -10,7 +10,7 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def spawn(
-    argv: Sequence[str | bytes],
+    argv: list[str] | list[bytes],
     *,
     env: Mapping[str, str] | Mapping[bytes, bytes],
     stdin: int,
@@ -110,7 +110,7 @@ def kill(pid: int) -> None:
 
 def all_pids() -> list[int]:
     """Return the ids of all processes that this one can see."""
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def stat_fields(pid: int) -> list[str]:

@@ -94,11 +94,10 @@ class Room:
 
     def remove(self) -> bool:
         """Remove the directory, also where a mode forbids it; True when it is gone."""
-        for _ in range(3):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(self.path, onerror=_allow)
-            if not self.path.exists():
-                break
+        shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.exists():
+            _unlock_tree(self.path)
+            shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -152,7 +151,7 @@ def _environment(pid: int) -> list[bytes]:
 def _is_inside(pid: int, root: Path) -> bool:
     for link in ("cwd", "exe"):
         with contextlib.suppress(OSError):
-            if Path(os.readlink(f"/proc/{pid}/{link}")).is_relative_to(root):
+            if Path(f"/proc/{pid}/{link}").readlink().is_relative_to(root):
                 return True
     return False
 
@@ -167,9 +166,11 @@ def _ticks_of(path: Path) -> float:
     return (now_s - age_s - 1.0) * os.sysconf("SC_CLK_TCK")
 
 
-def _allow(remove: object, path: str, _: object) -> None:
-    """Give ourselves the right to remove an entry; the next round of removal then can."""
-    with contextlib.suppress(OSError):
-        Path(path).parent.chmod(0o700)
-        if not Path(path).is_symlink():
-            Path(path).chmod(0o700)
+def _unlock_tree(root: Path) -> None:
+    """Give ourselves the right to empty every directory of a tree."""
+    for directory, names, _ in os.walk(root):
+        for name in names:
+            entry = Path(directory, name)
+            with contextlib.suppress(OSError):
+                if not entry.is_symlink():
+                    entry.chmod(0o700)

@@ -79,9 +79,7 @@ class Service:
     annotations: dict[str, str] = field(default_factory=dict)
     in_flight: int = 0
     invocations: int = 0
-    created_at: str = field(
-        default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds")
-    )
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def full_name(self) -> str:

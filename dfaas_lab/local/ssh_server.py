@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncssh
 
-from dfaas_lab.local import child
+from dfaas_lab.local import tie
 from dfaas_lab.local.room import MARK, Room
 from dfaas_lab.local.ssh_session import Session
 
@@ -39,15 +39,19 @@ class Server(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Take the connection."""
         self._connection = conn
 
     def public_key_auth_supported(self) -> bool:
+        """Accept keys, and nothing else."""
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Let the one user with the one key in."""
         return username == self._user and key.public_data == self._key.public_data
 
     def session_requested(self) -> Any:
+        """Open a session, if the connection may have one more."""
         if self._free == 0:
             # What OpenSSH answers beyond MaxSessions.
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
@@ -106,14 +110,14 @@ async def _serve(task: Mapping[str, Any]) -> None:
         line_editor=False,
         encoding=None,
     )
-    child.announce(port=port)
+    tie.announce(port=port)
     await asyncio.get_running_loop().create_future()
 
 
 def main() -> None:
     """Serve until the keeper ends this process."""
-    task = child.task()
-    child.tie_to_keeper(task["keeper"], Path(task["room"]))
+    task = tie.task()
+    tie.to_keeper(task["keeper"], Path(task["room"]))
     os.chdir(Room(Path(task["room"])).home)
     asyncio.run(_serve(task))
 
