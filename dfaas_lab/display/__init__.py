@@ -1,0 +1,17 @@
+"""How a result looks where it is shown. Pure: frames, texts and charts in; HTML and MIME out."""
+
+from dfaas_lab.display.bundles import chart_bundle, image_html, mimebundle, png, publish
+from dfaas_lab.display.tables import run_html, summary_html, summary_text, table_html, text
+
+__all__ = [
+    "chart_bundle",
+    "image_html",
+    "mimebundle",
+    "png",
+    "publish",
+    "run_html",
+    "summary_html",
+    "summary_text",
+    "table_html",
+    "text",
+]

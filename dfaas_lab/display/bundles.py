@@ -1,0 +1,102 @@
+"""What a notebook is given to show: MIME bundles made of a table, a chart and a picture of it.
+
+It knows no frame and no class of the domain, and reads no file.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import altair as alt
+
+log = logging.getLogger(__name__)
+
+_PNG_SCALE = 1.5
+# JupyterLab 4.6 and VS Code draw Vega-Lite 5 and do not know version 6, which Altair 6 writes; the
+# charts of this package use nothing that 5 has not.
+_VEGALITE_5 = "application/vnd.vegalite.v5+json"
+_VEGALITE_6 = "application/vnd.vegalite.v6+json"
+_SCHEMA_5 = "https://vega.github.io/schema/vega-lite/v5.json"
+
+
+def publish(table: Callable[[], str], chart: Callable[[], alt.TopLevelMixin], plain: str) -> None:
+    """Show a result in the notebook that runs: a table, and below it a chart.
+
+    These are two outputs, since of one output a viewer shows one form only: JupyterLab, VS Code,
+    GitHub and nbconvert each choose differently among table, interactive chart and picture.
+    Whatever fails to be drawn is left out, down to the plain text.
+
+    Args:
+        table: Makes the HTML.
+        chart: Makes the chart.
+        plain: What is shown where there is no HTML.
+    """
+    from IPython.display import display
+
+    bundle: dict[str, Any] = {"text/plain": plain}
+    bundle |= _attempt(lambda: {"text/html": table()})
+    display(bundle, raw=True)  # type: ignore[no-untyped-call]
+    figure = _attempt(lambda: chart_bundle(chart()))
+    if figure:
+        metadata = {"image/png": {"width": _width(figure)}} if "image/png" in figure else {}
+        display(figure, raw=True, metadata=metadata)  # type: ignore[no-untyped-call]
+
+
+def mimebundle(
+    table: Callable[[], str], chart: Callable[[], alt.TopLevelMixin], plain: str
+) -> dict[str, Any]:
+    """Return a result as one MIME bundle, for what asks for it and shows one form only.
+
+    The HTML holds the chart as a picture, so that no form is without it.
+    """
+    figure = _attempt(lambda: chart_bundle(chart()))
+    bundle = {"text/plain": plain} | _attempt(lambda: {"text/html": table()})
+    if "text/html" in bundle and "image/png" in figure:
+        picture = figure["image/png"]
+        bundle["text/html"] += f"<p>{image_html(picture, width=_width(figure))}</p>"
+    return figure | bundle
+
+
+def chart_bundle(chart: alt.TopLevelMixin) -> dict[str, Any]:
+    """Return a chart as Vega-Lite for viewers that draw it, and as a PNG for all others."""
+    spec = chart.to_dict()
+    bundle: dict[str, Any] = {
+        _VEGALITE_5: spec | {"$schema": _SCHEMA_5},
+        _VEGALITE_6: spec,
+        "text/plain": f"<{type(chart).__name__}>",
+    }
+    picture = _attempt(lambda: {"image/png": base64.b64encode(png(spec)).decode("ascii")})
+    return bundle | picture
+
+
+def png(spec: dict[str, Any]) -> bytes:
+    """Return a Vega-Lite specification as a PNG, drawn here without browser or network."""
+    import vl_convert
+
+    drawn: bytes = vl_convert.vegalite_to_png(spec, scale=_PNG_SCALE, allowed_base_urls=[])
+    return drawn
+
+
+def image_html(picture: str, *, width: int, what: str = "chart") -> str:
+    """Return a PNG (as base64) as an image that needs no other file."""
+    return f'<img alt="{html.escape(what)}" width="{width}" src="data:image/png;base64,{picture}">'
+
+
+def _width(bundle: Mapping[str, Any]) -> int:
+    """Return the width at which a picture is to be shown, from its header (RFC 2083, 4.1.1)."""
+    header = base64.b64decode(bundle["image/png"][:64])
+    return round(int.from_bytes(header[16:20], "big") / _PNG_SCALE)
+
+
+def _attempt(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    # A display never fails (rule 8): what cannot be drawn is missing, and the log says why.
+    try:
+        return make()
+    except Exception:
+        log.debug("could not be drawn", exc_info=True)
+        return {}

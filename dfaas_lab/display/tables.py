@@ -1,0 +1,154 @@
+"""A summary as a table for people: HTML for notebooks and pages, aligned text for terminals.
+
+All text is escaped: a target, a function or a label may hold anything. Null is a dash.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_MAX_ROWS = 12
+_DASH = "\u2013"
+
+
+def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "") -> str:
+    """Return a verdict and a small table as HTML.
+
+    Args:
+        verdict: ``VALID``, or ``DOUBTFUL`` and why.
+        valid: Whether the verdict is good.
+        summary: ``run.summary``; one row is shown per iteration and function, or, where these are
+            more than a page holds, one per function with the medians of its iterations.
+        title: What was run, in a few words.
+    """
+    colour = "#1B7F4B" if valid else "#B45309"
+    mark = "\u2713" if valid else "!"
+    heading = f" &nbsp; {text(title)}" if title else ""
+    badge = f'<b style="color:{colour}">{mark} {text(verdict)}</b>{heading}'
+    return f"<div>{badge}{summary_html(summary)}</div>"
+
+
+def summary_html(summary: pl.DataFrame) -> str:
+    """Return a summary frame as an HTML table; null is shown as a dash."""
+    if summary.is_empty():
+        return "<p>Nothing was measured.</p>"
+    columns, note = _shown(summary)
+    return table_html(columns, note=note)
+
+
+def table_html(columns: Sequence[tuple[str, Sequence[str]]], *, note: str = "") -> str:
+    """Return columns of texts as an HTML table; the texts are escaped here."""
+    head = "".join(f"<th>{text(name)}</th>" for name, _ in columns)
+    rows = zip(*(values for _, values in columns), strict=True)
+    body = "".join(
+        "<tr>" + "".join(f'<td align="right">{text(cell)}</td>' for cell in row) + "</tr>"
+        for row in rows
+    )
+    below = f"<p><small>{text(note)}</small></p>" if note else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
+
+
+def text(value: object) -> str:
+    """Return a value as HTML text: escaped, and without control characters."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(value))
+    return html.escape(shown)
+
+
+def summary_text(summary: pl.DataFrame) -> str:
+    """Return a summary frame as a table for terminals."""
+    if summary.is_empty():
+        return "Nothing was measured."
+    columns, note = _shown(summary)
+    lines = zip(*([name, *map(printable, cells)] for name, cells in columns), strict=True)
+    return "\n".join([*_aligned(lines), *([note] if note else [])])
+
+
+def printable(value: object) -> str:
+    """Return a value as one line that moves no cursor and rings no bell."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
+
+
+def _aligned(lines: Iterable[Sequence[str]]) -> list[str]:
+    rows = list(lines)
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+
+
+def _shown(summary: pl.DataFrame) -> tuple[list[tuple[str, list[str]]], str]:
+    rows, note = _rows(summary)
+    several = len({row["target"] for row in rows}) > 1
+    columns = [column for column in _COLUMNS if column[0] != "target" or several]
+    return [(name, [form(row[key]) for row in rows]) for key, name, form in columns], note
+
+
+def _rows(summary: pl.DataFrame) -> tuple[list[dict[str, Any]], str]:
+    import polars as pl
+
+    if summary.height <= _MAX_ROWS:
+        return summary.to_dicts(), ""
+    medians = [name for name in summary.columns if name.startswith("latency_ms")]
+    medians += ["rate_rps", "achieved_rps", "success_rate"]
+    grouped = summary.group_by("target", "function", maintain_order=True).agg(
+        pl.len().cast(pl.String).alias("iteration"),
+        pl.col("requests", "failed", "dropped").sum(),
+        pl.col(medians).median(),
+        pl.col("status").unique(maintain_order=True).str.join(", "),
+    )
+    note = (
+        f"Medians over the iterations, counts over all of them; {summary.height} rows are in "
+        "run.summary."
+    )
+    shown = grouped.head(_MAX_ROWS * 4)
+    if shown.height < grouped.height:
+        note += f" {grouped.height - shown.height} more functions are not shown."
+    return shown.to_dicts(), note
+
+
+def _plain(value: object) -> str:
+    return _DASH if value is None else str(value)
+
+
+def _count(value: int | None) -> str:
+    return _DASH if value is None else f"{value:,}"
+
+
+def _ms(value: float | None) -> str:
+    return _DASH if value is None else f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def _rate(value: float | None) -> str:
+    return _DASH if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
+
+
+def _percent(value: float | None) -> str:
+    if value is None:
+        return _DASH
+    # 99.996 % is not 100 %.
+    shown = f"{value * 100:.1f}"
+    return "> 99.9" if shown == "100.0" and value < 1 else shown
+
+
+_COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("target", "target", _plain),
+    ("function", "function", _plain),
+    ("iteration", "iteration", _plain),
+    ("rate_rps", "asked (req/s)", _rate),
+    ("achieved_rps", "achieved (req/s)", _rate),
+    ("requests", "requests", _count),
+    ("failed", "failed", _count),
+    ("dropped", "dropped", _count),
+    ("success_rate", "success (%)", _percent),
+    ("latency_ms_p50", "p50 (ms)", _ms),
+    ("latency_ms_p95", "p95 (ms)", _ms),
+    ("latency_ms_p99", "p99 (ms)", _ms),
+    ("latency_ms_max", "max (ms)", _ms),
+    ("status", "status", _plain),
+)

@@ -1,0 +1,221 @@
+"""The faces of progress: bars in a notebook, a line in a terminal, or nothing.
+
+They draw what :mod:`dfaas_lab.progress` holds and decide nothing. A face never fails: what cannot
+be drawn is not drawn.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+import os
+import shutil
+import sys
+from typing import Any, TextIO
+
+from dfaas_lab.progress import Face, Step
+
+log = logging.getLogger(__name__)
+
+_MARKS = {"running": "\u2026", "ok": "\u2713", "failed": "\u2717", "interrupted": "\u25a0"}
+_BAR_STYLES = {"running": "", "ok": "success", "failed": "danger", "interrupted": "warning"}
+_CELLS = 20
+
+
+def choose_face(progress: bool | None = None, *, stream: TextIO | None = None) -> Face:
+    """Return the face for where this runs.
+
+    Args:
+        progress: None or True chooses (bars in a notebook, else a line of text); False is silence.
+        stream: Where text goes; None means standard error.
+    """
+    if progress is False:
+        return SilentFace()
+    if _in_kernel():
+        return CarefulFace(NotebookFace())
+    return CarefulFace(TerminalFace(sys.stderr if stream is None else stream))
+
+
+class SilentFace:
+    """Shows nothing."""
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Draw nothing."""
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Leave nothing."""
+
+
+class CarefulFace:
+    """Another face, silent from the first time that it fails."""
+
+    def __init__(self, face: Face) -> None:
+        self._face: Face = face
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Draw, or fall silent."""
+        try:
+            self._face.draw(steps)
+        except Exception:
+            self._fall_silent()
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Close, or fall silent."""
+        try:
+            self._face.close(steps)
+        except Exception:
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        log.debug("progress could not be drawn", exc_info=True)
+        self._face = SilentFace()
+
+
+class TerminalFace:
+    """One line that is written over on a terminal; a line for each finished step anywhere.
+
+    Args:
+        stream: Where to write; it is a terminal if it says so.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._shown = ""
+        self._told: set[str] = set()
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Tell what ended, and show what is under way."""
+        for step in steps:
+            if step.state != "running":
+                self._tell(step)
+        running = [step for step in steps if step.state == "running"]
+        self._show(_line(running[-1]) if running else "")
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Tell how each step ended."""
+        self._show("")
+        for step in steps:
+            self._tell(step)
+
+    def _tell(self, step: Step) -> None:
+        if step.label not in self._told:
+            self._told.add(step.label)
+            self._show("")
+            self._stream.write(_end(step) + "\n")
+            self._stream.flush()
+
+    def _show(self, line: str) -> None:
+        if self._live and line != self._shown:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write("\r\x1b[K" + line[:width])
+            self._stream.flush()
+            self._shown = line
+
+
+class NotebookFace:
+    """A bar for each step while it runs; a readable line for each in the saved notebook.
+
+    Widgets are not saved with a notebook, nor shown by GitHub: the last thing drawn is plain HTML.
+    Without ipywidgets that line is all there is, and it is kept up to date.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._bars: Any = None
+        self._last: tuple[Step, ...] = ()
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Bring the bars up to date."""
+        if not steps or steps == self._last:
+            return
+        self._last = steps
+        if self._handle is None:
+            self._open(steps)
+        elif self._bars is None:
+            self._handle.update(_static(steps), raw=True)
+        else:
+            self._bars.update(steps)
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Put text in the place of the bars."""
+        if self._handle is None:
+            if not steps:
+                return
+            self._open(steps)
+        self._handle.update(_static(steps), raw=True)
+        if self._bars is not None:
+            self._bars.close()
+
+    def _open(self, steps: tuple[Step, ...]) -> None:
+        from IPython.display import display
+
+        try:
+            self._bars = _Bars()
+        except ImportError:
+            self._handle = display(_static(steps), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            return
+        self._bars.update(steps)
+        self._handle = display(self._bars.box, display_id=True)  # type: ignore[no-untyped-call]
+
+
+class _Bars:
+    """The widgets of a notebook's face, a row for each step."""
+
+    def __init__(self) -> None:
+        import ipywidgets
+
+        self._widgets = ipywidgets
+        self._rows: dict[str, tuple[Any, Any]] = {}
+        self.box = ipywidgets.VBox()
+
+    def update(self, steps: tuple[Step, ...]) -> None:
+        for step in steps:
+            if step.label not in self._rows:
+                self._add(step.label)
+            bar, words = self._rows[step.label]
+            bar.value = step.fraction
+            bar.bar_style = _BAR_STYLES[step.state]
+            words.value = html.escape(_sentence(step))
+
+    def _add(self, label: str) -> None:
+        bar = self._widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "220px"})
+        words = self._widgets.HTML()
+        self._rows[label] = bar, words
+        self.box.children = (*self.box.children, self._widgets.HBox([bar, words]))
+
+    def close(self) -> None:
+        for row in self.box.children:
+            for widget in row.children:
+                widget.close()
+            row.close()
+        self.box.close()
+
+
+def _static(steps: tuple[Step, ...]) -> dict[str, str]:
+    lines = [_end(step) for step in steps]
+    return {
+        "text/plain": "\n".join(lines),
+        "text/html": "<br>".join(html.escape(line) for line in lines),
+    }
+
+
+def _end(step: Step) -> str:
+    return f"{_MARKS[step.state]} {_sentence(step)}"
+
+
+def _line(step: Step) -> str:
+    filled = round(step.fraction * _CELLS)
+    return f"[{'#' * filled}{'.' * (_CELLS - filled)}] {_sentence(step)}"
+
+
+def _sentence(step: Step) -> str:
+    # A task's name or a host's message may hold anything, a terminal's escape sequences too.
+    words = f"{step.label}: {step.text}" if step.text else step.label
+    return "".join(c if c.isprintable() else " " for c in words)
+
+
+def _in_kernel() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
