@@ -1,0 +1,94 @@
+"""The columns of the frames that dfaas_lab gives, with their types; no code that fills them."""
+
+from __future__ import annotations
+
+import polars as pl
+
+TIME = pl.Datetime("us", "UTC")
+
+# Every frame begins with what tells its rows apart from those of other runs.
+_KEY: dict[str, pl.DataType] = {
+    "run_id": pl.String(),
+    "target": pl.String(),
+    "iteration": pl.Int64(),
+}
+
+SUMMARY = pl.Schema(
+    _KEY
+    | {
+        "function": pl.String(),
+        "rate_rps": pl.Float64(),
+        "started_at": TIME,
+        "duration_s": pl.Float64(),
+        "requests": pl.Int64(),
+        "failed": pl.Int64(),
+        "dropped": pl.Int64(),
+        "unfinished": pl.Int64(),
+        "achieved_rps": pl.Float64(),
+        "success_rate": pl.Float64(),
+        "latency_ms_mean": pl.Float64(),
+        "latency_ms_min": pl.Float64(),
+        "latency_ms_p50": pl.Float64(),
+        "latency_ms_p90": pl.Float64(),
+        "latency_ms_p95": pl.Float64(),
+        "latency_ms_p99": pl.Float64(),
+        "latency_ms_max": pl.Float64(),
+        "status": pl.String(),
+    }
+)
+
+REQUESTS = pl.Schema(
+    _KEY
+    | {
+        "function": pl.String(),
+        "started_at": TIME,
+        "ended_at": TIME,
+        "latency_ms": pl.Float64(),
+        "blocked_ms": pl.Float64(),
+        "connecting_ms": pl.Float64(),
+        "tls_ms": pl.Float64(),
+        "sending_ms": pl.Float64(),
+        "waiting_ms": pl.Float64(),
+        "receiving_ms": pl.Float64(),
+        "function_ms": pl.Float64(),
+        "gateway_ms": pl.Float64(),
+        "http_status": pl.Int32(),
+        "failed": pl.Boolean(),
+        "error_code": pl.Int32(),
+        "served_by": pl.String(),
+        "vu": pl.Int32(),
+        "vu_iteration": pl.Int64(),
+    }
+)
+
+TIMELINE = pl.Schema(
+    _KEY
+    | {
+        "function": pl.String(),
+        "second": pl.Int64(),
+        "requests": pl.Int64(),
+        "failed": pl.Int64(),
+        "dropped": pl.Int64(),
+        "latency_ms_p50": pl.Float64(),
+        "latency_ms_p95": pl.Float64(),
+    }
+)
+
+# What a script measures beside HTTP: its own metrics, and its checks (one row for each name).
+K6_METRICS = pl.Schema(
+    _KEY
+    | {
+        "scenario": pl.String(),
+        "function": pl.String(),
+        "metric": pl.String(),
+        "check": pl.String(),
+        "samples": pl.Int64(),
+        "sum": pl.Float64(),
+        "mean": pl.Float64(),
+        "min": pl.Float64(),
+        "max": pl.Float64(),
+        "p50": pl.Float64(),
+        "p95": pl.Float64(),
+        "last": pl.Float64(),
+    }
+)
