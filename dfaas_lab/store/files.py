@@ -1,0 +1,115 @@
+"""Files that are written whole or not at all, and names that are safe on disk. No frames."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from dfaas_lab.errors import StoreError
+
+# A file name has 255 bytes; "target=" and a digest must fit in too.
+_LONGEST = 160
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def errors_as_store_error(path: Path, doing: str) -> Iterator[None]:
+    """Turn the system's errors into one that says what could not be done, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in _FULL
+        raise StoreError(
+            f"{'the disk is full: ' if full else ''}{doing} {path} failed: "
+            f"{error.strerror or error}",
+            path=str(path),
+            hint="Free some space (lab.store.prune() removes old runs) and repeat. "
+            "What was stored before is unharmed."
+            if full
+            else "What was stored before is unharmed.",
+        ) from error
+
+
+def safe_name(name: str) -> str:
+    """Return any text as a part of a file name: percent-encoded, as hive readers expect it."""
+    quoted = quote(name, safe=" ()+,@")
+    if len(quoted) <= _LONGEST:
+        return quoted
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return quoted[: _LONGEST - 20].rstrip("%0123456789ABCDEF") + "-" + digest
+
+
+@contextlib.contextmanager
+def staged(staging: Path, final: Path) -> Iterator[Path]:
+    """Give an empty folder that becomes ``final`` when the block ends without an error.
+
+    Raises:
+        StoreError: ``final`` is there already, or something could not be written.
+    """
+    with errors_as_store_error(final, "writing"):
+        staging.mkdir(parents=True, exist_ok=True)
+        beside = staging / uuid.uuid4().hex
+        beside.mkdir()
+        try:
+            yield beside
+            sync_tree(beside)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _rename_new(beside, final)
+            sync_folder(final.parent)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _rename_new(beside: Path, final: Path) -> None:
+    # rename(2) replaces an empty folder only, and ours is never empty: two writers cannot both win.
+    try:
+        beside.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise
+        raise StoreError(
+            f"{final} is there already: results are never overwritten",
+            path=str(final),
+            hint="Give the run another id, or remove the old one with lab.store.prune().",
+        ) from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file beside and rename it over the old one: a reader sees one or the other."""
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with errors_as_store_error(path, "writing"):
+        try:
+            beside.write_bytes(content)
+            _sync_file(beside)
+            beside.replace(path)
+            sync_folder(path.parent)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make sure that a folder with its files survives a power cut."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            _sync_file(Path(parent, name))
+        sync_folder(Path(parent))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that a folder's entries survive a power cut."""
+    _sync_file(folder)
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

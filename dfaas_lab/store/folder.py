@@ -1,0 +1,181 @@
+"""One run on disk: its manifest, its iterations and its frames; not what is in them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import StoreError
+from dfaas_lab.store import manifest
+from dfaas_lab.store.files import errors_as_store_error, safe_name, staged
+from dfaas_lab.store.manifest import Manifest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dfaas_lab.k6.results import Frames
+
+FRAMES = ("summary", "requests", "timeline", "k6_metrics")
+_ALWAYS = FRAMES[:3]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        path: ``<store>/runs/run_id=<id>``.
+        staging: Where folders are written before they are renamed; on the same disk.
+    """
+
+    path: Path
+    staging: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.path.name.removeprefix("run_id=")
+
+    def read(self) -> Manifest:
+        """Return the manifest.
+
+        Raises:
+            StoreError: It is damaged, or was written by a newer dfaas_lab.
+        """
+        return manifest.load(self.path)
+
+    def update(self, **changes: object) -> Manifest:
+        """Change entries of the manifest and return it; safe beside other processes."""
+        from filelock import FileLock
+
+        with errors_as_store_error(self.path, "changing the manifest of"):
+            self.staging.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.staging / f"{self.path.name}.lock")
+        with lock:
+            changed = self.read() | changes
+            manifest.write(self.path, changed)
+        return changed
+
+    def iteration_path(
+        self, iteration: int, *, target: str | None = None, warmup: bool = False
+    ) -> Path:
+        """The folder of an iteration (of one target, where a run has several)."""
+        folder = self.path / ("warmup" if warmup else f"iteration={iteration}")
+        return folder / f"target={safe_name(target)}" if target is not None else folder
+
+    def write_iteration(
+        self,
+        iteration: int,
+        frames: Frames,
+        files: Mapping[str, bytes | Path] | None = None,
+        *,
+        target: str | None = None,
+        warmup: bool = False,
+    ) -> Path:
+        """Store a finished iteration, whole or not at all, and return its folder.
+
+        Args:
+            iteration: From 1.
+            frames: What was measured.
+            files: Raw files by name: their content, or the path of a file to copy.
+            target: Its name, where the run has several targets.
+            warmup: Whether it was the warm-up: kept, but in no frame.
+
+        Raises:
+            StoreError: It is stored already, or the disk is full.
+        """
+        final = self.iteration_path(iteration, target=target, warmup=warmup)
+        with staged(self.staging, final) as beside:
+            for name, frame in _frames(frames):
+                # Named apart, so that other readers' runs/**/requests.parquet takes no warm-up.
+                _write_parquet(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")
+            for name, content in (files or {}).items():
+                _write_raw(beside / _plain(name), content)
+        return final
+
+    def parts(self) -> Iterator[Path]:
+        """The folders of all finished iterations (and targets), in order."""
+        for iteration in self.iterations():
+            folder = self.iteration_path(iteration)
+            if (folder / "summary.parquet").exists():
+                yield folder
+            yield from sorted(
+                part for part in folder.glob("target=*") if (part / "summary.parquet").exists()
+            )
+
+    def iterations(self) -> list[int]:
+        """The numbers of the finished iterations."""
+        names = (path.name.removeprefix("iteration=") for path in self.path.glob("iteration=*"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
+    def frames(self) -> Frames:
+        """Read what all finished iterations measured; of an older format, absent columns are null.
+
+        Raises:
+            StoreError: A file is damaged.
+        """
+        from dfaas_lab import schemas
+        from dfaas_lab.k6.results import Frames
+
+        parts = list(self.parts())
+        return Frames(
+            summary=_read(parts, "summary", schemas.SUMMARY),
+            requests=_read(parts, "requests", schemas.REQUESTS),
+            timeline=_read(parts, "timeline", schemas.TIMELINE),
+            k6_metrics=_read(parts, "k6_metrics", schemas.K6_METRICS),
+        )
+
+
+def _frames(frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:
+    for name in FRAMES:
+        frame: pl.DataFrame = getattr(frames, name)
+        if name in _ALWAYS or not frame.is_empty():
+            yield name, frame
+
+
+def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
+    with path.open("wb") as file:
+        frame.write_parquet(file, compression="zstd", compression_level=3)
+
+
+def _write_raw(path: Path, content: bytes | Path) -> None:
+    if isinstance(content, Path):
+        shutil.copyfile(content, path)
+    else:
+        path.write_bytes(content)
+
+
+def _plain(name: str) -> str:
+    if name != Path(name).name or name in ("", ".", ".."):
+        raise StoreError(f"{name!r} is no plain file name", path=name)
+    return name
+
+
+def _read(parts: list[Path], name: str, schema: pl.Schema) -> pl.DataFrame:
+    import polars as pl
+
+    files = [path for part in parts if (path := part / f"{name}.parquet").exists()]
+    try:
+        frames = [_shaped(pl.read_parquet(file, hive_partitioning=False), schema) for file in files]
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StoreError(
+            f"a stored {name} cannot be read: {error}",
+            path=str(parts[0].parent),
+            hint="Its raw files, in the same folder, may still be good.",
+        ) from error
+    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+
+
+def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Give a frame exactly these columns; what an older version did not store is null."""
+    import polars as pl
+
+    if frame.schema == schema:
+        return frame
+    return frame.select(
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
+        for name, dtype in schema.items()
+    )

@@ -1,0 +1,283 @@
+"""All runs in one folder: making, finding, listing, scanning, pruning and exporting them."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dfaas_lab.errors import ConfigError, StoreError
+from dfaas_lab.store import manifest
+from dfaas_lab.store.files import errors_as_store_error, replace_file, staged
+from dfaas_lab.store.folder import RunFolder
+from dfaas_lab.store.manifest import FORMAT, Manifest
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+# What a killed process left behind is surely nobody's after a day.
+_STALE_S = 86_400.0
+
+
+def new_run_id(now: datetime | None = None) -> str:
+    """Return an id that sorts by time and is unique: ``20261123T094512-3f9a2c``.
+
+    Args:
+        now: The time; None means the clock.
+    """
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    return f"{moment:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+class Store:
+    """A folder of results. Making one touches no disk; the folder is made by the first run.
+
+    The layout is ``runs/run_id=<id>/iteration=<N>/requests.parquet`` and so on (hive style), so
+    polars, DuckDB and pandas read it without dfaas_lab: the files hold all columns themselves.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: str | Path = "results") -> None:
+        self.root = Path(root).expanduser()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.root)!r})"
+
+    def create_run(
+        self,
+        run_id: str,
+        manifest_: Mapping[str, object] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> RunFolder:
+        """Make the folder of a run, with its manifest and the files of the whole run.
+
+        Args:
+            run_id: As of :func:`new_run_id`.
+            manifest_: What is known of the run so far; nothing secret.
+            files: Raw files by name (``plan.json``, ``script.js``).
+
+        Raises:
+            StoreError: There is such a run, or it cannot be written.
+        """
+        folder = self._folder(run_id)
+        self._check_format(write=True)
+        entries: Manifest = {
+            "run_id": run_id,
+            "created_at": datetime.now(UTC).isoformat(),
+            "status": "running",
+            **(manifest_ or {}),
+        }
+        with staged(folder.staging, folder.path) as beside:
+            (beside / manifest.NAME).write_bytes(manifest.dump(entries))
+            for name, content in (files or {}).items():
+                (beside / Path(name).name).write_bytes(content)
+        return folder
+
+    def find(self, run_id: str) -> RunFolder:
+        """Return the folder of a run; a unique beginning of its id is enough.
+
+        Raises:
+            StoreError: There is none, or several.
+        """
+        self._check_format()
+        ids = [run for run in self.run_ids() if run.startswith(run_id)]
+        exact = [run for run in ids if run == run_id] or ids
+        if len(exact) == 1:
+            return self._folder(exact[0])
+        problem = "several runs begin with" if exact else "there is no run"
+        raise StoreError(
+            f"{problem} {run_id!r} in {self.root}",
+            path=str(self.root),
+            hint="lab.store.runs() lists them.",
+        )
+
+    def run_ids(self) -> list[str]:
+        """The ids of all runs, oldest first."""
+        paths = (self.root / "runs").glob("run_id=*")
+        return sorted(path.name.removeprefix("run_id=") for path in paths)
+
+    def runs(self) -> pl.DataFrame:
+        """Return one row per run, oldest first.
+
+        ``run_id, created_at, label, status, targets, iterations`` (finished ones), ``path`` and
+        ``problem`` (null, or why its manifest cannot be read).
+        """
+        import polars as pl
+
+        from dfaas_lab import schemas
+
+        self._check_format()
+        schema = {
+            "run_id": pl.String(),
+            "created_at": schemas.TIME,
+            "label": pl.String(),
+            "status": pl.String(),
+            "targets": pl.List(pl.String()),
+            "iterations": pl.Int64(),
+            "path": pl.String(),
+            "problem": pl.String(),
+        }
+        return pl.DataFrame([self._row(run_id) for run_id in self.run_ids()], schema=schema)
+
+    def scan_requests(self, runs: Iterable[str] | None = None) -> pl.LazyFrame:
+        """Return the requests of all runs (or of these), read only when and where needed."""
+        from dfaas_lab import schemas
+
+        return self._scan("requests", schemas.REQUESTS, runs)
+
+    def scan_summaries(self, runs: Iterable[str] | None = None) -> pl.LazyFrame:
+        """Return the summaries of all runs (or of these), read only when and where needed."""
+        from dfaas_lab import schemas
+
+        return self._scan("summary", schemas.SUMMARY, runs)
+
+    def prune(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        keep_last: int | None = None,
+        runs: Iterable[str] | None = None,
+        dry_run: bool = False,
+    ) -> pl.DataFrame:
+        """Remove runs, and what killed processes left behind; return the rows of those removed.
+
+        A run is removed when every condition given says so. One that is under way is left, unless
+        it is named in ``runs``.
+
+        Args:
+            older_than: Only runs that are older.
+            keep_last: Keep so many of the newest.
+            runs: Only these ids.
+            dry_run: Remove nothing, only say what would be.
+        """
+        import polars as pl
+
+        named = None if runs is None else list(runs)
+        if older_than is None and keep_last is None and named is None:
+            raise ConfigError(
+                "prune() was not told what to remove",
+                hint="Give older_than=timedelta(days=30), keep_last=100 or runs=[...].",
+            )
+        listed = self.runs()
+        chosen = listed.head(max(listed.height - keep_last, 0)) if keep_last is not None else listed
+        if older_than is not None:
+            chosen = chosen.filter(pl.col("created_at") < datetime.now(UTC) - older_than)
+        if named is not None:
+            chosen = chosen.filter(pl.col("run_id").is_in(named))
+        else:
+            chosen = chosen.filter(pl.col("status").ne_missing("running"))
+        if not dry_run:
+            for run_id in chosen["run_id"]:
+                self._remove(self._folder(run_id))
+            self._sweep()
+        return chosen
+
+    def export(
+        self,
+        folder: str | Path,
+        *,
+        runs: Iterable[str] | None = None,
+        format: Literal["csv", "parquet"] = "csv",  # noqa: A002 - what a user would call it
+    ) -> list[Path]:
+        """Write ``requests`` and ``summary`` of all runs (or of these) as one file each.
+
+        Args:
+            folder: Where to; made if it is not there.
+            runs: Ids of runs; None means all.
+            format: ``"csv"`` or ``"parquet"``.
+
+        Returns:
+            The paths of the files.
+        """
+        where = Path(folder).expanduser()
+        ids = None if runs is None else list(runs)
+        written = []
+        with errors_as_store_error(where, "exporting to"):
+            where.mkdir(parents=True, exist_ok=True)
+            for name, scan in (
+                ("requests", self.scan_requests(ids)),
+                ("summary", self.scan_summaries(ids)),
+            ):
+                path = where / f"{name}.{format}"
+                scan.sink_csv(path) if format == "csv" else scan.sink_parquet(path)
+                written.append(path)
+        return written
+
+    def _folder(self, run_id: str) -> RunFolder:
+        if not _RUN_ID.fullmatch(run_id):
+            raise StoreError(f"{run_id!r} is no run id", path=str(self.root))
+        # Staging lies outside runs/, or other readers' runs/**/*.parquet would meet torn files.
+        return RunFolder(self.root / "runs" / f"run_id={run_id}", self.root / ".staging")
+
+    def _row(self, run_id: str) -> dict[str, object]:
+        folder = self._folder(run_id)
+        row: dict[str, object] = {
+            "run_id": run_id,
+            "iterations": len(folder.iterations()),
+            "path": str(folder.path),
+        }
+        try:
+            entries = folder.read()
+        except StoreError as error:
+            return row | {"problem": error.message}
+        created = entries.get("created_at")
+        return row | {
+            "created_at": datetime.fromisoformat(created) if created else None,
+            "label": entries.get("label"),
+            "status": entries.get("status"),
+            "targets": entries.get("targets"),
+        }
+
+    def _scan(self, name: str, schema: pl.Schema, runs: Iterable[str] | None) -> pl.LazyFrame:
+        import polars as pl
+
+        self._check_format()
+        ids = self.run_ids() if runs is None else [self.find(run).run_id for run in runs]
+        files = [
+            file
+            for run_id in ids
+            for part in self._folder(run_id).parts()
+            if (file := part / f"{name}.parquet").exists()
+        ]
+        if not files:
+            return pl.LazyFrame(schema=schema)
+        # The files hold these columns themselves; the folders' names add nothing.
+        return pl.scan_parquet(
+            files,
+            hive_partitioning=False,
+            schema=schema,
+            missing_columns="insert",
+            extra_columns="ignore",
+        )
+
+    def _remove(self, folder: RunFolder) -> None:
+        with errors_as_store_error(folder.path, "removing"):
+            folder.staging.mkdir(parents=True, exist_ok=True)
+            # Renamed first: a reader meets the whole run or none of it.
+            gone = folder.path.rename(folder.staging / f"removed-{secrets.token_hex(8)}")
+            shutil.rmtree(gone)
+
+    def _sweep(self) -> None:
+        staging = self.root / ".staging"
+        for path in staging.glob("*") if staging.is_dir() else ():
+            if path.is_dir() and time.time() - path.stat().st_mtime > _STALE_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _check_format(self, *, write: bool = False) -> None:
+        """Refuse a store that a newer dfaas_lab wrote; write the format down in a new one."""
+        path = self.root / "store.json"
+        with errors_as_store_error(path, "opening"):
+            if path.exists():
+                manifest.migrated(json.loads(path.read_bytes()), path)
+            elif write:
+                self.root.mkdir(parents=True, exist_ok=True)
+                replace_file(path, json.dumps({"format": FORMAT}).encode() + b"\n")
