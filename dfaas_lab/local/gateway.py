@@ -141,7 +141,7 @@ def main() -> None:
         room = Path(task.pop("room"))
         tie.to_keeper(task.pop("keeper"), room)
     os.chdir("/")
-    disable_created_metrics()  # OpenFaaS has none
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # OpenFaaS has none
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
     asyncio.run(_serve(GatewayTask(**task)))
 

@@ -80,9 +80,10 @@ class Command:
             self._close_stdin()
             return
         self._loop.remove_writer(self._stdin)
-        self._channel.resume_reading()
         if self._no_more_input:
             self._close_stdin()
+        else:  # the last thing to do: what waited comes in by a call of feed() from here
+            self._channel.resume_reading()
 
     def _close_stdin(self) -> None:
         if self._stdin is not None:

@@ -25,7 +25,7 @@ class Session(asyncssh.SSHServerProcess):  # type: ignore[type-arg]
     """
 
     def __init__(self, env: Mapping[str, str], closed: Callable[[], None]) -> None:
-        super().__init__(_never, lambda chan: asyncssh.SFTPServer(chan), 3, False)
+        super().__init__(_never, _sftp, 3, False)
         self._env = env
         self._closed = closed
         self._channel: SSHServerChannel[bytes]
@@ -94,6 +94,10 @@ class Session(asyncssh.SSHServerProcess):  # type: ignore[type-arg]
             self._command.abandon()
         super().connection_lost(exc)
         self._closed()
+
+
+def _sftp(channel: Any) -> asyncssh.SFTPServer:
+    return asyncssh.SFTPServer(channel)
 
 
 def _never(_: object) -> None:  # pragma: no cover - commands go to Command

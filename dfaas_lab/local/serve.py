@@ -1,0 +1,81 @@
+"""``dfaas-lab serve``: the embedded lab in the foreground, for other processes to use.
+
+The command line itself is :mod:`dfaas_lab.cli`; here is what it does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from dfaas_lab.local.local_lab import start
+
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def serve(
+    path: Path | None = None,
+    *,
+    targets: int = 1,
+    functions: Mapping[str, Sequence[str] | str] | None = None,
+    clock_skew_s: float = 0.0,
+    out: TextIO | None = None,
+) -> None:
+    """Run an embedded lab until Ctrl-C or SIGTERM.
+
+    What ``Lab.from_file`` needs is written as JSON, which is also YAML: to a file that only the
+    user can read, or to ``out``. It appears at once and whole, when the lab serves. The file is
+    removed at the end.
+
+    Args:
+        path: The file to write; None prints to ``out``.
+        targets: How many gateways.
+        functions: More functions, by name and command.
+        clock_skew_s: How far the gateways' clocks are ahead, in seconds.
+        out: Where to print; None means stdout.
+    """
+    with start(targets, functions, clock_skew_s=clock_skew_s) as lab:
+        text = json.dumps(lab.facts(), indent=2) + "\n"
+        try:
+            if path is None:
+                print(text, end="", flush=True, file=out or sys.stdout)
+            else:
+                _write(path, text)
+            _wait()
+        finally:
+            if path is not None:
+                path.unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.touch(mode=0o600, exist_ok=False)
+    beside.write_text(text, encoding="utf-8")
+    beside.rename(path)
+
+
+def _wait() -> None:
+    """Wait for a signal that asks for the end; the handlers are as before afterwards."""
+
+    def enough(_number: int, _frame: FrameType | None) -> None:
+        raise _EnoughError
+
+    before = {number: signal.signal(number, enough) for number in _ENDS}
+    try:
+        while True:
+            signal.pause()
+    except _EnoughError:
+        return
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _EnoughError(Exception):
+    pass
