@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import polars as pl
 
 from dfaas_lab import schemas
-from dfaas_lab.k6.samples import PHASES, Samples, read_samples
+from dfaas_lab.k6.samples import PHASES, Samples, read_samples, with_vu
 from dfaas_lab.load import Load
 
 _TAG = r"(?s)(?:^|&)function=([^&]*)"
@@ -124,15 +124,14 @@ def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def _named(frame: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
+    """Add the function's name: of the scenario, else of the tag, else the scenario's own."""
     scenario = pl.col("scenario").cast(pl.String)
-    return frame.with_columns(
-        pl.coalesce(
-            scenario.replace_strict(scenarios, default=None, return_dtype=pl.String),
-            pl.col("extra_tags").str.extract(_TAG),
-            scenario,
-            pl.lit("default"),
-        ).alias("function")
-    )
+    name = scenario.replace_strict(scenarios, default=None, return_dtype=pl.String)
+    if not set(frame["scenario"].unique()) <= scenarios.keys():
+        name = pl.coalesce(
+            name, pl.col("extra_tags").str.extract(_TAG), scenario, pl.lit("default")
+        )
+    return frame.with_columns(name.alias("function"))
 
 
 def _requests(samples: Samples, scenarios: dict[str, str]) -> pl.DataFrame:
@@ -168,7 +167,7 @@ def _with_answers(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Add what the answer's headers said; our script reports it after the request's own rows."""
     answers = events.filter(pl.col("metric_name").is_in(("dfaas_function_ms", "dfaas_answered")))
     timed = pl.col("metric_name") == "dfaas_function_ms"
-    answers = answers.select(
+    answers = with_vu(answers).select(
         "row",
         *_KEY,
         pl.when(timed).then(pl.col("metric_value")).alias("function_ms"),
@@ -297,6 +296,8 @@ def _timeline(
 
 
 def _k6_metrics(others: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
+    if others.is_empty():
+        return Frames.empty().k6_metrics
     value = pl.col("metric_value")
     return (
         _named(others, scenarios)

@@ -31,6 +31,7 @@ _NEEDED = ("latency_ms", "blocked_ms", "sending_ms", "waiting_ms", "receiving_ms
 _EVENTS = ("dfaas_started", "dfaas_function_ms", "dfaas_answered", "dropped_iterations")
 _BUILT_IN = ("vus", "vus_max", "iterations", "iteration_duration", "data_sent", "data_received")
 _BLOCK = 1 << 26
+_LONGEST_LINE = 1 << 16
 
 _TYPES: dict[str, pl.DataType] = {
     "metric_name": pl.Categorical(),
@@ -47,6 +48,10 @@ _TYPES: dict[str, pl.DataType] = {
     "metadata": pl.String(),
 }
 _REQUIRED = ("metric_name", "timestamp", "metric_value")
+_TEXTS = ("extra_tags", "metadata")
+# The first row of a request, as k6 writes it.
+_TEXTS_AT = "http_reqs"
+_NONE = 2**32 - 1
 _KEY = ("scenario", "vu", "iter", "timestamp")
 
 
@@ -76,37 +81,69 @@ def read_samples(path: Path) -> Samples:
     Raises:
         ResultsUnreadable: There is no such file, or it is not k6's.
     """
-    frame = _rows(path)
-    metric = pl.col("metric_name")
-    # Filtering once and then by kind: the many rows that nobody reads are never in memory.
-    http = frame.filter(metric.is_in(_HTTP))
-    rest = frame.filter(~metric.is_in(_HTTP))
-    return Samples(
-        requests=_requests(http),
-        events=_with_vu(rest.filter(metric.is_in(_EVENTS))),
-        others=rest.filter(~metric.is_in(_EVENTS)),
+    columns = _columns(path)
+    rows = _rows(path, columns, texts_of=(_TEXTS_AT,))
+    is_http = rows["metric_name"].is_in(_HTTP)
+    http, rest = rows.filter(is_http).drop("check"), rows.filter(~is_http)
+    del rows  # It is most of the memory.
+    requests = _by_position(http)
+    if requests is None:
+        rows = _rows(path, columns, texts_of=_HTTP)
+        requests = _by_key(with_vu(rows.filter(pl.col("metric_name").is_in(_HTTP)).drop("check")))
+    is_event = rest["metric_name"].is_in(_EVENTS)
+    return Samples(_finish(requests), rest.filter(is_event), rest.filter(~is_event))
+
+
+def with_vu(frame: pl.DataFrame) -> pl.DataFrame:
+    """Take ``vu`` and ``iter`` from the metadata, where they stand in either order."""
+    metadata = pl.col("metadata")
+    return frame.with_columns(
+        pl.coalesce("vu", metadata.str.extract(r"(?:^|&)vu=(\d+)").cast(pl.Int32)),
+        pl.coalesce("iter", metadata.str.extract(r"(?:^|&)iter=(\d+)").cast(pl.Int64)),
     )
 
 
-def _rows(path: Path) -> pl.DataFrame:
+def _columns(path: Path) -> list[str]:
+    """The header's columns; none where k6 was stopped before it wrote its header."""
     try:
-        size = path.stat().st_size
-        length = _whole_lines(path) if size else 0
-        header = _header(path)
+        with path.open("rb") as file:
+            header = file.readline(_LONGEST_LINE).decode(errors="replace")
     except OSError as error:
         raise ResultsUnreadable(
             f"k6's samples cannot be read: {error}", hint="Look at k6's log: it may never have run."
         ) from error
-    if not length and "metric_name,timestamp".startswith(header[:21]):
-        return pl.DataFrame(schema=_TYPES).with_row_index("row")
-    columns = header.split(",")
+    columns = header.rstrip("\r\n").split(",")
+    if not header.endswith("\n") and "metric_name,timestamp".startswith(header[:21]):
+        return []
     if missing := [name for name in _REQUIRED if name not in columns]:
         raise ResultsUnreadable(
             f"{path.name} is no samples file of k6: it has no column {', '.join(missing)}",
             hint="k6 writes it with --out csv=fileName=samples.csv,timeFormat=unix_nano.",
         )
+    return columns
+
+
+def _rows(path: Path, columns: list[str], texts_of: tuple[str, ...]) -> pl.DataFrame:
+    """All rows but those nobody reads, with all columns of ``_TYPES``.
+
+    Args:
+        path: The file.
+        columns: Its header.
+        texts_of: The HTTP metrics whose rows keep their texts. They are alike in the rows of one
+            request, and most of the memory.
+    """
+    if not columns:
+        return pl.DataFrame(schema=_TYPES).with_row_index("row")
+    length, size = _whole_lines(path, len(columns)), path.stat().st_size
     try:
-        return _scan(path, size, length, columns)
+        try:
+            return _scan(path, length, columns, texts_of)
+        except pl.exceptions.PolarsError:
+            # A tag in quotes may hold line breaks: the file may have been cut inside of one.
+            exact = _whole_records(path, length)
+            if exact == size:
+                raise
+            return _scan(path, exact, columns, texts_of)
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0]
         raise ResultsUnreadable(
@@ -114,38 +151,48 @@ def _rows(path: Path) -> pl.DataFrame:
         ) from error
 
 
-def _scan(path: Path, size: int, length: int, columns: list[str]) -> pl.DataFrame:
+def _scan(path: Path, length: int, columns: list[str], texts_of: tuple[str, ...]) -> pl.DataFrame:
     source: Path | bytes = path
-    if length < size:
+    if length < path.stat().st_size:
         with path.open("rb") as file:
             source = file.read(length)
-    names = [name for name in _TYPES if name in columns]
-    absent = [
-        pl.lit(None, dtype).alias(name) for name, dtype in _TYPES.items() if name not in names
-    ]
+    types = {name: dtype for name, dtype in _TYPES.items() if name in columns}
+    metric = pl.col("metric_name")
+    bare = [name for name in _HTTP if name not in texts_of]
     return (
-        pl.scan_csv(source, schema_overrides={name: _TYPES[name] for name in names})
-        .filter(~pl.col("metric_name").is_in(_BUILT_IN))
-        .select(names)
-        .with_columns(absent)
+        pl.scan_csv(source, schema_overrides=types)
+        .filter(~metric.is_in(_BUILT_IN))
+        .select(list(types))
+        .with_columns(
+            pl.when(~metric.is_in(bare)).then(pl.col(name)).alias(name)
+            for name in _TEXTS
+            if name in types
+        )
+        .with_columns(
+            pl.lit(None, dtype).alias(name) for name, dtype in _TYPES.items() if name not in types
+        )
         .collect()
         .with_row_index("row")
     )
 
 
-def _header(path: Path) -> str:
-    with path.open("rb") as file:
-        return file.readline(4096).decode(errors="replace").rstrip("\r\n")
-
-
-def _whole_lines(path: Path) -> int:
-    """The length of the file up to its last whole line; a tag in quotes may hold line breaks."""
+def _whole_lines(path: Path, width: int) -> int:
+    """The length of the file up to its last whole line, exactly where that line is a plain one."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         end = data.rfind(b"\n") + 1
-        open_quote = _quotes(data, 0, end) % 2
-        while open_quote and end:
+        last = data[data.rfind(b"\n", 0, max(end - 1, 0)) + 1 : end]
+    if b'"' in last or last.count(b",") != width - 1:
+        return _whole_records(path, end)
+    return end
+
+
+def _whole_records(path: Path, end: int) -> int:
+    """The same by counting the quotes of the whole file: inside of a record they are odd."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        inside = _quotes(data, 0, end) % 2
+        while inside and end:
             start = data.rfind(b"\n", 0, end - 1) + 1
-            open_quote ^= _quotes(data, start, end) % 2
+            inside ^= _quotes(data, start, end) % 2
             end = start
         return end
 
@@ -157,42 +204,43 @@ def _quotes(data: mmap.mmap, start: int, end: int) -> int:
     )
 
 
-def _requests(http: pl.DataFrame) -> pl.DataFrame:
-    """One row per request: by position where the rows follow k6's pattern, else by their key."""
-    metrics = http.get_column("metric_name").unique(maintain_order=True)
-    width = max(len(metrics), 1)
+def _by_position(http: pl.DataFrame) -> pl.DataFrame | None:
+    """One row per request where all follow one pattern, as k6 writes them; else None.
+
+    This is why a million requests take seconds: no row is compared but with its neighbours.
+    """
+    metrics = http["metric_name"]
+    pattern = metrics.unique(maintain_order=True).cast(pl.String).to_list()
+    if not pattern:
+        return _by_key(http)
+    if pattern[0] != _TEXTS_AT:
+        return None
+    width = len(pattern)
     whole = http.height - http.height % width
-    head, tail = http.head(whole), http.tail(http.height - whole)
-    wide = _by_position(head, width)
-    if wide is None:
-        return _finish(_by_key(_with_vu(http)))
-    if tail.is_empty():
-        return _finish(_with_vu(wide))
-    return _finish(pl.concat([_with_vu(wide), _by_key(_with_vu(tail))], how="diagonal"))
-
-
-def _by_position(http: pl.DataFrame, width: int) -> pl.DataFrame | None:
-    first = http.gather_every(width)
-    pattern = http.head(width).get_column("metric_name")
-    values = {}
-    for offset, name in enumerate(pattern.cast(pl.String)):
-        part = http.gather_every(width, offset) if offset else first
-        same = (
-            (part["metric_name"] == pattern[offset])
-            & (part["timestamp"] == first["timestamp"])
-            & part["scenario"].eq_missing(first["scenario"])
-        )
-        if name in values or not same.all():
-            return None
-        values[name] = part.get_column("metric_value")
-    return first.with_columns(
-        values[name].alias(name) if name in values else pl.lit(None, pl.Float64).alias(name)
+    head, cut_off = http.head(whole), http.tail(http.height - whole)
+    if not all(_repeats(head[name].to_physical(), width) for name in ("timestamp", "scenario")):
+        return None
+    codes = head["metric_name"].to_physical().to_numpy().reshape(-1, width)
+    if not (codes == metrics.to_physical().head(width).to_numpy()).all():
+        return None
+    values = head["metric_value"].to_numpy().reshape(-1, width)
+    requests = head.gather_every(width).with_columns(
+        pl.Series(name, values[:, pattern.index(name)])
+        if name in pattern
+        else pl.lit(None, pl.Float64).alias(name)
         for name in _HTTP
     )
+    last = _by_key(with_vu(cut_off.with_columns(pl.col(_TEXTS).forward_fill())))
+    return pl.concat([with_vu(requests), last], how="diagonal")
+
+
+def _repeats(column: pl.Series, width: int) -> bool:
+    rows = column.fill_null(_NONE).to_numpy().reshape(-1, width)
+    return bool((rows == rows[:, :1]).all())
 
 
 def _by_key(http: pl.DataFrame) -> pl.DataFrame:
-    """Join rows in any order; requests of one key (a batch) are told apart by counting."""
+    """One row per request, its rows in any order; those of one key (a batch) are counted apart."""
     nth = pl.int_range(pl.len()).over(*_KEY, "metric_name").alias("nth")
     value = pl.col("metric_value")
     return (
@@ -205,19 +253,9 @@ def _by_key(http: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _with_vu(frame: pl.DataFrame) -> pl.DataFrame:
-    """Take ``vu`` and ``iter`` from the metadata, where they stand in either order."""
-    metadata = pl.col("metadata")
-    return frame.with_columns(
-        pl.coalesce("vu", metadata.str.extract(r"(?:^|&)vu=(\d+)").cast(pl.Int32)),
-        pl.coalesce("iter", metadata.str.extract(r"(?:^|&)iter=(\d+)").cast(pl.Int64)),
-    )
-
-
-def _finish(wide: pl.DataFrame) -> pl.DataFrame:
+def _finish(requests: pl.DataFrame) -> pl.DataFrame:
     return (
-        wide.rename(PHASES)
-        .with_columns(failed=pl.col("http_req_failed") != 0)
+        requests.rename(PHASES)
         .filter(pl.all_horizontal(pl.col(_NEEDED).is_not_null()))
         .select(
             "row",
@@ -226,7 +264,7 @@ def _finish(wide: pl.DataFrame) -> pl.DataFrame:
             "error_code",
             "expected_response",
             "extra_tags",
-            "failed",
             *PHASES.values(),
+            failed=pl.col("http_req_failed") != 0,
         )
     )
