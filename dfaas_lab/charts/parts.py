@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,8 +77,6 @@ def page(
         columns=COLUMNS,
         spacing={"row": 30, "column": 26},
         title=heading,
-        background="white",
-        padding=12,
     )
 
 
@@ -90,7 +89,7 @@ def _nothing() -> alt.Chart:
 def panel_title(panel: Panel, subtitle: str, width: int) -> alt.TitleParams:
     """Return a panel's title: the function, and one line of numbers below it."""
     return alt.Title(
-        panel.title,
+        _cut(panel.title, width // 7),
         subtitle=subtitle,
         anchor="start",
         frame="group",
@@ -98,9 +97,18 @@ def panel_title(panel: Panel, subtitle: str, width: int) -> alt.TitleParams:
         subtitleFontSize=10,
         color=INK,
         subtitleColor=FAINT,
-        limit=width,
         offset=6,
     )
+
+
+def _cut(words: str, cells: int) -> str:
+    # Vega's own limit may cut a character above U+FFFF in two, and then the picture cannot be made.
+    used = 0
+    for index, character in enumerate(words):
+        used += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        if used > cells:
+            return words[:index] + "\u2026"
+    return words
 
 
 def inline(rows: pl.DataFrame | list[dict[str, Any]]) -> alt.InlineData:
@@ -128,7 +136,7 @@ def axis(
         titleFontWeight="normal",
         titleFontSize=11,
         labelFontSize=10,
-        labelOverlap=True,
+        labelOverlap=values is None,
     )
 
 

@@ -1,6 +1,13 @@
 """How a result looks where it is shown. Pure: frames, texts and charts in; HTML and MIME out."""
 
-from dfaas_lab.display.bundles import chart_bundle, image_html, mimebundle, png, publish
+from dfaas_lab.display.bundles import (
+    chart_bundle,
+    image_html,
+    mimebundle,
+    png,
+    publish,
+    shown_width,
+)
 from dfaas_lab.display.tables import run_html, summary_html, summary_text, table_html, text
 
 __all__ = [
@@ -10,6 +17,7 @@ __all__ = [
     "png",
     "publish",
     "run_html",
+    "shown_width",
     "summary_html",
     "summary_text",
     "table_html",

@@ -87,10 +87,14 @@ def image_html(picture: str, *, width: int, what: str = "chart") -> str:
     return f'<img alt="{html.escape(what)}" width="{width}" src="data:image/png;base64,{picture}">'
 
 
+def shown_width(picture: bytes) -> int:
+    """Return the width at which a PNG of :func:`png` is to be shown, in pixels of the page."""
+    # RFC 2083, section 4.1.1: the header is the first chunk and begins with the width.
+    return round(int.from_bytes(picture[16:20], "big") / _PNG_SCALE)
+
+
 def _width(bundle: Mapping[str, Any]) -> int:
-    """Return the width at which a picture is to be shown, from its header (RFC 2083, 4.1.1)."""
-    header = base64.b64decode(bundle["image/png"][:64])
-    return round(int.from_bytes(header[16:20], "big") / _PNG_SCALE)
+    return shown_width(base64.b64decode(bundle["image/png"][:64]))
 
 
 def _attempt(make: Callable[[], dict[str, Any]]) -> dict[str, Any]:

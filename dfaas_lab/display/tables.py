@@ -23,7 +23,7 @@ def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "
         verdict: ``VALID``, or ``DOUBTFUL`` and why.
         valid: Whether the verdict is good.
         summary: ``run.summary``; one row is shown per iteration and function, or, where these are
-            more than a page holds, one per function with the medians of its iterations.
+            more than a page holds, one per function and rate with the medians of its iterations.
         title: What was run, in a few words.
     """
     colour = "#1B7F4B" if valid else "#B45309"
@@ -85,31 +85,37 @@ def _aligned(lines: Iterable[Sequence[str]]) -> list[str]:
 def _shown(summary: pl.DataFrame) -> tuple[list[tuple[str, list[str]]], str]:
     rows, note = _rows(summary)
     several = len({row["target"] for row in rows}) > 1
-    columns = [column for column in _COLUMNS if column[0] != "target" or several]
+    columns = [
+        column for column in _COLUMNS if column[0] in rows[0] and (column[0] != "target" or several)
+    ]
     return [(name, [form(row[key]) for row in rows]) for key, name, form in columns], note
 
 
 def _rows(summary: pl.DataFrame) -> tuple[list[dict[str, Any]], str]:
-    import polars as pl
-
     if summary.height <= _MAX_ROWS:
         return summary.to_dicts(), ""
+    grouped = _over_iterations(summary)
+    shown = grouped.head(_MAX_ROWS * 4)
+    more = f"; {grouped.height - shown.height} further rows are not shown" * (
+        grouped.height > shown.height
+    )
+    note = f"Latencies and rates are medians over the iterations, counts are sums{more}."
+    return shown.to_dicts(), note
+
+
+def _over_iterations(summary: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
     medians = [name for name in summary.columns if name.startswith("latency_ms")]
-    medians += ["rate_rps", "achieved_rps", "success_rate"]
-    grouped = summary.group_by("target", "function", maintain_order=True).agg(
-        pl.len().cast(pl.String).alias("iteration"),
+    keys = ["target", "function", "rate_rps"]
+    requests, failed = pl.col("requests").sum(), pl.col("failed").sum()
+    return summary.group_by(keys, maintain_order=True).agg(
+        pl.len().alias("iterations"),
         pl.col("requests", "failed", "dropped").sum(),
-        pl.col(medians).median(),
+        pl.col(*medians, "achieved_rps").median(),
+        pl.when(requests > 0).then(1 - failed / requests).alias("success_rate"),
         pl.col("status").unique(maintain_order=True).str.join(", "),
     )
-    note = (
-        f"Medians over the iterations, counts over all of them; {summary.height} rows are in "
-        "run.summary."
-    )
-    shown = grouped.head(_MAX_ROWS * 4)
-    if shown.height < grouped.height:
-        note += f" {grouped.height - shown.height} more functions are not shown."
-    return shown.to_dicts(), note
 
 
 def _plain(value: object) -> str:
@@ -140,6 +146,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("target", "target", _plain),
     ("function", "function", _plain),
     ("iteration", "iteration", _plain),
+    ("iterations", "iterations", _count),
     ("rate_rps", "asked (req/s)", _rate),
     ("achieved_rps", "achieved (req/s)", _rate),
     ("requests", "requests", _count),

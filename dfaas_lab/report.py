@@ -1,0 +1,136 @@
+"""A report: one HTML page that needs no network, with each figure as PNG and each frame as Parquet.
+
+It measures and summarises nothing; what is in it is made elsewhere.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfaas_lab.display import image_html, png, shown_width, text
+
+if TYPE_CHECKING:
+    import altair as alt
+    import polars as pl
+
+# The page may run its own scripts (Vega compiles its expressions) and fetch nothing at all.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'unsafe-inline'; img-src data: blob:"
+)
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
+       max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #e4e4e4; }
+th { border-bottom: 1px solid #888; font-weight: 600; }
+.chart { overflow-x: auto; } small, .files { color: #666; font-size: 13px; }
+"""
+_DRAW = """
+document.querySelectorAll("div.chart").forEach(function (place) {
+  var spec = JSON.parse(place.querySelector("script").textContent);
+  var picture = place.querySelector("img"), live = place.querySelector("div");
+  vegaEmbed(live, spec, {actions: {export: true, source: false, compiled: false, editor: false}})
+    .then(function () { picture.remove(); })
+    .catch(function (error) { live.remove(); console.error(error); });
+});
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report.
+
+    Args:
+        title: Its heading, also the stem of its files' names.
+        html: What is said first; HTML, already escaped.
+        chart: A figure.
+        frame: The data behind it, which is written beside the page.
+    """
+
+    title: str
+    html: str = ""
+    chart: alt.TopLevelMixin | None = None
+    frame: pl.DataFrame | None = None
+
+
+def write_report(folder: Path, title: str, sections: Sequence[Section]) -> Path:
+    """Write a report and return the place of its page.
+
+    Args:
+        folder: Where to write; it is made where it is not.
+        title: The page's title.
+        sections: What is in it, in order.
+    """
+    import vl_convert
+
+    folder.mkdir(parents=True, exist_ok=True)
+    stems = _stems(sections)
+    body = [_section(folder, stem, part) for stem, part in zip(stems, sections, strict=True)]
+    libraries = (
+        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+        if any(part.chart for part in sections)
+        else ""
+    )
+    page = folder / "report.html"
+    page.write_text(
+        "<!doctype html>\n"
+        '<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{text(_POLICY)}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{text(title)}</title><style>{_STYLE}</style></head>\n"
+        f"<body><h1>{text(title)}</h1>\n{''.join(body)}"
+        + (f"<script>(function () {{{libraries}\n}})();{_DRAW}</script>" if libraries else "")
+        + "</body></html>\n",
+        encoding="utf-8",
+    )
+    return page
+
+
+def _section(folder: Path, stem: str, section: Section) -> str:
+    files = []
+    figure = ""
+    if section.chart is not None:
+        spec = section.chart.to_dict()
+        picture = png(spec)
+        (folder / f"{stem}.png").write_bytes(picture)
+        files.append(f"{stem}.png")
+        figure = _figure(spec, picture, section.title)
+    if section.frame is not None:
+        section.frame.write_parquet(folder / f"{stem}.parquet")
+        files.append(f"{stem}.parquet")
+    beside = " ".join(f'<a href="{name}">{name}</a>' for name in files)
+    return (
+        f"<section><h2>{text(section.title)}</h2>{section.html}{figure}"
+        + (f'<p class="files">Beside this page: {beside}</p>' if beside else "")
+        + "</section>\n"
+    )
+
+
+def _figure(spec: dict[str, Any], picture: bytes, title: str) -> str:
+    # The picture is what is seen until the scripts have drawn the chart, or where there are none.
+    encoded = base64.b64encode(picture).decode("ascii")
+    image = image_html(encoded, width=shown_width(picture), what=title)
+    # No text of the data can end the script element: JSON allows every "<" as an escape.
+    data = json.dumps(spec).replace("<", "\\u003c")
+    return (
+        f'<div class="chart">{image}<div></div>'
+        f'<script type="application/json">{data}</script></div>'
+    )
+
+
+def _stems(sections: Sequence[Section]) -> list[str]:
+    """Return a name for each section's files: plain, and each another."""
+    stems: list[str] = []
+    for index, section in enumerate(sections, start=1):
+        plain = re.sub(r"[^a-z0-9]+", "_", section.title.lower()).strip("_")[:60]
+        stem = plain or f"section_{index}"
+        stems.append(f"{stem}_{index}" if stem in stems else stem)
+    return stems

@@ -1,0 +1,188 @@
+"""Charts are drawn through the real renderer: what Vega cannot compile fails here."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from typing import Any
+
+import altair as alt
+import polars as pl
+import pytest
+import vl_convert
+
+from dfaas_lab.charts import rates_chart, run_chart
+from dfaas_lab.charts.parts import up_from_0
+from tests.unit.frames import summary, timeline
+
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    "${7*7}",
+    "a\nb",
+    "\u202eevil",
+    "'\"\\",
+    "[x](javascript:alert(1))",
+    "\U0001f980" * 40,
+    "",
+]
+
+
+def draw(chart: alt.TopLevelMixin) -> str:
+    """Return the chart as SVG, drawn as a viewer does."""
+    drawn: str = vl_convert.vegalite_to_svg(chart.to_dict(), allowed_base_urls=[])
+    return drawn
+
+
+def rows(chart: alt.TopLevelMixin) -> list[dict[str, Any]]:
+    """Return everything that the chart carries as data."""
+    spec = chart.to_dict()
+    return [row for data in spec.get("datasets", {}).values() for row in data]
+
+
+def test_a_run_shows_each_function_with_units_and_the_rate_asked_for() -> None:
+    drawn = draw(run_chart(summary(), timeline()))
+    for words in ("figlet", "env", "latency (ms)", "requests/s", "time in the iteration (s)"):
+        assert words in drawn
+    assert "20.0 of 20 requests/s" in drawn
+
+
+def test_bold_is_the_median_of_the_iterations() -> None:
+    frames = [
+        timeline(["f"], iterations=1, seconds=1, run_id=f"r{at}", latency_ms_p50=ms)
+        for at, ms in enumerate([1.0, 2.0, 9.0])
+    ]
+    chart = run_chart(summary(["f"]), pl.concat(frames))
+    bold = [row for row in rows(chart) if row.get("kind") == "latency p50" and "series" not in row]
+    assert [row["value"] for row in bold] == [2.0]
+
+
+def test_the_outcomes_of_a_second_add_up_to_what_was_asked_for() -> None:
+    chart = run_chart(
+        summary(["f"], iterations=1),
+        timeline(["f"], iterations=1, seconds=3, requests=15, failed=4, dropped=5),
+    )
+    bars = [row for row in rows(chart) if "base" in row and row["start"] == 0]
+    assert {row["kind"]: (row["base"], row["top"]) for row in bars} == {
+        "requests answered": (0, 11),
+        "failed": (11, 15),
+        "dropped": (15, 20),
+    }
+
+
+def test_a_second_without_requests_breaks_the_line() -> None:
+    frame = timeline(["f"], iterations=1, seconds=4).filter(pl.col("second") != 2)
+    values = [
+        row["value"]
+        for row in rows(run_chart(summary(["f"]), frame))
+        if row.get("kind") == "latency p50"
+    ]
+    assert values[2] is None
+    assert None not in values[:2]
+
+
+def test_null_and_no_number_are_not_drawn_as_numbers() -> None:
+    frame = timeline(["f"], latency_ms_p50=None, latency_ms_p95=math.nan, requests=0)
+    chart = run_chart(summary(["f"], latency_ms_p50=None, success_rate=None), frame)
+    json.dumps(chart.to_dict(), allow_nan=False)
+    assert "nothing" not in draw(chart)
+    draw(rates_chart(summary(["f"], latency_ms_p50=None, latency_ms_p99=math.inf)))
+
+
+def test_without_rows_the_figure_says_so() -> None:
+    assert "nothing was measured" in draw(run_chart(summary().clear(), timeline().clear()))
+    assert "nothing was measured" in draw(rates_chart(summary().clear()))
+
+
+def test_a_run_with_rows_of_summary_only_can_be_drawn() -> None:
+    draw(run_chart(summary(requests=0, latency_ms_p50=None), timeline().clear()))
+
+
+def test_a_function_without_load_has_no_panel() -> None:
+    frame = pl.concat([summary(["busy"]), summary(["idle"], rate_rps=0.0, requests=0)])
+    drawn = draw(run_chart(frame, timeline(["busy"])))
+    assert "busy" in drawn
+    assert "idle" not in drawn
+
+
+def test_an_unknown_rate_is_no_rate_of_zero() -> None:
+    drawn = draw(run_chart(summary(["own"], rate_rps=None), timeline(["own"])))
+    assert "own" in drawn
+
+
+def test_targets_are_told_apart() -> None:
+    frame = pl.concat([summary(["f"], target="left"), summary(["f"], target="right")])
+    drawn = draw(
+        run_chart(
+            frame, pl.concat([timeline(["f"], target="left"), timeline(["f"], target="right")])
+        )
+    )
+    assert "f on left" in drawn
+    assert "f on right" in drawn
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_any_name_is_drawn_as_text(name: str) -> None:
+    targets = [name, "other"]
+    frame = pl.concat([summary(["f"], target=target) for target in targets])
+    times = pl.concat([timeline(["f"], target=target) for target in targets])
+    for chart in (run_chart(frame, times), rates_chart(frame)):
+        assert "<script" not in draw(chart)
+
+
+def test_a_large_run_stays_a_small_figure() -> None:
+    functions = [f"f{index}" for index in range(12)]
+    chart = run_chart(
+        summary(functions, iterations=30), timeline(functions, iterations=30, seconds=600)
+    )
+    assert len(rows(chart)) < 5000
+    assert len(json.dumps(chart.to_dict())) < 400_000
+
+
+def test_more_functions_than_a_figure_holds_are_counted() -> None:
+    functions = [f"f{index}" for index in range(30)]
+    drawn = draw(run_chart(summary(functions), timeline(functions)))
+    assert "24 of 30 functions are shown" in drawn
+
+
+def test_rates_are_compared_by_the_medians_of_their_iterations() -> None:
+    frame = pl.concat([summary(["f"], rate_rps=rate, run_id=str(rate)) for rate in (5.0, 10.0)])
+    chart = rates_chart(frame)
+    assert "rate asked for (requests/s)" in draw(chart)
+    line = {
+        row["rate_rps"]: row["value"] for row in rows(chart) if row.get("kind") == "latency p50"
+    }
+    assert set(line) == {5.0, 10.0}
+
+
+def test_latencies_over_decades_get_a_logarithmic_axis() -> None:
+    low, high = summary(["f"], rate_rps=1.0), summary(["f"], rate_rps=9.0, latency_ms_p99=9000.0)
+    assert "log scale" in draw(rates_chart(pl.concat([low, high])))
+    assert "log scale" not in draw(rates_chart(low))
+
+
+@pytest.mark.parametrize("highest", [0.001, 0.9, 1.0, 7.3, 20.0, 20.01, 99.0, 12345.6, 1e9])
+def test_an_axis_ends_on_a_tick_above_the_data(highest: float) -> None:
+    axis = up_from_0("value:Q", "ms", highest).to_dict()
+    ticks = axis["axis"]["values"]
+    assert ticks[0] == 0
+    assert axis["scale"]["domain"] == [0, ticks[-1]]
+    assert ticks[-1] >= highest > ticks[-2]
+
+
+def test_charts_can_be_put_beside_each_other() -> None:
+    draw(run_chart(summary(), timeline()) | rates_chart(summary()))
+
+
+def test_the_users_altair_settings_stay_as_they_were() -> None:
+    before = alt.renderers.active, alt.theme.active, alt.data_transformers.active
+    draw(run_chart(summary(), timeline()))
+    assert before == (alt.renderers.active, alt.theme.active, alt.data_transformers.active)
+
+
+def test_importing_charts_does_not_import_altair() -> None:
+    code = (
+        "import sys, dfaas_lab.charts; sys.exit('altair' in sys.modules or 'polars' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,120 @@
+"""What a notebook is given to show."""
+
+from __future__ import annotations
+
+import base64
+from html.parser import HTMLParser
+from typing import Any
+
+import altair as alt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfaas_lab.charts import run_chart
+from dfaas_lab.display import chart_bundle, mimebundle, run_html, summary_text
+from tests.unit.frames import summary, timeline
+
+PNG = b"\x89PNG\r\n\x1a\n"
+TAGS = {"div", "b", "table", "thead", "tbody", "tr", "th", "td", "p", "small"}
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a piece of HTML."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + "|"
+
+
+def figure() -> alt.TopLevelMixin:
+    return run_chart(summary(), timeline())
+
+
+def broken() -> Any:
+    raise RuntimeError("cannot be drawn")
+
+
+def test_a_run_shows_its_verdict_and_its_numbers_with_units() -> None:
+    page = Page(run_html("VALID", True, summary(), title="3 iterations"))
+    for words in ("VALID", "3 iterations", "figlet", "p50 (ms)", "asked (req/s)", "4.10"):
+        assert words in page.text
+
+
+def test_null_is_a_dash_and_never_a_number() -> None:
+    page = Page(run_html("VALID", True, summary(["f"], iterations=1, latency_ms_p50=None)))
+    assert "|\u2013|" in page.text
+    assert "None" not in page.text
+    assert "nan" not in page.text.lower()
+
+
+def test_almost_all_is_not_all() -> None:
+    page = Page(run_html("VALID", True, summary(["f"], success_rate=0.99996)))
+    assert "100.0" not in page.text
+
+
+def test_many_iterations_are_medians_per_function_and_rate() -> None:
+    page = Page(run_html("VALID", True, summary(iterations=50)))
+    assert "medians over the iterations" in page.text
+    assert "|5,000|" in page.text  # 50 iterations of 100 requests
+
+
+def test_nothing_measured_is_said() -> None:
+    assert "Nothing was measured" in run_html("DOUBTFUL: no rows", False, summary().clear())
+    assert summary_text(summary().clear()) == "Nothing was measured."
+
+
+@given(st.text(min_size=1))
+def test_any_text_is_shown_as_text(hostile: str) -> None:
+    source = run_html(
+        hostile, False, summary([hostile], target=hostile, status=hostile), title=hostile
+    )
+    page = Page(source)
+    assert page.tags <= TAGS
+    assert page.attributes <= {"style", "align"}
+    assert all(c.isprintable() or c in "\n\t" for c in source)
+
+
+@given(st.text())
+def test_a_terminal_gets_no_escape_sequence(hostile: str) -> None:
+    shown = summary_text(summary([hostile], iterations=1))
+    assert all(c.isprintable() for line in shown.split("\n") for c in line)
+    assert len(shown.split("\n")) == 2
+
+
+def test_a_chart_comes_as_vega_lite_and_as_a_picture() -> None:
+    bundle = chart_bundle(figure())
+    assert base64.b64decode(bundle["image/png"]).startswith(PNG)
+    spec = bundle["application/vnd.vegalite.v5+json"]
+    assert spec["$schema"].endswith("/v5.json")
+    assert "text/html" not in bundle  # a viewer would show it instead of the chart
+
+
+def test_one_bundle_holds_the_picture_in_its_html() -> None:
+    bundle = mimebundle(lambda: "<table></table>", figure, "a run")
+    assert bundle["text/plain"] == "a run"
+    assert bundle["text/html"].startswith("<table>")
+    assert "data:image/png;base64," in bundle["text/html"]
+
+
+@pytest.mark.parametrize("part", ["table", "chart"])
+def test_what_cannot_be_drawn_is_left_out(part: str) -> None:
+    bundle = mimebundle(
+        broken if part == "table" else lambda: "<table></table>",
+        broken if part == "chart" else figure,
+        "a run",
+    )
+    assert bundle["text/plain"] == "a run"
+    assert ("text/html" in bundle) == (part != "table")
+    assert ("image/png" in bundle) == (part != "chart")

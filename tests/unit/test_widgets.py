@@ -1,0 +1,140 @@
+"""Faces draw what they are given; in a real kernel where they are for notebooks."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from dfaas_lab.progress import Step
+from dfaas_lab.widgets import CarefulFace, SilentFace, TerminalFace, choose_face
+
+HALF = Step("run", 5, 10, "iteration 2 of 3")
+DONE = Step("run", 10, 10, "3 iterations", "ok")
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class Full(io.StringIO):
+    """A stream whose disk is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_no_progress_is_silence() -> None:
+    assert isinstance(choose_face(False), SilentFace)
+
+
+def test_a_terminal_gets_one_line_written_over() -> None:
+    stream = Terminal()
+    face = TerminalFace(stream)
+    face.draw((HALF,))
+    face.draw((Step("run", 6, 10, "iteration 2 of 3"),))
+    assert "\n" not in stream.getvalue()
+    assert "[##########..........] run: iteration 2 of 3" in stream.getvalue()
+    face.close((DONE,))
+    assert stream.getvalue().endswith("\r\x1b[K\u2713 run: 3 iterations\n")
+
+
+def test_what_did_not_change_is_not_written_again() -> None:
+    stream = Terminal()
+    face = TerminalFace(stream)
+    face.draw((HALF,))
+    once = stream.getvalue()
+    face.draw((HALF,))
+    assert stream.getvalue() == once
+
+
+def test_a_file_gets_a_line_for_each_end_only() -> None:
+    stream = io.StringIO()
+    face = TerminalFace(stream)
+    for _ in range(5):
+        face.draw((HALF,))
+    assert stream.getvalue() == ""
+    face.draw((DONE, Step("rest")))
+    face.close((DONE, Step("rest", state="interrupted")))
+    assert stream.getvalue() == "\u2713 run: 3 iterations\n\u25a0 rest\n"
+
+
+def test_a_tasks_name_cannot_steer_the_terminal() -> None:
+    stream = Terminal()
+    face = TerminalFace(stream)
+    face.draw((Step("\x1b[2J\r\nroot#", text="\x07"),))
+    shown = stream.getvalue().removeprefix("\r\x1b[K")
+    assert shown.isprintable()
+
+
+def test_a_real_terminal_is_recognised() -> None:
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as stream:
+        choose_face(stream=stream).draw((HALF,))
+        shown = os.read(leader, 1000).decode()
+    os.close(leader)
+    assert "iteration 2 of 3" in shown
+
+
+def test_a_face_that_cannot_draw_falls_silent() -> None:
+    face = choose_face(stream=Full())
+    face.draw((DONE,))
+    face.close((DONE,))
+    CarefulFace(TerminalFace(io.StringIO())).draw((DONE,))
+
+
+SHOW = """
+from dfaas_lab.progress import Step
+from dfaas_lab.widgets import choose_face
+face = choose_face()
+face.draw((Step("provision", 1, 4, "<b>task</b> $x$"),))
+face.draw((Step("provision", 2, 4, "<b>task</b> $x$"), Step("run")))
+"""
+CLOSE = """
+done = Step("provision", 4, 4, "4 tasks", "ok")
+face.close((done, Step("run", text="<i>", state="failed")))
+"""
+HIDE = "import sys; sys.modules['ipywidgets'] = None"
+
+
+def execute(cells: list[str], folder: Path) -> nbformat.NotebookNode:
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    client = NotebookClient(
+        book, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    )
+    return client.execute()
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> nbformat.NotebookNode:
+    return execute([SHOW + CLOSE, SHOW], tmp_path_factory.mktemp("notebook"))
+
+
+def test_a_notebook_shows_a_bar_for_each_step(shown: nbformat.NotebookNode) -> None:
+    (output,) = shown.cells[1].outputs
+    assert "application/vnd.jupyter.widget-view+json" in output.data
+    widgets = shown.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"].values()
+    bars = [one["state"] for one in widgets if one["model_name"] == "FloatProgressModel"]
+    assert {bar["value"] for bar in bars} == {0.0, 0.5}
+    words = [one["state"]["value"] for one in widgets if one["model_name"] == "HTMLModel"]
+    assert "provision: &lt;b&gt;task&lt;/b&gt; $x$" in words
+
+
+def test_what_is_saved_can_be_read_without_widgets(shown: nbformat.NotebookNode) -> None:
+    (output,) = shown.cells[0].outputs
+    assert "application/vnd.jupyter.widget-view+json" not in output.data
+    assert output.data["text/html"] == "\u2713 provision: 4 tasks<br>\u2717 run: &lt;i&gt;"
+    assert output.data["text/plain"] == "\u2713 provision: 4 tasks\n\u2717 run: <i>"
+
+
+def test_without_ipywidgets_a_notebook_has_the_text(tmp_path: Path) -> None:
+    book = execute([HIDE, SHOW, CLOSE], tmp_path)
+    assert "&lt;i&gt;" in book.cells[1].outputs[0].data["text/html"]
