@@ -1,0 +1,38 @@
+"""What a private key's file says about itself without its passphrase."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+
+_MAGIC = b"openssh-key-v1\0"
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """A private key's file; one that cannot be read or is of no known form counts as ordinary."""
+
+    path: Path
+    encrypted: bool = False
+    fido: bool = False
+
+    @classmethod
+    def read(cls, path: Path) -> KeyFile:
+        """Look into a file; what is wrong with it is told by whoever uses it."""
+        try:
+            text = path.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            return cls(path)
+        if "BEGIN OPENSSH PRIVATE KEY" not in text:
+            return cls(path, encrypted="ENCRYPTED" in text)
+        body = "".join(line for line in text.splitlines() if not line.startswith("-----"))
+        try:
+            data = base64.b64decode(body)
+        except binascii.Error:
+            return cls(path)
+        # OpenSSH's PROTOCOL.key: after the magic come the cipher's length and name; the public
+        # part, with the key's type, is never encrypted.
+        plain = data.startswith(_MAGIC + b"\0\0\0\x04none")
+        return cls(path, encrypted=not plain, fido=b"sk-ssh-" in data or b"sk-ecdsa-" in data)
