@@ -124,7 +124,8 @@ def axis(
         title=title,
         labels=labels,
         ticks=labels,
-        tickCount=ticks,
+        # With a count, Vega leaves out every second value where there are more.
+        tickCount=ticks if values is None else alt.Undefined,
         values=alt.Undefined if values is None else list(values),
         format=",~f",
         grid=True,
