@@ -1,0 +1,118 @@
+"""The frame of requests, out of k6's samples: names, times, latencies, and what answers said."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import polars as pl
+
+from dfaas_lab import schemas
+from dfaas_lab.k6.samples import PHASES, Samples, with_vu
+
+_TAG = r"(?s)(?:^|&)function=([^&]*)"
+_SERVED_BY = r"(?:^|&)served_by=([^&]*)"
+_KEY = ("scenario", "vu", "iter")
+_NS_PER_MS = 1e6
+
+
+def requests_of(samples: Samples, scenarios: dict[str, str]) -> pl.DataFrame:
+    """Requests with the contract's columns but the key, in order of their start."""
+    status, error = pl.col("status"), pl.col("error_code")
+    # k6 gives a request without a connection a duration of 0: that is no latency.
+    answered = (status != 0) | (pl.col("latency_ms") > 0)
+    measured = [
+        pl.when(answered | (pl.col(name) > 0)).then(pl.col(name)).alias(name)
+        for name in PHASES.values()
+    ]
+    took_ns = ((pl.col("latency_ms") + pl.col("blocked_ms")) * _NS_PER_MS).round().cast(pl.Int64)
+    requests = named(samples.requests, scenarios).with_columns(
+        status.fill_null(0),
+        ended_at=time_of(pl.col("timestamp")),
+        started_at=time_of(pl.col("timestamp") - took_ns),
+        failed=pl.coalesce("failed", ~pl.col("expected_response"), (status == 0) | (status >= 400)),
+    )
+    requests = requests.with_columns(
+        *measured,
+        http_status=pl.when(status != 0).then(status),
+        error_code=pl.when(error != 0).then(error),
+        vu_iteration=pl.col("iter"),
+    )
+    requests = _with_true_starts(_with_answers(requests, samples.events), samples.events)
+    return requests.sort("started_at", "row")
+
+
+def time_of(nanoseconds: pl.Expr) -> pl.Expr:
+    """k6's nanoseconds as a time."""
+    return (nanoseconds // 1000).cast(schemas.TIME)
+
+
+def _with_answers(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Add what the answers' headers said: our script reports it in rows of their own."""
+    answers = counted(events, "dfaas_function_ms", "dfaas_answered")
+    timed = pl.col("metric_name") == "dfaas_function_ms"
+    reports = with_vu(answers).select(
+        "row",
+        *_KEY,
+        pl.when(timed).then(pl.col("metric_value")).alias("function_ms"),
+        pl.col("metadata").str.extract(_SERVED_BY).alias("served_by"),
+    )
+    decoded = {raw: unquote(raw) for raw in reports["served_by"].unique() if raw}
+    reports = reports.with_columns(pl.col("served_by").replace(decoded))
+    gateway = pl.col("latency_ms") - pl.col("function_ms")
+    return _joined(requests, reports).with_columns(gateway_ms=pl.when(gateway >= 0).then(gateway))
+
+
+def _joined(requests: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
+    """Join each request with the report on it, by VU and VU iteration."""
+    if not (_repeated(requests) or _repeated(reports)):
+        return requests.join(reports.drop("row"), on=_KEY, how="left")
+    # Several requests in one iteration (redirects, a script's own): a report is on the last before.
+    about = (
+        reports.join_asof(
+            requests.select("row", *_KEY, pl.col("row").alias("request")).sort("row"),
+            on="row",
+            by=list(_KEY),
+            check_sortedness=False,
+        )
+        .group_by("request")
+        .agg(pl.col("function_ms").drop_nulls().last(), pl.col("served_by").drop_nulls().last())
+    )
+    return requests.join(about, left_on="row", right_on="request", how="left")
+
+
+def _repeated(frame: pl.DataFrame) -> bool:
+    return bool(frame.select(pl.struct(_KEY).n_unique()).item() < frame.height)
+
+
+def _with_true_starts(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Where no connection was made k6 tells no duration: there the script's own mark is the start.
+
+    A connection that times out after 10 s would else seem to have begun at its end.
+    """
+    unknown = pl.col("latency_ms").is_null() & pl.col("blocked_ms").is_null()
+    if not requests.select(unknown.any()).item():
+        return requests
+    marks = with_vu(counted(events, "dfaas_started")).select(
+        *_KEY, time_of(pl.col("timestamp")).alias("mark")
+    )
+    marks = marks.unique(_KEY, keep="first")
+    mark = pl.when(unknown & (pl.col("mark") <= pl.col("ended_at"))).then(pl.col("mark"))
+    return requests.join(marks, on=_KEY, how="left").with_columns(
+        started_at=pl.coalesce(mark, "started_at")
+    )
+
+
+def named(frame: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
+    """Add the function's name: of the scenario, else of the tag, else the scenario's own."""
+    scenario = pl.col("scenario").cast(pl.String)
+    name = scenario.replace_strict(scenarios, default=None, return_dtype=pl.String)
+    if not set(frame["scenario"].unique()) <= scenarios.keys():
+        name = pl.coalesce(
+            name, pl.col("extra_tags").str.extract(_TAG), scenario, pl.lit("default")
+        )
+    return frame.with_columns(name.alias("function"))
+
+
+def counted(events: pl.DataFrame, *metrics: str) -> pl.DataFrame:
+    """The rows of these metrics."""
+    return events.filter(pl.col("metric_name").is_in(metrics))
