@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from prometheus_client import disable_created_metrics, make_asgi_app
+from prometheus_client import CONTENT_TYPE_LATEST, disable_created_metrics, generate_latest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -26,6 +26,7 @@ from dfaas_lab.local import tie
 from dfaas_lab.local.gateway_api import BasicAuth, SystemApi
 from dfaas_lab.local.gateway_metrics import GatewayMetrics
 from dfaas_lab.local.invocation import Invocation
+from dfaas_lab.local.room import Room
 from dfaas_lab.local.services import Services, images
 
 if TYPE_CHECKING:
@@ -99,8 +100,12 @@ def applications(task: GatewayTask) -> tuple[ASGIApp, ASGIApp]:
     )
     # "/function/NAME" is what clients send; nothing is redirected to another spelling.
     gateway.router.redirect_slashes = False
-    exposition = Starlette(routes=[Mount("/metrics", app=make_asgi_app(metrics.registry))])
-    return Stamped(gateway, task.name, task.clock_skew_s), exposition
+
+    async def exposition(_: Request) -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    metrics_app = Starlette(routes=[Route("/metrics", exposition)])
+    return Stamped(gateway, task.name, task.clock_skew_s), metrics_app
 
 
 def _server(app: ASGIApp) -> uvicorn.Server:
@@ -140,7 +145,8 @@ def main() -> None:
     if "keeper" in task:
         room = Path(task.pop("room"))
         tie.to_keeper(task.pop("keeper"), room)
-    os.chdir("/")
+        # The functions' place, by which they are found when this process is gone.
+        os.chdir(Room(room).home)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # OpenFaaS has none
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
     asyncio.run(_serve(GatewayTask(**task)))

@@ -9,6 +9,7 @@ import os
 import pwd
 import secrets
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from dfaas_lab.local.room import Room
 from dfaas_lab.local.services import images
 
 _NEEDED = ("asyncssh", "starlette", "uvicorn", "prometheus_client")
+_CLEAR_S = 10.0
 
 
 class LocalLab:
@@ -89,9 +91,17 @@ class LocalLab:
         if self._closed:
             return
         self._closed = True
-        if not self._pipe.close() and self._room.lock():
-            # The keeper was killed: one of its children, or we, clear up.
-            self._room.clear()
+        if not self._pipe.close():
+            self._clear()
+
+    def _clear(self) -> None:
+        """Clear up after a keeper that was killed, or wait for its orphan that does so."""
+        until = time.monotonic() + _CLEAR_S
+        while self.path.exists() and time.monotonic() < until:
+            if self._room.lock():
+                self._room.clear()
+            else:
+                time.sleep(0.01)
 
     def __enter__(self) -> LocalLab:
         return self

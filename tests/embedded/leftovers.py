@@ -1,0 +1,71 @@
+"""Finds what a lab could leave behind: processes, listening ports and files, by its directory."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import psutil
+
+
+class Leftovers:
+    """Looks for what belongs to labs whose directory for temporary files is ``tmp``.
+
+    Args:
+        tmp: The directory; the labs' owner was started with it as TMPDIR.
+    """
+
+    def __init__(self, tmp: Path) -> None:
+        self._tmp = tmp
+        self._ports: set[int] = set()
+
+    def processes(self) -> list[str]:
+        """Name the processes that still run: marked by environment, by place or by a file."""
+        return [str(one) for one in self.found()]
+
+    def found(self) -> list[psutil.Process]:
+        me = psutil.Process().pid
+        return [one for one in psutil.process_iter() if one.pid != me and self._belongs(one)]
+
+    def _belongs(self, process: psutil.Process) -> bool:
+        here = str(self._tmp)
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            env = process.environ()
+            return (
+                env.get("TMPDIR") == here
+                or here in env.get("HOME", "")
+                or process.cwd().startswith(here)
+                or any(file.path.startswith(here) for file in process.open_files())
+            )
+        except psutil.Error:
+            return False
+
+    def note_ports(self) -> set[int]:
+        """Remember the ports that are served now, and say that they are on loopback only."""
+        for process in self.found():
+            for connection in process.net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    assert connection.laddr.ip == "127.0.0.1", connection
+                    self._ports.add(connection.laddr.port)
+        return self._ports
+
+    def _open_ports(self) -> list[int]:
+        def is_open(port: int) -> bool:
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        return [port for port in self._ports if is_open(port)]
+
+    def wait_for_none(self, within_s: float = 15.0) -> None:
+        """Fail with what is there when something is left after a while."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until and (self.processes() or self._files()):
+            time.sleep(0.05)
+        left = {"processes": self.processes(), "files": self._files(), "ports": self._open_ports()}
+        assert left == {"processes": [], "files": [], "ports": []}
+
+    def _files(self) -> list[str]:
+        return sorted(entry.name for entry in self._tmp.iterdir())
