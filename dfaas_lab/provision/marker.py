@@ -1,0 +1,87 @@
+"""The marker that provisioning leaves on a host, read over one SSH command."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dfaas_lab.provision.spec import GeneratorSpec, Spec
+
+if TYPE_CHECKING:
+    from dfaas_lab.remote.remote import Remote
+
+TARGET_MARKER = "/opt/dfaas-lab/target.json"
+
+# The marker counts only where its k6 is there and still says what it is.
+_READ = """m=%s
+[ %s "$m" ] || exit 0
+tr -d '\\n' < "$m"; echo
+k6=$(sed -n 's/.*"k6_path": *"\\([^"]*\\)".*/\\1/p' "$m")
+[ -n "$k6" ] && [ -x "$k6" ] && "$k6" version 2>/dev/null
+:"""
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What a host was made into.
+
+    Args:
+        playbook_digest: Of the playbooks and what they were told.
+        k6_version: The version that was installed; empty on a target.
+        k6_path: Where k6 is; empty on a target.
+        answers: Whether that k6 is there and of that version.
+    """
+
+    playbook_digest: str
+    k6_version: str = ""
+    k6_path: str = ""
+    answers: bool = False
+
+
+def read_marker(remote: Remote, workspace_root: str, *, timeout: float = 15.0) -> Marker | None:
+    """Return the marker of the login user below that workspace root, or None.
+
+    Raises:
+        ConnectionFailed: The host cannot be reached.
+    """
+    path = f"{shlex.quote(workspace_root)}/.provisioned-$(id -un).json"
+    return _read(remote, path, "-O", timeout)  # in a folder where anybody may write
+
+
+def is_ready(remote: Remote, spec: Spec, *, timeout: float = 15.0) -> bool:
+    """Return whether the host is as the spec wants it, as the marker says."""
+    if isinstance(spec, GeneratorSpec):
+        marker = read_marker(remote, spec.workspace_root, timeout=timeout)
+        fits = marker is not None and marker.answers
+        wanted = spec.wanted_version
+        fits = fits and marker is not None and wanted in ("", marker.k6_version)
+    else:
+        marker = _read(remote, TARGET_MARKER, "-f", timeout)
+        fits = marker is not None
+    return fits and marker is not None and marker.playbook_digest == spec.digest()
+
+
+def _read(remote: Remote, path: str, test: str, timeout: float) -> Marker | None:
+    script = _READ % (path, test)
+    result = remote.run(f"/bin/sh -c {shlex.quote(script)}", timeout=timeout, check=False)
+    line, _, says = result.stdout.decode(errors="replace").partition("\n")
+    return parse_marker(line, says)
+
+
+def parse_marker(line: str, says: str) -> Marker | None:
+    """Return the marker of its JSON and of what its k6 says about itself, or None.
+
+    >>> parse_marker('{"format": 1, "playbook_digest": "d"}', "")
+    Marker(playbook_digest='d', k6_version='', k6_path='', answers=False)
+    """
+    try:
+        data = json.loads(line)
+        if data["format"] != 1:
+            return None
+        version = str(data.get("k6_version", ""))
+        answers = says.split()[1:2] == [f"v{version}"]
+        return Marker(str(data["playbook_digest"]), version, str(data.get("k6_path", "")), answers)
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,138 @@
+"""One run of ansible-playbook through ansible-runner: started, watched, ended.
+
+It knows no hosts. The only module that imports ansible_runner.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dfaas_lab.provision.processes import kill_by_argument
+from dfaas_lab.provision.spec import playbooks_folder
+
+Event = dict[str, Any]
+
+# A UNIX socket's path has 104 characters on some systems, and ssh adds 17 while it makes one.
+_LONGEST_SOCKET_FOLDER = 60
+
+
+@dataclass(frozen=True)
+class Play:
+    """What to run.
+
+    Args:
+        playbook: A file of the playbooks' folder.
+        variables: Its extra variables; they are written into a private folder: no secrets.
+        forks: How many hosts at a time.
+        become_password: The password for sudo on all these hosts; it goes through a terminal's
+            prompt, never into a file, an argument or the environment.
+    """
+
+    playbook: str
+    variables: Mapping[str, Any]
+    forks: int = 5
+    become_password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class PlayEnd:
+    """How a run ended, and what Ansible printed."""
+
+    status: str
+    exit_code: int
+    output: str
+
+
+def run_play(play: Play, *, on_event: Callable[[Event], None], cancel: threading.Event) -> PlayEnd:
+    """Run a playbook to its end; nothing of it is left running here.
+
+    Never installs a signal handler, so that it can be called from any thread.
+
+    Args:
+        play: What to run.
+        on_event: Called with each event of ansible-runner, in this thread.
+        cancel: Once it is set, the run is ended.
+    """
+    with tempfile.TemporaryDirectory(prefix="dfaas-", dir=_short_folder()) as private:
+        try:
+            return _run(play, Path(private), on_event, cancel)
+        finally:
+            # Ansible's workers leave its process group, and ssh's masters stay for the next task:
+            # both have the private folder in their arguments.
+            kill_by_argument(private)
+
+
+def _run(
+    play: Play, private: Path, on_event: Callable[[Event], None], cancel: threading.Event
+) -> PlayEnd:
+    from ansible_runner.interface import init_runner
+
+    variables = private / "variables.json"
+    variables.write_text(json.dumps(play.variables))
+    for name in ("no_inventory", "ansible.cfg"):
+        (private / name).write_text("")
+
+    def handle(event: Event) -> bool:
+        on_event(event)
+        return True  # what is not truthy is dropped, and the runner has no statistics then
+
+    runner = init_runner(
+        private_data_dir=str(private),
+        playbook=str(playbooks_folder() / play.playbook),
+        inventory=str(private / "no_inventory"),
+        cmdline=f"-e @{variables}" + (" -K" if play.become_password is not None else ""),
+        passwords=_answers(play.become_password),
+        forks=play.forks,
+        envvars=_settings(private),
+        settings={"pexpect_timeout": 0.1},  # how often the cancel callback is asked
+        suppress_env_files=True,
+        quiet=True,
+        event_handler=handle,
+        cancel_callback=cancel.is_set,  # without one, it takes SIGINT and never gives it back
+    )
+    # The interpreter's own Ansible, wherever PATH leads.
+    runner.config.command[:1] = [sys.executable, "-m", "ansible", "playbook"]
+    ours = _settings(private)
+    for name in [name for name in runner.config.env if name.startswith("ANSIBLE_")]:
+        if name not in ours and os.environ.get(name) == runner.config.env[name]:
+            del runner.config.env[name]
+    runner.run()
+    output = Path(runner.config.artifact_dir, "stdout").read_text(errors="replace")
+    return PlayEnd(str(runner.status), int(runner.rc if runner.rc is not None else -1), output)
+
+
+def _answers(password: str | None) -> dict[str, str]:
+    return {} if password is None else {r"BECOME password.*:\s*?$": password}
+
+
+def _settings(private: Path) -> dict[str, str]:
+    """Return Ansible's settings: ours alone, whatever the user's own configuration says."""
+    path = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", os.defpath)
+    return {
+        "ANSIBLE_CONFIG": str(private / "ansible.cfg"),
+        "ANSIBLE_HOME": str(private / "home"),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),
+        "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",  # the runner's own default is to check nothing
+        "ANSIBLE_SSH_RETRIES": "0",
+        "ANSIBLE_GATHERING": "explicit",
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
+        "ANSIBLE_NOCOLOR": "1",
+        "LC_ALL": "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8",
+        "PATH": path,
+    }
+
+
+def _short_folder() -> str | None:
+    """Return a folder for sockets: the usual temporary one, where its name is short enough."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) + 20 < _LONGEST_SOCKET_FOLDER else "/tmp"  # noqa: S108 (mkdtemp)

@@ -1,0 +1,206 @@
+"""What is to be provisioned, as values, and how it is said to the playbooks."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import shlex
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from dfaas_lab.config import Host
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.provision.local_k6 import local_k6
+
+SOURCES = ("auto", "copy", "release", "apt", "present")
+DEFAULT_K6_VERSION = "1.1.0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSpec:
+    """A generator as it shall be.
+
+    Args:
+        host: Where it is.
+        name: What people call it.
+        workspace_root: The folder of the workspaces there.
+        k6_version: The version of k6; None means this machine's own, else the pinned one.
+        k6_source: Where k6 comes from (``copy``, ``release``, ``apt``, ``present``); None lets the
+            playbook choose.
+        install_dir: The folder for k6; None means ``/opt/dfaas-lab``, or a place in the user's home
+            without root and sudo.
+        python: The interpreter there; None lets Ansible find it.
+        remote_tmp: The folder of Ansible's temporary files there; None means Ansible's default.
+        variables: Any other variable of ``playbooks/group_vars/all.yml``.
+    """
+
+    host: Host
+    name: str
+    workspace_root: str = "/tmp/dfaas-runs"  # noqa: S108 (a folder there, which the playbook checks)
+    k6_version: str | None = None
+    k6_source: str | None = None
+    install_dir: str | None = None
+    python: str | None = None
+    remote_tmp: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.k6_source is not None and self.k6_source not in SOURCES:
+            raise ConfigError(
+                f"k6_source={self.k6_source!r} is unknown", hint=f"Use one of {', '.join(SOURCES)}."
+            )
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two of them the same to the session's cache."""
+        wanted = (self.workspace_root, self.k6_version, self.k6_source, self.install_dir)
+        return ("generator", *_place(self.host), *wanted, _text(self.variables))
+
+    @property
+    def wanted_version(self) -> str:
+        """The version of k6 that shall be there; empty means any."""
+        if self.k6_version is not None:
+            return self.k6_version.removeprefix("v")
+        if self.k6_source == "present":
+            return ""
+        own = local_k6()
+        return own.version if own else DEFAULT_K6_VERSION
+
+    def digest(self) -> str:
+        """Return the digest of the playbooks and of what they are told about this host."""
+        wanted = (self.wanted_version, self.k6_source, self.install_dir, _text(self.variables))
+        return _digest("generator", *wanted)
+
+    def item(self, name: str) -> dict[str, Any]:
+        """Return it as an item of the playbook's list ``generators``."""
+        return {
+            **_item(self.host, name),
+            "workspace_root": self.workspace_root,
+            "k6_source": self.k6_source or "auto",
+            "k6_version": self.wanted_version,
+            "k6_install_dir": self.install_dir or "",
+            "python": self.python or "",
+            "remote_tmp": self.remote_tmp or "",
+            "playbook_digest": self.digest(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetSpec:
+    """The host of a target as it shall be.
+
+    Args:
+        host: Where it is.
+        name: What people call it.
+        install_monitoring: Whether Prometheus and node exporter are installed there.
+        python: The interpreter there; None lets Ansible find it.
+        variables: Any other variable of ``playbooks/group_vars/all.yml``.
+    """
+
+    host: Host
+    name: str
+    install_monitoring: bool = False
+    python: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two of them the same to the session's cache."""
+        return ("target", *_place(self.host), self.install_monitoring, _text(self.variables))
+
+    def digest(self) -> str:
+        """Return the digest of the playbooks and of what they are told about this host."""
+        return _digest("target", self.install_monitoring, _text(self.variables))
+
+    def item(self, name: str) -> dict[str, Any]:
+        """Return it as an item of the playbook's list ``targets``."""
+        return {
+            **_item(self.host, name),
+            "install_monitoring": self.install_monitoring,
+            "python": self.python or "",
+            "playbook_digest": self.digest(),
+        }
+
+
+Spec = GeneratorSpec | TargetSpec
+
+
+def playbooks_folder() -> Path:
+    """Return where the playbooks are: in an installed package, or beside it in a checkout."""
+    package = Path(str(files("dfaas_lab")))
+    inside = package / "playbooks"
+    return inside if inside.is_dir() else package.parent / "playbooks"
+
+
+def ssh_options(host: Host) -> list[str]:
+    """Return the options of OpenSSH that mean what the Host says, so that both ways in agree."""
+    options = {
+        "StrictHostKeyChecking": "yes" if host.host_keys == "strict" else "accept-new",
+        "ConnectTimeout": f"{host.connect_timeout:.0f}",
+        "ConnectionAttempts": "1",
+        # A host that goes away is missed as soon as one that never answered.
+        "ServerAliveInterval": f"{max(host.connect_timeout / 3, 1):.0f}",
+        "ServerAliveCountMax": "2",
+    }
+    if host.known_hosts is not None:
+        options["UserKnownHostsFile"] = _quoted(host.known_hosts)
+    if host.key is not None:
+        options |= {"IdentitiesOnly": "yes", "IdentityAgent": "none"}
+    if host.jump is not None:
+        options["ProxyCommand"] = _proxy(host.jump)
+    return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+
+
+def _proxy(jump: Host) -> str:
+    # Not ProxyJump: that takes no key and no known-hosts file of its own.
+    where = [f"{jump.user}@{jump.address}" if jump.user else jump.address]
+    key = ["-i", _path(jump.key)] if jump.key is not None else []
+    command = ["ssh", *ssh_options(jump), *key, "-p", str(jump.port)]
+    return shlex.join(command).replace("%", "%%") + " -W %h:%p " + shlex.join(where)
+
+
+def _path(path: str | Path) -> str:
+    return str(Path(path).expanduser().absolute())
+
+
+def _quoted(path: str | Path) -> str:
+    return '"' + _path(path).replace("%", "%%") + '"'
+
+
+def _item(host: Host, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "address": host.address,
+        "port": host.port,
+        "user": host.user or "",
+        "key": _path(host.key) if host.key is not None else "",
+        "ssh_args": shlex.join(ssh_options(host)),
+        "connect_timeout_s": max(int(host.connect_timeout), 1),
+        "become": host.become,
+        "become_with_password": host.become_password is not None,
+    }
+
+
+def _place(host: Host) -> tuple[Hashable, ...]:
+    return (host.address, host.port, host.user, host.become)
+
+
+def _text(variables: Mapping[str, Any]) -> str:
+    return json.dumps(dict(variables), sort_keys=True, default=str)
+
+
+def _digest(*wanted: object) -> str:
+    return hashlib.sha256((_playbooks_digest() + repr(wanted)).encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _playbooks_digest() -> str:
+    digest = hashlib.sha256()
+    folder = playbooks_folder()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,27 @@
+# Says what a host has, one name=value per line; changes nothing. Needs a shell, not Python.
+# Set by the caller: root (the workspace root), become (true or false).
+say() { printf '%s=%s\n' "$1" "$2"; }
+there() { if [ -L "$1" ]; then readlink "$1"; elif [ -e "$1" ]; then echo other; fi; }
+
+say user "$(id -un)"
+say uid "$(id -u)"
+say home "$HOME"
+say machine "$(uname -m)"
+sudo=no
+if [ "$(id -u)" = 0 ]; then sudo=yes
+elif [ "$become" = true ] && sudo -n true 2>/dev/null; then sudo=yes
+fi
+say sudo "$sudo"
+
+if [ -L "$root" ]; then say root_is symlink
+elif [ -d "$root" ]; then say root_is folder
+elif [ -e "$root" ]; then say root_is other
+else say root_is absent
+fi
+say root_uid "$(stat -c %u "$root" 2>/dev/null)"
+say marker "$(tr -d '\n' 2>/dev/null < "$root/.provisioned-$(id -un).json")"
+
+k6=$(PATH="$PATH:/usr/local/bin:$HOME/.local/bin" command -v k6)
+say path_k6 "$k6"
+say link_root "$(there /usr/local/bin/k6)"
+say link_home "$(there "$HOME/.local/bin/k6")"
