@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # What a function may write: a runaway must not fill the machine's memory.
 _MAX_OUTPUT_BYTES = 64 << 20
+# A connection takes one descriptor, a request in flight four; the usual limit is 1024.
+_MAX_FILES = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +151,9 @@ def main() -> None:
         os.chdir(Room(room).home)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # OpenFaaS has none
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = _MAX_FILES if most == resource.RLIM_INFINITY else min(most, _MAX_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
     asyncio.run(_serve(GatewayTask(**task)))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 #: The largest body that a request may have.
 MAX_BODY_BYTES = 16 << 20
 _Headers = list[tuple[bytes, bytes]]
+_CLIENT_LEFT = 499  # as nginx counts it
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back."""
+
+    code: int
+    body: bytes
+    content_type: bytes = b"text/plain; charset=utf-8"
+    headers: _Headers = field(default_factory=list)
 
 
 class Invocation:
@@ -38,56 +50,62 @@ class Invocation:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        stamp = _stamp(scope)
+        # Read whole before anything is decided: an answer to a body that is still on its way
+        # reaches many a client as a broken connection.
+        body = await _read(receive)
+        if body is None:
+            return
+        answer = await self._answer(scope, body, receive)
+        if answer is not None:
+            await _send(send, answer, stamp)
+
+    async def _answer(self, scope: Scope, body: bytes, receive: Receive) -> Answer | None:
+        """Return the answer; None when nobody waits for it any more."""
         name, path = _split(scope["raw_path"])
         service = self._services.find(name)
         if service is None:
-            await _answer(send, 404, f"error finding function {name}: not found\n".encode())
-            return
-        headers = _stamp(scope)
+            return Answer(404, f"error finding function {name}: not found\n".encode())
         started = time.perf_counter()
         self._metrics.started(service)
         service.in_flight += 1
-        code = 499  # as nginx counts a client that left
+        code = _CLIENT_LEFT
         try:
-            code = await self._invoke(service, path, scope, receive, send, headers)
+            answer = _refusal(service, body) or await _execute(service, scope, path, body, receive)
+            if answer is not None:
+                code = answer.code
+            return answer
         finally:
             service.in_flight -= 1
             self._metrics.answered(service, code, time.perf_counter() - started)
 
-    async def _invoke(
-        self,
-        service: Service,
-        path: bytes,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        headers: _Headers,
-    ) -> int:
-        if service.replicas == 0:  # OpenFaaS scales from zero at the first request
-            service.replicas = 1
-        if service.in_flight > service.limit:
-            text = f"concurrent request limit exceeded, the maximum is {service.limit}\n"
-            return await _answer(send, 429, text.encode(), headers)
-        body = await _read(receive)
-        if body is None:
-            return 499
-        if len(body) > MAX_BODY_BYTES:
-            text = f"the body is larger than {MAX_BODY_BYTES} bytes\n"
-            return await _answer(send, 413, text.encode(), headers)
-        try:
-            done = await execute(
-                service.command,
-                body,
-                env=_environment(service, scope, path, len(body)),
-                timeout_s=service.timeout_s,
-                gone=_gone(receive),
-            )
-        except OSError as error:
-            return await _answer(send, 500, f"{service.name}: {error.strerror}\n".encode(), headers)
-        if done.end is End.ABANDONED:
-            return 499
-        headers.append((b"x-duration-seconds", b"%.6f" % done.duration_s))
-        return await _answer(send, *_outcome(service, done), headers, _content_type(scope))
+
+def _refusal(service: Service, body: bytes) -> Answer | None:
+    """Return why a request is not executed, if it is not."""
+    if service.replicas == 0:  # OpenFaaS scales from zero at the first request
+        service.replicas = 1
+    if service.in_flight > service.limit:
+        text = f"concurrent request limit exceeded, the maximum is {service.limit}\n"
+        return Answer(429, text.encode())
+    if len(body) > MAX_BODY_BYTES:
+        return Answer(413, f"the body is larger than {MAX_BODY_BYTES} bytes\n".encode())
+    return None
+
+
+async def _execute(
+    service: Service, scope: Scope, path: bytes, body: bytes, receive: Receive
+) -> Answer | None:
+    try:
+        done = await execute(
+            service.command,
+            body,
+            env=_environment(service, scope, path, len(body)),
+            timeout_s=service.timeout_s,
+            gone=_gone(receive),
+        )
+    except OSError as error:
+        return Answer(500, f"{service.name}: {error.strerror}\n".encode())
+    return None if done.end is End.ABANDONED else _outcome(service, scope, done)
 
 
 def _split(raw_path: bytes) -> tuple[str, bytes]:
@@ -142,23 +160,21 @@ def _content_type(scope: Scope) -> bytes:
     return given
 
 
-def _outcome(service: Service, done: Execution) -> tuple[int, bytes]:
+def _outcome(service: Service, scope: Scope, done: Execution) -> Answer:
+    """Return what the classic watchdog answers after an execution."""
+    duration = [(b"x-duration-seconds", b"%.6f" % done.duration_s)]
     if done.end is End.TIMED_OUT:
-        return 504, f"{service.name}: no answer within {service.timeout_s:g} s\n".encode()
+        text = f"{service.name}: no answer within {service.timeout_s:g} s\n"
+        return Answer(504, text.encode(), headers=duration)
     if done.exit_code != 0:
-        return 500, f"{service.name}: exit code {done.exit_code}\n".encode() + done.error
-    return 200, done.output
+        text = f"{service.name}: exit code {done.exit_code}\n"
+        return Answer(500, text.encode() + done.error, headers=duration)
+    return Answer(200, done.output, content_type=_content_type(scope), headers=duration)
 
 
-async def _answer(
-    send: Send,
-    code: int,
-    body: bytes,
-    headers: _Headers | None = None,
-    content_type: bytes = b"text/plain; charset=utf-8",
-) -> int:
-    length = (b"content-length", b"%d" % len(body))
-    every = [*(headers or []), (b"content-type", content_type), length]
-    await send({"type": "http.response.start", "status": code, "headers": every})
-    await send({"type": "http.response.body", "body": body})
-    return code
+async def _send(send: Send, answer: Answer, stamp: _Headers) -> None:
+    length = b"%d" % len(answer.body)
+    own = [(b"content-type", answer.content_type), (b"content-length", length)]
+    headers = [*stamp, *answer.headers, *own]
+    await send({"type": "http.response.start", "status": answer.code, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

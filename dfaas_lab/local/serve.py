@@ -5,11 +5,12 @@ The command line itself is :mod:`dfaas_lab.cli`; here is what it does.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
@@ -40,14 +41,15 @@ def serve(
         clock_skew_s: How far the gateways' clocks are ahead, in seconds.
         out: Where to print; None means stdout.
     """
-    with start(targets, functions, clock_skew_s=clock_skew_s) as lab:
+    with _until_a_signal(), start(targets, functions, clock_skew_s=clock_skew_s) as lab:
         text = json.dumps(lab.facts(), indent=2) + "\n"
         try:
             if path is None:
                 print(text, end="", flush=True, file=out or sys.stdout)
             else:
                 _write(path, text)
-            _wait()
+            while True:
+                signal.pause()
         finally:
             if path is not None:
                 path.unlink(missing_ok=True)
@@ -60,18 +62,17 @@ def _write(path: Path, text: str) -> None:
     beside.rename(path)
 
 
-def _wait() -> None:
-    """Wait for a signal that asks for the end; the handlers are as before afterwards."""
+@contextlib.contextmanager
+def _until_a_signal() -> Iterator[None]:
+    """End the block in order at a signal that asks for it; handlers are as before afterwards."""
 
     def enough(_number: int, _frame: FrameType | None) -> None:
         raise _EnoughError
 
     before = {number: signal.signal(number, enough) for number in _ENDS}
     try:
-        while True:
-            signal.pause()
-    except _EnoughError:
-        return
+        with contextlib.suppress(_EnoughError):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -65,7 +65,14 @@ class Leftovers:
         while time.monotonic() < until and (self.processes() or self._files()):
             time.sleep(0.05)
         left = {"processes": self.processes(), "files": self._files(), "ports": self._open_ports()}
-        assert left == {"processes": [], "files": [], "ports": []}
+        assert not any(left.values()), f"left behind: {left}"
+
+    def wait_for_no_process(self, within_s: float = 15.0) -> None:
+        """Fail when a process is left after a while."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until and self.processes():
+            time.sleep(0.05)
+        assert not self.processes(), f"left behind: {self.processes()}"
 
     def _files(self) -> list[str]:
         return sorted(entry.name for entry in self._tmp.iterdir())

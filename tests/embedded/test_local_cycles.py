@@ -226,3 +226,27 @@ def test_labs_side_by_side_do_not_meet() -> None:
         one.close()
         assert two.path.exists()
         two.ssh_server.restart()
+
+
+def test_what_is_not_installed_is_named() -> None:
+    code = "from dfaas_lab.local import start; start()"
+    # -S: the standard library and this package, as where only the package is installed.
+    argv = [sys.executable, "-S", "-c", code]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
+    assert "ConfigError: the embedded lab needs asyncssh, starlette, uvicorn" in done.stderr
+    assert "pip install 'dfaas-lab[local]'" in done.stderr
+
+
+def test_a_part_that_does_not_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    broken, tmp = tmp_path / "broken", tmp_path / "tmp"
+    broken.mkdir()
+    tmp.mkdir()
+    (broken / "asyncssh.py").write_text("raise ImportError('a broken installation')")
+    paths = os.pathsep.join((str(broken), str(ROOT)))
+    env = {**os.environ, "TMPDIR": str(tmp), "PYTHONPATH": paths}
+    argv = [sys.executable, "-c", "from dfaas_lab.local import start; start()"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert "DfaasLabError: the embedded lab: the lab's ssh did not start:" in done.stderr
+    assert "ImportError: a broken installation" in done.stderr  # its own last line
+    Leftovers(tmp).wait_for_none()
