@@ -11,6 +11,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from dfaas_lab.display import chart_bundle, shown_metadata
+
 # After Okabe and Ito (2008) and Tol: told apart with any colour vision, and by lightness in print.
 BLUE, PURPLE, SKY, VERMILION, BLACK = "#0072B2", "#AA4499", "#A6CEE3", "#D55E00", "#333333"
 INK, FAINT, GRID = "#222222", "#666666", "#E8E8E8"
@@ -19,6 +21,19 @@ MAX_PANELS = 24
 MAX_OVERLAID = 8  # iterations drawn one by one; above it, the range that they cover
 MAX_ROWS = 4000  # in one figure: Altair refuses 5,000, and a saved notebook grows with each
 _WIDE = 60  # latencies from 1 to this many times 1 are read better on a logarithmic scale
+
+
+class Figure(alt.ConcatChart):
+    """A chart that is shown everywhere, also where there is no JavaScript or no network.
+
+    Altair's own renderer fetches Vega from the network. One that the user chose is respected.
+    """
+
+    def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+        if alt.renderers.active != "default":
+            return super()._repr_mimebundle_(*args, **kwargs)
+        bundle = chart_bundle(self)
+        return bundle, shown_metadata(bundle)
 
 
 @dataclass(frozen=True)
@@ -72,8 +87,8 @@ def page(
         subtitlePadding=4,
         offset=14,
     )
-    return alt.concat(
-        *(charts if charts else [_nothing()]),
+    return Figure(
+        concat=charts if charts else [_nothing()],
         columns=COLUMNS,
         spacing={"row": 30, "column": 26},
         title=heading,

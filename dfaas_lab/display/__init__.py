@@ -6,17 +6,27 @@ from dfaas_lab.display.bundles import (
     mimebundle,
     png,
     publish,
+    shown_metadata,
     shown_width,
 )
-from dfaas_lab.display.tables import run_html, summary_html, summary_text, table_html, text
+from dfaas_lab.display.tables import (
+    printable,
+    run_html,
+    summary_html,
+    summary_text,
+    table_html,
+    text,
+)
 
 __all__ = [
     "chart_bundle",
     "image_html",
     "mimebundle",
     "png",
+    "printable",
     "publish",
     "run_html",
+    "shown_metadata",
     "shown_width",
     "summary_html",
     "summary_text",

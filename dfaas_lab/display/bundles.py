@@ -43,8 +43,7 @@ def publish(table: Callable[[], str], chart: Callable[[], alt.TopLevelMixin], pl
     display(bundle, raw=True)  # type: ignore[no-untyped-call]
     figure = _attempt(lambda: chart_bundle(chart()))
     if figure:
-        metadata = {"image/png": {"width": _width(figure)}} if "image/png" in figure else {}
-        display(figure, raw=True, metadata=metadata)  # type: ignore[no-untyped-call]
+        display(figure, raw=True, metadata=shown_metadata(figure))  # type: ignore[no-untyped-call]
 
 
 def mimebundle(
@@ -72,6 +71,11 @@ def chart_bundle(chart: alt.TopLevelMixin) -> dict[str, Any]:
     }
     picture = _attempt(lambda: {"image/png": base64.b64encode(png(spec)).decode("ascii")})
     return bundle | picture
+
+
+def shown_metadata(bundle: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata with which viewers show a bundle's picture in its right size."""
+    return {"image/png": {"width": _width(bundle)}} if "image/png" in bundle else {}
 
 
 def png(spec: dict[str, Any]) -> bytes:

@@ -175,6 +175,15 @@ def test_charts_can_be_put_beside_each_other() -> None:
     draw(run_chart(summary(), timeline()) | rates_chart(summary()))
 
 
+def test_a_chart_brings_its_own_picture_and_respects_a_renderer_that_the_user_chose() -> None:
+    chart = rates_chart(summary())
+    bundle, metadata = chart._repr_mimebundle_()
+    assert {"image/png", "text/plain"} < set(bundle)
+    assert metadata["image/png"]["width"] > 100
+    with alt.renderers.enable("svg"):
+        assert "image/svg+xml" in chart._repr_mimebundle_(None, None)
+
+
 def test_the_users_altair_settings_stay_as_they_were() -> None:
     before = alt.renderers.active, alt.theme.active, alt.data_transformers.active
     draw(run_chart(summary(), timeline()))

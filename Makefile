@@ -1,0 +1,66 @@
+# Everything a fresh machine needs is set up here: `make demo` to see it, `make test` to check it.
+# Python 3.11 or later is all that must be there (and the ssh client, which Ansible uses).
+
+.DELETE_ON_ERROR:
+.PHONY: demo test lint soak bench clean help
+
+PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3))
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+# What is installed is installed anew when what is asked for changes.
+STATE := $(firstword $(shell cksum pyproject.toml))
+FOR_DEMO := $(VENV)/ready-demo-$(STATE)
+FOR_TEST := $(VENV)/ready-test-$(STATE)
+# Nothing of another environment may act here.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+help:
+	@echo "make demo    measure the embedded lab and draw the result, in about half a minute"
+	@echo "make test    lint, types, import contracts, unit and embedded tests, the notebooks"
+	@echo "make lint    the first three of these"
+	@echo "make soak    the long randomised runs"
+	@echo "make bench   the measurements"
+	@echo "make clean   remove what was set up"
+
+demo: $(FOR_DEMO)
+	$(BIN)/dfaas-lab demo
+
+# With DFAAS_LAB_TESTBED=1 also the ring on real hosts, which changes this machine's network.
+test: lint
+	$(BIN)/python -m pytest --nbmake tests/unit tests/embedded notebooks \
+		$(if $(DFAAS_LAB_TESTBED),tests/testbed)
+
+lint: $(FOR_TEST)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/ansible-lint --offline -q playbooks
+
+soak: $(FOR_TEST)
+	$(BIN)/python -m pytest tests/soak
+
+bench: $(FOR_TEST)
+	$(BIN)/python -m pytest -q -s tests/benchmarks
+
+clean:
+	rm -rf $(VENV) dist build .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 or later is needed. Name it: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(FOR_DEMO): $(VENV)/made
+	@echo "Installing dfaas_lab into $(VENV) (a minute, once) ..."
+	@test -e $(FOR_TEST) || $(PIP) install -e '.[local]'
+	@touch $@
+
+$(FOR_TEST): $(VENV)/made
+	@echo "Installing dfaas_lab and its tests into $(VENV) (a minute or two, once) ..."
+	@$(PIP) install -e '.[local,notebook,test]'
+	@touch $@

@@ -1,0 +1,102 @@
+"""The command ``dfaas-lab``: what can be done without a line of Python. It prints; others do."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfaas_lab import __version__
+from dfaas_lab.errors import DfaasLabError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 good, 1 not, 2 misused, 130 interrupted."""
+    asked = _parser().parse_args(arguments)
+    try:
+        code: int = asked.run(asked)
+    except DfaasLabError as error:
+        print(f"dfaas-lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("dfaas-lab: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dfaas-lab", description="Measure DFaaS nodes with k6, from here or from a notebook."
+    )
+    parser.add_argument("--version", action="version", version=f"dfaas-lab {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="measure a lab on this machine and draw the result")
+    demo.add_argument("--report", type=Path, default=Path("report"), help="folder of the report")
+    demo.add_argument("--store", type=Path, default=Path("results"), help="folder of the results")
+    demo.set_defaults(run=_demo)
+
+    check = commands.add_parser("check", help="say what this machine has and lacks")
+    check.add_argument("lab", nargs="?", type=Path, help="a lab file: check its hosts too")
+    check.set_defaults(run=_check)
+
+    serve = commands.add_parser("serve", help="run a lab on this machine for other processes")
+    serve.add_argument("--write", type=Path, metavar="FILE", help="write its lab file here")
+    serve.add_argument("--targets", type=int, default=1, help="how many gateways")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _demo(asked: argparse.Namespace) -> int:
+    from dfaas_lab.demo import demonstrate
+
+    done = demonstrate(asked.report, store=asked.store, say=lambda line: print(line, flush=True))
+    return 0 if done.valid else 1
+
+
+def _check(asked: argparse.Namespace) -> int:
+    from dfaas_lab.machine import check_machine
+
+    frames = [check_machine()]
+    if asked.lab is not None:
+        from dfaas_lab.lab import Lab
+
+        with Lab.from_file(asked.lab) as lab:
+            frames.append(lab.check())
+    return max([_tell(frame) for frame in frames])
+
+
+def _tell(findings: pl.DataFrame) -> int:
+    """Print what was found, a line each, and return the exit code for it."""
+    from dfaas_lab.display import printable
+
+    code = 0
+    host = ""
+    for row in findings.iter_rows(named=True):
+        if row["host"] != host:
+            host = row["host"]
+            print(printable(host))
+        mark = {True: "ok", False: "LACKS", None: "-"}[row["ok"]]
+        print(f"  {mark:6}{printable(row['check'])}: {printable(row['detail'] or '')}")
+        if row["ok"] is not True and row["fix"]:
+            print(f"        {'optional: ' if row['ok'] is None else ''}{printable(row['fix'])}")
+        code |= row["ok"] is False
+    return int(code)
+
+
+def _serve(asked: argparse.Namespace) -> int:
+    from dfaas_lab.local.serve import serve
+
+    serve(asked.write, targets=asked.targets)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The demonstration: the main job on the embedded lab, and a report of it.
+
+It only uses what a notebook would; it prints nothing itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfaas_lab.charts import rates_chart
+from dfaas_lab.display import run_html, summary_text
+from dfaas_lab.lab import Lab
+from dfaas_lab.report import Section, write_report
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dfaas_lab.run import Run
+
+FUNCTIONS = ("figlet", "env")
+# What two busy cores serve with ease: a demonstration shows a measurement, not a machine's limit.
+RATES_RPS = (2, 5, 10, 15)
+ITERATIONS = 3
+DURATION = "2s"
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What the demonstration measured, and where its report is."""
+
+    runs: tuple[Run, ...]
+    report: Path
+
+    @property
+    def valid(self) -> bool:
+        """Whether every run was valid."""
+        return all(run.verdict.valid for run in self.runs)
+
+
+def demonstrate(folder: Path, *, store: Path, say: Callable[[str], None]) -> Demonstration:
+    """Measure two functions at several rates on the embedded lab and write a report.
+
+    Args:
+        folder: Where the report is written.
+        store: Where the results are stored.
+        say: Takes each line for the user.
+    """
+    began = time.monotonic()
+    say(f"Starting a lab on this machine: {', '.join(FUNCTIONS)} behind a gateway, k6 over SSH")
+    with Lab.local(store=store) as lab:
+        lab.provision()
+        runs = tuple(
+            lab.target.run_k6(
+                ITERATIONS,
+                load=dict.fromkeys(FUNCTIONS, rate),
+                duration=DURATION,
+                label=f"demo at {rate}/s",
+            )
+            for rate in RATES_RPS
+        )
+    done = Demonstration(runs, _report(folder, runs))
+    say("")
+    say(summary_text(_summaries(runs)))
+    say("")
+    say(f"Verdict: {_verdict(runs)}")
+    say(f"Report:  {done.report.resolve()}")
+    say(f"Results: {store.resolve()}")
+    say(f"Done in {time.monotonic() - began:.0f} s")
+    return done
+
+
+def _report(folder: Path, runs: tuple[Run, ...]) -> Path:
+    import polars as pl
+
+    summaries, last = _summaries(runs), runs[-1]
+    valid = all(run.verdict.valid for run in runs)
+    what = f"{len(runs)} rates, {ITERATIONS} iterations of {DURATION} each"
+    return write_report(
+        folder,
+        "dfaas_lab: a demonstration",
+        [
+            Section(
+                "Rates",
+                run_html(_verdict(runs), valid, summaries, title=what),
+                rates_chart(summaries),
+                summaries,
+            ),
+            Section(
+                f"One run, at {RATES_RPS[-1]} requests per second",
+                run_html(str(last.verdict), last.verdict.valid, last.summary),
+                last.chart(),
+                last.timeline,
+            ),
+            Section("Requests", frame=pl.concat([run.requests for run in runs])),
+        ],
+    )
+
+
+def _summaries(runs: tuple[Run, ...]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.concat([run.summary for run in runs])
+
+
+def _verdict(runs: tuple[Run, ...]) -> str:
+    doubtful = [f"{run.label}: {run.verdict}" for run in runs if not run.verdict.valid]
+    return "; ".join(doubtful) or "VALID"
