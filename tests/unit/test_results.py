@@ -1,0 +1,185 @@
+"""The frames of an iteration: the contract's columns, exact counts, true quantiles."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dfaas_lab import schemas
+from dfaas_lab.k6.results import Frames, read
+from dfaas_lab.load import Function, Load
+from tests.unit.sample_files import T0, V1_ALL, Request, mark, rows_of, text_of
+
+START = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=T0 // 1000)
+SECOND = 10**9
+SCENARIOS = {"f0": "figlet", "f1": "env", "f2": "echo"}
+LOAD = Load.of(
+    {"figlet": 10, "env": 5, "echo": 0},
+    duration="3s",
+    functions=[Function(name) for name in SCENARIOS.values()],
+)
+
+
+def read_rows(folder: Path, rows: list[dict[str, str]], **changes: object) -> Frames:
+    path = folder / "samples.csv"
+    path.write_text(text_of(rows, V1_ALL))
+    arguments = {
+        "run_id": "20261123T094512-3f9a2c", "target": "mid", "iteration": 2, "load": LOAD,
+        "scenarios": SCENARIOS, "started_at": None, "status": "ok",
+    }  # fmt: skip
+    return read(path, **(arguments | changes))
+
+
+def rows(*requests: Request) -> list[dict[str, str]]:
+    return [row for request in requests for row in rows_of(request, random.Random(1))]
+
+
+def beginning_at(second: float, **changes: object) -> Request:
+    request = Request(**changes)
+    took = request.duration + request.blocked
+    return Request(**changes, end_ns=T0 + round(second * SECOND) + took)
+
+
+def test_columns_and_types_are_those_of_the_contract(tmp_path: Path) -> None:
+    got = read_rows(tmp_path, rows(Request(), Request(scenario="f1")))
+    assert got.summary.schema == schemas.SUMMARY
+    assert got.requests.schema == schemas.REQUESTS
+    assert got.timeline.schema == schemas.TIMELINE
+    assert got.k6_metrics.schema == schemas.K6_METRICS
+    for frame in (got.summary, got.requests, got.timeline):
+        key = frame.select("run_id", "target", "iteration").unique().rows()
+        assert key == [("20261123T094512-3f9a2c", "mid", 2)]
+
+
+def test_empty_frames_have_the_columns_too() -> None:
+    empty = Frames.concat([])
+    assert empty.summary.schema == schemas.SUMMARY
+    assert empty.requests.is_empty()
+
+
+def test_a_function_that_takes_no_load_has_a_row_of_zeros_and_nulls(tmp_path: Path) -> None:
+    got = read_rows(tmp_path, rows(Request())).summary
+    assert got["function"].to_list() == ["figlet", "env", "echo"]
+    echo = got.row(2, named=True)
+    assert (echo["rate_rps"], echo["requests"], echo["failed"], echo["dropped"]) == (0, 0, 0, 0)
+    assert echo["achieved_rps"] == 0
+    assert echo["success_rate"] is None
+    assert echo["latency_ms_p95"] is None
+
+
+def test_a_function_without_any_answer_has_counts_and_no_latency(tmp_path: Path) -> None:
+    refused = Request(blocked=0, sending=0, waiting=0, receiving=0, status=0, error_code=1212,
+                      failed=True)  # fmt: skip
+    figlet = read_rows(tmp_path, rows(refused)).summary.row(0, named=True)
+    assert (figlet["requests"], figlet["failed"], figlet["success_rate"]) == (1, 1, 0.0)
+    assert figlet["latency_ms_mean"] is None
+
+
+def test_unfinished_counts_what_began_and_left_no_row(tmp_path: Path) -> None:
+    started = [mark("dfaas_started", T0, "f0")] * 3 + [mark("dfaas_started", T0, "f1")]
+    everything = started + rows(Request(), Request(scenario="f1"))
+    assert read_rows(tmp_path, everything).summary["unfinished"].to_list() == [2, 0, 0]
+    custom = read_rows(tmp_path, everything, load=None, own_script=False).summary
+    assert custom["unfinished"].to_list() == [None, None]
+
+
+def test_dropped_iterations_are_counted_by_function_and_second(tmp_path: Path) -> None:
+    drops = [mark("dropped_iterations", T0 + SECOND + 5, "f1")] * 2
+    drops += [mark("dropped_iterations", T0 + 5, "f1", value=3)]
+    got = read_rows(tmp_path, rows(beginning_at(0)) + drops)
+    assert got.summary["dropped"].to_list() == [0, 5, 0]
+    env = got.timeline.filter(pl.col("function") == "env")
+    assert env["dropped"].to_list() == [3, 2, 0]
+
+
+def test_the_timeline_has_every_second_and_counts_a_request_where_it_began(tmp_path: Path) -> None:
+    slow = beginning_at(0.9, waiting=2 * SECOND, vu=2)
+    got = read_rows(tmp_path, rows(beginning_at(0), slow, beginning_at(1.5, failed=True)))
+    figlet = got.timeline.filter(pl.col("function") == "figlet")
+    assert figlet["second"].to_list() == [0, 1, 2]
+    assert figlet["requests"].to_list() == [2, 1, 0]
+    assert figlet["failed"].to_list() == [0, 1, 0]
+    assert figlet["latency_ms_p50"].to_list() == [pytest.approx(1002.8), pytest.approx(5.3), None]
+    assert got.timeline.height == 3 * 3
+
+
+def test_the_timeline_of_a_run_that_was_cut_short_ends_with_it(tmp_path: Path) -> None:
+    got = read_rows(tmp_path, rows(beginning_at(0), beginning_at(1.5)), status="interrupted")
+    assert got.timeline["second"].max() == 1
+    assert got.summary["status"].unique().to_list() == ["interrupted"]
+
+
+def test_a_clock_that_jumps_makes_no_endless_timeline(tmp_path: Path) -> None:
+    jump = beginning_at(500_000_000, vu=2)
+    got = read_rows(tmp_path, rows(beginning_at(0), jump)).timeline
+    assert sorted(got["second"].unique()) == [0, 500_000_000]
+
+
+def test_an_iteration_starts_with_the_first_thing_its_load_did(tmp_path: Path) -> None:
+    got = read_rows(tmp_path, rows(beginning_at(1), beginning_at(0, vu=2)), started_at=START)
+    assert got.summary["started_at"].unique().to_list() == [START]
+    empty = read_rows(tmp_path, [], started_at=START)
+    assert empty.summary["started_at"].unique().to_list() == [START]
+    assert empty.summary["requests"].to_list() == [0, 0, 0]
+
+
+def test_a_custom_script_names_functions_by_tag_or_by_scenario(tmp_path: Path) -> None:
+    tagged = Request(scenario="default", tags={"function": 'a, "b"\nc', "x": "y"})
+    got = read_rows(
+        tmp_path, rows(tagged, Request(scenario="warm", vu=2)), load=None, scenarios={},
+        own_script=False,
+    )  # fmt: skip
+    assert got.summary["function"].to_list() == ['a, "b"\nc', "warm"]
+    assert got.summary["rate_rps"].to_list() == [None, None]
+    assert got.summary["achieved_rps"].to_list() == [None, None]
+
+
+def test_checks_and_metrics_of_a_script_are_kept(tmp_path: Path) -> None:
+    checks = [mark("checks", T0, "default", value) | {"check": "is, ok"} for value in (1, 1, 0)]
+    trend = [mark("my_trend", T0 + n, "default", n) for n in (1, 5, 3)]
+    got = read_rows(tmp_path, checks + trend, load=None, scenarios={}, own_script=False).k6_metrics
+    columns = ("metric", "check", "samples", "sum", "mean", "min", "max", "p50", "last")
+    assert got.select(columns).rows() == [
+        ("checks", "is, ok", 3, 2.0, pytest.approx(2 / 3), 0.0, 1.0, 1.0, 0.0),
+        ("my_trend", None, 3, 9.0, 3.0, 1.0, 5.0, 3.0, 3.0),
+    ]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    sent=st.lists(
+        st.tuples(
+            st.sampled_from(["f0", "f1"]), st.integers(0, 10**10), st.booleans(), st.floats(0, 2.9)
+        ),
+        max_size=40,
+    )
+)
+def test_summary_and_timeline_agree_with_the_requests(
+    tmp_path_factory: pytest.TempPathFactory, sent: list[tuple[str, int, bool, float]]
+) -> None:
+    requests = [
+        beginning_at(at, scenario=scenario, waiting=waiting, failed=failed, vu=vu + 1)
+        for vu, (scenario, waiting, failed, at) in enumerate(sent)
+    ]
+    got = read_rows(tmp_path_factory.mktemp("csv"), rows(*requests))
+    for row in got.summary.iter_rows(named=True):
+        mine = got.requests.filter(pl.col("function") == row["function"])
+        latency = mine["latency_ms"].to_numpy()
+        assert row["requests"] == len(mine) == sum(SCENARIOS[s[0]] == row["function"] for s in sent)
+        assert row["failed"] == mine["failed"].sum()
+        assert row["achieved_rps"] == pytest.approx(len(mine) / 3)
+        if len(latency):
+            wanted = np.quantile(latency, [0.5, 0.9, 0.95, 0.99], method="linear")
+            have = [row[f"latency_ms_p{q}"] for q in (50, 90, 95, 99)]
+            assert have == pytest.approx(list(wanted))
+            assert row["latency_ms_mean"] == pytest.approx(latency.mean())
+        line = got.timeline.filter(pl.col("function") == row["function"])
+        assert line.select("requests", "failed").sum().row(0) == (row["requests"], row["failed"])
+        assert line["second"].to_list() == list(range(line.height))
