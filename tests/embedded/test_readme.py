@@ -1,0 +1,60 @@
+"""The README is true: its Python runs, its commands and files are there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dfaas_lab.local import start
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def _run(script: str, folder: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_what_it_says_of_a_laptop_runs(tmp_path: Path) -> None:
+    (block,) = [block for block in BLOCKS if "Lab.local" in block]
+    _run(block + "\nassert run.verdict is not None and len(run.summary) == 6, run", tmp_path)
+
+
+def test_what_it_says_of_real_machines_runs_on_those_of_the_embedded_lab(tmp_path: Path) -> None:
+    (block,) = [block for block in BLOCKS if "10.0.0.50" in block]
+    with start() as lab:
+        host = (
+            f"Host({lab.ssh.host!r}, port={lab.ssh.port}, user={lab.ssh.user!r}, "
+            f"key={str(lab.ssh.key)!r}, known_hosts={str(lab.ssh.known_hosts)!r}, become=False), "
+            f"workspace_root={lab.workspace_root!r}"
+        )
+        asked = '"10.0.0.50", user="ubuntu", key="~/.ssh/id_ed25519"'
+        gateway = '"http://10.0.0.60:31112"'
+        assert asked in block
+        assert gateway in block
+        here = block.replace(asked, host).replace(gateway, repr(lab.gateways[0].url))
+        _run(f"from dfaas_lab import Host\n{here}\nassert len(run.summary) == 6, run", tmp_path)
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))
+def test_what_it_links_to_is_there(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make ([a-z]+)", README))))
+def test_the_commands_that_it_names_are_there(target: str) -> None:
+    dry = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)  # noqa: S607
+    assert dry.returncode == 0, dry.stderr
