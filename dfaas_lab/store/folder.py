@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 FRAMES = ("summary", "requests", "timeline", "k6_metrics")
 _ALWAYS = FRAMES[:3]
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class RunFolder:
                 # Named apart, so that other readers' runs/**/requests.parquet takes no warm-up.
                 _write_parquet(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")
             for name, content in (files or {}).items():
-                _write_raw(beside / _plain(name), content)
+                _write_raw(beside / plain_name(name), content)
         return final
 
     def parts(self) -> Iterator[Path]:
@@ -137,8 +140,10 @@ def _frames(frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    with path.open("wb") as file:
-        frame.write_parquet(file, compression="zstd", compression_level=3)
+    # Through memory: polars tells of a full disk as of a damaged file (ComputeError).
+    packed = io.BytesIO()
+    frame.write_parquet(packed, compression="zstd", compression_level=3)
+    path.write_bytes(packed.getbuffer())
 
 
 def _write_raw(path: Path, content: bytes | Path) -> None:
@@ -148,8 +153,9 @@ def _write_raw(path: Path, content: bytes | Path) -> None:
         path.write_bytes(content)
 
 
-def _plain(name: str) -> str:
-    if name != Path(name).name or name in ("", ".", ".."):
+def plain_name(name: str) -> str:
+    """Return a file's name if it is one that archives and other systems take."""
+    if not PLAIN_NAME.fullmatch(name):
         raise StoreError(f"{name!r} is no plain file name", path=name)
     return name
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.store import manifest
 from dfaas_lab.store.files import errors_as_store_error, replace_file, staged
-from dfaas_lab.store.folder import RunFolder
+from dfaas_lab.store.folder import RunFolder, plain_name
 from dfaas_lab.store.manifest import FORMAT, Manifest
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Store:
         with staged(folder.staging, folder.path) as beside:
             (beside / manifest.NAME).write_bytes(manifest.dump(entries))
             for name, content in (files or {}).items():
-                (beside / Path(name).name).write_bytes(content)
+                (beside / plain_name(name)).write_bytes(content)
         return folder
 
     def find(self, run_id: str) -> RunFolder:
