@@ -28,13 +28,19 @@ class _Job(Generic[Result]):
         self._work = work
         self._result: list[Result] = []
         self._error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, name="dfaas-lab-provision", daemon=True)
+        # Not Thread.join: an interrupt inside it marks a running thread as ended (CPython 3.11).
+        self.done = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="dfaas-lab-provision", daemon=True).start()
 
     def _run(self) -> None:
         try:
             self._result.append(self._work(self.progress, self.cancel))
         except BaseException as error:  # raised again in the thread that waits
             self._error = error
+        finally:
+            self.done.set()
 
     def result(self) -> Result:
         if self._error is not None:
@@ -50,15 +56,14 @@ def interruptibly(work: Work[Result], face: Face | None = None) -> Result:
         face: What draws; None is silence.
     """
     job = _Job(work)
-    job.thread.start()
+    job.start()
     try:
-        while job.thread.is_alive():
-            job.thread.join(_FRAME_S)
+        while not job.done.wait(_FRAME_S):
             if face is not None:
                 face.draw(job.progress.snapshot())
     except KeyboardInterrupt:
         job.cancel.set()
-        job.thread.join(_LONGEST_END_S)
+        job.done.wait(_LONGEST_END_S)
         raise
     finally:
         if face is not None:

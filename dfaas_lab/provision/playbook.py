@@ -91,7 +91,6 @@ def _run(
         cmdline=f"-e @{variables}" + (" -K" if play.become_password is not None else ""),
         passwords=_answers(play.become_password),
         forks=play.forks,
-        envvars=_settings(private),
         settings={"pexpect_timeout": 0.1},  # how often the cancel callback is asked
         suppress_env_files=True,
         quiet=True,
@@ -100,10 +99,7 @@ def _run(
     )
     # The interpreter's own Ansible, wherever PATH leads.
     runner.config.command[:1] = [sys.executable, "-m", "ansible", "playbook"]
-    ours = _settings(private)
-    for name in [name for name in runner.config.env if name.startswith("ANSIBLE_")]:
-        if name not in ours and os.environ.get(name) == runner.config.env[name]:
-            del runner.config.env[name]
+    runner.config.env = _environment(runner.config.env, private)
     runner.run()
     output = Path(runner.config.artifact_dir, "stdout").read_text(errors="replace")
     return PlayEnd(str(runner.status), int(runner.rc if runner.rc is not None else -1), output)
@@ -113,8 +109,20 @@ def _answers(password: str | None) -> dict[str, str]:
     return {} if password is None else {r"BECOME password.*:\s*?$": password}
 
 
+def _environment(env: Mapping[str, str], private: Path) -> dict[str, str]:
+    """Return the environment without the user's own settings of Ansible, and with ours."""
+    from ansible_runner.utils import get_callback_dir
+
+    others = ("ANSIBLE_", "ORIGINAL_STDOUT_CALLBACK")
+    kept = {name: value for name, value in env.items() if not name.startswith(others)}
+    events = {
+        "ANSIBLE_CALLBACK_PLUGINS": get_callback_dir(),
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+    }
+    return {**kept, **events, **_settings(private)}
+
+
 def _settings(private: Path) -> dict[str, str]:
-    """Return Ansible's settings: ours alone, whatever the user's own configuration says."""
     path = str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", os.defpath)
     return {
         "ANSIBLE_CONFIG": str(private / "ansible.cfg"),

@@ -223,7 +223,9 @@ class _Round:
             self._progress.update(_bar(spec), text=text)
 
     def _raise_failures(self) -> None:
-        failures = tuple(self._failures.values())
+        failures = tuple(
+            self._failures[spec.key] for spec in self._specs if spec.key in self._failures
+        )
         if len(failures) == 1:
             raise failures[0]
         if failures:

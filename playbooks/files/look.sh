@@ -21,7 +21,13 @@ fi
 say root_uid "$(stat -c %u "$root" 2>/dev/null)"
 say marker "$(tr -d '\n' 2>/dev/null < "$root/.provisioned-$(id -un).json")"
 
+say others "$(ls -A "$root" 2>/dev/null | grep '^\.provisioned-.*\.json$' |
+  grep -vxF ".provisioned-$(id -un).json" | tr '\n' ' ')"
 k6=$(PATH="$PATH:/usr/local/bin:$HOME/.local/bin" command -v k6)
 say path_k6 "$k6"
 say link_root "$(there /usr/local/bin/k6)"
 say link_home "$(there "$HOME/.local/bin/k6")"
+say packages "$(dpkg-query -W -f '${db:Status-Status}/${Package} ${db:Status-Status}/${Package}=${Version} ' \
+  k6 prometheus prometheus-node-exporter 2>/dev/null)"
+say installed_by_us "$(tr '\n' ' ' 2>/dev/null < /opt/dfaas-lab/packages)"
+say target_marker "$(tr -d '\n' 2>/dev/null < /opt/dfaas-lab/target.json)"

@@ -26,7 +26,7 @@ BRIDGE = "dfl-br0"
 GATEWAY = "10.77.0.1"
 NETWORK = "10.77.0.0/24"
 PREFIX = "dfl-"
-STATE = Path("/var/tmp/dfl-testbed")  # noqa: S108 (root's own, mode 700, checked)
+STATE = Path("/var/tmp/dfl-testbed")
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 PACKAGES = (
     "openssh-server,python3,python3-apt,systemd,systemd-sysv,dbus,iproute2,procps,sudo,"

@@ -1,0 +1,303 @@
+"""Provisioning through real Ansible and real SSH, on the embedded lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from dfaas_lab.config import Host
+from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
+from dfaas_lab.local import LocalLab
+from dfaas_lab.progress import Progress
+from dfaas_lab.provision import GeneratorSpec, forget, interruptibly, provision
+from dfaas_lab.provision.local_k6 import local_k6
+from tests.embedded.tarpit import Tarpit
+
+
+def host_of(lab: LocalLab, **changes: object) -> Host:
+    login = {
+        "port": lab.ssh.port,
+        "user": lab.ssh.user,
+        "key": lab.ssh.key,
+        "known_hosts": lab.ssh.known_hosts,
+        "become": False,
+    }
+    return Host(lab.ssh.host, **{**login, **changes})  # type: ignore[arg-type]
+
+
+def spec_of(
+    lab: LocalLab, root: Path, *, host: Host | None = None, **more: object
+) -> GeneratorSpec:
+    """A generator below a folder of its own."""
+    settings: dict[str, object] = {
+        "workspace_root": str(root / "runs"),
+        "install_dir": str(root / "k6"),
+        "python": lab.ssh.python,
+        "remote_tmp": str(lab.ssh.remote_tmp),
+    }
+    return GeneratorSpec(host=host or host_of(lab), name="local", **{**settings, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def spec(local_lab: LocalLab, tmp_path: Path) -> GeneratorSpec:
+    return spec_of(local_lab, tmp_path)
+
+
+def marker_of(spec: GeneratorSpec) -> dict[str, object]:
+    [marker] = Path(spec.workspace_root).glob(".provisioned-*.json")
+    return dict(json.loads(marker.read_text()))
+
+
+def private_folders() -> set[str]:
+    return {path.name for path in Path(tempfile.gettempdir()).glob("dfaas-????????")}
+
+
+def processes_with(*texts: str) -> list[str]:
+    """Command lines and environments that contain one of these texts."""
+    found = []
+    for proc in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
+        except OSError:
+            continue
+        if int(proc.name) != os.getpid() and any(text.encode() in words for text in texts):
+            found.append(words.replace(b"\0", b" ").decode(errors="replace")[:200])
+    return found
+
+
+def test_it_installs_k6_and_says_what_it_did(spec: GeneratorSpec) -> None:
+    private = private_folders()
+    progress = Progress()
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    report = provision([spec], progress=progress)
+
+    assert report
+    assert (report.cached, report.changed) == (False, 3)
+    assert report.seconds > 0
+    assert report.tasks.columns == ["host", "task", "status", "seconds", "message"]
+    rows = {row["task"]: row for row in report.tasks.to_dicts()}
+    assert rows["Copy k6"]["status"] == "changed"
+    assert rows["Copy k6"]["host"] == str(spec.host)
+
+    own = local_k6()
+    assert own is not None
+    marker = marker_of(spec)
+    assert marker["format"] == 1
+    assert marker["k6_version"] == own.version
+    assert marker["playbook_digest"] == spec.digest()
+    says = subprocess.run([str(marker["k6_path"]), "version"], capture_output=True, text=True)
+    assert f"v{own.version}" in says.stdout
+    assert str(marker["k6_path"]).startswith(f"{spec.install_dir}/")
+    assert Path(spec.workspace_root).stat().st_mode & 0o7777 == 0o1777
+
+    [step] = progress.snapshot()
+    assert (step.state, step.fraction) == ("ok", 1.0)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert private_folders() == private
+
+    again = provision([spec])
+    assert (again.cached, again.changed) == (True, 0)
+    assert again.tasks.equals(report.tasks)
+    once_more = provision([spec], force=True)
+    assert (once_more.cached, once_more.changed) == (False, 0)
+
+
+_NEW_SESSION = """
+import sys
+from dfaas_lab.config import Host
+from dfaas_lab.provision import GeneratorSpec, interruptibly, provision
+values = {values!r}
+host = Host(values.pop("address"), **values.pop("login"))
+spec = GeneratorSpec(host=host, name="local", **values)
+try:
+    report = interruptibly(lambda progress, cancel: provision([spec], progress=progress, cancel=cancel))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    sys.exit(3)
+print("cached" if report.cached else "ran", report.changed, flush=True)
+"""
+
+
+def new_session(spec: GeneratorSpec, **env: str) -> subprocess.Popen[str]:
+    """Provision in a Python of its own, without this virtual environment on its PATH."""
+    host = spec.host
+    values = {
+        "address": host.address,
+        "login": {
+            "port": host.port,
+            "user": host.user,
+            "key": str(host.key),
+            "known_hosts": str(host.known_hosts),
+            "become": host.become,
+        },
+        "workspace_root": spec.workspace_root,
+        "install_dir": spec.install_dir,
+        "python": spec.python,
+        "remote_tmp": spec.remote_tmp,
+        "k6_source": spec.k6_source,
+        "k6_version": spec.k6_version,
+        "variables": dict(spec.variables),
+    }
+    repository = str(Path(__file__).parents[2])
+    return subprocess.Popen(
+        [sys.executable, "-c", _NEW_SESSION.format(values=values)],
+        env={"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"], "PYTHONPATH": repository, **env},
+        cwd="/",
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def outcome(session: subprocess.Popen[str], timeout: float = 120.0) -> str:
+    stdout, stderr = session.communicate(timeout=timeout)
+    assert stdout.strip(), stderr
+    return stdout.strip()
+
+
+def test_a_new_session_without_a_venv_on_path_sees_what_is_in_place(spec: GeneratorSpec) -> None:
+    # Nothing of the user's own Ansible may matter.
+    hostile = {
+        "ANSIBLE_BECOME": "true",
+        "ANSIBLE_CONFIG": "/nowhere",
+        "ANSIBLE_STDOUT_CALLBACK": "x",
+    }
+    assert outcome(new_session(spec, **hostile)) == "ran 3"
+    assert outcome(new_session(spec)) == "cached 0"
+    assert provision([spec]).cached
+
+    # Whatever was changed behind our back is seen by the next session, and mended.
+    Path(str(marker_of(spec)["k6_path"])).write_text("#!/bin/sh\nexit 1\n")
+    assert outcome(new_session(spec)) == "ran 1"
+
+
+def test_an_interrupt_ends_everything_and_the_next_call_works(
+    local_lab: LocalLab, tmp_path: Path
+) -> None:
+    private = private_folders()
+    with Tarpit() as tarpit:
+        url = f"{tarpit.url}/{uuid4().hex}.tar.gz"
+        spec = spec_of(
+            local_lab,
+            tmp_path,
+            k6_source="release",
+            k6_version="1.1.0",
+            variables={"k6_release_url": url, "k6_release_checksum": "sha256:" + "0" * 64},
+        )
+        session = new_session(spec)
+        tarpit.wait_for_visitor(60)  # the module on the host now waits for the archive
+        assert processes_with("DFAAS_LAB_RUN=")
+        started = time.monotonic()
+        session.send_signal(signal.SIGINT)
+        assert outcome(session) == "interrupted"
+        seconds = time.monotonic() - started
+        assert session.returncode == 3
+        assert seconds < 5
+        assert processes_with("DFAAS_LAB_RUN=") == []
+        assert [line for line in processes_with("/tmp/dfaas-") if "ansible" in line] == []
+        assert private_folders() == private
+    assert provision([spec_of(local_lab, tmp_path)]).changed
+
+
+def test_a_cancelled_call_says_so(spec: GeneratorSpec) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(ProvisionError, match="interrupted"):
+        provision([spec], cancel=cancel)
+
+
+def test_threads_and_kernels_run_the_playbook_once(spec: GeneratorSpec) -> None:
+    sessions = [new_session(spec) for _ in range(2)]
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(lambda _: provision([spec]), range(4)))
+    said = [outcome(session) for session in sessions]
+    assert sum(not report.cached for report in reports) + said.count("ran 3") == 1
+    assert sum(report.cached for report in reports) + said.count("cached 0") == 5
+
+
+def test_a_failing_task_is_named_with_its_own_words(local_lab: LocalLab, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "runs").symlink_to(tmp_path / "elsewhere")
+    spec = spec_of(local_lab, tmp_path)
+    progress = Progress()
+    with pytest.raises(TaskFailed) as caught:
+        provision([spec], progress=progress)
+    error = caught.value
+    assert error.failures == (error,)
+    assert error.host == spec.host.address
+    assert error.task == "Refuse a workspace root that is not safe"
+    assert "symbolic link" in error.detail
+    assert "another workspace_root" in str(error)
+    assert [step.state for step in progress.snapshot()] == ["failed"]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+    (tmp_path / "runs").unlink()
+    assert provision([spec])
+
+
+def test_a_host_that_fails_hides_no_other(local_lab: LocalLab, tmp_path: Path) -> None:
+    good = spec_of(local_lab, tmp_path)
+    (tmp_path / "strange_hosts").write_text("")
+    strange = spec_of(
+        local_lab,
+        tmp_path,
+        host=host_of(local_lab, known_hosts=tmp_path / "strange_hosts", user="a"),
+    )
+    closed = spec_of(local_lab, tmp_path, host=host_of(local_lab, port=1))
+    with pytest.raises(ProvisionError) as caught:
+        provision([strange, good, closed])
+    first, second = caught.value.failures
+    assert isinstance(first, HostUnreachable)
+    assert isinstance(second, HostUnreachable)
+    assert "host key" in str(first)
+    assert "port 1" in str(second)
+    assert provision([good]).cached  # what succeeded stays
+
+
+def test_a_connection_that_is_refused_is_one_error(local_lab: LocalLab, tmp_path: Path) -> None:
+    spec = spec_of(local_lab, tmp_path, host=host_of(local_lab, port=1))
+    with pytest.raises(HostUnreachable) as caught:
+        provision([spec])
+    assert caught.value.failures == (caught.value,)
+    assert caught.value.host == spec.host.address
+
+
+def test_an_unknown_source_is_refused_before_anything_runs(
+    local_lab: LocalLab, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="k6_source"):
+        spec_of(local_lab, tmp_path, k6_source="snap")
+
+
+def test_forgetting_asks_the_host_again(spec: GeneratorSpec) -> None:
+    provision([spec])
+    forget([spec])
+    report = provision([spec])
+    assert (report.cached, report.tasks.height) == (True, 0)
+
+
+def test_an_error_of_the_work_comes_out_of_the_thread() -> None:
+    def work(progress: Progress, cancel: threading.Event) -> None:
+        raise ProvisionError("no")
+
+    with pytest.raises(ProvisionError, match="no"):
+        interruptibly(work)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    forget()
+    yield
+    forget()
