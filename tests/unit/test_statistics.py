@@ -1,0 +1,283 @@
+"""Intervals cover what they promise; comparisons say what is so."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dfaas_lab import schemas
+from dfaas_lab.comparison import compare
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.intervals import (
+    BINOMIAL,
+    BOOTSTRAP_SE,
+    BOOTSTRAP_T,
+    binomial_interval,
+    difference_interval,
+    mean_interval,
+    ratio_interval,
+    student_quantile,
+)
+from dfaas_lab.statistics import MEASURES, statistics
+
+TRIALS = 400
+# 95 % of 400 are 380; the standard deviation is 4.4, so a true 95 % leaves these bounds never.
+ALMOST_95 = (0.915, 0.985)
+
+
+@dataclass(frozen=True)
+class Measured:
+    id: str
+    summary: pl.DataFrame
+    requests: pl.DataFrame
+
+
+def measured(
+    id_: str = "run-a",
+    *,
+    iterations: int = 5,
+    scale: float = 1.0,
+    failing: float = 0.0,
+    functions: tuple[str, ...] = ("figlet",),
+    target: str = "mid",
+    seed: int = 1,
+    status: str = "ok",
+    spread: float = 0.02,
+) -> Measured:
+    """A run whose iterations differ by ``spread``, with 200 requests each."""
+    rng = np.random.default_rng(seed)
+    requests, summary = [], []
+    for iteration in range(1, iterations + 1):
+        for function in functions:
+            latency = rng.lognormal(2.3, 0.4, 200) * scale * np.exp(rng.normal(0, spread))
+            failed = rng.random(200) < failing
+            key = {"run_id": id_, "target": target, "iteration": iteration, "function": function}
+            requests += [
+                key | {"latency_ms": float(value), "failed": bool(bad)}
+                for value, bad in zip(latency, failed, strict=True)
+            ]
+            row = {f"latency_ms_p{q}": np.quantile(latency, q / 100) for q in (50, 90, 95, 99)}
+            summary.append(
+                key
+                | row
+                | {
+                    "latency_ms_mean": latency.mean(),
+                    "success_rate": 1 - failed.mean(),
+                    "requests": 200,
+                    "failed": int(failed.sum()),
+                    "status": status,
+                    "started_at": datetime(2026, 11, 23, tzinfo=UTC),
+                }
+            )
+    return Measured(
+        id_,
+        pl.DataFrame(summary, schema=schemas.SUMMARY),
+        pl.DataFrame(requests, schema=schemas.REQUESTS),
+    )
+
+
+def coverage(hits: list[bool]) -> float:
+    return sum(hits) / len(hits)
+
+
+@pytest.mark.parametrize("iterations", [3, 5, 7, 8, 20])
+def test_intervals_of_a_mean_cover_it(iterations: int) -> None:
+    # The p95 of 200 requests per iteration, the iterations themselves differing by 10 %.
+    rng = np.random.default_rng(iterations)
+
+    def p95s(count: int) -> np.ndarray:
+        requests = rng.lognormal(2.3, 0.5, (count, 200)) * np.exp(rng.normal(0, 0.1, (count, 1)))
+        return np.quantile(requests, 0.95, axis=1)
+
+    truth = p95s(20_000).mean()
+    hits = []
+    for trial in range(TRIALS):
+        got = mean_interval(p95s(iterations), confidence=0.95, seed=trial)
+        hits.append(got.low <= truth <= got.high)
+    assert ALMOST_95[0] <= coverage(hits) <= ALMOST_95[1]
+
+
+@pytest.mark.parametrize("counts", [(3, 3), (3, 10), (10, 10)])
+def test_intervals_of_a_ratio_and_a_difference_cover_it(counts: tuple[int, int]) -> None:
+    rng = np.random.default_rng(sum(counts))
+    of_ratio, of_difference = [], []
+    for trial in range(TRIALS):
+        a = rng.lognormal(0, 0.1, counts[0]) * 20
+        b = rng.lognormal(0, 0.1, counts[1]) * 30
+        ratio = ratio_interval(a, b, confidence=0.95, seed=trial)
+        difference = difference_interval(a, b, confidence=0.95, seed=trial)
+        of_ratio.append(ratio.low <= 1.5 <= ratio.high)
+        mean = 10 * np.exp(0.005)
+        of_difference.append(difference.low <= mean <= difference.high)
+    # Welch's degrees rounded down make few iterations cover a little more.
+    assert ALMOST_95[0] <= coverage(of_ratio) <= 0.995
+    assert ALMOST_95[0] <= coverage(of_difference) <= 0.995
+
+
+def test_the_confidence_that_is_asked_for_is_given() -> None:
+    rng = np.random.default_rng(1)
+    hits = []
+    for trial in range(TRIALS):
+        got = mean_interval(rng.normal(10, 1, 6), confidence=0.8, seed=trial)
+        hits.append(got.low <= 10 <= got.high)
+    assert 0.74 <= coverage(hits) <= 0.86
+
+
+def test_students_t_is_that_of_the_tables() -> None:
+    table = {(0.975, 1): 12.706, (0.975, 2): 4.303, (0.95, 3): 2.353, (0.995, 7): 3.499,
+             (0.975, 30): 2.042}  # fmt: skip
+    for (probability, degrees), t in table.items():
+        assert student_quantile(probability, degrees) == pytest.approx(t, abs=5e-4)
+
+
+def test_the_exact_binomial_interval_is_exact() -> None:
+    low, high = binomial_interval(300, 300, confidence=0.95)
+    assert high == 1
+    assert low**300 == pytest.approx(0.025)
+    assert binomial_interval(0, 300, confidence=0.95) == (0, pytest.approx(1 - low))
+
+
+def test_statistics_are_means_over_iterations_beside_pooled_ones() -> None:
+    run = measured(iterations=4)
+    got = statistics(run.requests, run.summary)
+    assert got["measure"].to_list() == list(MEASURES)
+    p95 = got.row(3, named=True)
+    assert p95["estimate"] == pytest.approx(run.summary["latency_ms_p95"].mean())
+    assert p95["pooled"] == pytest.approx(np.quantile(run.requests["latency_ms"], 0.95))
+    assert p95["low"] < p95["estimate"] < p95["high"]
+    assert (p95["iterations"], p95["method"]) == (4, BOOTSTRAP_SE)
+    many = measured(iterations=8)
+    assert statistics(many.requests, many.summary)["method"][0] == BOOTSTRAP_T
+
+
+def test_the_same_seed_gives_the_same_intervals() -> None:
+    run = measured(iterations=9)
+    one, two = (statistics(run.requests, run.summary, seed=7) for _ in range(2))
+    assert one.equals(two)
+    assert not one.equals(statistics(run.requests, run.summary, seed=8))
+
+
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_too_few_iterations_give_no_interval_and_say_so(iterations: int) -> None:
+    run = measured(iterations=iterations)
+    got = statistics(run.requests, run.summary)
+    assert got["low"].null_count() == got["high"].null_count() == got.height
+    assert got["estimate"].null_count() == 0
+    assert set(got["method"]) == {"none: fewer than 3 iterations"}
+
+
+def test_iterations_that_were_cut_short_are_left_out() -> None:
+    whole, cut = measured(iterations=3), measured(iterations=3, status="interrupted", seed=2)
+    cut_later = cut.summary.with_columns(iteration=pl.col("iteration") + 3)
+    requests = pl.concat(
+        [whole.requests, cut.requests.with_columns(iteration=pl.col("iteration") + 3)]
+    )
+    got = statistics(requests, pl.concat([whole.summary, cut_later]))
+    assert got.equals(statistics(whole.requests, whole.summary))
+
+
+def test_perfect_iterations_still_leave_a_doubt() -> None:
+    run = measured(iterations=3)
+    rate = statistics(run.requests, run.summary).row(-1, named=True)
+    assert (rate["measure"], rate["estimate"], rate["high"]) == ("success_rate", 1, 1)
+    assert rate["low"] == pytest.approx(0.025 ** (1 / 600))
+    assert rate["method"] == BINOMIAL
+
+
+def test_limits_stay_where_the_measure_lives() -> None:
+    run = measured(iterations=3, failing=0.005)
+    got = statistics(run.requests, run.summary)
+    assert got.filter(pl.col("measure") == "success_rate")["high"][0] <= 1
+    assert got["low"].min() >= 0
+
+
+def test_a_function_without_a_latency_has_nulls() -> None:
+    run = measured(iterations=3)
+    nothing = run.summary.with_columns(pl.lit(None, pl.Float64).alias(name) for name in MEASURES)
+    got = statistics(run.requests.clear(), nothing)
+    assert got["iterations"].to_list() == [0] * len(MEASURES)
+    assert got["estimate"].null_count() == len(MEASURES)
+
+
+def test_an_empty_run_has_empty_statistics() -> None:
+    run = measured(iterations=1)
+    assert statistics(run.requests.clear(), run.summary.clear()).is_empty()
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, float("nan")])
+def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
+    run = measured()
+    with pytest.raises(ConfigError, match="confidence"):
+        statistics(run.requests, run.summary, confidence=confidence)
+    with pytest.raises(ConfigError, match="confidence"):
+        compare(run, run, confidence=confidence)
+
+
+def sentences(a: Measured, b: Measured) -> dict[str, str]:
+    got = compare(a, b)
+    return dict(zip(got.differences["measure"], got.sentences, strict=True))
+
+
+def test_a_difference_is_told_in_a_sentence() -> None:
+    a, b = measured(), measured("run-b", scale=1.5, seed=2)
+    p95 = compare(a, b).differences.row(3, named=True)
+    assert p95["low"] < 0.5 < p95["high"]
+    assert p95["low"] > 0.3
+    change, low, high = (round(p95[name] * 100) for name in ("change", "low", "high"))
+    told = sentences(a, b)["latency_ms_p95"]
+    assert told == f"p95 of figlet is {change} % higher [{low} %, {high} %]"
+    back = sentences(b, a)["latency_ms_p95"]
+    assert back.startswith("p95 of figlet is 3")
+    assert " % lower [" in back
+    assert "chance" not in told + back
+
+
+def test_what_can_be_chance_is_said_to_be() -> None:
+    a, b = measured(seed=1, spread=0.1), measured("run-b", seed=2, spread=0.1)
+    assert sentences(a, b)["latency_ms_mean"].endswith("which can be chance")
+
+
+def test_a_success_rate_differs_by_points() -> None:
+    a, b = measured(), measured("run-b", failing=0.2, seed=3)
+    assert sentences(a, b)["success_rate"].startswith("success rate of figlet is ")
+    row = compare(a, b).differences.row(-1, named=True)
+    assert row["change"] == pytest.approx(-0.2, abs=0.03)
+    assert row["low"] < -0.2 < row["high"] < -0.1
+    assert " points lower [" in sentences(a, b)["success_rate"]
+
+
+def test_two_iterations_are_compared_without_an_interval() -> None:
+    a, b = measured(iterations=2), measured("run-b", scale=2, seed=2)
+    assert sentences(a, b)["latency_ms_p50"].endswith("(no interval: fewer than 3 iterations)")
+
+
+def test_nodes_are_compared_by_function_and_several_targets_by_both() -> None:
+    a, b = measured(functions=("figlet", "env")), measured("run-b", target="high", seed=2)
+    assert set(compare(a, b).differences["function"]) == {"figlet"}
+    assert compare(a, b).differences["target"].null_count() == len(MEASURES)
+    both = pl.concat([a.summary, measured(target="high", seed=3).summary])
+    got = compare(Measured("both", both, a.requests), b).differences
+    assert got.select("target", "function").unique().rows() == [("high", "figlet")]
+
+
+def test_the_text_is_escaped_in_a_notebook() -> None:
+    evil = "<script>alert(1)</script>"
+    a, b = measured(functions=(evil,)), measured(evil, functions=(evil,), seed=2)
+    shown = compare(a, b)._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;script&gt;" in shown
+
+
+def test_no_difference_in_any_order_of_rows() -> None:
+    a, b = measured(functions=("figlet", "env")), measured("run-b", functions=("figlet", "env"))
+    shuffled = b.summary.sample(fraction=1, shuffle=True, seed=random.Random(1).randint(0, 9))
+    one = compare(a, b).differences.sort("function", "measure")
+    two = compare(a, Measured("run-b", shuffled, b.requests)).differences
+    assert one["change"].to_list() == pytest.approx(
+        two.sort("function", "measure")["change"].to_list()
+    )
