@@ -59,6 +59,16 @@ class Server(asyncssh.SSHServer):
         channel: Any = self._connection.create_server_channel(encoding=None)
         return channel, Session(self._env, self._session_closed)
 
+    def connection_requested(
+        self,
+        dest_host: str,
+        dest_port: int,  # noqa: ARG002 (asyncssh's interface)
+        orig_host: str,  # noqa: ARG002
+        orig_port: int,  # noqa: ARG002
+    ) -> bool:
+        """Let streams through (``AllowTcpForwarding``, on in sshd), to loopback only."""
+        return dest_host in ("127.0.0.1", "localhost")
+
     def _session_closed(self) -> None:
         self._free += 1
 

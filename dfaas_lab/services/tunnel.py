@@ -1,0 +1,195 @@
+"""HTTP through somebody else's stream, where this machine cannot reach a service itself.
+
+It knows nothing of SSH: it is given a way to connect (``Remote.open_tunnel``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+import httpcore
+import httpx
+
+from dfaas_lab.errors import RemoteError
+
+_TLS_CHUNK = 16384
+
+
+class Stream(Protocol):
+    """What is needed of a socket."""
+
+    def settimeout(self, timeout: float | None, /) -> None:
+        """Let the following calls raise ``TimeoutError`` after so many seconds."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Return some bytes; none at the end."""
+
+    def sendall(self, data: bytes, /) -> object:
+        """Send all of it."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+Connect = Callable[[str, int, float], Stream]
+
+
+def through(connect: Connect) -> Callable[[], httpx.BaseTransport]:
+    """Return what makes an httpx transport that reaches everything through ``connect``.
+
+    Args:
+        connect: Called with host, port and seconds; raises ``RemoteError`` or ``OSError``.
+    """
+    return lambda: _Transport(connect)
+
+
+class _Transport(httpx.BaseTransport):
+    def __init__(self, connect: Connect) -> None:
+        # A kept channel would count against the host's MaxSessions; a new one costs 4 ms.
+        self._pool = httpcore.ConnectionPool(
+            network_backend=_Backend(connect),
+            max_keepalive_connections=0,
+            ssl_context=ssl.create_default_context(),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert isinstance(request.stream, httpx.SyncByteStream)
+        url = request.url
+        with _httpx_errors(request):
+            answer = self._pool.handle_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(
+                        scheme=url.raw_scheme,
+                        host=url.raw_host,
+                        port=url.port,
+                        target=url.raw_path,
+                    ),
+                    headers=request.headers.raw,
+                    content=request.stream,
+                    extensions=request.extensions,
+                )
+            )
+            answer.read()
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.content)
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+@contextlib.contextmanager
+def _httpx_errors(request: httpx.Request) -> Iterator[None]:
+    try:
+        yield
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+        # The two libraries call the same errors by the same names.
+        kind = getattr(httpx, type(error).__name__, httpx.TransportError)
+        raise kind(str(error), request=request) from error
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,  # noqa: ARG002 (httpcore's interface)
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
+    ) -> httpcore.NetworkStream:
+        try:
+            return _Plain(self._connect(host, port, 10.0 if timeout is None else timeout))
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except (RemoteError, OSError) as error:
+            what = error.message if isinstance(error, RemoteError) else str(error)
+            raise httpcore.ConnectError(what) from error
+
+
+class _Plain(httpcore.NetworkStream):
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _httpcore_errors(httpcore.ReadTimeout, httpcore.ReadError):
+            self._stream.settimeout(timeout)
+            return self._stream.recv(max_bytes)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        with _httpcore_errors(httpcore.WriteTimeout, httpcore.WriteError):
+            self._stream.settimeout(timeout)
+            if buffer:
+                self._stream.sendall(buffer)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        with _httpcore_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
+            self._stream.settimeout(timeout)
+            try:
+                return _Tls(self._stream, ssl_context, server_hostname)
+            except BaseException:
+                self.close()  # httpcore leaves that to whoever failed
+                raise
+
+
+class _Tls(_Plain):
+    """TLS over a stream that is no socket of the system: ``ssl`` works on memory, we carry."""
+
+    def __init__(self, stream: Stream, context: ssl.SSLContext, hostname: str | None) -> None:
+        super().__init__(stream)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname=hostname)
+        self._carry(self._tls.do_handshake)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with _httpcore_errors(httpcore.ReadTimeout, httpcore.ReadError):
+            self._stream.settimeout(timeout)
+            data: bytes = self._carry(lambda: self._tls.read(max_bytes))
+            return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        with _httpcore_errors(httpcore.WriteTimeout, httpcore.WriteError):
+            self._stream.settimeout(timeout)
+            while buffer:
+                buffer = buffer[self._carry(lambda: self._tls.write(buffer)) :]  # noqa: B023
+
+    def _carry(self, work: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                done = work()
+            except ssl.SSLWantReadError:
+                self._flush()
+                data = self._stream.recv(_TLS_CHUNK)
+                self._in.write(data) if data else self._in.write_eof()
+            except ssl.SSLError:
+                self._flush()  # the other side is told why
+                raise
+            else:
+                self._flush()
+                return done
+
+    def _flush(self) -> None:
+        if self._out.pending:
+            self._stream.sendall(self._out.read())
+
+
+@contextlib.contextmanager
+def _httpcore_errors(late: type[Exception], broken: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise late(str(error)) from error
+    except OSError as error:  # an ssl.SSLError is one
+        raise broken(str(error)) from error

@@ -1,0 +1,133 @@
+"""A service that only the generator reaches: the calls go through its SSH connection."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from dfaas_lab.config import Host
+from dfaas_lab.errors import GatewayError
+from dfaas_lab.load import Function
+from dfaas_lab.local import LocalLab
+from dfaas_lab.remote.remote import Remote
+from dfaas_lab.services.gateway import Gateway
+from dfaas_lab.services.tunnel import Stream, through
+
+
+@pytest.fixture
+def remote(local_lab: LocalLab) -> Iterator[Remote]:
+    ssh = local_lab.ssh
+    remote = Remote(
+        Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
+    )
+    yield remote
+    remote.close()
+
+
+def by_ssh(remote: Remote) -> Callable[[], httpx.BaseTransport]:
+    return through(lambda host, port, timeout: remote.open_tunnel(host, port, timeout=timeout))
+
+
+def test_the_gateway_through_ssh(local_lab: LocalLab, remote: Remote) -> None:
+    node = local_lab.gateways[0]
+    gateway = Gateway(node.url, auth=node.auth, transport=by_ssh(remote))
+    assert gateway.healthy()
+    assert gateway.deployed().equals(Gateway(node.url, auth=node.auth).deployed())
+    megabyte = b"x" * 1_000_000
+    assert gateway.call(Function("sha512sum", method="POST", body=megabyte)) == 200
+    for _ in range(20):  # more than the channels that one SSH connection may have
+        gateway.functions()
+
+
+def test_a_gateway_that_the_generator_cannot_reach_either(remote: Remote) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(GatewayError, match="no connection") as caught:
+        Gateway(url, transport=by_ssh(remote)).functions()
+    assert "no channel could be opened" in str(caught.value)
+
+
+def straight(host: str, port: int, timeout: float) -> Stream:
+    return socket.create_connection((host, port), timeout)
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    gate = threading.Event()
+
+    def do_GET(self) -> None:
+        if self.path == "/healthz":
+            self.send_response(200)
+            self.send_header("Content-Length", "200000")
+            self.end_headers()
+            self.wfile.write(b"y" * 200_000)
+        else:
+            self.gate.wait(10)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def self_signed(path: Path) -> Path:
+    """Write a key and a certificate for localhost."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    form = serialization.PrivateFormat.PKCS8
+    secret = key.private_bytes(pem, form, serialization.NoEncryption())
+    path.write_bytes(secret + certificate.public_bytes(pem))
+    return path
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    certificate = self_signed(tmp_path / "certificate.pem")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://localhost:{server.server_address[1]}", certificate
+    Slow.gate.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_https_through_a_stream_that_is_no_socket(
+    tls: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, certificate = tls
+    gateway = Gateway(url, transport=through(straight))
+    with pytest.raises(GatewayError, match="certificate verify failed"):
+        gateway.info()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    assert gateway.healthy()
+
+
+def test_a_service_that_does_not_answer_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        gateway = Gateway(url, transport=through(straight))
+        with pytest.raises(GatewayError, match=r"no answer within 0\.2 s"):
+            gateway.call(Function("echo"), timeout_s=0.2)
