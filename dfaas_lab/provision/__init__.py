@@ -10,6 +10,7 @@ from dfaas_lab.provision.marker import Marker, read_marker
 from dfaas_lab.provision.report import ProvisionReport, TaskRow
 from dfaas_lab.provision.session import forget, provision
 from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec, playbooks_folder
+from dfaas_lab.provision.teardown import teardown
 
 __all__ = [
     "GeneratorSpec",
@@ -22,4 +23,5 @@ __all__ = [
     "playbooks_folder",
     "provision",
     "read_marker",
+    "teardown",
 ]

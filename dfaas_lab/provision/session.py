@@ -61,7 +61,7 @@ def provision(
             return _cached(specs, started)
     else:
         specs_left = specs
-    with _Round(specs_left, progress or Progress(), cancel or threading.Event()) as work:
+    with Round(specs_left, progress, cancel) as work:
         work.run(force=force)
     rows = tuple(row for spec in specs for row in _ready.get(spec.key, ()))
     return ProvisionReport(
@@ -84,25 +84,34 @@ def _cached(specs: Sequence[Spec], started: float) -> ProvisionReport:
     return ProvisionReport(cached=True, seconds=time.monotonic() - started, changed=0, rows=rows)
 
 
-class _Round:
+class Round:
     """One call: its hosts, its connections, and what it did.
 
     Args:
         specs: The hosts that are not known to be ready.
         progress: The bars.
         cancel: Once it is set, everything ends.
+        playbook: What is run.
     """
 
-    def __init__(self, specs: list[Spec], progress: Progress, cancel: threading.Event) -> None:
+    def __init__(
+        self,
+        specs: list[Spec],
+        progress: Progress | None,
+        cancel: threading.Event | None,
+        *,
+        playbook: str = "setup_global.yml",
+    ) -> None:
         self._specs = specs
-        self._progress = progress
-        self._cancel = cancel
+        self._progress = progress or Progress()
+        self._cancel = cancel or threading.Event()
+        self._playbook = playbook
         self._remotes = {spec.key: Remote(spec.host) for spec in specs}
         self._failures: dict[Hashable, ProvisionError] = {}
         self.rows: list[TaskRow] = []
         self.ran = False
 
-    def __enter__(self) -> _Round:
+    def __enter__(self) -> Round:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,7 +154,7 @@ class _Round:
     def _look(self, specs: list[Spec], *, force: bool) -> list[Spec]:
         """Return the hosts that are not as they shall be; those that are, are written down."""
         if force:
-            return specs
+            return specs  # but one that cannot be reached fails in the playbook
         self._tell(specs, "looks")
         return self._each(specs, self._needs_work)
 
@@ -197,7 +206,7 @@ class _Round:
         )
         end: PlayEnd | None = None
         try:
-            end = run_play(_setup(by_name, mark), on_event=story.hear, cancel=self._cancel)
+            end = run_play(_play(self._playbook, by_name, mark), on_event=story.hear, cancel=self._cancel)
         finally:
             if end is None or end.exit_code != 0:
                 end_tasks([self._remotes[spec.key] for spec in specs], mark)
@@ -237,15 +246,15 @@ class _Round:
             )
 
 
-def _setup(by_name: dict[str, Spec], mark: str) -> Play:
-    """Return the run of the global playbook for these hosts."""
+def _play(playbook: str, by_name: dict[str, Spec], mark: str) -> Play:
+    """Return the run of a playbook for these hosts."""
     from dfaas_lab.provision.local_k6 import local_k6
 
     items = {name: spec.item(name) for name, spec in by_name.items()}
     own = local_k6()
     first = next(iter(by_name.values()))
     return Play(
-        "setup_global.yml",
+        playbook,
         {
             **first.variables,
             "generators": [items[n] for n, s in by_name.items() if isinstance(s, GeneratorSpec)],

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -24,6 +23,7 @@ from dfaas_lab.progress import Progress
 from dfaas_lab.provision import GeneratorSpec, forget, interruptibly, provision
 from dfaas_lab.provision.local_k6 import local_k6
 from tests.embedded.tarpit import Tarpit
+from tests.sessions import new_session, outcome
 
 
 def host_of(lab: LocalLab, **changes: object) -> Host:
@@ -112,59 +112,6 @@ def test_it_installs_k6_and_says_what_it_did(spec: GeneratorSpec) -> None:
     assert again.tasks.equals(report.tasks)
     once_more = provision([spec], force=True)
     assert (once_more.cached, once_more.changed) == (False, 0)
-
-
-_NEW_SESSION = """
-import sys
-from dfaas_lab.config import Host
-from dfaas_lab.provision import GeneratorSpec, interruptibly, provision
-values = {values!r}
-host = Host(values.pop("address"), **values.pop("login"))
-spec = GeneratorSpec(host=host, name="local", **values)
-try:
-    report = interruptibly(lambda progress, cancel: provision([spec], progress=progress, cancel=cancel))
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-    sys.exit(3)
-print("cached" if report.cached else "ran", report.changed, flush=True)
-"""
-
-
-def new_session(spec: GeneratorSpec, **env: str) -> subprocess.Popen[str]:
-    """Provision in a Python of its own, without this virtual environment on its PATH."""
-    host = spec.host
-    values = {
-        "address": host.address,
-        "login": {
-            "port": host.port,
-            "user": host.user,
-            "key": str(host.key),
-            "known_hosts": str(host.known_hosts),
-            "become": host.become,
-        },
-        "workspace_root": spec.workspace_root,
-        "install_dir": spec.install_dir,
-        "python": spec.python,
-        "remote_tmp": spec.remote_tmp,
-        "k6_source": spec.k6_source,
-        "k6_version": spec.k6_version,
-        "variables": dict(spec.variables),
-    }
-    repository = str(Path(__file__).parents[2])
-    return subprocess.Popen(
-        [sys.executable, "-c", _NEW_SESSION.format(values=values)],
-        env={"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"], "PYTHONPATH": repository, **env},
-        cwd="/",
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def outcome(session: subprocess.Popen[str], timeout: float = 120.0) -> str:
-    stdout, stderr = session.communicate(timeout=timeout)
-    assert stdout.strip(), stderr
-    return stdout.strip()
 
 
 def test_a_new_session_without_a_venv_on_path_sees_what_is_in_place(spec: GeneratorSpec) -> None:

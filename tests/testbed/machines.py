@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +136,7 @@ def sweep() -> None:
     deadline = time.monotonic() + 5
     while _nspawns() and time.monotonic() < deadline:
         time.sleep(0.05)
+    _remove_groups(f"{PREFIX}*")
     for line in sh("ip", "netns", "list", check=False).splitlines():
         if line.startswith(PREFIX):
             sh("ip", "netns", "delete", line.split()[0], check=False)
@@ -165,6 +166,29 @@ def _nspawns() -> list[int]:
     return found
 
 
+def _group_roots() -> list[Path]:
+    """Return where a host needs a control group: systemd's own hierarchy, and the unified one."""
+    top = Path("/sys/fs/cgroup")
+    named = [top / name for name in ("unified", "systemd") if (top / name).is_dir()]
+    return named or [top]
+
+
+def _remove_groups(pattern: str) -> None:
+    """Remove control groups; what still runs in them is killed."""
+    for group in [group for root in _group_roots() for group in root.glob(pattern)]:
+        for _ in range(50):
+            for procs in group.rglob("cgroup.procs"):
+                for pid in procs.read_text().split():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(pid), signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                for folder in sorted((path for path in group.rglob("*/")), reverse=True):
+                    folder.rmdir()
+                group.rmdir()
+                break
+            time.sleep(0.02)
+
+
 # --- the hosts
 
 
@@ -176,6 +200,7 @@ class Machine:
     address: str
     key: Path
     known_hosts: Path
+    _process: subprocess.Popen[bytes] | None = None
 
     @property
     def folder(self) -> Path:
@@ -253,8 +278,11 @@ class Machine:
     def boot(self) -> None:
         """Start it; ready() waits for it."""
         with (self.folder / "console.log").open("ab") as console:
-            subprocess.Popen(
+            # In a control group of its own: two hosts that share one end each other's services.
+            enter = "".join(f"echo $$ > {group}/cgroup.procs; " for group in self._groups())
+            self._process = subprocess.Popen(
                 [
+                    *("/bin/sh", "-c", f'{enter}exec "$@"', "sh"),
                     *("systemd-nspawn", "--register=no", "--keep-unit", "--resolv-conf=off"),
                     *("-D", self.root, f"--machine={self.name}", "--capability=all"),
                     f"--network-namespace-path=/run/netns/{self._netns}",
@@ -266,14 +294,22 @@ class Machine:
                 start_new_session=True,
             )
 
+    def _groups(self) -> list[Path]:
+        groups = [root / f"{PREFIX}{self.name}" for root in _group_roots()]
+        for group in groups:
+            group.mkdir(exist_ok=True)
+        return groups
+
     def ready(self, timeout: float = 30.0) -> None:
         """Wait until its sshd answers."""
         deadline = time.monotonic() + timeout
         while True:
-            with contextlib.suppress(OSError):
-                with socket.create_connection((self.address, 22), timeout=1) as connection:
-                    if connection.recv(3) == b"SSH":
-                        return
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((self.address, 22), timeout=1) as connection,
+            ):
+                if connection.recv(3) == b"SSH":
+                    return
             if time.monotonic() > deadline:
                 console = (self.folder / "console.log").read_text(errors="replace")[-2000:]
                 raise RuntimeError(f"{self.name} did not boot:\n{console}")
@@ -292,12 +328,9 @@ class Machine:
         return ("nsenter", "--all", f"--target={self._init()}", "env", "-i", _PATH)
 
     def _init(self) -> int:
-        for pid in _nspawns():
-            if f"--machine={self.name}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-                if children:
-                    return int(children[0])
-        raise RuntimeError(f"{self.name} is not running")
+        assert self._process is not None, f"{self.name} is not running"
+        pid = self._process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
     def cut(self) -> None:
         """Take it off the network."""
@@ -317,20 +350,22 @@ class Machine:
             sh("ip", "-n", self._netns, "route", "add", "default", "via", GATEWAY)
 
     def stop(self) -> None:
-        """Pull the plug."""
-        for pid in _nspawns():
-            if f"--machine={self.name}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
-                _wait_gone(pid)
+        """Pull the plug; boot() starts it again with the same disk."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+        _remove_groups(PREFIX + self.name)
+
+    def remove(self) -> None:
+        """Stop it and remove its disk and its place in the network."""
+        self.stop()
+        sh("ip", "netns", "delete", self._netns, check=False)
+        sh("ip", "link", "delete", self._link, check=False)
+        sh("umount", "--lazy", self.root, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def _wait_gone(pid: int, timeout: float = 5.0) -> None:
-    deadline = time.monotonic() + timeout
-    while pid in _nspawns() and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 class Testbed:
@@ -339,7 +374,7 @@ class Testbed:
     __test__ = False  # pytest: not a test class
 
     def __init__(self) -> None:
-        self._machines: list[Machine] = []
+        self._count = 0
 
     def __enter__(self) -> Testbed:
         sweep()
@@ -355,23 +390,39 @@ class Testbed:
     def machines(self, *names: str) -> list[Machine]:
         """Boot fresh hosts and return them when all answer."""
         new = [self._machine(name) for name in names]
-        for machine in new:
-            machine.prepare()
-            machine.boot()
-            with (STATE / "known_hosts").open("a") as known:
-                known.write(machine.host_key_line())
-        for machine in new:
-            machine.ready()
+        try:
+            for machine in new:
+                machine.prepare()
+                machine.boot()
+                with (STATE / "known_hosts").open("a") as known:
+                    known.write(machine.host_key_line())
+            for machine in new:
+                machine.ready()
+        except BaseException:
+            for machine in new:
+                machine.remove()
+            raise
         return new
 
     def _machine(self, name: str) -> Machine:
-        address = f"10.77.0.{10 + len(self._machines)}"
-        machine = Machine(name, address, STATE / "key", STATE / "known_hosts")
-        self._machines.append(machine)
-        return machine
+        address = f"10.77.0.{10 + self._count}"
+        self._count += 1
+        return Machine(name, address, STATE / "key", STATE / "known_hosts")
 
 
-def stop_all(machines: Sequence[Machine]) -> None:
-    """Pull the plug of these hosts."""
-    for machine in machines:
-        machine.stop()
+def network() -> dict[str, str]:
+    """Return what a testbed may not leave changed on this machine."""
+    return {
+        "forwarding": FORWARD.read_text(),
+        "links": "\n".join(
+            sorted(link["ifname"] for link in json.loads(sh("ip", "-json", "link")))
+        ),
+        "addresses": sh("ip", "-brief", "-4", "address"),
+        "routes": sh("ip", "route"),
+        "namespaces": sh("ip", "netns", "list"),
+        "filter": sh("iptables", "-S"),
+        "nat": sh("iptables", "-t", "nat", "-S"),
+        "mounts": "\n".join(
+            line for line in Path("/proc/mounts").read_text().splitlines() if str(STATE) in line
+        ),
+    }
