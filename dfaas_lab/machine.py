@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from dfaas_lab.findings import Finding, finding_frame
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,16 +26,6 @@ if TYPE_CHECKING:
 _MIN_PYTHON = (3, 11)
 _MIN_FREE_GB = 1.0
 _MIN_OPEN_FILES = 1024
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: ``ok`` is None for what is missing but can be done without."""
-
-    check: str
-    ok: bool | None
-    detail: str
-    fix: str = ""
 
 
 def check_machine(folder: Path | None = None) -> pl.DataFrame:
@@ -47,14 +38,9 @@ def check_machine(folder: Path | None = None) -> pl.DataFrame:
         A frame with ``host, check, ok, detail, fix``; ``ok`` is null for what is missing but only
         needed for a part of the whole.
     """
-    import polars as pl
-
     findings = [look() for look in _LOOKS]
     findings.append(_disk(folder or Path.cwd()))
-    rows = [("this machine", f.check, f.ok, f.detail, "" if f.ok else f.fix) for f in findings]
-    columns = {"host": pl.String, "check": pl.String, "ok": pl.Boolean}
-    columns |= {"detail": pl.String, "fix": pl.String}
-    return pl.DataFrame(rows, schema=columns, orient="row")
+    return finding_frame(("this machine", finding) for finding in findings)
 
 
 def command(name: str) -> str | None:

@@ -66,10 +66,18 @@ class Gateway:
     def __repr__(self) -> str:
         return f"Gateway({self.url!r})"
 
+    def ask_healthy(self) -> None:
+        """Ask whether it is well.
+
+        Raises:
+            GatewayError: It does not answer, or says that it is not.
+        """
+        self._endpoint.ask("GET", "/healthz")
+
     def healthy(self) -> bool:
         """Whether it answers that it is well."""
         try:
-            self._endpoint.ask("GET", "/healthz")
+            self.ask_healthy()
         except ServiceError:
             return False
         return True

@@ -1,0 +1,37 @@
+"""What a look at something found: good or not, and what to do about it. It looks at nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at.
+
+    Args:
+        check: What it is.
+        ok: Whether it is good; None where it is not, but can be done without.
+        detail: What was found.
+        fix: What to do where it is not good.
+    """
+
+    check: str
+    ok: bool | None
+    detail: str
+    fix: str = ""
+
+
+def finding_frame(found: Iterable[tuple[str, Finding]]) -> pl.DataFrame:
+    """Return findings, each with the host it is about, as ``host, check, ok, detail, fix``."""
+    import polars as pl
+
+    rows = [(host, f.check, f.ok, f.detail, "" if f.ok else f.fix) for host, f in found]
+    columns = {"host": pl.String, "check": pl.String, "ok": pl.Boolean}
+    columns |= {"detail": pl.String, "fix": pl.String}
+    return pl.DataFrame(rows, schema=columns, orient="row")
