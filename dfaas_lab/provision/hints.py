@@ -8,6 +8,10 @@ _AGAIN = "Then call provision() again."
 
 _HINTS = (
     (
+        r"Timed out after|action timed out|exceeded the timeout",
+        "The task took too long: look at the host's load and network.",
+    ),
+    (
         r"interpreter.*not found|python\S*: (not found|No such file)|python.*No such file",
         "Install Python 3 there (Debian: sudo apt-get install python3), or name the interpreter.",
     ),
@@ -21,6 +25,7 @@ _HINTS = (
         "Let the user run sudo there, give Host(become_password=...), or use k6_source='copy', "
         "which needs neither root nor sudo.",
     ),
+    (r"GPG|NO_PUBKEY|not signed|signature", "Check the repository's key (k6_apt_key_url)."),
     (
         r"checksum",
         "The download is not what it should be: check the URL and the checksum; nothing of it was "
@@ -30,10 +35,6 @@ _HINTS = (
         r"lock",
         "Another process installs packages there and does not end: look at it "
         "(ps -C apt,apt-get,dpkg), let it finish.",
-    ),
-    (
-        r"Timed? ?out|timed out after",
-        "The task took too long: look at the host's load and network.",
     ),
     (
         r"Temporary failure|Name or service not known|Could not resolve|unreachable|"
@@ -54,7 +55,10 @@ _HINTS = (
         r"no k6 on|k6 on the PATH",
         "Install that version of k6 there, or use another k6_source.",
     ),
-    (r"GPG|NO_PUBKEY|not signed|signature", "Check the repository's key (k6_apt_key_url)."),
+    (
+        r"should be k6",
+        "Remove what stands in its place there, or name the version that you want (k6_version).",
+    ),
 )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.provision.local_k6 import local_k6
+from dfaas_lab.remote.openssh import ssh_arguments
+from dfaas_lab.remote.ssh_config import resolve
 
 SOURCES = ("auto", "copy", "release", "apt", "present")
 DEFAULT_K6_VERSION = "1.1.0"
@@ -136,49 +138,15 @@ def playbooks_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "playbooks"
 
 
-def ssh_options(host: Host) -> list[str]:
-    """Return the options of OpenSSH that mean what the Host says, so that both ways in agree."""
-    options = {
-        "StrictHostKeyChecking": "yes" if host.host_keys == "strict" else "accept-new",
-        "ConnectTimeout": f"{host.connect_timeout:.0f}",
-        "ConnectionAttempts": "1",
-        # A host that goes away is missed as soon as one that never answered.
-        "ServerAliveInterval": f"{max(host.connect_timeout / 3, 1):.0f}",
-        "ServerAliveCountMax": "2",
-    }
-    if host.known_hosts is not None:
-        options["UserKnownHostsFile"] = _quoted(host.known_hosts)
-    if host.key is not None:
-        options |= {"IdentitiesOnly": "yes", "IdentityAgent": "none"}
-    if host.jump is not None:
-        options["ProxyCommand"] = _proxy(host.jump)
-    return [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-
-
-def _proxy(jump: Host) -> str:
-    # Not ProxyJump: that takes no key and no known-hosts file of its own.
-    where = [f"{jump.user}@{jump.address}" if jump.user else jump.address]
-    key = ["-i", _path(jump.key)] if jump.key is not None else []
-    command = ["ssh", *ssh_options(jump), *key, "-p", str(jump.port)]
-    return shlex.join(command).replace("%", "%%") + " -W %h:%p " + shlex.join(where)
-
-
-def _path(path: str | Path) -> str:
-    return str(Path(path).expanduser().absolute())
-
-
-def _quoted(path: str | Path) -> str:
-    return '"' + _path(path).replace("%", "%%") + '"'
-
-
 def _item(host: Host, name: str) -> dict[str, Any]:
+    """Both ways in agree: Fabric goes by the same resolved host."""
+    resolved = resolve(host)
     return {
         "name": name,
-        "address": host.address,
-        "port": host.port,
-        "user": host.user or "",
-        "key": _path(host.key) if host.key is not None else "",
-        "ssh_args": shlex.join(ssh_options(host)),
+        "address": resolved.address,
+        "port": resolved.port,
+        "user": resolved.user,
+        "ssh_args": shlex.join(ssh_arguments(resolved)),
         "connect_timeout_s": max(int(host.connect_timeout), 1),
         "become": host.become,
         "become_with_password": host.become_password is not None,

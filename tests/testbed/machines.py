@@ -277,6 +277,7 @@ class Machine:
 
     def boot(self) -> None:
         """Start it; ready() waits for it."""
+        self.join()
         with (self.folder / "console.log").open("ab") as console:
             # In a control group of its own: two hosts that share one end each other's services.
             enter = "".join(f"echo $$ > {group}/cgroup.procs; " for group in self._groups())
@@ -319,9 +320,14 @@ class Machine:
         """Run a shell command as its root, past SSH, and return the output."""
         return sh(*self._enter(), "sh", "-c", command, check=check)
 
-    def start(self, command: str) -> subprocess.Popen[bytes]:
-        """Start a shell command as its root; the caller ends it."""
-        return subprocess.Popen([*self._enter(), "sh", "-c", command], stdin=subprocess.DEVNULL)
+    @contextlib.contextmanager
+    def running(self, *command: str) -> Iterator[None]:
+        """Let a command run there, as a service that ends with the block."""
+        sh(*self._enter(), "systemd-run", "--quiet", "--collect", "--unit=running", *command)
+        try:
+            yield
+        finally:
+            self.run("systemctl stop running.service", check=False)
 
     def _enter(self) -> tuple[str, ...]:
         # Not `nsenter --root`: with --all it follows the process's own root.
@@ -352,6 +358,7 @@ class Machine:
     def stop(self) -> None:
         """Pull the plug; boot() starts it again with the same disk."""
         if self._process is not None:
+            self.cut()
             self._process.kill()
             self._process.wait(10)
         _remove_groups(PREFIX + self.name)

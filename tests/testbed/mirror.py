@@ -77,6 +77,12 @@ class Mirror:
             "k6_release_checksum": f"sha256:{self.url}/{sums.name}",
         }
 
+    @cached_property
+    def tarpit(self) -> dict[str, Any]:
+        """The same for an archive that never comes."""
+        url = self.release["k6_release_url"].replace(self.url, self.tarpit_url)
+        return {**self.release, "k6_release_url": url}
+
     # --- APT
 
     @cached_property
