@@ -18,6 +18,7 @@ from paramiko.ssh_exception import (
 )
 
 from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
 
 if TYPE_CHECKING:
     from dfaas_lab.config import Host
@@ -45,48 +46,48 @@ class _AppendNewKeys(paramiko.MissingHostKeyPolicy):
 
 
 def connect(host: Host) -> Connection:
-    """Open a connection to a host.
+    """Open a connection to a host, as the Host and the user's ssh configuration say.
 
     Raises:
+        ConfigError: The ssh configuration says something that is not supported.
         ConnectionFailed: The host is unknown, does not answer, or does not let us in.
     """
-    known_hosts = Path(host.known_hosts or "~/.ssh/known_hosts").expanduser()
+    return _connect(resolve(host))
+
+
+def _connect(host: ResolvedHost) -> Connection:
     connection = Connection(
         host.address,
         user=host.user,
         port=host.port,
         config=Config(lazy=True, overrides={"load_ssh_configs": False}),
-        gateway=connect(host.jump) if host.jump else None,
+        gateway=_connect(host.jump) if host.jump else None,
         connect_timeout=host.connect_timeout,
-        connect_kwargs=_connect_kwargs(host),
+        connect_kwargs={
+            "banner_timeout": host.connect_timeout,
+            "auth_timeout": host.connect_timeout,
+            "key_filename": [str(key) for key in host.keys],
+            "look_for_keys": host.usual_keys,
+            "allow_agent": host.agent,
+        },
     )
     try:
-        _trust(connection.client, known_hosts, host)
+        _trust(connection.client, host)
         connection.open()
     except (OSError, SSHException, EOFError, ValueError) as error:
         connection.close()
-        raise _explained(error, host, known_hosts) from error
+        raise _explained(error, host) from error
     _tune(connection)
     return connection
 
 
-def _connect_kwargs(host: Host) -> dict[str, object]:
-    timeouts: dict[str, object] = {
-        "banner_timeout": host.connect_timeout,
-        "auth_timeout": host.connect_timeout,
-    }
-    if host.key is None:
-        return timeouts
-    key = str(Path(host.key).expanduser())
-    return {**timeouts, "key_filename": key, "look_for_keys": False, "allow_agent": False}
-
-
-def _trust(client: paramiko.SSHClient, known_hosts: Path, host: Host) -> None:
-    if known_hosts.exists():
-        client.load_system_host_keys(str(known_hosts))
+def _trust(client: paramiko.SSHClient, host: ResolvedHost) -> None:
+    for known_hosts in host.known_hosts:
+        if known_hosts.exists():
+            client.load_system_host_keys(str(known_hosts))
     accept = host.host_keys == "accept-new"
     client.set_missing_host_key_policy(
-        _AppendNewKeys(known_hosts) if accept else paramiko.RejectPolicy()
+        _AppendNewKeys(host.known_hosts[0]) if accept else paramiko.RejectPolicy()
     )
 
 
@@ -105,13 +106,15 @@ def _tune(connection: Connection) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_S)
 
 
-def _explained(error: Exception, host: Host, known_hosts: Path) -> ConnectionFailed:
-    what, hint = _reason(error, host, known_hosts)
-    return ConnectionFailed(f"{host}: {what}", host=host.address, hint=hint)
+def _explained(error: Exception, host: ResolvedHost) -> ConnectionFailed:
+    what, hint = _reason(error, host)
+    return ConnectionFailed(f"{host}: {what}", host=host.name, hint=hint)
 
 
-def _reason(error: Exception, host: Host, known_hosts: Path) -> tuple[str, str]:
+def _reason(error: Exception, host: ResolvedHost) -> tuple[str, str]:
     """Return what happened and what to do next, from the exceptions of socket and paramiko."""
+    known_hosts = host.known_hosts[0]
+    keys = ", ".join(map(str, host.keys))
     if isinstance(error, socket.gaierror):
         return "no such host", f"Check the address {host.address!r}."
     if isinstance(error, BadHostKeyException):
@@ -123,15 +126,14 @@ def _reason(error: Exception, host: Host, known_hosts: Path) -> tuple[str, str]:
         )
     if isinstance(error, PasswordRequiredException):
         return (
-            f"the key {host.key or ''} needs a passphrase",
-            "Add it to the agent with ssh-add, and leave out key=.",
+            f"the key {keys} needs a passphrase, and the agent does not have it",
+            "Add it to the agent: ssh-add.",
         )
     if isinstance(error, FileNotFoundError):
-        return f"the key file is not there: {host.key}", "Give the path of the private key."
+        return f"the key file is not there: {keys}", "Give the path of the private key."
     if isinstance(error, AuthenticationException):
         return (
-            f"the host does not let {host.user or 'us'} in with "
-            f"{f'the key {host.key}' if host.key else 'the keys at hand'}",
+            f"the host does not let {host.user} in with {keys or 'the keys at hand'}",
             "Check user= and key=, and that the public key is in authorized_keys there.",
         )
     if isinstance(error, TimeoutError):

@@ -16,7 +16,13 @@ def ssh_arguments(host: ResolvedHost) -> list[str]:
     options = {
         "UserKnownHostsFile": " ".join(f'"{_literal(str(path))}"' for path in host.known_hosts),
         "StrictHostKeyChecking": "yes" if host.host_keys == "strict" else host.host_keys,
+        "GlobalKnownHostsFile": "none",  # Fabric does not read it
         "ConnectTimeout": str(max(1, round(host.connect_timeout))),
+        "ConnectionAttempts": "1",
+        # A host that goes away is missed as soon as one that never answered.
+        "ServerAliveInterval": str(max(1, round(host.connect_timeout / 3))),
+        "ServerAliveCountMax": "2",
+        # Nobody is there to answer a prompt.
         "BatchMode": "yes",
     }
     if host.keys:

@@ -37,6 +37,7 @@ class ResolvedHost:
     """A host with nothing left to look up.
 
     Args:
+        name: What the user called it.
         address: Host name or IP address to connect to.
         user: The user to log in as.
         port: SSH port.
@@ -49,6 +50,7 @@ class ResolvedHost:
         connect_timeout: Seconds to wait for a connection.
     """
 
+    name: str
     address: str
     user: str
     port: int
@@ -59,6 +61,11 @@ class ResolvedHost:
     known_hosts: tuple[Path, ...]
     host_keys: HostKeys
     connect_timeout: float
+
+    def __str__(self) -> str:
+        port = f":{self.port}" if self.port != _DEFAULT_PORT else ""
+        alias = f" ({self.address})" if self.address != self.name else ""
+        return f"{self.user}@{self.name}{port}{alias}"
 
 
 def resolve(host: Host, *, config_path: Path | None = None) -> ResolvedHost:
@@ -116,6 +123,7 @@ def _resolve(host: Host, asked: _Asked) -> ResolvedHost:
     keys, encrypted = _keys(host, said, tokens)
     agent = said.first("identityagent") != "none" and said.first("identitiesonly") != "yes"
     return ResolvedHost(
+        name=host.address,
         address=tokens["%h"],
         user=user,
         port=port,
@@ -157,7 +165,7 @@ def _in_force(host: Host, path: Path, text: str) -> InForce:
 def _keys(host: Host, said: InForce, tokens: Mapping[str, str]) -> tuple[tuple[Path, ...], bool]:
     """The keys to try, and whether one of them is encrypted."""
     if host.key is not None:
-        files = [KeyFile.read(Path(host.key).expanduser())]
+        files = [KeyFile.read(Path(host.key).expanduser().absolute())]
         if files[0].fido:
             raise ConfigError(
                 f"{host.key} is a FIDO key: these are not supported",
@@ -216,7 +224,7 @@ def _hop(text: str, host: Host) -> Host:
 
 def _known_hosts(host: Host, said: InForce) -> tuple[Path, ...]:
     if host.known_hosts is not None:
-        return (Path(host.known_hosts).expanduser(),)
+        return (Path(host.known_hosts).expanduser().absolute(),)
     settings = said.settings.get("userknownhostsfile")
     named = settings[0].words if settings else ("~/.ssh/known_hosts",)
     return tuple(Path(name).expanduser() for name in named)

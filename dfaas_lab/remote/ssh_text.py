@@ -97,7 +97,8 @@ class InForce:
     def _add(self, keyword: str, setting: Setting) -> None:
         said = self.settings.setdefault(keyword, [])
         # Keys add up; of everything else the first value counts.
-        if not said or (keyword == "identityfile" and setting not in said):
+        known = [other.words for other in said]
+        if not said or (keyword == "identityfile" and setting.words not in known):
             said.append(setting)
 
     def _setting(self, number: int, keyword: str, words: tuple[str, ...]) -> tuple[str, Setting]:

@@ -142,7 +142,7 @@ def test_a_target_that_lacks_things(lab: LocalLab, gateway: Gateway) -> None:
     found = by_check(check_target(gateway, nobody, generator_skew=Skew(-90.0, 0.1)))
     assert found["functions"].detail == "not deployed: nobody"
     assert found["gateway's clock"].ok is False
-    assert "+90." in found["gateway's clock"].detail
+    assert float(found["gateway's clock"].detail.split()[0]) == pytest.approx(90.0, abs=1.0)
     found = by_check(check_target(Gateway(gateway.url), nobody))
     assert found["gateway"].ok
     assert "401" in found["functions"].detail

@@ -214,10 +214,13 @@ def test_only_the_labs_key_and_user_are_let_in(
     assert (password.returncode, b"(publickey)" in password.stderr) == (255, True)
 
 
-def test_no_forwarding_and_no_terminal(local_lab: LocalLab, ssh: Ssh) -> None:
-    target = local_lab.gateways[0].url.rpartition(":")[2]
-    forwarded = ssh(local_lab, "", "-N", "-W", f"127.0.0.1:{target}")
-    assert b"open failed" in forwarded.stderr
+def test_streams_only_to_loopback_and_no_terminal(local_lab: LocalLab, ssh: Ssh) -> None:
+    gateway = local_lab.gateways[0].url.rpartition(":")[2]
+    question = b"GET /healthz HTTP/1.0\r\n\r\n"
+    inside = ssh(local_lab, "", "-W", f"127.0.0.1:{gateway}", data=question)
+    assert inside.stdout.startswith(b"HTTP/1.1 200")
+    outside = ssh(local_lab, "", "-W", f"192.0.2.1:{gateway}")
+    assert b"open failed" in outside.stderr
     assert b"PTY allocation request failed" in ssh(local_lab, "true", "-tt").stderr
 
 
