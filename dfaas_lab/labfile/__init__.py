@@ -1,6 +1,38 @@
 """A lab written down in a file: read it and check it. No connection is made, nothing is built.
 
 What is described becomes plain values (:class:`LabFile`); ``Lab.from_file`` makes objects of them.
+A file with one generator and two targets, and most of what can be said::
+
+    store: results                        # paths are relative to this file; ~ is your home
+    functions:                            # of every target that does not list its own
+      - name: figlet
+        method: POST
+        body: Hello DFaaS!                # sent as it is written; or body_file: PATH
+        headers: {X-Token: "${TOKEN}"}    # environment variables, in any text but a body
+        max_rate: 100
+        image: ghcr.io/openfaas/figlet:latest
+      - env                               # a GET without a body
+    generators:
+      - name: generator
+        host: 10.0.0.50                   # an address, or an alias of ~/.ssh/config
+        user: ubuntu
+        key: ~/.ssh/id_ed25519
+        become_password_env: SUDO_PASSWORD
+    targets:
+      - name: mid
+        host: 10.0.0.60                   # {host} below; with SSH keys: {address: ..., user: ...}
+        gateway: http://{host}:31112
+        prometheus: http://{host}:30411
+        auth: {user: admin, password_env: GATEWAY_PASSWORD}
+      - name: heavy
+        gateway: http://10.0.0.61:31112
+        functions: [env]                  # a name of the list above, or a whole function
+        via: true                         # only the generator reaches it
+    limits: {timeout: 5m, lease: 60s}
+    thresholds:
+      figlet: p(95)<500
+
+TOML and JSON say the same. The existing tools' configuration file is read unchanged.
 """
 
 from dfaas_lab.labfile.reader import parse, read

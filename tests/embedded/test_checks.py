@@ -210,6 +210,12 @@ async def serve_strictly(key: asyncssh.SSHKey) -> asyncssh.SSHAcceptor:
     )
 
 
+async def end(server: asyncssh.SSHAcceptor) -> None:
+    server.close()
+    await server.wait_closed()
+    await asyncio.sleep(0.1)  # the last connection sees that its client is gone
+
+
 @pytest.fixture
 def strict(tmp_path: Path) -> Iterator[Remote]:
     loop = asyncio.new_event_loop()
@@ -224,8 +230,7 @@ def strict(tmp_path: Path) -> Iterator[Remote]:
     remote = Remote(Host("127.0.0.1", port=port, user="u", key=tmp_path / "key", known_hosts=known))
     yield remote
     remote.close()
-    server.close()
-    asyncio.run_coroutine_threadsafe(server.wait_closed(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(end(server), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfaas_lab import labfile
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.labfile import LabFile, parse, read
@@ -118,6 +119,17 @@ def test_a_full_file(tmp_path: Path) -> None:
     assert lab.store == tmp_path / "out"
     assert lab.limits == Limits(timeout="5m", lease="90s")
     assert lab.thresholds == {"figlet": ("p(95)<500",)}
+
+
+def test_the_file_that_the_documentation_shows(tmp_path: Path) -> None:
+    shown = str(labfile.__doc__).partition("::\n")[2].partition("\nTOML")[0]
+    secrets = {"TOKEN": "t", "SUDO_PASSWORD": "s", "GATEWAY_PASSWORD": "g"}
+    lab = read(write(tmp_path, dedent(shown)), env=secrets)
+    mid, heavy = lab.targets
+    assert [function.name for function in mid.functions] == ["figlet", "env"]
+    assert [function.name for function in heavy.functions] == ["env"]
+    assert (mid.auth, heavy.via) == (("admin", "g"), "generator")
+    assert mid.gateway == "http://10.0.0.60:31112"
 
 
 def test_the_same_in_json_and_toml(tmp_path: Path) -> None:
