@@ -4,6 +4,14 @@ What is found becomes the frame of ``Generator.check()`` and ``Lab.check()``.
 """
 
 from dfaas_lab.checks.host import check_generator, check_host
+from dfaas_lab.checks.lab import GeneratorLook, TargetLook, check_lab
 from dfaas_lab.checks.target import check_target
 
-__all__ = ["check_generator", "check_host", "check_target"]
+__all__ = [
+    "GeneratorLook",
+    "TargetLook",
+    "check_generator",
+    "check_host",
+    "check_lab",
+    "check_target",
+]

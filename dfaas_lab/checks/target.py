@@ -67,9 +67,8 @@ def _from_generator(check: str, generator: Remote, url: str) -> Finding:
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.tunnel import through
 
-    way = through(lambda host, port, timeout: generator.open_tunnel(host, port, timeout=timeout))
     try:
-        Gateway(url, transport=way).ask_healthy()
+        Gateway(url, transport=through(generator.open_tunnel)).ask_healthy()
     except GatewayError as error:
         if "rohibited" not in error.message:
             raise

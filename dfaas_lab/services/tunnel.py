@@ -16,6 +16,7 @@ import httpx
 from dfaas_lab.errors import RemoteError
 
 _TLS_CHUNK = 16384
+_CONNECT_TIMEOUT_S = 10.0
 
 
 class Stream(Protocol):
@@ -34,14 +35,18 @@ class Stream(Protocol):
         """End it."""
 
 
-Connect = Callable[[str, int, float], Stream]
+class Connect(Protocol):
+    """What opens a stream to an address; it raises ``RemoteError`` or ``OSError``."""
+
+    def __call__(self, address: str, port: int, /, *, timeout: float) -> Stream:
+        """Return the stream, within so many seconds."""
 
 
 def through(connect: Connect) -> Callable[[], httpx.BaseTransport]:
     """Return what makes an httpx transport that reaches everything through ``connect``.
 
     Args:
-        connect: Called with host, port and seconds; raises ``RemoteError`` or ``OSError``.
+        connect: Opens a stream, as ``Remote.open_tunnel`` does.
     """
     return lambda: _Transport(connect)
 
@@ -103,7 +108,7 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
         try:
-            return _Plain(self._connect(host, port, 10.0 if timeout is None else timeout))
+            return _Plain(self._connect(host, port, timeout=timeout or _CONNECT_TIMEOUT_S))
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except (RemoteError, OSError) as error:

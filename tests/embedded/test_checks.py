@@ -15,7 +15,14 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from dfaas_lab.checks import check_generator, check_host, check_target
+from dfaas_lab.checks import (
+    GeneratorLook,
+    TargetLook,
+    check_generator,
+    check_host,
+    check_lab,
+    check_target,
+)
 from dfaas_lab.config import Host
 from dfaas_lab.findings import Finding, finding_frame
 from dfaas_lab.load import Function
@@ -165,6 +172,30 @@ def test_a_prometheus_and_its_interval(lab: LocalLab, gateway: Gateway, tmp_path
     found = by_check(check_target(gateway, [], Prometheus(url)))
     assert found["Prometheus"].ok is False
     assert "scrape interval" not in found
+
+
+def test_a_whole_lab(lab: LocalLab, remote: Remote, gateway: Gateway) -> None:
+    away = Remote(replace(host_of(lab), port=free_port()))
+    frame = check_lab(
+        [
+            GeneratorLook("here", remote, lab.workspace_root),
+            GeneratorLook("away", away, lab.workspace_root),
+        ],
+        [
+            TargetLook("near", gateway, [Function("echo")], "here", host=remote),
+            TargetLook("far", gateway, [Function("nobody")], "away"),
+        ],
+    )
+    lacks = frame.filter(ok=False)
+    assert lacks.select("host", "check").rows() == [
+        ("here", "workspace root"),
+        ("here", "k6"),
+        ("away", "reachable"),
+        ("far", "functions"),
+    ]
+    assert frame.filter(host="near", check="processors").height == 1
+    assert (lacks["fix"] != "").all()
+    assert check_lab([]).is_empty()
 
 
 def test_findings_as_a_frame() -> None:

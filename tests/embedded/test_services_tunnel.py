@@ -37,7 +37,7 @@ def remote(local_lab: LocalLab) -> Iterator[Remote]:
 
 
 def by_ssh(remote: Remote) -> Callable[[], httpx.BaseTransport]:
-    return through(lambda host, port, timeout: remote.open_tunnel(host, port, timeout=timeout))
+    return through(remote.open_tunnel)
 
 
 def test_the_gateway_through_ssh(local_lab: LocalLab, remote: Remote) -> None:
@@ -59,7 +59,7 @@ def test_a_gateway_that_the_generator_cannot_reach_either(remote: Remote) -> Non
     assert "no channel could be opened" in str(caught.value)
 
 
-def straight(host: str, port: int, timeout: float) -> Stream:
+def straight(host: str, port: int, /, *, timeout: float) -> Stream:
     return socket.create_connection((host, port), timeout)
 
 
