@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-import stamina
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from dfaas_lab.errors import ConfigError, ServiceError
 
 Transport = Callable[[], httpx.BaseTransport]
 
 _IDEMPOTENT = ("GET", "PUT")
+_BROKEN = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _DEFAULT_TIMEOUT_S = 10.0
 _SHOWN_CHARACTERS = 300
 
@@ -105,14 +106,14 @@ class Session:
         Raises:
             ServiceError: There was no answer, or it refused.
         """
-        attempts = 3 if method in _IDEMPOTENT else 1
-        broken = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+        again = Retrying(
+            retry=retry_if_exception_type(_BROKEN),
+            stop=stop_after_attempt(3 if method in _IDEMPOTENT else 1),
+            wait=wait_random_exponential(multiplier=0.1, max=0.5),
+            reraise=True,
+        )
         try:
-            for attempt in stamina.retry_context(
-                on=broken, attempts=attempts, wait_initial=0.1, wait_max=0.5
-            ):
-                with attempt:
-                    answer = self.client.request(method, path, params=params, json=json)
+            answer = again(self.client.request, method, path, params=params, json=json)
         except httpx.TransportError as error:
             raise self.silent(error) from error
         if answer.status_code < 300 or answer.status_code in accept:
