@@ -190,6 +190,9 @@ def _host(source: Source, keys: Ssh, address: str, place: Place) -> Host:
         at = (*place, key)
         return source.file(source.filled(value, address, at), at) if value else None
 
+    if "@" in address:
+        raise source.refused((place, f"{address!r} is no address: give the user as 'user'"))
+
     def make() -> Host:
         jump = keys.jump
         return Host(

@@ -243,6 +243,7 @@ def test_every_unknown_key_is_named_with_line_place_and_nearest_key(tmp_path: Pa
             "generators[0]: 'g;rm' is no host address",
         ),
         (MINIMAL.replace("{host: g}", "{host: g, port: 99999}"), "99999 is no port"),
+        (MINIMAL.replace("{host: g}", "{host: me@g}"), "'me@g' is no address: give the user"),
         (
             MINIMAL.replace("{host: g}", "{host: g, key: ~nobody-here/k}"),
             "generators[0].key: there is no home",
