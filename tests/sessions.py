@@ -1,4 +1,4 @@
-"""Sessions other than this one: a Python process of its own that provisions, as another kernel does."""
+"""Sessions other than this one: a Python process that provisions, as another kernel does."""
 
 from __future__ import annotations
 

@@ -206,12 +206,19 @@ class Round:
         )
         end: PlayEnd | None = None
         try:
-            end = run_play(_play(self._playbook, by_name, mark), on_event=story.hear, cancel=self._cancel)
+            end = run_play(
+                _play(self._playbook, by_name, mark), on_event=story.hear, cancel=self._cancel
+            )
         finally:
             if end is None or end.exit_code != 0:
-                end_tasks([self._remotes[spec.key] for spec in specs], mark)
+                self._end_tasks(by_name, story, mark)
         self.rows += story.rows
         self._settle(by_name, story, end)
+
+    def _end_tasks(self, by_name: dict[str, Spec], story: Story, mark: str) -> None:
+        """End what an interrupt, a time limit or a dead Ansible left running on the hosts."""
+        gone = {n for n, error in story.failures.items() if isinstance(error, HostUnreachable)}
+        end_tasks([self._remotes[s.key] for n, s in by_name.items() if n not in gone], mark)
 
     def _settle(self, by_name: dict[str, Spec], story: Story, end: PlayEnd) -> None:
         """Write down which hosts are ready now, and which failed."""

@@ -19,8 +19,9 @@ def ssh_arguments(host: ResolvedHost) -> list[str]:
         "GlobalKnownHostsFile": "none",  # Fabric does not read it
         "ConnectTimeout": str(max(1, round(host.connect_timeout))),
         "ConnectionAttempts": "1",
-        # A host that goes away is missed as soon as one that never answered.
-        "ServerAliveInterval": str(max(1, round(host.connect_timeout / 3))),
+        # A host that goes away is missed after 3 s; then ssh tries to connect once more. Together
+        # that is to stay below the connect timeout plus 5 s.
+        "ServerAliveInterval": "1",
         "ServerAliveCountMax": "2",
         # Nobody is there to answer a prompt.
         "BatchMode": "yes",

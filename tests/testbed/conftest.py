@@ -1,4 +1,4 @@
-"""The testbed of a session, and its rule: it runs where DFAAS_LAB_TESTBED=1, and there nothing skips."""
+"""The testbed of a session. It runs where DFAAS_LAB_TESTBED=1, and there a skip is a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mirror as a user's network may have one: k6's releases and a signed APT repository, over HTTP."""
+"""A mirror as a user's network may have one: releases of k6 and a signed APT repository."""
 
 from __future__ import annotations
 
@@ -63,9 +63,10 @@ class Mirror:
 
     def _publish(self, name: str, k6: bytes) -> dict[str, Any]:
         archive = self.folder / f"{name}.tar.gz"
-        with gzip.open(archive, "wb", compresslevel=1) as packed, tarfile.open(
-            fileobj=packed, mode="w"
-        ) as tar:
+        with (
+            gzip.open(archive, "wb", compresslevel=1) as packed,
+            tarfile.open(fileobj=packed, mode="w") as tar,
+        ):
             member = tarfile.TarInfo(f"{name}/k6")
             member.mode, member.size = 0o755, len(k6)
             tar.addfile(member, BytesIO(k6))

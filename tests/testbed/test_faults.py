@@ -72,9 +72,10 @@ def test_a_wrong_host_key(gen: Machine, quick: GeneratorSpec, fresh: Fresh) -> N
     assert "host key" in error.message
     assert str(known) in error.hint
     known.write_text("")
-    assert "host key" in unreachable(
-        replace(quick, host=replace(quick.host, known_hosts=known))
-    ).message
+    assert (
+        "host key"
+        in unreachable(replace(quick, host=replace(quick.host, known_hosts=known))).message
+    )
     # accept-new writes it down once, for both ways in.
     trusting = replace(quick.host, known_hosts=known, host_keys="accept-new")
     assert provision([replace(quick, host=trusting)])
@@ -115,7 +116,7 @@ def wait_for(progress: Progress, text: str, timeout: float = 60.0) -> None:
 def in_the_middle(
     spec: GeneratorSpec, task: str, act: Callable[[], object]
 ) -> tuple[BaseException, float]:
-    """Provision, act when the task is under way; return the error and how long it took from then."""
+    """Provision, act when the task is under way; return the error and the seconds from then."""
     progress = Progress()
     caught: list[BaseException] = []
 
@@ -173,9 +174,11 @@ def test_a_full_disk(gen: Machine, quick: GeneratorSpec) -> None:
 
 
 def test_a_full_disk_for_temporary_files(gen: Machine, quick: GeneratorSpec) -> None:
-    gen.run("mount -t tmpfs -o size=1m,mode=755,uid=$(id -u lab) tmpfs /home/lab/.ansible ||"
-            " { mkdir /home/lab/.ansible && chown lab /home/lab/.ansible;"
-            " mount -t tmpfs -o size=1m,mode=755,uid=$(id -u lab) tmpfs /home/lab/.ansible; }")
+    gen.run(
+        "mount -t tmpfs -o size=1m,mode=755,uid=$(id -u lab) tmpfs /home/lab/.ansible ||"
+        " { mkdir /home/lab/.ansible && chown lab /home/lab/.ansible;"
+        " mount -t tmpfs -o size=1m,mode=755,uid=$(id -u lab) tmpfs /home/lab/.ansible; }"
+    )
     with pytest.raises(ProvisionError) as caught:
         provision([quick])
     assert isinstance(caught.value, TaskFailed | HostUnreachable)

@@ -85,7 +85,10 @@ def test_a_fresh_host_becomes_a_generator_and_what_it_was_again(
     assert provision([spec]).changed == 4
     assert "v1" in gen.run("su lab -c 'k6 version'")
     assert gen.run("stat -c '%a %U' /tmp/dfaas-runs").split() == ["1777", "root"]
-    assert gen.run("stat -c '%a %U' /tmp/dfaas-runs/.provisioned-lab.json").split() == ["644", "lab"]
+    assert gen.run("stat -c '%a %U' /tmp/dfaas-runs/.provisioned-lab.json").split() == [
+        "644",
+        "lab",
+    ]
     assert not gen.run("ls /etc/sysctl.d /etc/security/limits.d").count("dfaas")  # tuning is off
     assert provision([spec], force=True).changed == 0
 
@@ -252,7 +255,7 @@ def test_an_older_playbook_s_host_is_upgraded(
     # The same version, but made by other playbooks: only the marker is new.
     assert provision([spec]).changed == 3  # the new k6, the link, the marker
     assert f"v{mirror.version}" in gen.run("k6 version")
-    gen.run("sed -i 's/\"playbook_digest\": \"/&older/' /tmp/dfaas-runs/.provisioned-lab.json")
+    gen.run('sed -i \'s/"playbook_digest": "/&older/\' /tmp/dfaas-runs/.provisioned-lab.json')
     forget()
     report = provision([spec])
     assert (report.cached, report.changed) == (False, 1)
@@ -274,7 +277,9 @@ def test_a_target_gets_prometheus_and_loses_it_again(gen: Machine) -> None:
     target = TargetSpec(host=gen.host(), name="mid", install_monitoring=True)
     report = provision([], [target])
     assert report.changed >= 2
-    ask = "python3 -c 'import urllib.request as r; print(r.urlopen(\"http://localhost:%s\").status)'"
+    ask = (
+        "python3 -c 'import urllib.request as r; print(r.urlopen(\"http://localhost:%s\").status)'"
+    )
     assert gen.run(ask % "9090/-/ready").strip() == "200"
     assert gen.run(ask % "9100/metrics").strip() == "200"
     forget()
@@ -293,16 +298,3 @@ def test_a_host_behind_another(fresh: Fresh) -> None:
     who = inner.run("journalctl -u ssh -o cat | grep 'Accepted publickey for lab'")
     assert f"from {jump.address}" in who
     assert "from 10.77.0.1 " not in who
-
-
-def test_the_playbooks_pass_the_strictest_lint() -> None:
-    files = sorted(str(file) for file in playbooks_folder().rglob("*.yml"))
-    command = [sys.executable, "-m", "ansiblelint", "--offline", "--profile", "production"]
-    done = subprocess.run(
-        [*command, *[file for file in files if "group_vars" not in file]],
-        cwd=playbooks_folder().parent,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        text=True,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,6 +1,6 @@
-"""Where k6 comes from: a release archive, a signed APT repository, what is there. On a mirror of ours.
+"""Where k6 comes from: a release archive, a signed APT repository, what is there already.
 
-What is not tested here is the internet's own mirrors: the default URLs need it.
+They come from a mirror of ours. Not tested here are the default URLs: they need the internet.
 """
 
 from __future__ import annotations
