@@ -3,6 +3,7 @@
 from dfaas_lab.store.archive import open_archive, save
 from dfaas_lab.store.folder import RunFolder
 from dfaas_lab.store.manifest import FORMAT
+from dfaas_lab.store.provenance import provenance
 from dfaas_lab.store.store import Store, new_run_id
 
-__all__ = ["FORMAT", "RunFolder", "Store", "new_run_id", "open_archive", "save"]
+__all__ = ["FORMAT", "RunFolder", "Store", "new_run_id", "open_archive", "provenance", "save"]

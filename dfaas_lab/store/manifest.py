@@ -9,6 +9,7 @@ from typing import Any
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.store.files import errors_as_store_error, replace_file
+from dfaas_lab.store.provenance import without_secrets
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -49,11 +50,10 @@ def migrated(manifest: Manifest, path: Path) -> Manifest:
 
 
 def dump(manifest: Manifest) -> bytes:
-    """Return a manifest as it is written: readable by people, and by any JSON reader."""
+    """Return a manifest as it is written: readable by people and any JSON reader, no secrets."""
+    content = without_secrets(manifest | {"format": FORMAT})
     try:
-        text = json.dumps(
-            manifest | {"format": FORMAT}, indent=2, ensure_ascii=False, allow_nan=False
-        )
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise StoreError(
             f"the manifest holds what JSON has no word for: {error}", path=NAME

@@ -1,0 +1,137 @@
+"""What a run was made with, so that it can be repeated in a year; and nothing secret.
+
+Facts of generators and targets are gathered by those who talk to them and passed in.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+
+LIBRARIES = (
+    "altair",
+    "ansible-core",
+    "ansible-runner",
+    "fabric",
+    "httpx",
+    "numpy",
+    "paramiko",
+    "polars",
+    "pydantic",
+)
+HIDDEN = "***"
+# Headers whose values cannot be a secret, and change what is measured.
+SAFE_HEADERS = frozenset(
+    ("accept", "accept-encoding", "accept-language", "content-type", "user-agent")
+)
+_SECRET = re.compile(
+    r"pass(word|wd|phrase)|secret|token|authori[sz]ation|cookie|credential|api[-_ ]?key"
+    r"|private[-_ ]?key|^auth$",
+    re.IGNORECASE,
+)
+_USER_IN_URL = re.compile(r"(?<=://)[^/?#\s]*@")
+_GIT_TIMEOUT_S = 10
+
+
+def provenance(
+    *, folder: Path | None = None, seed: int | None = None, **facts: object
+) -> dict[str, object]:
+    """Return what this process knows of a run, and the facts given, without secrets.
+
+    Args:
+        folder: The notebook's folder, whose git commit is written down; None means the working
+            directory.
+        seed: The seed of whatever was drawn at random.
+        facts: By name: k6's version, the playbook's digest, the generator's CPU, images, skew ...
+
+    Returns:
+        ``dfaas_lab, python, platform, libraries, git, seed`` and the facts; ready for JSON.
+    """
+    return {
+        "dfaas_lab": _version("dfaas-lab"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "git": git_state(folder or Path.cwd()),
+        "seed": seed,
+        **{name: without_secrets(fact) for name, fact in facts.items()},
+    }
+
+
+def git_state(folder: Path) -> dict[str, object] | None:
+    """Return the ``commit`` of a folder and whether it is ``dirty``; None where there is no git.
+
+    Dirty means that a tracked file is changed; the results themselves, untracked, do not count.
+    """
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    if commit is None:
+        return None
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def redacted(headers: Mapping[str, str], safe: Iterable[str] = ()) -> dict[str, str]:
+    """Return headers with their values hidden, but those that are named safe.
+
+    >>> redacted({"Authorization": "Bearer abc", "Content-Type": "text/plain"})
+    {'Authorization': '***', 'Content-Type': 'text/plain'}
+    """
+    shown = SAFE_HEADERS | {name.casefold() for name in safe}
+    return {name: value if name.casefold() in shown else HIDDEN for name, value in headers.items()}
+
+
+def without_secrets(value: object) -> object:
+    """Return a value of mappings, lists and scalars without passwords, tokens and header values.
+
+    >>> without_secrets({"url": "http://admin:pw@host/x", "auth": ["admin", "pw"]})
+    {'url': 'http://***@host/x', 'auth': '***'}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): _entry(str(name), entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(entry) for entry in value]
+    if isinstance(value, str):
+        return _USER_IN_URL.sub(f"{HIDDEN}@", value)
+    return value
+
+
+def _entry(name: str, entry: object) -> object:
+    if name.casefold() == "headers" and isinstance(entry, Mapping):
+        return redacted({str(key): str(value) for key, value in entry.items()})
+    if _SECRET.search(name) and entry not in (None, "", True, False):
+        return HIDDEN
+    return without_secrets(entry)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    # A folder's own configuration may name programs: none of them runs.
+    command = [git, "-C", str(folder), "-c", "core.fsmonitor=false", *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_GIT_TIMEOUT_S,
+            check=False,
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
