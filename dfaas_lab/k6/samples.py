@@ -108,8 +108,11 @@ def _by_position(http: pl.DataFrame) -> pl.DataFrame | None:
         else pl.lit(None, pl.Float64).alias(name)
         for name in _HTTP
     )
+    requests = with_vu(requests)
+    if cut_off.is_empty():
+        return requests
     last = _by_key(with_vu(cut_off.with_columns(pl.col(_TEXTS).forward_fill())))
-    return pl.concat([with_vu(requests), last], how="diagonal")
+    return pl.concat([requests, last], how="diagonal")
 
 
 def _repeats(column: pl.Series, width: int) -> bool:

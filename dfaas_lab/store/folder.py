@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import StoreError
-from dfaas_lab.store import manifest
+from dfaas_lab.store import manifest, parquet
 from dfaas_lab.store.files import errors_as_store_error, safe_name, staged
 from dfaas_lab.store.manifest import Manifest
 
@@ -94,7 +93,7 @@ class RunFolder:
         with staged(self.staging, final) as beside:
             for name, frame in _frames(frames):
                 # Named apart, so that other readers' runs/**/requests.parquet takes no warm-up.
-                _write_parquet(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")
+                parquet.write(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")
             for name, content in (files or {}).items():
                 _write_raw(beside / plain_name(name), content)
         return final
@@ -123,13 +122,17 @@ class RunFolder:
         from dfaas_lab import schemas
         from dfaas_lab.k6.results import Frames
 
-        parts = list(self.parts())
         return Frames(
-            summary=_read(parts, "summary", schemas.SUMMARY),
-            requests=_read(parts, "requests", schemas.REQUESTS),
-            timeline=_read(parts, "timeline", schemas.TIMELINE),
-            k6_metrics=_read(parts, "k6_metrics", schemas.K6_METRICS),
+            summary=parquet.read(self.files("summary"), schemas.SUMMARY),
+            requests=parquet.read(self.files("requests"), schemas.REQUESTS),
+            timeline=parquet.read(self.files("timeline"), schemas.TIMELINE),
+            k6_metrics=parquet.read(self.files("k6_metrics"), schemas.K6_METRICS),
         )
+
+    def files(self, name: str) -> list[Path]:
+        """The Parquet files of one frame (``"requests"``) of all finished iterations."""
+        files = (part / f"{name}.parquet" for part in self.parts())
+        return [file for file in files if file.exists()]
 
 
 def _frames(frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -137,13 +140,6 @@ def _frames(frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:
         frame: pl.DataFrame = getattr(frames, name)
         if name in _ALWAYS or not frame.is_empty():
             yield name, frame
-
-
-def _write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    # Through memory: polars tells of a full disk as of a damaged file (ComputeError).
-    packed = io.BytesIO()
-    frame.write_parquet(packed, compression="zstd", compression_level=3)
-    path.write_bytes(packed.getbuffer())
 
 
 def _write_raw(path: Path, content: bytes | Path) -> None:
@@ -158,30 +154,3 @@ def plain_name(name: str) -> str:
     if not PLAIN_NAME.fullmatch(name):
         raise StoreError(f"{name!r} is no plain file name", path=name)
     return name
-
-
-def _read(parts: list[Path], name: str, schema: pl.Schema) -> pl.DataFrame:
-    import polars as pl
-
-    files = [path for part in parts if (path := part / f"{name}.parquet").exists()]
-    try:
-        frames = [_shaped(pl.read_parquet(file, hive_partitioning=False), schema) for file in files]
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StoreError(
-            f"a stored {name} cannot be read: {error}",
-            path=str(parts[0].parent),
-            hint="Its raw files, in the same folder, may still be good.",
-        ) from error
-    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
-
-
-def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """Give a frame exactly these columns; what an older version did not store is null."""
-    import polars as pl
-
-    if frame.schema == schema:
-        return frame
-    return frame.select(
-        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
-        for name, dtype in schema.items()
-    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dfaas_lab.errors import ConfigError, StoreError
-from dfaas_lab.store import manifest
+from dfaas_lab.store import manifest, parquet
 from dfaas_lab.store.files import errors_as_store_error, replace_file, staged
 from dfaas_lab.store.folder import RunFolder, plain_name
 from dfaas_lab.store.manifest import FORMAT, Manifest
@@ -208,7 +208,7 @@ class Store:
                 ("summary", self.scan_summaries(ids)),
             ):
                 path = where / f"{name}.{format}"
-                scan.sink_csv(path) if format == "csv" else scan.sink_parquet(path)
+                parquet.export(scan, path, format)
                 written.append(path)
         return written
 
@@ -238,26 +238,10 @@ class Store:
         }
 
     def _scan(self, name: str, schema: pl.Schema, runs: Iterable[str] | None) -> pl.LazyFrame:
-        import polars as pl
-
         self._check_format()
         ids = self.run_ids() if runs is None else [self.find(run).run_id for run in runs]
-        files = [
-            file
-            for run_id in ids
-            for part in self._folder(run_id).parts()
-            if (file := part / f"{name}.parquet").exists()
-        ]
-        if not files:
-            return pl.LazyFrame(schema=schema)
-        # The files hold these columns themselves; the folders' names add nothing.
-        return pl.scan_parquet(
-            files,
-            hive_partitioning=False,
-            schema=schema,
-            missing_columns="insert",
-            extra_columns="ignore",
-        )
+        files = [file for run_id in ids for file in self._folder(run_id).files(name)]
+        return parquet.scan(files, schema)
 
     def _remove(self, folder: RunFolder) -> None:
         with errors_as_store_error(folder.path, "removing"):
