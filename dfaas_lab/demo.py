@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FUNCTIONS = ("figlet", "env")
 # What two busy cores serve with ease: a demonstration shows a measurement, not a machine's limit.
-RATES_RPS = (2, 5, 10, 15)
+RATES_RPS = (5, 10, 20, 30)
 ITERATIONS = 3
 DURATION = "2s"
 

@@ -32,8 +32,9 @@ def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
     bin_s = _bin_s(timeline, len(shown))
     log = parts.spans_decades([panel.of(timeline) for panel in shown], list(_LATENCY))
     charts = [
-        _panel(panel, panel.of(loaded), _binned(panel.of(timeline), bin_s), width, log=log)
+        _panel(panel, own, _binned(_planned(panel.of(timeline), own), bin_s), width, log=log)
         for panel in shown
+        for own in [panel.of(loaded)]
     ]
     iterations = loaded.select(_SERIES).n_unique()
     notes = [
@@ -74,11 +75,24 @@ def _panel(
         height=150,
     )
     requests = alt.layer(
-        *_outcomes(rows, seconds, summary["rate_rps"].drop_nulls().unique().sort()),
+        *_outcomes(rows, seconds, _asked(rows, summary)),
         width=width,
         height=64,
     )
     return alt.vconcat(latency, requests, spacing=6)
+
+
+def _planned(timeline: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the request that k6 makes at the very end: alone, it looks like a collapse.
+
+    Constant arrival makes rate x duration requests, or one more, which ends after the duration.
+    """
+    alone = pl.col("requests") + pl.col("dropped") <= 1
+    return timeline.filter(~(alone & (pl.col("second") >= _duration_s(summary))))
+
+
+def _duration_s(summary: pl.DataFrame) -> float:
+    return max(summary["duration_s"].drop_nulls().to_list(), default=math.inf)
 
 
 def _binned(timeline: pl.DataFrame, bin_s: int) -> pl.DataFrame:
@@ -138,7 +152,16 @@ def _middle() -> pl.Expr:
     return (pl.col("start") + pl.col("end")) / 2
 
 
-def _outcomes(rows: pl.DataFrame, seconds: alt.Scale, asked: pl.Series) -> list[alt.Chart]:
+def _asked(rows: pl.DataFrame, summary: pl.DataFrame) -> list[dict[str, float]]:
+    """Return a line for each rate that was asked for, as long as it was asked for."""
+    end = min(_duration_s(summary), max(rows["end"].to_list(), default=1))
+    rates = summary["rate_rps"].drop_nulls().unique().sort()
+    return [{"top": rate, "start": 0.0, "end": end} for rate in rates]
+
+
+def _outcomes(
+    rows: pl.DataFrame, seconds: alt.Scale, asked: list[dict[str, float]]
+) -> list[alt.Chart]:
     """Stack, per second, what was answered, what failed and what was never sent."""
     means = (
         rows.with_columns(answered=pl.col("requests") - pl.col("failed"))
@@ -151,27 +174,21 @@ def _outcomes(rows: pl.DataFrame, seconds: alt.Scale, asked: pl.Series) -> list[
         top=pl.col("value").cum_sum().over("start")
     )
     drawn = stacked.with_columns(base=pl.col("top") - pl.col("value")).filter(pl.col("value") > 0)
-    highest = max([1.0, *drawn["top"].to_list(), *asked.to_list()])
-    y = parts.up_from_0("top:Q", "requests/s", highest, steps=2)
-    bars = (
-        alt.Chart(parts.inline(drawn))
-        .mark_bar(stroke="white", strokeWidth=0.4)
-        .encode(
-            alt.X("start:Q", scale=seconds, axis=parts.axis("time in the iteration (s)", ticks=6)),
-            alt.X2("end:Q"),
-            y,
-            alt.Y2("base:Q"),
-            parts.colour(_COLOURS),
-            tooltip=[
-                alt.Tooltip("kind:N", title="what"),
-                alt.Tooltip("start:Q", title="from (s)"),
-                alt.Tooltip("value:Q", title="per second", format=",.1f"),
-            ],
-        )
+    highest = max([1.0, *drawn["top"].to_list(), *(line["top"] for line in asked)])
+    y = parts.up_from_0("top:Q", "requests/s", highest, steps=3)
+    x = alt.X("start:Q", scale=seconds, axis=parts.axis("time in the iteration (s)", ticks=6))
+    bars = alt.Chart(parts.inline(drawn)).mark_bar(stroke="white", strokeWidth=0.4)
+    rule = alt.Chart(parts.inline(asked)).mark_rule(
+        color=parts.INK, strokeDash=[4, 3], strokeWidth=1
     )
-    rule = alt.Chart(parts.inline([{"top": rate} for rate in asked]))
-    dashed = rule.mark_rule(color=parts.INK, strokeDash=[4, 3], strokeWidth=1)
-    return [bars, dashed.encode(y=y)] if asked.len() else [bars]
+    tooltip = [
+        alt.Tooltip("kind:N", title="what"),
+        alt.Tooltip("start:Q", title="from (s)"),
+        alt.Tooltip("value:Q", title="per second", format=",.1f"),
+    ]
+    hue = parts.colour(_COLOURS)
+    shown = [bars.encode(x, alt.X2("end:Q"), y, alt.Y2("base:Q"), hue, tooltip=tooltip)]
+    return [*shown, rule.encode(x, alt.X2("end:Q"), y)] if asked else shown
 
 
 def _numbers(summary: pl.DataFrame) -> str:

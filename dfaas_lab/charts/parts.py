@@ -179,7 +179,7 @@ def latency_y(values: pl.Series, *, log: bool) -> alt.Y:
     bottom = [number for number in _round_numbers(lowest / 10) if number <= lowest][-1]
     ticks = [number for number in _round_numbers(bottom) if bottom <= number <= top]
     if len(ticks) > 7:
-        ticks = [number for number in ticks if math.log10(number) % 1 == 0 or number == top]
+        ticks = [tick for tick in ticks if math.log10(tick) % 1 == 0 or tick in (bottom, top)]
     scale = alt.Scale(type="log", domain=[bottom, top], nice=False)
     return alt.Y("value:Q", axis=axis("latency (ms, log scale)", values=ticks), scale=scale)
 

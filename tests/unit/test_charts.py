@@ -82,6 +82,19 @@ def test_a_second_without_requests_breaks_the_line() -> None:
     assert None not in values[:2]
 
 
+def test_the_request_that_k6_makes_at_the_very_end_is_no_second_of_its_own() -> None:
+    whole = timeline(["f"], iterations=1, seconds=5)
+    last = timeline(["f"], iterations=1, seconds=6, requests=1).filter(second=5)
+    late = timeline(["f"], iterations=1, seconds=6, requests=2).filter(second=5)
+
+    def end(frame: pl.DataFrame) -> float:
+        chart = run_chart(summary(["f"], iterations=1), frame)
+        return max(row["end"] for row in rows(chart) if "base" in row)
+
+    assert end(pl.concat([whole, last])) == 5
+    assert end(pl.concat([whole, late])) == 6
+
+
 def test_null_and_no_number_are_not_drawn_as_numbers() -> None:
     frame = timeline(["f"], latency_ms_p50=None, latency_ms_p95=math.nan, requests=0)
     chart = run_chart(summary(["f"], latency_ms_p50=None, success_rate=None), frame)
