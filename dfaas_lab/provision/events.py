@@ -87,12 +87,13 @@ class Story:
                 hint=hint_for(said, task),
             )
 
-    def end(self, name: str) -> None:
-        """Say that a host is ready."""
-        self._progress.finish(self._bar(name), "ok", "ready")
-
     def _bar(self, name: str) -> str:
-        return f"provision {self._hosts[name][0]}"
+        return bar(self._hosts[name][0])
+
+
+def bar(label: str) -> str:
+    """Return the label of a host's bar."""
+    return f"provision {label}"
 
 
 def detail(result: Mapping[str, Any]) -> str:

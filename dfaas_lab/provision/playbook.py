@@ -20,6 +20,10 @@ from dfaas_lab.provision.spec import playbooks_folder
 
 Event = dict[str, Any]
 
+# Half the time of ssh's first choice for the 65 MB of k6, where the processor knows AES; only a
+# preference: a host without it takes the next.
+_CIPHER = "aes128-gcm@openssh.com"
+
 # A UNIX socket's path has 104 characters on some systems, and ssh adds 17 while it makes one.
 _LONGEST_SOCKET_FOLDER = 60
 
@@ -128,7 +132,7 @@ def _settings(private: Path) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(private / "ansible.cfg"),
         "ANSIBLE_HOME": str(private / "home"),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp"),
-        "ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s",
+        "ANSIBLE_SSH_ARGS": f"-o ControlMaster=auto -o ControlPersist=60s -o Ciphers=^{_CIPHER}",
         "ANSIBLE_HOST_KEY_CHECKING": "True",  # the runner's own default is to check nothing
         "ANSIBLE_SSH_RETRIES": "0",
         "ANSIBLE_GATHERING": "explicit",
