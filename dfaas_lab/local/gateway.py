@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
-import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from dfaas_lab.local import tie
 from dfaas_lab.local.gateway_api import BasicAuth, SystemApi
 from dfaas_lab.local.gateway_metrics import GatewayMetrics
 from dfaas_lab.local.invocation import Invocation
+from dfaas_lab.local.listening import listen
 from dfaas_lab.local.room import Room
 from dfaas_lab.local.services import Services, images
 
@@ -129,10 +129,7 @@ def _server(app: ASGIApp) -> uvicorn.Server:
 
 
 async def _serve(task: GatewayTask) -> None:
-    listeners = [
-        socket.create_server((task.host, port), backlog=1024)
-        for port in (task.port, task.metrics_port)
-    ]
+    listeners = [listen(task.host, port) for port in (task.port, task.metrics_port)]
     servers = [_server(app) for app in applications(task)]
     port, metrics_port = (listener.getsockname()[1] for listener in listeners)
     tie.announce(port=port, metrics_port=metrics_port)

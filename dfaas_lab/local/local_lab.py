@@ -72,6 +72,8 @@ class LocalLab:
                     "key": str(self.ssh.key),
                     "known_hosts": str(self.ssh.known_hosts),
                     "workspace_root": self.workspace_root,
+                    "python": self.ssh.python,
+                    "become": False,
                 }
             ],
             "targets": [

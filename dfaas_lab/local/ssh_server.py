@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import asyncssh
 
 from dfaas_lab.local import tie
+from dfaas_lab.local.listening import listen
 from dfaas_lab.local.room import MARK, Room
 from dfaas_lab.local.ssh_session import Session
 
@@ -104,7 +104,7 @@ async def _serve(task: Mapping[str, Any]) -> None:
     room = Room(Path(task["room"]))
     client_key, host_key = _key(room.path / "ssh/client_key"), _key(room.path / "ssh/host_key")
     env = environment(room, task["user"], task["env"])
-    listener = socket.create_server(("127.0.0.1", task["port"]), backlog=128)
+    listener = listen("127.0.0.1", task["port"])
     port: int = listener.getsockname()[1]
     _write_known_hosts(room.path / "ssh/known_hosts", "127.0.0.1", port, host_key)
     await asyncssh.create_server(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from dfaas_lab import labfile
 from tests.embedded.leftovers import Leftovers
 from tests.embedded.test_local_cycles import ROOT
 
@@ -40,11 +41,12 @@ def test_it_prints_the_facts_and_ends_in_order(tmp_path: Path, number: int) -> N
     while not text.endswith("\n}\n"):
         text += process.stdout.readline()
     facts = json.loads(text)
-    (generator,) = facts["generators"]
-    assert set(generator) == {
-        *("name", "host", "port", "user", "key", "known_hosts", "workspace_root"),
-    }
-    assert [target["name"] for target in facts["targets"]] == ["node1", "node2"]
+    (tmp_path / "lab.json").write_text(text)  # as "dfaas-lab serve > lab.json"
+    read = labfile.read(tmp_path / "lab.json")
+    assert read.unused == ()
+    assert [generator.host.address for generator in read.generators] == ["127.0.0.1"]
+    assert [target.name for target in read.targets] == ["node1", "node2"]
+    (tmp_path / "lab.json").unlink()
     first = facts["targets"][0]
     assert first["functions"] == ["figlet", "env", "echo", "sha512sum", "primes", "upper"]
     url = f"{first['gateway']}/function/upper"
