@@ -41,7 +41,7 @@ class Room:
     @classmethod
     def make(cls) -> Room:
         """Make a new directory and take its lock."""
-        room = cls(Path(tempfile.mkdtemp(prefix=PREFIX)).resolve())
+        room = cls(Path(tempfile.mkdtemp(prefix=PREFIX, dir=_temporary())))
         if not room.lock():  # pragma: no cover - nobody knows the path yet
             raise OSError(f"{room.path} is locked by another process")
         for name in ("home", "log", "ssh"):
@@ -106,10 +106,15 @@ class Room:
 
 def sweep() -> None:
     """Clear what labs of this user left whose keeper was killed."""
-    for path in Path(tempfile.gettempdir()).resolve().glob(f"{PREFIX}*"):
+    for path in _temporary().glob(f"{PREFIX}*"):
         room = Room(path)
         if _is_abandoned(path) and room.lock():
             room.clear()
+
+
+def _temporary() -> Path:
+    # Not tempfile.gettempdir(): it tries the directory with a file, which a kill leaves there.
+    return Path(os.environ.get("TMPDIR") or "/tmp").resolve()  # noqa: S108 - mkdtemp is used
 
 
 def _is_abandoned(path: Path) -> bool:

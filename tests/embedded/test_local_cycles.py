@@ -167,7 +167,7 @@ def test_a_lab_in_use_is_not_swept(tmp_path: Path) -> None:
 def test_somebody_elses_directory_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     target = tmp_path / "precious"
     target.mkdir()
     (tmp_path / f"{room.PREFIX}link").symlink_to(target)
