@@ -19,7 +19,7 @@ from dfaas_lab.local import start
 from dfaas_lab.provision import GeneratorSpec, forget, playbooks_folder, provision
 from dfaas_lab.remote.openssh import ssh_arguments
 from dfaas_lab.remote.ssh_config import resolve
-from tests.testbed.machines import Machine, Testbed, sweep
+from tests.testbed.machines import Machine, Testbed
 
 TESTBED = os.environ.get("DFAAS_LAB_TESTBED") == "1"
 
@@ -34,7 +34,6 @@ def seconds(work: Callable[[], object]) -> float:
 def bed() -> Iterator[Testbed]:
     if not TESTBED:
         pytest.skip("real hosts change this machine's network: set DFAAS_LAB_TESTBED=1")
-    sweep()
     with Testbed() as testbed:
         yield testbed
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab.provision import GeneratorSpec, forget
-from tests.testbed.machines import Machine, Testbed, missing_tools, network, sweep
+from tests.testbed.ground import missing_tools
+from tests.testbed.machines import Machine, Testbed
 from tests.testbed.mirror import Mirror
+from tests.testbed.network import network, sweep
 
 WANTED = os.environ.get("DFAAS_LAB_TESTBED") == "1"
 _HERE = Path(__file__).parent

@@ -1,16 +1,13 @@
-"""Real Debian hosts on this machine: root file systems, addresses, boot, faults. No test is here.
+"""Real Debian hosts on this machine: boot, faults, end. No test is here.
 
-One bridge, one network namespace and one overlay per host, systemd as its first process. All that
-is made carries the prefix ``dfl-``, so that a later start can sweep what a crash left.
+A network namespace and an overlay per host, systemd as its first process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -18,178 +15,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from dfaas_lab.config import Host
-
-BRIDGE = "dfl-br0"
-GATEWAY = "10.77.0.1"
-NETWORK = "10.77.0.0/24"
-PREFIX = "dfl-"
-STATE = Path("/var/tmp/dfl-testbed")
-FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
-PACKAGES = (
-    "openssh-server,python3,python3-apt,systemd,systemd-sysv,dbus,iproute2,procps,sudo,"
-    "ca-certificates"
+from tests.testbed.filesystem import root_filesystem
+from tests.testbed.ground import PREFIX, STATE, sh
+from tests.testbed.network import (
+    BRIDGE,
+    GATEWAY,
+    build_network,
+    group_roots,
+    remove_groups,
+    sweep,
 )
-RULES = (
-    ("nat", "POSTROUTING", "-s", NETWORK, "!", "-d", NETWORK, "-j", "MASQUERADE"),
-    ("filter", "FORWARD", "-s", NETWORK, "-j", "ACCEPT"),
-    ("filter", "FORWARD", "-d", NETWORK, "-j", "ACCEPT"),
-)
-
-
-def sh(*command: str | Path, check: bool = True, **kwargs: object) -> str:
-    """Run a command on this machine and return its output."""
-    done = subprocess.run(  # type: ignore[call-overload]
-        [str(part) for part in command], text=True, capture_output=True, **kwargs
-    )
-    if check and done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr or done.stdout}")
-    return str(done.stdout)
-
-
-def missing_tools() -> list[str]:
-    """Return what this machine lacks to be a testbed."""
-    tools = ("mmdebstrap", "systemd-nspawn", "ip", "iptables", "ssh-keygen", "unshare")
-    lacks = [tool for tool in tools if shutil.which(tool) is None]
-    return lacks if os.geteuid() == 0 else [*lacks, "root"]
-
-
-# --- the root file system, made once and kept in the user's cache
-
-
-def root_filesystem() -> Path:
-    """Return the folder of the common root file system; it is built at the first call."""
-    cache = Path(platformdirs.user_cache_dir("dfaas_lab")) / "testbed"
-    recipe = json.dumps([PACKAGES, 3])
-    done = cache / "recipe.json"
-    root = cache / "root"
-    if done.exists() and done.read_text() == recipe:
-        return root
-    shutil.rmtree(cache, ignore_errors=True)
-    cache.mkdir(parents=True)
-    sh(
-        "mmdebstrap",
-        "--variant=minbase",
-        f"--include={PACKAGES}",
-        "--customize-hook=" + _customize().replace("$ROOT", '"$1"'),
-        "bookworm",
-        root,
-    )
-    for name in ("etc/apt/apt.conf.d", "etc/ssl/certs"):
-        _copy_settings(Path("/") / name, root / name)
-    done.write_text(recipe)
-    return root
-
-
-def _customize() -> str:
-    """Return the users of a host: with sudo, without it, and with one that asks."""
-    lines = [
-        "rm -f $ROOT/etc/ssh/ssh_host_*",
-        "chroot $ROOT useradd -m -s /bin/bash lab",
-        "chroot $ROOT useradd -m -s /bin/bash plain",
-        "chroot $ROOT useradd -m -s /bin/bash asks",
-        "echo 'asks:open sesame' | chroot $ROOT chpasswd",
-        "echo 'lab ALL=(ALL) NOPASSWD: ALL' > $ROOT/etc/sudoers.d/lab",
-        "echo 'asks ALL=(ALL) ALL' > $ROOT/etc/sudoers.d/asks",
-        # Nothing but the tests may take the APT lock or use the two cores.
-        "chroot $ROOT systemctl mask apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer",
-    ]
-    return "; ".join(lines)
-
-
-def _copy_settings(source: Path, destination: Path) -> None:
-    """Give the hosts this machine's APT proxies and certificates, whatever they are."""
-    names = ["ca-certificates.crt"] if "ssl" in source.parts else []
-    if not names:
-        names = [
-            file.name
-            for file in source.glob("*")
-            if "Acquire" in file.read_text(errors="replace") and "::Pre-Invoke" not in file.name
-        ]
-    for name in names:
-        if (source / name).exists():
-            shutil.copy(source / name, destination / name)
-
-
-# --- the network
-
-
-def build_network() -> None:
-    """Make the bridge and the way out, and write down what is to be put back."""
-    STATE.mkdir(mode=0o700, exist_ok=True)
-    (STATE / "before.json").write_text(json.dumps({"ip_forward": FORWARD.read_text()}))
-    sh("ip", "link", "add", BRIDGE, "type", "bridge")
-    sh("ip", "address", "add", f"{GATEWAY}/24", "dev", BRIDGE)
-    sh("ip", "link", "set", BRIDGE, "up")
-    FORWARD.write_text("1")
-    for table, chain, *rule in RULES:
-        sh("iptables", "-t", table, "-I", chain, *rule, "-m", "comment", "--comment", PREFIX)
-
-
-def sweep() -> None:
-    """Remove every host and put the network back as it was; also after a crash."""
-    for pid in _nspawns():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while _nspawns() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    _remove_groups(f"{PREFIX}*")
-    for line in sh("ip", "netns", "list", check=False).splitlines():
-        if line.startswith(PREFIX):
-            sh("ip", "netns", "delete", line.split()[0], check=False)
-    for link in json.loads(sh("ip", "-json", "link", check=False) or "[]"):
-        if link["ifname"].startswith(PREFIX):
-            sh("ip", "link", "delete", link["ifname"], check=False)
-    for table, chain, *rule in RULES:
-        command = ("iptables", "-t", table, "-D", chain, *rule, "-m", "comment", "--comment")
-        while subprocess.run([*command, PREFIX], capture_output=True).returncode == 0:
-            pass
-    with contextlib.suppress(FileNotFoundError):
-        FORWARD.write_text(json.loads((STATE / "before.json").read_text())["ip_forward"])
-    for mount in reversed(Path("/proc/mounts").read_text().splitlines()):
-        if mount.split()[1].startswith(f"{STATE}/"):
-            sh("umount", "--lazy", mount.split()[1], check=False)
-    shutil.rmtree(STATE, ignore_errors=True)
-
-
-def _nspawns() -> list[int]:
-    """Return the first processes of the hosts, by the state folder in their arguments."""
-    found = []
-    for proc in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            arguments = (proc / "cmdline").read_bytes()
-            if arguments.startswith(b"systemd-nspawn\0") and str(STATE).encode() in arguments:
-                found.append(int(proc.name))
-    return found
-
-
-def _group_roots() -> list[Path]:
-    """Return where a host needs a control group: systemd's own hierarchy, and the unified one."""
-    top = Path("/sys/fs/cgroup")
-    named = [top / name for name in ("unified", "systemd") if (top / name).is_dir()]
-    return named or [top]
-
-
-def _remove_groups(pattern: str) -> None:
-    """Remove control groups; what still runs in them is killed."""
-    for group in [group for root in _group_roots() for group in root.glob(pattern)]:
-        for _ in range(50):
-            for procs in group.rglob("cgroup.procs"):
-                for pid in procs.read_text().split():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(int(pid), signal.SIGKILL)
-            with contextlib.suppress(OSError):
-                for folder in sorted((path for path in group.rglob("*/")), reverse=True):
-                    folder.rmdir()
-                group.rmdir()
-                break
-            time.sleep(0.02)
-
-
-# --- the hosts
 
 
 @dataclass
@@ -296,7 +132,7 @@ class Machine:
             )
 
     def _groups(self) -> list[Path]:
-        groups = [root / f"{PREFIX}{self.name}" for root in _group_roots()]
+        groups = [root / f"{PREFIX}{self.name}" for root in group_roots()]
         for group in groups:
             group.mkdir(exist_ok=True)
         return groups
@@ -361,7 +197,8 @@ class Machine:
             self.cut()
             self._process.kill()
             self._process.wait(10)
-        _remove_groups(PREFIX + self.name)
+            self._process = None
+        remove_groups(PREFIX + self.name)
 
     def remove(self) -> None:
         """Stop it and remove its disk and its place in the network."""
@@ -381,7 +218,7 @@ class Testbed:
     __test__ = False  # pytest: not a test class
 
     def __init__(self) -> None:
-        self._count = 0
+        self._machines: list[Machine] = []
 
     def __enter__(self) -> Testbed:
         sweep()
@@ -392,6 +229,8 @@ class Testbed:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for machine in self._machines:
+            machine.stop()
         sweep()
 
     def machines(self, *names: str) -> list[Machine]:
@@ -412,24 +251,7 @@ class Testbed:
         return new
 
     def _machine(self, name: str) -> Machine:
-        address = f"10.77.0.{10 + self._count}"
-        self._count += 1
-        return Machine(name, address, STATE / "key", STATE / "known_hosts")
-
-
-def network() -> dict[str, str]:
-    """Return what a testbed may not leave changed on this machine."""
-    return {
-        "forwarding": FORWARD.read_text(),
-        "links": "\n".join(
-            sorted(link["ifname"] for link in json.loads(sh("ip", "-json", "link")))
-        ),
-        "addresses": sh("ip", "-brief", "-4", "address"),
-        "routes": sh("ip", "route"),
-        "namespaces": sh("ip", "netns", "list"),
-        "filter": sh("iptables", "-S"),
-        "nat": sh("iptables", "-t", "nat", "-S"),
-        "mounts": "\n".join(
-            line for line in Path("/proc/mounts").read_text().splitlines() if str(STATE) in line
-        ),
-    }
+        address = f"10.77.0.{10 + len(self._machines)}"
+        machine = Machine(name, address, STATE / "key", STATE / "known_hosts")
+        self._machines.append(machine)
+        return machine

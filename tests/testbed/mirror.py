@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from dfaas_lab.provision.local_k6 import local_k6
-from tests.testbed.machines import Machine, sh
+from tests.testbed.ground import sh
+from tests.testbed.machines import Machine
 
 OLD_K6 = b"#!/bin/sh\necho 'k6 v1.0.0 (an old one)'\n"
 # A package whose installation takes long on a host that has this file.

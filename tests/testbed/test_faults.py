@@ -16,7 +16,8 @@ from dfaas_lab.provision import GeneratorSpec, provision
 from dfaas_lab.provision.events import Story
 from dfaas_lab.provision.playbook import Play, run_play
 from tests.testbed.conftest import Fresh
-from tests.testbed.machines import Machine, sh
+from tests.testbed.ground import sh
+from tests.testbed.machines import Machine
 from tests.testbed.mirror import Mirror
 
 CONNECT_S = 3.0
