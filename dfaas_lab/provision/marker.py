@@ -67,7 +67,12 @@ def _read(remote: Remote, path: str, test: str, timeout: float) -> Marker | None
     script = _READ % (path, test)
     result = remote.run(f"/bin/sh -c {shlex.quote(script)}", timeout=timeout, check=False)
     line, _, says = result.stdout.decode(errors="replace").partition("\n")
-    return parse_marker(line, says)
+    marker = parse_marker(line, says)
+    if marker is not None and "\\" in line:
+        # JSON had to escape something in the path, and the shell cannot undo that.
+        command = f"{shlex.quote(marker.k6_path)} version"
+        marker = parse_marker(line, remote.run(command, timeout=timeout, check=False).text)
+    return marker
 
 
 def parse_marker(line: str, says: str) -> Marker | None:

@@ -221,6 +221,17 @@ def test_a_connection_that_is_refused_is_one_error(local_lab: LocalLab, tmp_path
     assert caught.value.host == spec.host.address
 
 
+def test_a_path_may_hold_anything(local_lab: LocalLab, tmp_path: Path) -> None:
+    root = tmp_path / 'it\'s "a" $(root); é'
+    spec = spec_of(local_lab, root)
+    assert provision([spec]).changed == 3
+    marker = marker_of(spec)
+    assert marker["k6_path"] == f"{spec.install_dir}/k6-{marker['k6_version']}/k6"
+    assert [path.name for path in tmp_path.iterdir()] == [root.name]
+    forget()
+    assert provision([spec]).cached
+
+
 def test_an_unknown_source_is_refused_before_anything_runs(
     local_lab: LocalLab, tmp_path: Path
 ) -> None:
