@@ -56,8 +56,8 @@ def interruptibly(work: Work[Result], face: Face | None = None) -> Result:
         face: What draws; None is silence.
     """
     job = _Job(work)
-    job.start()
     try:
+        job.start()  # an interrupt may come before it returns
         while not job.done.wait(_FRAME_S):
             if face is not None:
                 face.draw(job.progress.snapshot())
