@@ -18,10 +18,10 @@ from pathlib import Path
 
 from dfaas_lab.local import processes
 
-PREFIX = "dfaas-lab-"
+PREFIX = "dfaas-lab-local-"
 #: Every process that the lab starts carries the directory's name in this variable.
 MARK = "DFAAS_LAB_ID"
-_LOCK = "lock"
+_LOCK = "keeper.lock"
 # Between mkdir and lock a directory looks abandoned.
 _NEWBORN_S = 60.0
 
@@ -107,9 +107,15 @@ class Room:
 def sweep() -> None:
     """Clear what labs of this user left whose keeper was killed."""
     for path in _temporary().glob(f"{PREFIX}*"):
+        if not _is_ours(path):
+            continue
         room = Room(path)
-        if _is_abandoned(path) and room.lock():
-            room.clear()
+        if (path / _LOCK).exists():
+            if room.lock():
+                room.clear()
+        elif _age_s(path) > _NEWBORN_S:  # killed between mkdir and lock, so it is empty
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def _temporary() -> Path:
@@ -117,14 +123,19 @@ def _temporary() -> Path:
     return Path(os.environ.get("TMPDIR") or "/tmp").resolve()  # noqa: S108 - mkdtemp is used
 
 
-def _is_abandoned(path: Path) -> bool:
+def _is_ours(path: Path) -> bool:
     try:
         found = path.lstat()
-        age_s = time.time() - found.st_mtime
     except OSError:
         return False
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-    return ours and ((path / _LOCK).exists() or age_s > _NEWBORN_S)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _strays(root: Path) -> Iterator[int]:

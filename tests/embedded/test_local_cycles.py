@@ -173,8 +173,17 @@ def test_somebody_elses_directory_is_left_alone(
     (tmp_path / f"{room.PREFIX}link").symlink_to(target)
     (tmp_path / f"{room.PREFIX}new").mkdir()  # between mkdir and lock
     (tmp_path / f"{room.PREFIX}file").touch()
+    foreign = tmp_path / f"{room.PREFIX}foreign"  # no lab ever had it: there is no lock
+    foreign.mkdir()
+    (foreign / "data").touch()
+    unborn = tmp_path / f"{room.PREFIX}unborn"  # killed before it had a lock
+    unborn.mkdir()
+    for old in (foreign, unborn):
+        os.utime(old, (0, 0))
     room.sweep()
-    assert len(list(tmp_path.iterdir())) == 4
+    assert (foreign / "data").exists()
+    assert not unborn.exists()
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_close_is_idempotent_and_orders_after_it_are_errors() -> None:
