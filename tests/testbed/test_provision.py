@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -120,7 +121,24 @@ def test_the_playbook_alone_is_idempotent_and_its_check_changes_nothing(gen: Mac
     assert recap(ansible_playbook("setup_global.yml", gen), gen)["changed"] == 3
     assert recap(ansible_playbook("setup_global.yml", gen), gen)["changed"] == 0
     assert recap(ansible_playbook("setup_global.yml", gen, "--check"), gen)["changed"] == 0
+    there = files_of(gen)
+    assert recap(ansible_playbook("teardown.yml", gen, "--check"), gen)["changed"] > 0
+    assert files_of(gen) == there
     assert recap(ansible_playbook("teardown.yml", gen), gen)["failed"] == 0
+    assert files_of(gen) == before
+
+
+@pytest.mark.parametrize("source", ["release", "apt"])
+def test_a_check_of_what_must_be_fetched_changes_nothing(
+    gen: Machine, mirror: Mirror, source: str
+) -> None:
+    before = files_of(gen)
+    variables = {**mirror.release, **mirror.apt, "k6_source": source}
+    targets = [{**TargetSpec(host=gen.host(), name="mid").item("mid"), "install_monitoring": True}]
+    told = ("-e", json.dumps({**variables, "targets": targets}))
+    checked = recap(ansible_playbook("setup_global.yml", gen, *told, "--check"), gen)
+    assert (checked["failed"], checked["unreachable"]) == (0, 0)
+    assert checked["changed"] > 0
     assert files_of(gen) == before
 
 

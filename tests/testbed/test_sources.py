@@ -5,6 +5,8 @@ They come from a mirror of ours. Not tested here are the default URLs: they need
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import threading
 from dataclasses import replace
 
@@ -46,6 +48,27 @@ def test_a_wrong_checksum_installs_nothing(
     assert "check the URL and the checksum" in caught.value.hint
     assert gen.run("find /opt/dfaas-lab -type f") == ""
     assert provision([replace(spec, k6_source="release", variables=mirror.release)])
+
+
+def test_a_release_from_a_file(gen: Machine, spec: GeneratorSpec, mirror: Mirror) -> None:
+    url = mirror.release["k6_release_url"]
+    archive = mirror.folder / url.rsplit("/", 1)[1]
+    shutil.copy(archive, gen.root / "srv/k6.tar.gz")
+    variables = {
+        "k6_release_url": "file:///srv/k6.tar.gz",
+        "k6_release_checksum": f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}",
+    }
+    with gen.offline():
+        assert provision([replace(spec, k6_source="release", variables=variables)])
+
+
+def test_a_key_that_is_another_one(gen: Machine, spec: GeneratorSpec, mirror: Mirror) -> None:
+    variables = {**mirror.apt, "k6_apt_key_checksum": "sha256:" + "0" * 64}
+    with pytest.raises(TaskFailed) as caught:
+        provision([replace(spec, k6_source="apt", variables=variables)])
+    assert caught.value.task == "Get the repository's key"
+    assert "checksum" in caught.value.hint
+    assert gen.run("ls /etc/apt/keyrings").split() == []
 
 
 @pytest.mark.parametrize("fault", ["nothing there", "no server", "no such name"])
