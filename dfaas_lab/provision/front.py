@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 Work = Callable[[Progress, threading.Event], Result]
 
 _FRAME_S = 0.12
-_LONGEST_END_S = 10.0
+_LONGEST_END_S = 6.0
 
 
 class _Job(Generic[Result]):

@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import HostUnreachable, ProvisionError
 from dfaas_lab.progress import Progress
@@ -15,7 +16,9 @@ from dfaas_lab.provision.playbook import Play, PlayEnd, run_play
 from dfaas_lab.provision.remote_tasks import end_tasks
 from dfaas_lab.provision.report import TaskRow
 from dfaas_lab.provision.spec import GeneratorSpec, Spec, TargetSpec
-from dfaas_lab.remote.remote import Remote
+
+if TYPE_CHECKING:
+    from dfaas_lab.remote.remote import Remote
 
 _MOST_FORKS = 25
 

@@ -43,21 +43,13 @@ def end_tasks(remotes: Iterable[Remote], mark: str, *, timeout: float = 4.0) -> 
 
 
 def _end_tasks(remote: Remote, mark: str, timeout: float) -> None:
-    script = shlex.quote(_END % (MARK, mark))
-    password = remote.host.become_password
+    """End the tasks as root where that can be, and those of the user in any case."""
+    script = f"/bin/sh -c {shlex.quote(_END % (MARK, mark))}"
+    host, stdin = remote.host, b""
+    if host.become:
+        sudo = "sudo -n"
+        if host.become_password is not None:
+            sudo, stdin = "sudo -S -p ''", host.become_password.encode() + b"\n"
+        script = f'[ "$(id -u)" != 0 ] && {sudo} {script} 2>/dev/null || {script}'
     with contextlib.suppress(RemoteError):
-        if remote.host.become and password is not None:
-            remote.run(
-                f"sudo -S -p '' /bin/sh -c {script}",
-                stdin=password.encode() + b"\n",
-                timeout=timeout,
-                check=False,
-            )
-        elif remote.host.become:
-            remote.run(
-                f"sudo -n /bin/sh -c {script} 2>/dev/null || /bin/sh -c {script}",
-                timeout=timeout,
-                check=False,
-            )
-        else:
-            remote.run(f"/bin/sh -c {script}", timeout=timeout, check=False)
+        remote.run(f"/bin/sh -c {shlex.quote(script)}", stdin=stdin, timeout=timeout, check=False)

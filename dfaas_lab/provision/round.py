@@ -16,7 +16,6 @@ from dfaas_lab.provision.locks import hold_here, hold_there, identity, interrupt
 from dfaas_lab.provision.marker import is_ready
 from dfaas_lab.provision.report import TaskRow
 from dfaas_lab.provision.spec import GeneratorSpec, Spec
-from dfaas_lab.remote.remote import Remote
 
 
 class Round:
@@ -37,6 +36,8 @@ class Round:
         *,
         playbook: str = "setup_global.yml",
     ) -> None:
+        from dfaas_lab.remote.remote import Remote  # Fabric takes 0.1 s to import
+
         self._specs = list(specs)
         self._progress = progress or Progress()
         self._cancel = cancel or threading.Event()

@@ -162,6 +162,16 @@ def test_without_root_and_sudo_k6_is_the_user_s_own(gen: Machine) -> None:
     assert gen.run("ls /opt").strip() == ""
 
 
+def test_root_needs_no_sudo(gen: Machine, mirror: Mirror) -> None:
+    gen.run("mv /usr/bin/sudo /usr/bin/no-sudo; rm /etc/apt/sources.list")
+    spec = GeneratorSpec(host=gen.host("root"), name="gen")
+    assert provision([spec]).changed == 3
+    assert "v1" in gen.run("k6 version")
+    teardown([spec])
+    provision([replace(spec, k6_source="apt", variables=mirror.apt)])
+    assert gen.run("command -v k6").strip() == "/usr/bin/k6"
+
+
 def test_a_password_for_sudo_goes_nowhere_but_to_sudo(gen: Machine) -> None:
     password = "open sesame"
     seen: list[str] = []
