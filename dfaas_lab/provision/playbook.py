@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 import threading
@@ -92,7 +93,7 @@ def _run(
         private_data_dir=str(private),
         playbook=str(playbooks_folder() / play.playbook),
         inventory=str(private / "no_inventory"),
-        cmdline=f"-e @{variables}" + (" -K" if play.become_password is not None else ""),
+        cmdline=shlex.join(["-e", f"@{variables}"] + ["-K"] * (play.become_password is not None)),
         passwords=_answers(play.become_password),
         forks=play.forks,
         settings={"pexpect_timeout": 0.1},  # how often the cancel callback is asked
