@@ -1,0 +1,258 @@
+"""What k6 is asked to do, as data: scenarios, virtual users, requests, thresholds. Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.load import Function, Load, Share, format_duration
+
+# A request's time limit must end before k6's graceful stop does, or the slowest requests vanish.
+_GRACE_ABOVE_TIMEOUT_S = 2.0
+# What k6 needs beside the load itself: start, set-up of its VUs, flush of its outputs.
+_RESERVE_S = 20.0
+_SETUP_S_PER_VU = 0.005
+# Latency for which VUs are made ready before the start. A VU that k6 has to make later costs a
+# dropped iteration, a ready one 0.4 ms and 140 kB (measured with k6 1.1.0).
+_READY_FOR_S = 2.0
+_READY_AT_LEAST = 20
+_BYTES_PER_VU = 1_000_000
+_BYTES_PER_REQUEST = 1_600  # 14 lines of samples.csv
+
+_SYSTEM_TAGS = (
+    "scenario",
+    "status",
+    "error_code",
+    "expected_response",
+    "method",
+    "name",
+    "group",
+    "check",
+    "vu",
+    "iter",
+)
+_OWN_SYSTEM_TAGS = tuple(tag for tag in _SYSTEM_TAGS if tag not in ("name", "group", "check"))
+_TREND_STATS = ("avg", "min", "med", "max", "p(90)", "p(95)", "p(99)", "count")
+
+Thresholds = Mapping[str, "str | Sequence[str] | Mapping[str, str | Sequence[str]]"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One function's part of the plan. ``id`` is k6's name for it."""
+
+    id: str
+    share: Share
+    url: str
+    duration_s: float
+
+    @property
+    def graceful_stop_s(self) -> float:
+        """How long k6 waits for requests that are under way at the end, in seconds."""
+        return self.share.function.timeout_s + _GRACE_ABOVE_TIMEOUT_S
+
+    @property
+    def max_vus(self) -> int:
+        """VUs for the case that every request takes all of its time limit (Little's law)."""
+        return math.ceil(self.share.rate_rps * self.share.function.timeout_s) + 2
+
+    @property
+    def ready_vus(self) -> int:
+        """VUs made before the start."""
+        wanted = max(math.ceil(self.share.rate_rps * _READY_FOR_S), _READY_AT_LEAST)
+        return min(self.max_vus, wanted)
+
+    def options(self) -> dict[str, object]:
+        """The scenario in k6's form."""
+        rate = self.share.rate
+        return {
+            "executor": "constant-arrival-rate",
+            "rate": rate.numerator,
+            "timeUnit": f"{rate.denominator}s",
+            "duration": format_duration(self.duration_s),
+            "preAllocatedVUs": self.ready_vus,
+            "maxVUs": self.max_vus,
+            "gracefulStop": format_duration(self.graceful_stop_s),
+            "exec": "measure",
+            "env": {"FN": self.id},
+            "tags": {"function": self.share.function.name},
+        }
+
+
+@dataclass(frozen=True)
+class K6Plan:
+    """A load on one target, as k6 gets it.
+
+    Args:
+        load: What is asked.
+        gateway: The gateway's URL.
+        thresholds: By function, k6's expressions on ``http_req_duration``, or by metric.
+        served_by_header: The answers' header that names the node which served the request.
+    """
+
+    load: Load
+    gateway: str
+    thresholds: Thresholds | None = None
+    served_by_header: str = "Dfaas-Node-Id"
+
+    def __post_init__(self) -> None:
+        for name in self.thresholds or {}:
+            if name not in self.load.rates:
+                raise ConfigError(
+                    f"thresholds name {name!r}, which is no function of the load",
+                    hint=f"The load's functions are: {', '.join(self.load.rates)}.",
+                )
+
+    @cached_property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """One for each function that takes load."""
+        active = [share for share in self.load if share.rate_rps]
+        return tuple(
+            Scenario(f"f{index}", share, self._url(share.function), self.load.duration_s)
+            for index, share in enumerate(active)
+        )
+
+    @property
+    def functions(self) -> dict[str, str]:
+        """Function names by scenario id."""
+        return {scenario.id: scenario.share.function.name for scenario in self.scenarios}
+
+    @property
+    def graceful_stop_s(self) -> float:
+        """The longest graceful stop of all scenarios, in seconds."""
+        return max(scenario.graceful_stop_s for scenario in self.scenarios)
+
+    @property
+    def max_vus(self) -> int:
+        """The most VUs that k6 may make."""
+        return sum(scenario.max_vus for scenario in self.scenarios)
+
+    @property
+    def time_limit_s(self) -> float:
+        """When an iteration that has not ended is stuck: the default of ``Limits.timeout``."""
+        return (
+            self.load.duration_s
+            + self.graceful_stop_s
+            + _RESERVE_S
+            + self.max_vus * _SETUP_S_PER_VU
+        )
+
+    @property
+    def memory_bytes(self) -> int:
+        """What k6 may need on the generator, roughly, when all VUs are made."""
+        bodies = sum(len(s.share.function.body_bytes()) for s in self.scenarios)
+        return 40_000_000 + self.max_vus * _BYTES_PER_VU + 3 * bodies
+
+    @property
+    def data_bytes(self) -> int:
+        """What k6 writes in the workspace in one iteration, roughly."""
+        return int(sum(s.share.rate_rps for s in self.scenarios) * self.load.duration_s) * (
+            _BYTES_PER_REQUEST
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """The files of a workspace: the plan, the bodies and the static script."""
+        return {
+            "plan.json": _json(self._plan(redacted=False)),
+            "bodies.json": _json([_body(scenario) for scenario in self.scenarios]),
+            "script.js": script(),
+        }
+
+    def redacted(self) -> bytes:
+        """``plan.json`` without header values: what may be stored."""
+        return _json(self._plan(redacted=True))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all files: equal digests measure the same."""
+        digest = hashlib.sha256()
+        for name, content in sorted(self.files().items()):
+            digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+        return digest.hexdigest()
+
+    def _url(self, function: Function) -> str:
+        return f"{self.gateway.rstrip('/')}/function/{function.name}{function.path}"
+
+    def _plan(self, *, redacted: bool) -> dict[str, object]:
+        return {
+            "format": 1,
+            "served_by_header": _canonical(self.served_by_header),
+            "options": {
+                "scenarios": {scenario.id: scenario.options() for scenario in self.scenarios},
+                "thresholds": self._thresholds(),
+                "systemTags": list(_OWN_SYSTEM_TAGS),
+                "summaryTrendStats": list(_TREND_STATS),
+                "discardResponseBodies": True,
+            },
+            "requests": {
+                scenario.id: _request(scenario, index, redacted)
+                for index, scenario in enumerate(self.scenarios)
+            },
+        }
+
+    def _thresholds(self) -> dict[str, list[str]]:
+        # An empty list makes k6 sum up the metric for this scenario, which we compare ours with.
+        result: dict[str, list[str]] = {
+            f"{metric}{{scenario:{scenario.id}}}": []
+            for scenario in self.scenarios
+            for metric in ("http_req_duration", "http_reqs", "http_req_failed")
+        }
+        for scenario in self.scenarios:
+            asked = (self.thresholds or {}).get(scenario.share.function.name, {})
+            by_metric = asked if isinstance(asked, Mapping) else {"http_req_duration": asked}
+            for metric, rules in by_metric.items():
+                rules = [rules] if isinstance(rules, str) else list(rules)
+                result[f"{metric}{{scenario:{scenario.id}}}"] = rules
+        return result
+
+
+def script() -> bytes:
+    """The static script that reads ``plan.json``."""
+    return resources.files("dfaas_lab.k6").joinpath("script.js").read_bytes()
+
+
+def system_tags() -> str:
+    """k6's ``--system-tags`` for a custom script: what the frames need."""
+    return ",".join(_SYSTEM_TAGS)
+
+
+def trend_stats() -> str:
+    """k6's ``--summary-trend-stats`` for a custom script."""
+    return ",".join(_TREND_STATS)
+
+
+def _request(scenario: Scenario, index: int, redacted: bool) -> dict[str, object]:
+    function = scenario.share.function
+    headers = dict.fromkeys(function.headers, "***") if redacted else dict(function.headers)
+    return {
+        "function": function.name,
+        "method": function.method,
+        "url": scenario.url,
+        "headers": headers,
+        "timeout_ms": round(function.timeout_s * 1000),
+        "body": index if function.body_bytes() else None,
+    }
+
+
+def _body(scenario: Scenario) -> dict[str, str]:
+    content = scenario.share.function.body_bytes()
+    try:
+        return {"text": content.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
+def _canonical(header: str) -> str:
+    """A header's name as Go, and so k6, writes it: ``Dfaas-Node-Id``."""
+    return "-".join(part.capitalize() for part in header.split("-"))
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()

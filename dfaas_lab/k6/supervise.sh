@@ -1,0 +1,97 @@
+#!/bin/sh
+# Runs k6 in the workspaces named, in order, and owns their time limit and lease. One state machine
+# per workspace, on disk, so that any controller can find out what happened:
+#   conf (sent) -> started -> pid -> exit        and  stopped/ (who asked k6 to end, and why)
+# usage: supervise.sh WORKSPACE...   POSIX sh; needs Linux's /proc.
+set -u
+LC_ALL=C
+export LC_ALL
+ulimit -n "$(ulimit -H -n)" 2>/dev/null
+
+now() { # whole seconds of the monotonic clock, without starting a process
+    read -r up _ </proc/uptime
+    now=${up%.*}
+}
+
+observe() { # one line of host.csv: what the generator itself is doing
+    read -r up _ </proc/uptime
+    read -r _ user nice system idle iowait irq softirq steal _ </proc/stat
+    while read -r key value _; do
+        case $key in MemAvailable:) available=$value && break ;; esac
+    done </proc/meminfo
+    set -- "/proc/${k6:-none}/fd"/*
+    echo "$up,$((user + nice + system + irq + softirq + steal)),$((idle + iowait)),$available,$#" \
+        >>host.csv
+}
+
+watch() { # every second: look at the host, the limit and the lease
+    quiet=0 last='' k6='' asked=''
+    while sleep 1; do
+        [ -n "$k6" ] || read -r k6 2>/dev/null <pid || continue
+        kill -0 "$k6" 2>/dev/null || continue
+        observe 2>/dev/null
+        now
+        if [ -d stopped ]; then
+            [ -n "$asked" ] || asked=$now
+            if [ $((now - asked)) -ge "$grace" ]; then
+                : 2>/dev/null >stopped/killed
+                kill -KILL "$k6" 2>/dev/null
+            fi
+            continue
+        fi
+        kill -0 "$supervisor" 2>/dev/null || sh ./stop.sh supervisor
+        [ "$now" -lt "$deadline" ] || sh ./stop.sh timeout
+        [ "$lease" -gt 0 ] || continue
+        beat=''
+        read -r beat 2>/dev/null <beat
+        if [ "$beat" = "$last" ]; then quiet=$((quiet + 1)); else quiet=0 last=$beat; fi
+        [ "$quiet" -lt "$((lease - lease_grace))" ] || sh ./stop.sh lease
+        [ "$quiet" -lt "$((lease - lease_grace))" ] || grace=$lease_grace
+    done
+}
+
+pause() { # the rest before this workspace's turn; a stop ends it
+    now
+    until_s=$((now + rest))
+    while [ ! -d stopped ] && [ "$now" -lt "$until_s" ]; do
+        sleep 1
+        now
+    done
+}
+
+iteration() {
+    # shellcheck source=/dev/null
+    . ./conf # id k6_path grace limit lease lease_grace rest k6_arguments (quoted by the sender)
+    supervisor=$$
+    [ "$rest" -eq 0 ] || pause
+    now
+    deadline=$((now + limit))
+    date +%s.%N >started
+    k6='' observe
+    watch &
+    watcher=$!
+    # The pid is written before the look at "stopped", and stop.sh does the reverse: whichever comes
+    # second sees the first, so that no stop is lost between two instructions.
+    # shellcheck disable=SC2016
+    sh -c 'echo $$ >pid; [ ! -d stopped ] || exit 105; [ ! -f env ] || . ./env; exec "$@"' sh \
+        env -u LC_ALL "$k6_path" run $k6_arguments script.js </dev/null >>journal 2>&1
+    code=$?
+    kill "$watcher" 2>/dev/null
+    k6='' observe 2>/dev/null
+    date +%s.%N >ended 2>/dev/null
+    # Written in place: a full disk has no room for a new block, and this line must not be lost.
+    printf '%-8s\n' "$code" 1<>exit
+    echo "@$id ended $code" >>journal 2>/dev/null
+    return "$code"
+}
+
+failed=0
+for workspace; do
+    cd "$workspace" 2>/dev/null || exit 1
+    if [ "$failed" -ne 0 ]; then
+        printf '%-8s\n' skipped 1<>exit
+        continue
+    fi
+    iteration
+    case $? in 0 | 99 | 101) [ ! -d stopped ] || failed=1 ;; *) failed=1 ;; esac
+done
