@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dfaas_lab.comparison import compare
     from dfaas_lab.config import Host, Limits
     from dfaas_lab.errors import (
         CampaignError,
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
         WorkspaceError,
     )
     from dfaas_lab.generator import Generator
+    from dfaas_lab.handle import RunHandle
     from dfaas_lab.lab import Lab
     from dfaas_lab.load.function import Function
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
-    from dfaas_lab.statistics import compare
-    from dfaas_lab.target import RunHandle, Target
+    from dfaas_lab.target import Target
     from dfaas_lab.verdict import Doubt, Verdict
 
 _HOMES = {
@@ -78,8 +79,9 @@ _HOMES = {
     "load.function": ("Function",),
     "provision": ("ProvisionReport",),
     "run": ("Run",),
-    "statistics": ("compare",),
-    "target": ("RunHandle", "Target"),
+    "comparison": ("compare",),
+    "handle": ("RunHandle",),
+    "target": ("Target",),
     "verdict": ("Doubt", "Verdict"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

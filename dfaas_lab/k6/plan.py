@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 
@@ -156,6 +156,10 @@ class K6Plan:
         return int(sum(s.share.rate_rps for s in self.scenarios) * self.load.duration_s) * (
             _BYTES_PER_REQUEST
         )
+
+    def lasting(self, duration_s: float) -> K6Plan:
+        """The same plan for another duration, in seconds, without thresholds: a warm-up."""
+        return replace(self, load=replace(self.load, duration_s=duration_s), thresholds=None)
 
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the plan, the bodies and the static script."""

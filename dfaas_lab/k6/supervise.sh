@@ -25,8 +25,12 @@ observe() { # one line of host.csv: what the generator itself is doing
 }
 
 watch() { # every second: look at the host, the limit and the lease
-    quiet=0 last='' k6='' asked=''
-    while sleep 1; do
+    quiet=0 last='' k6='' asked='' sleeper=''
+    trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
+    while :; do
+        sleep 1 &
+        sleeper=$!
+        wait "$sleeper"
         [ -n "$k6" ] || read -r k6 2>/dev/null <pid || continue
         kill -0 "$k6" 2>/dev/null || continue
         observe 2>/dev/null
@@ -61,7 +65,7 @@ pause() { # the rest before this workspace's turn; a stop ends it
 
 iteration() {
     # shellcheck source=/dev/null
-    . ./conf # id k6_path grace limit lease lease_grace rest k6_arguments (quoted by the sender)
+    . ./conf # id k6_path grace limit lease lease_grace rest (quoted by the sender)
     supervisor=$$
     [ "$rest" -eq 0 ] || pause
     now
@@ -70,11 +74,9 @@ iteration() {
     k6='' observe
     watch &
     watcher=$!
-    # The pid is written before the look at "stopped", and stop.sh does the reverse: whichever comes
-    # second sees the first, so that no stop is lost between two instructions.
-    # shellcheck disable=SC2016
-    sh -c 'echo $$ >pid; [ ! -d stopped ] || exit 105; [ ! -f env ] || . ./env; exec "$@"' sh \
-        env -u LC_ALL "$k6_path" run $k6_arguments script.js </dev/null >>journal 2>&1
+    # A clean environment: K6_* or proxy variables of the host would change the load unseen.
+    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME="$PWD" \
+        K6_AUTO_EXTENSION_RESOLUTION=false sh ./launch.sh </dev/null >>journal 2>&1
     code=$?
     kill "$watcher" 2>/dev/null
     k6='' observe 2>/dev/null
@@ -85,6 +87,9 @@ iteration() {
     return "$code"
 }
 
+for workspace; do
+    echo $$ >"$workspace/supervisor"
+done
 failed=0
 for workspace; do
     cd "$workspace" 2>/dev/null || exit 1

@@ -66,11 +66,11 @@ class Process:
         except (OSError, EOFError) as error:
             raise self._lost(error) from error
 
-    def receive(self, *, timeout: float) -> bytes | None:
+    def receive(self, *, timeout: float, most: int = _CHUNK) -> bytes | None:
         """Return what standard output holds: ``b""`` at its end, None if nothing came in time."""
         self._channel.settimeout(timeout)
         try:
-            return bytes(self._channel.recv(_CHUNK))
+            return bytes(self._channel.recv(most))
         except TimeoutError:
             return None
         except (OSError, EOFError) as error:

@@ -1,0 +1,158 @@
+"""What one can do to one generator: provision it, look at it, hold its connections."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfaas_lab.config import Host
+from dfaas_lab.errors import K6Missing
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dfaas_lab.provision import GeneratorSpec, ProvisionReport
+    from dfaas_lab.remote.facts import HostFacts
+    from dfaas_lab.remote.remote import Remote
+
+
+class Generator:
+    """The SSH host that runs k6. Making one connects to nothing.
+
+    Args:
+        host: An address, or a :class:`Host`.
+        user: The user to log in as.
+        port: SSH port.
+        key: Path of the private key.
+        name: What people call it; its address where left out.
+        workspace_root: The folder there in which each iteration gets a workspace.
+        k6_version: The version of k6 to install; None means this machine's own.
+        k6_source: Where k6 comes from; None lets the playbook choose.
+        variables: Places for the playbook: ``install_dir``, ``python``, ``remote_tmp``, or any
+            variable of ``playbooks/group_vars/all.yml``.
+
+    >>> Generator("10.0.0.50", user="ubuntu", key="~/.ssh/id_ed25519").name
+    '10.0.0.50'
+    """
+
+    def __init__(
+        self,
+        host: str | Host,
+        *,
+        user: str | None = None,
+        port: int = 22,
+        key: str | Path | None = None,
+        name: str | None = None,
+        workspace_root: str = "/tmp/dfaas-runs",  # noqa: S108 (there; the playbook checks it)
+        k6_version: str | None = None,
+        k6_source: str | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.host = host if isinstance(host, Host) else Host(host, user=user, port=port, key=key)
+        self.name = name or self.host.address
+        self.workspace_root = workspace_root
+        self._k6_version = k6_version
+        self._k6_source = k6_source
+        self._variables = dict(variables or {})
+        self._lock = threading.Lock()
+        self._remote: Remote | None = None
+        self._k6_path: str | None = None
+        self._facts: HostFacts | None = None
+
+    def __repr__(self) -> str:
+        return f"Generator({str(self.host)!r}, name={self.name!r})"
+
+    @property
+    def remote(self) -> Remote:
+        """The host as something that runs commands; connected at the first one."""
+        with self._lock:
+            if self._remote is None:
+                from dfaas_lab.remote.remote import Remote
+
+                self._remote = Remote(self.host)
+            return self._remote
+
+    def spec(self) -> GeneratorSpec:
+        """The generator as provisioning wants it said."""
+        from dfaas_lab.provision import GeneratorSpec
+
+        places = {k: self._variables.get(k) for k in ("install_dir", "python", "remote_tmp")}
+        return GeneratorSpec(
+            host=self.host,
+            name=self.name,
+            workspace_root=self.workspace_root,
+            k6_version=self._k6_version,
+            k6_source=self._k6_source,
+            variables={k: v for k, v in self._variables.items() if k not in places},
+            **places,
+        )
+
+    def provision(self, force: bool = False, *, progress: bool | None = None) -> ProvisionReport:
+        """Run the global playbook on this generator, once per session.
+
+        Args:
+            force: Run it even where the generator is as the playbook left it.
+            progress: None chooses how progress is shown; False shows nothing.
+
+        Raises:
+            ProvisionError: ``HostUnreachable`` or ``TaskFailed``, with what to do.
+        """
+        from dfaas_lab.provision import interruptibly, provision
+        from dfaas_lab.widgets import choose_face
+
+        spec = self.spec()
+        report = interruptibly(
+            lambda steps, cancel: provision([spec], force=force, progress=steps, cancel=cancel),
+            choose_face(progress),
+        )
+        self._k6_path = None
+        return report
+
+    def k6_path(self) -> str:
+        """The path of k6 there; the marker is read once per session.
+
+        Raises:
+            K6Missing: The generator was never provisioned, or k6 is gone.
+        """
+        if self._k6_path is None:
+            from dfaas_lab.provision import read_marker
+
+            marker = read_marker(self.remote, self.workspace_root)
+            if marker is None or not marker.answers:
+                raise K6Missing(
+                    f"{self.host}: no k6 is ready there"
+                    if marker is None
+                    else f"{self.host}: k6 at {marker.k6_path} does not answer",
+                    hint="Run generator.provision() first"
+                    + ("." if marker is None else ", with force=True."),
+                )
+            self._k6_path = marker.k6_path
+        return self._k6_path
+
+    def forget_k6(self) -> None:
+        """Look anew for k6 at the next run."""
+        self._k6_path = None
+
+    def check(self) -> pl.DataFrame:
+        """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""
+        from dfaas_lab.checks import GeneratorLook, check_lab
+
+        look = GeneratorLook(self.name, self.remote, self.workspace_root, self._k6_version)
+        return check_lab([look])
+
+    def facts(self) -> dict[str, Any]:
+        """What the host is (CPU, memory, kernel), asked once per session."""
+        if self._facts is None:
+            from dfaas_lab.remote.facts import read_facts
+
+            self._facts = read_facts(self.remote, self.workspace_root)
+        return dict(self._facts.provenance())
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            remote, self._remote = self._remote, None
+        if remote is not None:
+            remote.close()

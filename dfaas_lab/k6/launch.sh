@@ -1,0 +1,13 @@
+#!/bin/sh
+# Becomes k6. The pid is written before the look at "stopped", and stop.sh does the reverse: whichever
+# comes second sees the first, so that no stop is lost between two instructions.
+echo $$ >pid
+[ ! -d stopped ] || exit 105
+# shellcheck source=/dev/null
+. ./conf
+# shellcheck source=/dev/null
+[ ! -f env ] || . ./env
+# shellcheck disable=SC2086 # k6_options holds plain words
+set -f
+exec "$k6_path" run --no-color --no-usage-report --address "" \
+    --out csv=fileName=samples.csv,timeFormat=unix_nano $k6_options script.js

@@ -1,0 +1,124 @@
+"""Workspaces: one folder per iteration on a generator, made, filled, fetched and removed."""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import tarfile
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dfaas_lab.errors import CommandFailed, ConfigError, ResultsUnreadable, WorkspaceError
+from dfaas_lab.remote.remote import Remote
+
+_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_TRANSFER_S = 600.0
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The path ``<root>/<uuid4>`` on a generator; any other shape is refused."""
+
+    root: str
+    id: str
+
+    def __post_init__(self) -> None:
+        if not self.root.startswith("/") or ".." in self.root.split("/") or "\0" in self.root:
+            raise ConfigError(
+                f"{self.root!r} cannot hold workspaces", hint="Give an absolute path, without '..'."
+            )
+        if not _UUID4.fullmatch(self.id):
+            raise ConfigError(f"{self.id!r} is no workspace")
+
+    @classmethod
+    def new(cls, root: str) -> Workspace:
+        """Return a workspace that does not exist yet."""
+        return cls(root.rstrip("/") or "/", str(uuid.uuid4()))
+
+    @property
+    def path(self) -> str:
+        """Its absolute path on the generator."""
+        return f"{self.root}/{self.id}"
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """Return the files as one tar archive, readable for their owner only."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o600
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def create_command(workspaces: Sequence[Workspace], archive_bytes: int) -> str:
+    """Return the shell command that makes the folders and unpacks the archive from its input.
+
+    A root that is a symlink, or belongs to neither root nor us, is refused with exit code 73: who
+    owns it could change what is run. ``mkdir`` without ``-p`` refuses a path that is there.
+    """
+    root = shlex.quote(workspaces[0].root)
+    ids = " ".join(workspace.id for workspace in workspaces)
+    return (
+        f'cd {root} && {{ [ ! -L {root} ] && {{ [ -O . ] || [ "$(stat -c %u .)" = 0 ]; }} || '
+        f"{{ echo 'the root is a symlink or belongs to someone else' >&2; exit 73; }}; }} && "
+        f"mkdir -m 700 {ids} && head -c {archive_bytes} | tar -xf - -o"
+    )
+
+
+def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence[str]) -> None:
+    """Fetch the workspace's regular files into a folder here, except those named.
+
+    Raises:
+        WorkspaceError: It is not there.
+        ConnectionFailed: The connection was lost; fetching again is safe.
+        ResultsUnreadable: What came is no archive.
+    """
+    excluded = " ".join(f"--exclude=./{shlex.quote(name)}" for name in without)
+    command = f"cd {shlex.quote(workspace.path)} && tar -cf - {excluded} . | gzip -1"
+    try:
+        result = remote.run(command, timeout=_TRANSFER_S)
+    except CommandFailed as error:
+        raise gone(remote, workspace, error.stderr) from error
+    try:
+        with tarfile.open(fileobj=io.BytesIO(result.stdout), mode="r:gz") as archive:
+            for member in archive:
+                if member.isfile():
+                    archive.extract(member, into, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ResultsUnreadable(
+            f"what came from {remote.host}:{workspace.path} cannot be read: {error}",
+            workspace=f"{remote.host}:{workspace.path}",
+            hint="Look at the workspace, and at the free space here.",
+        ) from error
+
+
+def remove(remote: Remote, workspace: Workspace) -> None:
+    """Remove the workspace; its shape was checked when the value was made."""
+    remote.run(f"rm -rf -- {shlex.quote(workspace.path)}")
+
+
+def gone(remote: Remote, workspace: Workspace, why: str) -> WorkspaceError:
+    """The error for a workspace that cannot be used, with what the generator said."""
+    root = workspace.root
+    hints = (
+        (
+            "No space left",
+            "Make room there, or give Generator(workspace_root=...) on a larger disk.",
+        ),
+        ("someone else", f"Remove {root} there, or give Generator(workspace_root=...)."),
+        ("Permission denied", f"Let {remote.host.user or 'the user'} write to {root} there."),
+        ("No such file", f"Run generator.provision(force=True): it makes {root}."),
+    )
+    hint = next((hint for word, hint in hints if word in why), "Look at the folder there.")
+    return WorkspaceError(
+        f"{remote.host}: the workspace {workspace.path} cannot be used: {why.strip()}",
+        host=remote.host.address,
+        path=workspace.path,
+        hint=hint,
+    )

@@ -1,0 +1,179 @@
+"""A measured run: its frames, its verdict, how it looks; how it is measured is `measure`'s."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfaas_lab.errors import StoreError
+
+if TYPE_CHECKING:
+    import altair as alt
+    import polars as pl
+
+    from dfaas_lab.k6.results import Frames
+    from dfaas_lab.store import RunFolder
+    from dfaas_lab.verdict import Verdict
+
+
+class Run:
+    """What was measured, read from its folder in the store when it is asked for.
+
+    ``summary`` has one row per iteration and function, ``requests`` one per HTTP request,
+    ``timeline`` one per iteration, function and second (columns: DESIGN, section 4).
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    @property
+    def id(self) -> str:
+        """The run's id, unique and sortable by time."""
+        return self._folder.run_id
+
+    @property
+    def path(self) -> Path:
+        """The run's folder in the store."""
+        return self._folder.path
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """The manifest: what was asked, of whom, with which versions. Nothing secret."""
+        return dict(self._folder.read())
+
+    @property
+    def label(self) -> str | None:
+        """What the user called it."""
+        label = self.provenance.get("label")
+        return None if label is None else str(label)
+
+    @property
+    def status(self) -> str:
+        """The run's status: ``running``, or the worst of its iterations'."""
+        return str(self.provenance.get("status"))
+
+    @cached_property
+    def _frames(self) -> Frames:
+        return self._folder.frames()
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """One row per iteration and function."""
+        return self._frames.summary
+
+    @property
+    def requests(self) -> pl.DataFrame:
+        """One row per HTTP request."""
+        return self._frames.requests
+
+    @property
+    def timeline(self) -> pl.DataFrame:
+        """One row per iteration, function and second."""
+        return self._frames.timeline
+
+    @property
+    def k6_metrics(self) -> pl.DataFrame:
+        """Checks and custom metrics of the script."""
+        return self._frames.k6_metrics
+
+    @cached_property
+    def metrics(self) -> pl.DataFrame:
+        """What the generator did: one row per target and iteration, ratios 0..1 and bytes."""
+        import polars as pl
+
+        schema = {
+            "target": pl.String,
+            "iteration": pl.Int64,
+            "cpu_fraction": pl.Float64,
+            "memory_available_bytes": pl.Int64,
+        }
+        return pl.DataFrame(self._hosts(), schema=schema)
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Whether the numbers can be believed, and each doubt with its number."""
+        from dfaas_lab.verdict import verdict_of
+
+        return verdict_of(self.summary, self.k6_metrics, self._hosts())
+
+    def _hosts(self) -> list[dict[str, object]]:
+        from dfaas_lab.verdict import HostLoad
+
+        rows: list[dict[str, object]] = []
+        for part in self._folder.parts():
+            load = HostLoad.read(part / "host.csv")
+            names = [p.partition("=") for p in part.relative_to(self.path).parts]
+            keys = {key: value for key, _, value in names}
+            rows.append(
+                {
+                    "target": keys.get("target", next(iter(self.provenance.get("targets", [""])))),
+                    "iteration": int(keys["iteration"]),
+                    "cpu_fraction": load.cpu_fraction,
+                    "memory_available_bytes": load.memory_available_bytes,
+                }
+            )
+        return rows
+
+    def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
+        """Means over the iterations with intervals (:func:`dfaas_lab.statistics.statistics`)."""
+        from dfaas_lab.statistics import statistics
+
+        return statistics(self.requests, self.summary, confidence=confidence)
+
+    def chart(self) -> alt.TopLevelMixin:
+        """The run as a chart: latency over time, and what was delivered against what was asked."""
+        from dfaas_lab.charts import run_chart
+
+        return run_chart(self.summary, self.timeline)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the run as one archive (zip), which :meth:`load` opens anywhere."""
+        from dfaas_lab.store import save
+
+        return save(self._folder, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Run:
+        """Open a run: an archive that :meth:`save` wrote, or a run's folder in a store.
+
+        Raises:
+            StoreError: It is no run.
+        """
+        from dfaas_lab.store import RunFolder, open_archive
+
+        place = Path(path).expanduser()
+        if not place.is_dir():
+            return cls(open_archive(place))
+        if not (place / "manifest.json").exists():
+            raise StoreError(
+                f"{place} holds no run", path=str(place), hint="Give a folder run_id=... or a zip."
+            )
+        return cls(RunFolder(place, place.parent.parent / ".staging"))
+
+    def __repr__(self) -> str:
+        from dfaas_lab.display import summary_text
+
+        label = f" {self.label!r}" if self.label else ""
+        return f"Run {self.id}{label}: {self.verdict}\n{summary_text(self.summary)}"
+
+    def _shown(self) -> tuple[Any, Any, str]:
+        from dfaas_lab.display import run_html
+
+        title = self.label or self.id
+        verdict = self.verdict
+        return (
+            lambda: run_html(str(verdict), verdict.valid, self.summary, title=title),
+            self.chart,
+            repr(self),
+        )
+
+    def _ipython_display_(self) -> None:
+        from dfaas_lab.display import publish
+
+        publish(*self._shown())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002
+        from dfaas_lab.display import mimebundle
+
+        return mimebundle(*self._shown())

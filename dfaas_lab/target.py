@@ -1,0 +1,321 @@
+"""What one can do to one target: load its functions, deploy them, look at its metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from dfaas_lab.config import Host, Limits
+from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
+from dfaas_lab.load import Function, Load, seconds
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dfaas_lab.generator import Generator
+    from dfaas_lab.handle import RunHandle
+    from dfaas_lab.k6.plan import Thresholds
+    from dfaas_lab.measure import Measurement, Order
+    from dfaas_lab.run import Run
+    from dfaas_lab.services.gateway import Gateway
+    from dfaas_lab.services.prometheus import Prometheus
+    from dfaas_lab.store import RunFolder
+
+_NAME = re.compile(r"[^\0/\n\r]{1,100}")
+
+
+class Target:
+    """A node under test: a gateway and its functions. Making one connects to nothing.
+
+    Args:
+        name: What people call it.
+        gateway: The gateway's URL, as the generator reaches it.
+        generator: The generator that loads it.
+        functions: The functions that can be loaded.
+        prometheus: The URL of its Prometheus.
+        auth: ``(user, password)`` of the gateway.
+        host: Its own SSH host, where provisioning shall set it up.
+        via: A generator through which the gateway and Prometheus are reached from here.
+        store: The folder for results.
+
+    Raises:
+        ConfigError: A URL that is none, no function, or two of the same name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        gateway: str,
+        generator: Generator,
+        functions: Sequence[Function],
+        prometheus: str | None = None,
+        auth: tuple[str, str] | None = None,
+        host: Host | None = None,
+        via: Generator | None = None,
+        store: str | Path = "results",
+    ) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ConfigError(f"{name!r} is no target name", hint="Give a short text without '/'.")
+        self.name = name
+        self.gateway = _url(gateway, "gateway")
+        self.generator = generator
+        self.functions = tuple(functions)
+        self.prometheus = None if prometheus is None else _url(prometheus, "prometheus")
+        self.host = host
+        self.store = Path(store)
+        self.last_run: Run | None = None
+        self._auth = auth
+        self._via = via
+        _check_functions(name, self.functions)
+
+    def __repr__(self) -> str:
+        return f"Target({self.name!r}, gateway={self.gateway!r}, generator={self.generator.name!r})"
+
+    def run_k6(
+        self,
+        iterations: int = 1,
+        *,
+        load: float | Mapping[str, float] = 10,
+        duration: str | timedelta = "30s",
+        limits: Limits | None = None,
+        rest: str | timedelta = "0s",
+        warmup: str | timedelta = "0s",
+        label: str | None = None,
+        thresholds: Thresholds | None = None,
+        live: Callable[[str], None] | None = None,
+        progress: bool | None = None,
+    ) -> Run:
+        """Measure the target and return the run; each iteration is stored as soon as it has ended.
+
+        Args:
+            iterations: How often the load is repeated, each time by a k6 of its own.
+            load: Requests per second, for every function or by name.
+            duration: How long each iteration lasts.
+            limits: The time limit of an iteration, and the lease.
+            rest: The pause between iterations.
+            warmup: How long the same load is put on before the first iteration; stored apart.
+            label: A name for people.
+            thresholds: k6's expressions by function, for instance ``{"env": "p(95)<200"}``.
+            live: Called with each line that k6 logs, from another thread.
+            progress: None chooses how progress is shown; False shows nothing.
+
+        Raises:
+            ConfigError: What was asked cannot be; nothing was run.
+            GatewayError: The gateway is not there.
+            K6Missing: The generator is not provisioned.
+            K6Error: k6 failed; ``error.run`` holds what was measured.
+            RemoteError: The generator cannot be reached, or its disk is full.
+        """
+        from dfaas_lab.widgets import choose_face
+
+        handle = self.start_k6(
+            iterations,
+            load=load,
+            duration=duration,
+            limits=limits,
+            rest=rest,
+            warmup=warmup,
+            label=label,
+            thresholds=thresholds,
+            live=live,
+        )
+        try:
+            return handle.wait(choose_face(progress))
+        finally:
+            self.last_run = handle.run
+
+    def start_k6(
+        self,
+        iterations: int = 1,
+        *,
+        load: float | Mapping[str, float] = 10,
+        duration: str | timedelta = "30s",
+        limits: Limits | None = None,
+        rest: str | timedelta = "0s",
+        warmup: str | timedelta = "0s",
+        label: str | None = None,
+        thresholds: Thresholds | None = None,
+        live: Callable[[str], None] | None = None,
+    ) -> RunHandle:
+        """Start what :meth:`run_k6` does and return at once; for buttons in a notebook."""
+        from dfaas_lab.handle import RunHandle
+
+        order = self.order(
+            iterations,
+            load=load,
+            duration=duration,
+            limits=limits,
+            rest=rest,
+            warmup=warmup,
+            thresholds=thresholds,
+        )
+        self.ready()
+        folder = new_folder(self.store, [(self, order)], label=label)
+        return RunHandle([self.measurement(order, folder, live=live)], folder).start()
+
+    def order(
+        self,
+        iterations: int,
+        *,
+        load: float | Mapping[str, float],
+        duration: str | timedelta,
+        limits: Limits | None = None,
+        rest: str | timedelta = "0s",
+        warmup: str | timedelta = "0s",
+        thresholds: Thresholds | None = None,
+    ) -> Order:
+        """Check what is asked, without connecting to anything."""
+        from dfaas_lab.k6.plan import K6Plan
+        from dfaas_lab.measure import Order
+
+        checked = Load.of(load, duration=duration, functions=self.functions)
+        order = Order(
+            K6Plan(checked, self.gateway, thresholds),
+            iterations,
+            limits or Limits(),
+            seconds(rest, what="rest"),
+            seconds(warmup, what="warmup"),
+        )
+        order.plan.files()  # reads the bodies' files: a missing one is told before anything runs
+        _ = order.limit_s
+        return order
+
+    def measurement(
+        self,
+        order: Order,
+        folder: RunFolder,
+        *,
+        several: bool = False,
+        live: Callable[[str], None] | None = None,
+    ) -> Measurement:
+        """This target's part of a run."""
+        from dfaas_lab.measure import Measurement
+
+        return Measurement(
+            order,
+            target=self.name,
+            generator=self.generator,
+            folder=folder,
+            several=several,
+            line=live,
+        )
+
+    def ready(self) -> None:
+        """Raise where the generator has no k6, or nothing listens at the gateway's address."""
+        self.generator.k6_path()
+        parts = urlsplit(self.gateway)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        from dfaas_lab.errors import ConnectionFailed
+
+        try:
+            # The generator is who must reach the gateway, so it is asked.
+            self.generator.remote.open_tunnel(parts.hostname or "", port).close()
+        except ConnectionFailed as error:
+            if "administratively" in error.message:
+                return  # the host forbids forwarding: k6 itself will tell
+            raise GatewayError(
+                f"the gateway of {self.name} cannot be reached from {self.generator.name}: "
+                f"nothing answers at {self.gateway}",
+                url=self.gateway,
+                hint="Check gateway=, and that the gateway runs.",
+            ) from error
+
+    def services(self) -> tuple[Gateway, Prometheus | None]:
+        """The gateway and Prometheus, by the way in which they are reached from here."""
+        from dfaas_lab.services import tunnel
+        from dfaas_lab.services.gateway import Gateway
+        from dfaas_lab.services.prometheus import Prometheus
+
+        transport: Any = None
+        if self._via is not None:
+            transport = tunnel.through(self._via.remote.open_tunnel)
+        prometheus = self.prometheus
+        return (
+            Gateway(self.gateway, auth=self._auth, transport=transport),
+            None if prometheus is None else Prometheus(prometheus, transport=transport),
+        )
+
+    def deployed(self) -> pl.DataFrame:
+        """What the gateway has: ``function, image, replicas, available``."""
+        return self.services()[0].deployed()
+
+    def deploy(self) -> None:
+        """Deploy the functions that have an image, through the gateway's API."""
+        self.services()[0].deploy([function for function in self.functions if function.image])
+
+    def metrics(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """What Prometheus measured: ``time, metric, function, instance, value``.
+
+        Raises:
+            MetricsError: The target has no Prometheus, or it does not answer.
+        """
+        from dfaas_lab.services.target_metrics import target_metrics
+
+        prometheus = self.services()[1]
+        if prometheus is None:
+            raise MetricsError(
+                f"{self.name} has no Prometheus", url="", hint="Give Target(prometheus=URL)."
+            )
+        return target_metrics(prometheus, start, end)
+
+
+def new_folder(
+    store: str | Path, parts: Sequence[tuple[Target, Order]], *, label: str | None
+) -> RunFolder:
+    """Make the folder of a run with its manifest: all that is known before it begins."""
+    from dfaas_lab.k6.plan import script
+    from dfaas_lab.store import Store, new_run_id, provenance
+
+    manifest = {
+        "label": label,
+        "targets": [target.name for target, _ in parts],
+        "orders": {target.name: _described(target, order) for target, order in parts},
+        "provenance": provenance(
+            generators={target.generator.name: target.generator.facts() for target, _ in parts}
+        ),
+    }
+    files = {"script.js": script()}
+    for index, (_, order) in enumerate(parts):
+        files[f"plan{f'-{index + 1}' if index else ''}.json"] = order.plan.redacted()
+    return Store(store).create_run(new_run_id(), manifest, files)
+
+
+def _described(target: Target, order: Order) -> dict[str, object]:
+    return {
+        "gateway": target.gateway,
+        "generator": target.generator.name,
+        "load": order.plan.load.rates,
+        "duration_s": order.plan.load.duration_s,
+        "iterations": order.iterations,
+        "rest_s": order.rest_s,
+        "warmup_s": order.warmup_s,
+        "limit_s": order.limit_s,
+        "lease_s": order.lease_s,
+        "plan_digest": order.plan.digest,
+    }
+
+
+def _url(text: str, what: str) -> str:
+    parts = urlsplit(text) if isinstance(text, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(
+            f"{what}={text!r} is no URL", hint=f"Write it as {what}='http://10.0.0.60:31112'."
+        )
+    return text.rstrip("/")
+
+
+def _check_functions(name: str, functions: Sequence[Function]) -> None:
+    names = [function.name for function in functions]
+    if not names:
+        raise ConfigError(f"target {name} has no function", hint="Give functions=[Function(...)].")
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ConfigError(
+            f"target {name} has two functions of the same name: {', '.join(twice)}",
+            hint="Give each function once.",
+        )

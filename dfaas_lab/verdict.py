@@ -1,0 +1,118 @@
+"""Whether a run's numbers can be believed: the doubts, each with its number. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_CPU_LIMIT = 0.80
+_SKEW_LIMIT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One reason not to believe a run: what, what was measured, what was expected."""
+
+    what: str
+    measured: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.measured} (expected {self.expected})"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a run can be believed."""
+
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """True where there is no doubt."""
+        return not self.doubts
+
+    def __str__(self) -> str:
+        if self.valid:
+            return "VALID"
+        return "DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts)
+
+
+@dataclass(frozen=True)
+class HostLoad:
+    """What the generator itself did in an iteration: mean CPU of all cores, as a ratio 0..1."""
+
+    cpu_fraction: float | None
+    memory_available_bytes: int | None
+
+    @classmethod
+    def read(cls, path: Path) -> HostLoad:
+        """Read the supervisor's ``host.csv`` (uptime, busy and idle ticks, free kB, open files)."""
+        try:
+            rows = [
+                line.split(",") for line in path.read_text().splitlines() if line.count(",") == 4
+            ]
+            busy = int(rows[-1][1]) - int(rows[0][1])
+            idle = int(rows[-1][2]) - int(rows[0][2])
+            free = min(int(row[3]) for row in rows) * 1024
+        except (OSError, ValueError, IndexError):
+            return cls(None, None)
+        return cls(busy / (busy + idle) if busy + idle > 0 else None, free)
+
+
+def verdict_of(
+    summary: pl.DataFrame, k6_metrics: pl.DataFrame, hosts: list[dict[str, object]]
+) -> Verdict:
+    """Judge a run by its summary, the script's own metrics and what its generator did.
+
+    Args:
+        summary: The run's summary (DESIGN: one row per iteration and function).
+        k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock.
+        hosts: Per iteration ``target``, ``iteration`` and ``cpu_fraction``.
+    """
+    doubts: list[Doubt] = []
+    for row in summary.iter_rows(named=True):
+        doubts.extend(_of_row(row))
+    for host in hosts:
+        cpu = host.get("cpu_fraction")
+        if isinstance(cpu, float) and cpu > _CPU_LIMIT:
+            where = f"generator CPU in iteration {host.get('iteration')}"
+            doubts.append(Doubt(where, f"{cpu:.0%}", f"at most {_CPU_LIMIT:.0%}"))
+    doubts.extend(_of_clock(k6_metrics))
+    return Verdict(tuple(doubts))
+
+
+def _of_row(row: dict[str, object]) -> list[Doubt]:
+    where = f"{row['function']} in iteration {row['iteration']}"
+    doubts = []
+    if row["status"] in ("interrupted", "timed_out", "failed"):
+        doubts.append(Doubt(f"{where}: status", str(row["status"]), "ok"))
+    dropped, unfinished, requests = row["dropped"], row["unfinished"], row["requests"]
+    if isinstance(dropped, int) and dropped:
+        doubts.append(Doubt(f"{where}: dropped iterations", str(dropped), "0"))
+    if isinstance(unfinished, int) and unfinished:
+        doubts.append(Doubt(f"{where}: requests in flight at the end", str(unfinished), "0"))
+    rate, duration = row["rate_rps"], row["duration_s"]
+    if isinstance(rate, float) and isinstance(duration, float) and isinstance(requests, int):
+        asked, got = rate * duration, requests + (unfinished if isinstance(unfinished, int) else 0)
+        if abs(got - asked) > 1.0 + 1e-9 and row["status"] in ("ok", "slo_failed"):
+            doubts.append(Doubt(f"{where}: requests started", str(got), f"{asked:g} +- 1"))
+    return doubts
+
+
+def _of_clock(k6_metrics: pl.DataFrame) -> list[Doubt]:
+    import polars as pl
+
+    leads = k6_metrics.filter(pl.col("metric") == "dfaas_date_lead_ms")
+    if leads.is_empty():
+        return []
+    # A Date has whole seconds: the true skew is between max(lead) and min(lead) + 1 s.
+    low_s, high_s = float(leads["max"].max()) / 1000, float(leads["min"].min()) / 1000 + 1.0  # type: ignore[arg-type]
+    if low_s <= _SKEW_LIMIT_S and high_s >= -_SKEW_LIMIT_S:
+        return []
+    skew = (low_s + high_s) / 2
+    return [Doubt("clock of the gateway against the generator", f"{skew:+.1f} s", "within 2 s")]
