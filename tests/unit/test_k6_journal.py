@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +67,7 @@ def test_the_events_do_not_depend_on_where_chunks_end(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(WHOLE)]
     events = [
         event
-        for start, end in zip(edges, edges[1:], strict=False)
+        for start, end in itertools.pairwise(edges)
         for event in journal.feed(WHOLE[start:end])
     ]
     assert events == EVENTS
