@@ -239,7 +239,30 @@ class Lab:
         folder = new_folder(self._root, parts, label=label)
         several = len(parts) > 1
         measurements = [t.measurement(order, folder, several=several) for t, order in parts]
-        return RunHandle(measurements, folder).start().wait(choose_face(progress))
+        handle = RunHandle(measurements, folder).start()
+        try:
+            return handle.wait(choose_face(progress))
+        finally:
+            for target in self.targets.values():
+                target.last_run = handle.run
+
+    def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
+        """Remove from the generators what provisioning installed, and every workspace of ours.
+
+        Raises:
+            ProvisionError: With one failure per host.
+        """
+        from dfaas_lab.provision import interruptibly, teardown
+        from dfaas_lab.widgets import choose_face
+
+        specs = [generator.spec() for generator in self.generators.values()]
+        report = interruptibly(
+            lambda steps, cancel: teardown(specs, progress=steps, cancel=cancel),
+            choose_face(progress),
+        )
+        for generator in self.generators.values():
+            generator.forget_k6()
+        return report
 
     def close(self) -> None:
         """Close all connections; an embedded lab ends, and leaves nothing but the results."""

@@ -121,7 +121,9 @@ class Measurement:
                     break
                 self._iteration(iteration, k6_path, progress, stop)
         except BaseException:
-            self._statuses.append("failed")
+            # k6 that was stopped has said so already; whatever else is raised is a failure.
+            if self._statuses[-1:] not in (["timed_out"], ["interrupted"]):
+                self._statuses.append("failed")
             progress.finish(self._target, "failed")
             raise
         interrupted = stop.is_set()

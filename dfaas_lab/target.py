@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dfaas_lab.handle import RunHandle
     from dfaas_lab.k6.plan import Thresholds
     from dfaas_lab.measure import Measurement, Order
+    from dfaas_lab.preview import Preview
     from dfaas_lab.run import Run
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
@@ -157,6 +158,24 @@ class Target:
         self.ready()
         folder = new_folder(self.store, [(self, order)], label=label)
         return RunHandle([self.measurement(order, folder, live=live)], folder).start()
+
+    def preview(
+        self,
+        load: float | Mapping[str, float] = 10,
+        duration: str | timedelta = "30s",
+        iterations: int = 1,
+        *,
+        rest: str | timedelta = "0s",
+    ) -> Preview:
+        """Say what a run would cost, before anything runs; connects to nothing.
+
+        Raises:
+            ConfigError: What was asked cannot be.
+        """
+        from dfaas_lab.preview import Preview
+
+        order = self.order(iterations, load=load, duration=duration, rest=rest)
+        return Preview.of(order.plan, iterations=order.iterations, rest_s=order.rest_s)
 
     def order(
         self,

@@ -82,7 +82,7 @@ class Journal:
         >>> journal = Journal("a1")
         >>> journal.feed(b"running (0m05.0s), 010/010 VUs, 50 complete and 0 interrupted it")
         []
-        >>> journal.feed(b"erations\\n@a1 ended 0\\n")
+        >>> journal.feed(b"erations\n@a1 ended 0\n")
         [Elapsed(seconds=5.0, complete=50, interrupted=0, vus=10), Ended(exit_code=0)]
     """
 

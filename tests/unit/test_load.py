@@ -1,0 +1,88 @@
+"""What a user asks for becomes a load, or an error that says what to do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfaas_lab import Function
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.load import Load, format_duration, seconds
+
+FUNCTIONS = [Function("figlet"), Function("env")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30s", 30), ("1m30s", 90), ("250ms", 0.25), ("1h", 3600), ("1.5m", 90), (".5s", 0.5)],
+)
+def test_durations_are_k6s(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "30", "s", "-3s", "3 s", "1s1", "1x", "ten", 30, None])
+def test_other_durations_are_refused(text: object) -> None:
+    with pytest.raises(ConfigError, match="30s"):
+        seconds(text)  # type: ignore[arg-type]
+
+
+def test_a_timedelta_is_a_duration() -> None:
+    assert seconds(timedelta(minutes=1, milliseconds=500)) == 60.5
+    with pytest.raises(ConfigError, match="negative"):
+        seconds(timedelta(seconds=-1))
+
+
+@given(st.integers(min_value=0, max_value=10**8))
+def test_a_duration_survives_the_way_there_and_back(milliseconds: int) -> None:
+    assert seconds(format_duration(milliseconds / 1000)) == pytest.approx(milliseconds / 1000)
+
+
+def test_one_rate_is_for_every_function() -> None:
+    assert Load.of(5, duration="2s", functions=FUNCTIONS).rates == {"figlet": 5, "env": 5}
+
+
+def test_a_mapping_names_its_functions_and_may_hold_a_zero() -> None:
+    load = Load.of({"env": 0, "figlet": 2.5}, duration="2s", functions=FUNCTIONS)
+    assert load.rates == {"figlet": 2.5, "env": 0}
+    assert load.shares[0].rate == Fraction(5, 2)
+
+
+@pytest.mark.parametrize(
+    ("load", "duration", "word"),
+    [
+        ({}, "2s", "empty"),
+        ({"figlt": 1}, "2s", "did you mean 'figlet'"),
+        ({"figlet": -1}, "2s", "negative"),
+        (0, "2s", "every rate is 0"),
+        ({"figlet": 0.4}, "2s", "less than one request"),
+        ({"figlet": float("nan")}, "2s", "no number"),
+        ({"figlet": "5"}, "2s", "no number"),
+        ({"figlet": True}, "2s", "no number"),
+        (1e9, "2s", "more than any generator"),
+    ],
+)
+def test_what_cannot_be_is_refused(load: object, duration: str, word: str) -> None:
+    with pytest.raises(ConfigError, match=word) as caught:
+        Load.of(load, duration=duration, functions=FUNCTIONS)  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["", "Figlet", "-a", "a_b", "a.b.c", "a" * 64, "a b", "\u00e9"])
+def test_a_function_name_is_a_dns_label(name: str) -> None:
+    with pytest.raises(ConfigError, match="no function name"):
+        Function(name)
+
+
+@pytest.mark.parametrize("name", ["a", "figlet", "my-fn.ns", "0a"])
+def test_a_name_may_have_a_namespace(name: str) -> None:
+    assert Function(name).name == name
+
+
+def test_headers_are_never_shown() -> None:
+    function = Function("env", headers={"Authorization": "Bearer s3cret"})
+    assert "s3cret" not in repr(function)
+    assert "Authorization" in repr(function)

@@ -1,0 +1,69 @@
+"""What k6 gets follows from the load; what is stored of it holds no secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dfaas_lab import Function
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.k6.plan import K6Plan
+from dfaas_lab.load import Load
+
+
+def _plan(*functions: Function, load: object = 5, **more: object) -> K6Plan:
+    checked = Load.of(load, duration="2s", functions=functions)  # type: ignore[arg-type]
+    return K6Plan(checked, "http://10.0.0.60:8080/", **more)  # type: ignore[arg-type]
+
+
+def _options(plan: K6Plan) -> dict[str, object]:
+    return json.loads(plan.files()["plan.json"])["options"]
+
+
+def test_a_rate_that_is_not_whole_is_scaled_by_its_time_unit() -> None:
+    scenario = _options(_plan(Function("env"), load=2.5))["scenarios"]["f0"]  # type: ignore[index]
+    assert (scenario["rate"], scenario["timeUnit"]) == (5, "2s")
+
+
+def test_a_function_without_load_is_not_asked() -> None:
+    plan = _plan(Function("figlet"), Function("env"), load={"figlet": 0, "env": 3})
+    assert plan.functions == {"f0": "env"}
+
+
+def test_every_request_ends_before_k6_stops_waiting() -> None:
+    plan = _plan(Function("env"), Function("slow", timeout="45s"))
+    for scenario in plan.scenarios:
+        assert scenario.graceful_stop_s > scenario.share.function.timeout_s
+    assert plan.time_limit_s > 2 + plan.graceful_stop_s
+
+
+def test_header_values_are_not_in_what_is_stored() -> None:
+    plan = _plan(Function("env", headers={"Authorization": "Bearer s3cret"}))
+    assert b"s3cret" in plan.files()["plan.json"]
+    assert b"s3cret" not in plan.redacted()
+    assert b"Authorization" in plan.redacted()
+
+
+def test_the_digest_tells_plans_apart() -> None:
+    one, same = _plan(Function("env", body="a")), _plan(Function("env", body="a"))
+    assert one.digest == same.digest
+    assert one.digest != _plan(Function("env", body="b")).digest
+
+
+@pytest.mark.parametrize("body", [b"\xff\x00", "text \u2603".encode()])
+def test_bodies_travel_as_text_or_base64(body: bytes) -> None:
+    (entry,) = json.loads(_plan(Function("echo", method="POST", body=body)).files()["bodies.json"])
+    assert ("text" in entry) == (body != b"\xff\x00")
+
+
+def test_thresholds_are_per_function() -> None:
+    plan = _plan(Function("figlet"), Function("env"), thresholds={"env": "p(95)<200"})
+    thresholds = _options(plan)["thresholds"]
+    assert thresholds["http_req_duration{scenario:f1}"] == ["p(95)<200"]  # type: ignore[index]
+    assert thresholds["http_req_duration{scenario:f0}"] == []  # type: ignore[index]
+
+
+def test_thresholds_of_no_function_are_refused() -> None:
+    with pytest.raises(ConfigError, match="no function of the load"):
+        _plan(Function("env"), thresholds={"figlet": "p(95)<200"})
