@@ -52,6 +52,8 @@ class Order:
                 f"iterations={self.iterations!r}: there must be at least one",
                 hint="Give a whole number from 1.",
             )
+        if self.limit_s < 1:
+            raise ConfigError("a time limit of 0 s ends k6 at once", hint="Give 1s or more.")
         if self.lease_s < 3:
             raise ConfigError(f"a lease of {self.lease_s} s is too short", hint="Give 3s or more.")
 
