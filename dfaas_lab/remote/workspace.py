@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import re
 import shlex
+import shutil
 import tarfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dfaas_lab.errors import CommandFailed, ConfigError, ResultsUnreadable, WorkspaceError
 from dfaas_lab.remote.remote import Remote
@@ -88,14 +89,23 @@ def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence
     try:
         with tarfile.open(fileobj=io.BytesIO(result.stdout), mode="r:gz") as archive:
             for member in archive:
-                if member.isfile():
-                    archive.extract(member, into, filter="data")
+                _unpack(archive, member, into)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise ResultsUnreadable(
             f"what came from {remote.host}:{workspace.path} cannot be read: {error}",
             workspace=f"{remote.host}:{workspace.path}",
             hint="Look at the workspace, and at the free space here.",
         ) from error
+
+
+def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
+    """Write one plain file; a generator's word is not trusted with a path, a link or a mode."""
+    parts = PurePosixPath(member.name).parts
+    content = archive.extractfile(member) if member.isreg() else None
+    if content is None or len(parts) != 1 or parts[0] == "..":
+        return
+    with content, (into / parts[0]).open("wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 def remove(remote: Remote, workspace: Workspace) -> None:
