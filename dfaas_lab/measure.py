@@ -46,6 +46,10 @@ class Order:
     warmup_s: float = 0.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.limits, Limits):
+            raise ConfigError(
+                f"limits={self.limits!r} is no Limits", hint="Give Limits(timeout=..., lease=...)."
+            )
         whole = isinstance(self.iterations, int) and not isinstance(self.iterations, bool)
         if not whole or self.iterations < 1:
             raise ConfigError(

@@ -290,7 +290,8 @@ class Following:
         patience = max(self._terms.lease_s, 60) + 15
         if now - self._lost_at > patience:
             error.hint = (
-                "The run goes on there until its lease ends; lab.attach(run_id) fetches it."
+                f"k6 stops there by itself within {self._terms.lease_s} s; its data stays in "
+                f"{self._workspace.path} on that host."
             )
             raise error
         stop.wait(_RETRY_S)

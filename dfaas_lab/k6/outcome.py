@@ -98,7 +98,7 @@ _STOPPED = {
         "interrupted",
         K6Interrupted,
         "k6 was stopped because its controller was gone for longer than the lease",
-        "Keep the controller connected, give a longer lease, or start the run detached.",
+        'Keep the controller connected, or give a longer lease: Limits(lease="5m").',
     ),
     "supervisor": Outcome(
         "interrupted",

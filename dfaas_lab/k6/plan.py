@@ -109,6 +109,13 @@ class K6Plan:
                     f"thresholds name {name!r}, which is no function of the load",
                     hint=f"The load's functions are: {', '.join(self.load.rates)}.",
                 )
+        try:
+            self._thresholds()
+        except TypeError as error:
+            raise ConfigError(
+                f"thresholds={self.thresholds!r} is not k6's form",
+                hint="Give k6's expressions by function: {'env': 'p(95)<200'} or a list of them.",
+            ) from error
 
     @cached_property
     def scenarios(self) -> tuple[Scenario, ...]:
@@ -212,8 +219,8 @@ class K6Plan:
             asked = (self.thresholds or {}).get(scenario.share.function.name, {})
             by_metric = asked if isinstance(asked, Mapping) else {"http_req_duration": asked}
             for metric, rules in by_metric.items():
-                rules = [rules] if isinstance(rules, str) else list(rules)
-                result[f"{metric}{{scenario:{scenario.id}}}"] = rules
+                listed = [rules] if isinstance(rules, str) else list(rules)
+                result[f"{metric}{{scenario:{scenario.id}}}"] = listed
         return result
 
 

@@ -67,3 +67,8 @@ def test_thresholds_are_per_function() -> None:
 def test_thresholds_of_no_function_are_refused() -> None:
     with pytest.raises(ConfigError, match="no function of the load"):
         _plan(Function("env"), thresholds={"figlet": "p(95)<200"})
+
+
+def test_thresholds_of_another_type_are_refused() -> None:
+    with pytest.raises(ConfigError, match="k6's form"):
+        _plan(Function("env"), thresholds={"env": 5})
