@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from dfaas_lab.measure import Measurement, attach_run, worst
@@ -71,12 +70,16 @@ class RunHandle:
         return self.run
 
     def _work(self) -> None:
+        # Daemons, unlike an executor's threads: after a second interrupt nobody waits for them.
+        parts = [
+            threading.Thread(target=self._measure, args=(part,), daemon=True)
+            for part in self._measurements
+        ]
         try:
-            with ThreadPoolExecutor(len(self._measurements)) as pool:
-                jobs: list[Future[None]] = [
-                    pool.submit(part.run, self.progress, self._stop) for part in self._measurements
-                ]
-            self._errors = [error for job in jobs if (error := job.exception()) is not None]
+            for thread in parts:
+                thread.start()
+            for thread in parts:
+                thread.join()
             self._folder.update(status=worst([part.status for part in self._measurements]))
         except BaseException as error:  # raised again in the thread that waits
             self._errors.append(error)
@@ -84,3 +87,9 @@ class RunHandle:
             for failure in self._errors:
                 attach_run(failure, self.run)
             self._done.set()
+
+    def _measure(self, part: Measurement) -> None:
+        try:
+            part.run(self.progress, self._stop)
+        except BaseException as error:  # raised again in the thread that waits
+            self._errors.append(error)
