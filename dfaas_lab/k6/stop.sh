@@ -11,4 +11,4 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 done
 [ -z "$k6" ] || [ -s ended ] || kill -INT "$k6" 2>/dev/null
 read -r id <id
-echo "@$id stopping $1" >>journal
+printf "\n@%s stopping %s\n" "$id" "$1" >>journal

@@ -83,7 +83,7 @@ iteration() {
     date +%s.%N >ended 2>/dev/null
     # Written in place: a full disk has no room for a new block, and this line must not be lost.
     printf '%-8s\n' "$code" 1<>exit
-    echo "@$id ended $code" >>journal 2>/dev/null
+    printf "\n@%s ended %s\n" "$id" "$code" >>journal 2>/dev/null
     return "$code"
 }
 
