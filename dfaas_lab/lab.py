@@ -12,7 +12,7 @@ from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
-from dfaas_lab.target import Target, new_folder
+from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
     import polars as pl
@@ -217,6 +217,7 @@ class Lab:
         One target's failure does not end the others; it is raised when all have ended.
         """
         from dfaas_lab.handle import RunHandle
+        from dfaas_lab.opening import open_folder
         from dfaas_lab.widgets import choose_face
 
         parts = [
@@ -236,7 +237,7 @@ class Lab:
         ]
         for target in self.targets.values():
             target.ready()
-        folder = new_folder(self._root, parts, label=label)
+        folder = open_folder(self._root, parts, label=label)
         several = len(parts) > 1
         measurements = [t.measurement(order, folder, several=several) for t, order in parts]
         handle = RunHandle(measurements, folder).start()

@@ -145,6 +145,7 @@ class Target:
     ) -> RunHandle:
         """Start what :meth:`run_k6` does and return at once; for buttons in a notebook."""
         from dfaas_lab.handle import RunHandle
+        from dfaas_lab.opening import open_folder
 
         order = self.order(
             iterations,
@@ -156,7 +157,7 @@ class Target:
             thresholds=thresholds,
         )
         self.ready()
-        folder = new_folder(self.store, [(self, order)], label=label)
+        folder = open_folder(self.store, [(self, order)], label=label)
         return RunHandle([self.measurement(order, folder, live=live)], folder).start()
 
     def preview(
@@ -281,42 +282,6 @@ class Target:
                 f"{self.name} has no Prometheus", url="", hint="Give Target(prometheus=URL)."
             )
         return target_metrics(prometheus, start, end)
-
-
-def new_folder(
-    store: str | Path, parts: Sequence[tuple[Target, Order]], *, label: str | None
-) -> RunFolder:
-    """Make the folder of a run with its manifest: all that is known before it begins."""
-    from dfaas_lab.k6.plan import script
-    from dfaas_lab.store import Store, new_run_id, provenance
-
-    manifest = {
-        "label": label,
-        "targets": [target.name for target, _ in parts],
-        "orders": {target.name: _described(target, order) for target, order in parts},
-        "provenance": provenance(
-            generators={target.generator.name: target.generator.facts() for target, _ in parts}
-        ),
-    }
-    files = {"script.js": script()}
-    for index, (_, order) in enumerate(parts):
-        files[f"plan{f'-{index + 1}' if index else ''}.json"] = order.plan.redacted()
-    return Store(store).create_run(new_run_id(), manifest, files)
-
-
-def _described(target: Target, order: Order) -> dict[str, object]:
-    return {
-        "gateway": target.gateway,
-        "generator": target.generator.name,
-        "load": order.plan.load.rates,
-        "duration_s": order.plan.load.duration_s,
-        "iterations": order.iterations,
-        "rest_s": order.rest_s,
-        "warmup_s": order.warmup_s,
-        "limit_s": order.limit_s,
-        "lease_s": order.lease_s,
-        "plan_digest": order.plan.digest,
-    }
 
 
 def _url(text: str, what: str) -> str:

@@ -366,7 +366,8 @@ def test_ansible_with_its_module_on_stdin(local_lab: LocalLab, tmp_path: Path) -
 
 def test_a_killed_server_leaves_what_was_started_and_comes_back(ssh: Ssh) -> None:
     with start() as lab:
-        begin = "setsid sh -c 'echo $$ > ~/pid; exec env -i sleep 300' </dev/null >/dev/null 2>&1 &"
+        written = "echo $$ > ~/pid.new; mv ~/pid.new ~/pid; exec env -i sleep 300"
+        begin = f"setsid sh -c '{written}' </dev/null >/dev/null 2>&1 &"
         assert ssh(lab, begin).returncode == 0
         assert eventually((lab.ssh.home / "pid").exists)
         detached = int((lab.ssh.home / "pid").read_text())
