@@ -39,8 +39,11 @@ class Target:
         functions: The functions that can be loaded.
         prometheus: The URL of its Prometheus.
         auth: ``(user, password)`` of the gateway.
-        host: Its own SSH host, where provisioning shall set it up.
+        host: Its own SSH host.
+        install_monitoring: Whether provisioning installs Prometheus and node exporter on ``host``.
         via: A generator through which the gateway and Prometheus are reached from here.
+        limits: The limits of a run that is given none.
+        thresholds: The thresholds of a run that is given none.
         store: The folder for results.
 
     Raises:
@@ -57,7 +60,10 @@ class Target:
         prometheus: str | None = None,
         auth: tuple[str, str] | None = None,
         host: Host | None = None,
+        install_monitoring: bool = False,
         via: Generator | None = None,
+        limits: Limits | None = None,
+        thresholds: Thresholds | None = None,
         store: str | Path = "results",
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -68,11 +74,18 @@ class Target:
         self.functions = tuple(functions)
         self.prometheus = None if prometheus is None else _url(prometheus, "prometheus")
         self.host = host
+        self.install_monitoring = install_monitoring
+        self.via = via
+        self.limits = limits
+        self.thresholds = thresholds
         self.store = Path(store)
         self.last_run: Run | None = None
         self._auth = auth
-        self._via = via
         _check_functions(name, self.functions)
+        if install_monitoring and host is None:
+            raise ConfigError(
+                f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
+            )
 
     def __repr__(self) -> str:
         return f"Target({self.name!r}, gateway={self.gateway!r}, generator={self.generator.name!r})"
@@ -252,8 +265,8 @@ class Target:
         from dfaas_lab.services.prometheus import Prometheus
 
         transport: Any = None
-        if self._via is not None:
-            transport = tunnel.through(self._via.remote.open_tunnel)
+        if self.via is not None:
+            transport = tunnel.through(self.via.remote.open_tunnel)
         prometheus = self.prometheus
         return (
             Gateway(self.gateway, auth=self._auth, transport=transport),
