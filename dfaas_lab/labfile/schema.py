@@ -123,6 +123,7 @@ class FunctionKeys(Entry):
     timeout: str | None = None
     max_rate: float | None = None
     image: str | None = None
+    safe_headers: list[str] | None = None
 
 
 FunctionEntry = Annotated[FunctionKeys, _named("name")]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import seconds
+from dfaas_lab.load.headers import names_a_secret, redacted
 
 # RFC 1123 label, as Kubernetes asks of a service; OpenFaaS appends ".namespace".
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -28,10 +29,12 @@ class Function:
         method: HTTP method.
         path: What follows ``/function/NAME``: ``""``, ``"/sub"`` or ``"?x=1"``.
         body: The request's body: text (sent as UTF-8), bytes, or a file's ``Path``.
-        headers: Request headers. Values are redacted wherever they are shown or stored.
+        headers: Request headers. Values are redacted wherever they are shown or stored, but those
+            of a few plain ones (``Content-Type``, ``Accept``) and of ``safe_headers``.
         timeout: The longest that one request may take.
         max_rate: The highest rate a plan may ask of it, in requests per second.
         image: The container image that ``deploy()`` uses.
+        safe_headers: Names of headers whose values may be shown and stored.
 
     Raises:
         ConfigError: A name, method, path, header or duration that cannot be.
@@ -48,6 +51,7 @@ class Function:
     timeout: str = field(default="10s", kw_only=True)
     max_rate: float | None = field(default=None, kw_only=True)
     image: str | None = field(default=None, kw_only=True)
+    safe_headers: Collection[str] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -84,6 +88,7 @@ class Function:
         object.__setattr__(
             self, "headers", MappingProxyType({k: str(v) for k, v in self.headers.items()})
         )
+        object.__setattr__(self, "safe_headers", _safe(self.name, self.safe_headers))
         if self.timeout_s <= 0:
             raise ConfigError(
                 f"function {self.name}: the timeout is 0", hint="Give it a second or more."
@@ -110,12 +115,16 @@ class Function:
                 hint="Give the path of a file that is there.",
             ) from error
 
+    def shown_headers(self) -> dict[str, str]:
+        """Return the headers as they may be shown and stored."""
+        return redacted(self.headers, self.safe_headers)
+
     def __repr__(self) -> str:
         shown = {
             "method": self.method,
             "path": self.path,
             "body": _short(self.body),
-            "headers": dict.fromkeys(self.headers, "***"),
+            "headers": self.shown_headers(),
             "timeout": self.timeout,
         }
         rest = ", ".join(
@@ -134,6 +143,7 @@ class Function:
             self.timeout,
             self.max_rate,
             self.image,
+            self.safe_headers,
         )
 
 
@@ -146,6 +156,7 @@ def _rebuild(
     timeout: str,
     max_rate: float | None,
     image: str | None,
+    safe_headers: Collection[str],
 ) -> Function:
     return Function(
         name,
@@ -156,7 +167,24 @@ def _rebuild(
         timeout=timeout,
         max_rate=max_rate,
         image=image,
+        safe_headers=safe_headers,
     )
+
+
+def _safe(function: str, names: object) -> tuple[str, ...]:
+    """Check the names of headers that hold no secret."""
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise ConfigError(
+            f"function {function}: safe_headers={names!r} is no list of names",
+            hint="Write safe_headers=['X-Node'].",
+        )
+    for name in names:
+        if not isinstance(name, str) or names_a_secret(name):
+            raise ConfigError(
+                f"function {function}: header {name!r} is never safe to store",
+                hint="Passwords, tokens and authorization stay out of the results.",
+            )
+    return tuple(names)
 
 
 def _short(body: str | bytes | Path) -> str | bytes | Path:

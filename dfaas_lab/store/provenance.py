@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
+
+from dfaas_lab.load.headers import HIDDEN, masked, names_a_secret, redacted
 
 LIBRARIES = (
     "altair",
@@ -25,17 +26,19 @@ LIBRARIES = (
     "polars",
     "pydantic",
 )
-HIDDEN = "***"
-# Headers whose values cannot be a secret, and change what is measured.
-SAFE_HEADERS = frozenset(
-    ("accept", "accept-encoding", "accept-language", "content-type", "user-agent")
+# Mappings by the name of a function or a host, which may be called "auth" or "token".
+_BY_NAME = frozenset(
+    (
+        "clock_skew",
+        "functions",
+        "generators",
+        "load",
+        "orders",
+        "targets",
+        "thresholds",
+        "workspaces",
+    )
 )
-_SECRET = re.compile(
-    r"pass(word|wd|phrase)|secret|token|authori[sz]ation|cookie|credential|api[-_ ]?key"
-    r"|private[-_ ]?key|^auth$",
-    re.IGNORECASE,
-)
-_USER_IN_URL = re.compile(r"(?<=://)[^/?#\s]*@")
 _GIT_TIMEOUT_S = 10
 
 
@@ -76,35 +79,31 @@ def git_state(folder: Path) -> dict[str, object] | None:
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
-def redacted(headers: Mapping[str, str], safe: Iterable[str] = ()) -> dict[str, str]:
-    """Return headers with their values hidden, but those that are named safe.
-
-    >>> redacted({"Authorization": "Bearer abc", "Content-Type": "text/plain"})
-    {'Authorization': '***', 'Content-Type': 'text/plain'}
-    """
-    shown = SAFE_HEADERS | {name.casefold() for name in safe}
-    return {name: value if name.casefold() in shown else HIDDEN for name, value in headers.items()}
-
-
 def without_secrets(value: object) -> object:
     """Return a value of mappings, lists and scalars without passwords, tokens and header values.
+
+    Of ``headers``, those show their values that are known to be plain, or are named in
+    ``safe_headers`` beside them.
 
     >>> without_secrets({"url": "http://admin:pw@host/x", "auth": ["admin", "pw"]})
     {'url': 'http://***@host/x', 'auth': '***'}
     """
     if isinstance(value, Mapping):
-        return {str(name): _entry(str(name), entry) for name, entry in value.items()}
+        safe = value.get("safe_headers") or ()
+        return {str(name): _entry(str(name), entry, safe) for name, entry in value.items()}
     if isinstance(value, list | tuple):
         return [without_secrets(entry) for entry in value]
     if isinstance(value, str):
-        return _USER_IN_URL.sub(f"{HIDDEN}@", value)
+        return masked(value)
     return value
 
 
-def _entry(name: str, entry: object) -> object:
-    if name.casefold() == "headers" and isinstance(entry, Mapping):
-        return redacted({str(key): str(value) for key, value in entry.items()})
-    if _SECRET.search(name) and entry not in (None, "", True, False):
+def _entry(name: str, entry: object, safe: Collection[str]) -> object:
+    if isinstance(entry, Mapping) and name.casefold() == "headers":
+        return redacted({str(key): str(value) for key, value in entry.items()}, safe)
+    if isinstance(entry, Mapping) and name in _BY_NAME:
+        return {str(key): without_secrets(value) for key, value in entry.items()}
+    if names_a_secret(name) and entry not in (None, "", True, False):
         return HIDDEN
     return without_secrets(entry)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import timedelta
 from fractions import Fraction
 
@@ -86,3 +87,17 @@ def test_headers_are_never_shown() -> None:
     function = Function("env", headers={"Authorization": "Bearer s3cret"})
     assert "s3cret" not in repr(function)
     assert "Authorization" in repr(function)
+
+
+def test_header_values_are_shown_where_they_are_named_safe() -> None:
+    headers = {"X-Node": "b", "X-Api": "s3cret", "Content-Type": "text/plain"}
+    function = Function("env", headers=headers, safe_headers=["x-node"])
+    assert function.shown_headers() == headers | {"X-Api": "***"}
+    assert copy.deepcopy(function) == function
+
+
+@pytest.mark.parametrize("names", [["Authorization"], ["X-Api-Key"], "X-Node", [1], 5])
+def test_secrets_are_never_named_safe(names: object) -> None:
+    with pytest.raises(ConfigError, match="safe") as caught:
+        Function("env", safe_headers=names)  # type: ignore[arg-type]
+    assert caught.value.hint

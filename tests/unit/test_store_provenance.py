@@ -9,8 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from dfaas_lab.load.headers import redacted
 from dfaas_lab.store import Store, provenance
-from dfaas_lab.store.provenance import git_state, redacted, without_secrets
+from dfaas_lab.store.provenance import git_state, without_secrets
 
 SECRET = "s3cr3t-Zq9"
 
@@ -79,6 +80,8 @@ def test_header_values_are_hidden_unless_named_safe() -> None:
         {"gateway": f"http://admin:{SECRET}@10.0.0.60:31112"},
         {"note": f"see https://{SECRET}@example.org/x and more"},
         {"cookie": {"session": SECRET}},
+        {"path": f"?x=1&access_token={SECRET}"},
+        {"url": f"http://10.0.0.60/function/env?api_key={SECRET}#top"},
     ],
 )
 def test_nothing_secret_reaches_the_disk(tmp_path: Path, secret: dict[str, object]) -> None:
@@ -86,6 +89,18 @@ def test_nothing_secret_reaches_the_disk(tmp_path: Path, secret: dict[str, objec
     run.update(provenance=provenance(folder=tmp_path, given=secret), **secret)
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or SECRET not in file.read_text()
+
+
+def test_headers_that_are_named_safe_keep_their_values() -> None:
+    said = {"headers": {"X-Node": "b", "X-Api": SECRET}, "safe_headers": ["x-node"]}
+    assert without_secrets(said) == said | {"headers": {"X-Node": "b", "X-Api": "***"}}
+    never = {"headers": {"Authorization": SECRET}, "safe_headers": ["Authorization"]}
+    assert SECRET not in str(without_secrets(never))
+
+
+def test_a_function_may_be_called_like_a_secret() -> None:
+    orders = {"token": {"load": {"auth": 50.0}, "thresholds": {"auth": "p(95)<200"}}}
+    assert without_secrets({"orders": orders}) == {"orders": orders}
 
 
 def test_what_is_no_secret_stays() -> None:
