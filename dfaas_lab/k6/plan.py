@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
+from typing import ClassVar
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load import Function, Load, Share, format_duration
+from dfaas_lab.load.headers import masked
 
 # A request's time limit must end before k6's graceful stop does, or the slowest requests vanish.
 _GRACE_ABOVE_TIMEOUT_S = 2.0
@@ -102,6 +104,10 @@ class K6Plan:
     thresholds: Thresholds | None = None
     served_by_header: str = "Dfaas-Node-Id"
 
+    own_script: ClassVar[bool] = True
+    script_name: ClassVar[str] = "script.js"
+    options: ClassVar[str] = ""
+
     def __post_init__(self) -> None:
         for name in self.thresholds or {}:
             if name not in self.load.rates:
@@ -125,6 +131,11 @@ class K6Plan:
             Scenario(f"f{index}", share, self._url(share.function), self.load.duration_s)
             for index, share in enumerate(active)
         )
+
+    @property
+    def duration_s(self) -> float:
+        """How long an iteration puts load on, in seconds."""
+        return self.load.duration_s
 
     @property
     def functions(self) -> dict[str, str]:
@@ -171,20 +182,23 @@ class K6Plan:
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the plan, the bodies and the static script."""
         return {
-            "plan.json": _json(self._plan(redacted=False)),
-            "bodies.json": _json([_body(scenario) for scenario in self.scenarios]),
+            "plan.json": json_bytes(self._plan(redacted=False)),
+            "bodies.json": json_bytes([_body(scenario) for scenario in self.scenarios]),
             "script.js": script(),
         }
 
     def redacted(self) -> bytes:
-        """``plan.json`` without header values: what may be stored."""
-        return _json(self._plan(redacted=True))
+        """``plan.json`` without secrets: what may be stored."""
+        return json_bytes(self._plan(redacted=True))
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all files: equal digests measure the same."""
+        """SHA-256 over all files: equal digests measure the same, but for hidden header values.
+
+        Those are left out, for a hash of a short one could be guessed.
+        """
         digest = hashlib.sha256()
-        for name, content in sorted(self.files().items()):
+        for name, content in sorted((self.files() | {"plan.json": self.redacted()}).items()):
             digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
         return digest.hexdigest()
 
@@ -241,12 +255,11 @@ def trend_stats() -> str:
 
 def _request(scenario: Scenario, index: int, redacted: bool) -> dict[str, object]:
     function = scenario.share.function
-    headers = dict.fromkeys(function.headers, "***") if redacted else dict(function.headers)
     return {
         "function": function.name,
         "method": function.method,
-        "url": scenario.url,
-        "headers": headers,
+        "url": masked(scenario.url) if redacted else scenario.url,
+        "headers": function.shown_headers() if redacted else dict(function.headers),
         "timeout_ms": round(function.timeout_s * 1000),
         "body": index if function.body_bytes() else None,
     }
@@ -265,5 +278,6 @@ def _canonical(header: str) -> str:
     return "-".join(part.capitalize() for part in header.split("-"))
 
 
-def _json(value: object) -> bytes:
+def json_bytes(value: object) -> bytes:
+    """JSON that is the same for equal values."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True).encode()
