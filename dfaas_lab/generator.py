@@ -150,6 +150,14 @@ class Generator:
             self._facts = read_facts(self.remote, self.workspace_root)
         return dict(self._facts.provenance())
 
+    def room(self) -> dict[str, int | None]:
+        """``memory_bytes`` and ``disk_bytes`` for workspaces as far as known; asks nothing."""
+        facts = self._facts
+        return {
+            "memory_bytes": facts.memory_bytes if facts else None,
+            "disk_bytes": facts.root.free_bytes if facts else None,
+        }
+
     def close(self) -> None:
         """Close the connections."""
         with self._lock:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dfaas_lab.measure import Measurement, attach_run, worst
+from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.k6.following import UNREACHABLE_S
+from dfaas_lab.measure import FINAL, Measurement, worst
 from dfaas_lab.progress import Face, Progress
 from dfaas_lab.run import Run
 
 if TYPE_CHECKING:
     from dfaas_lab.store import RunFolder
 
+log = logging.getLogger("dfaas_lab")
+
 _FRAME_S = 0.12
 
 
 class RunHandle:
-    """A run that goes on in the background. ``wait()`` returns it; ``stop()`` ends it early."""
+    """A run that goes on in the background. ``wait()`` returns it; ``stop()`` ends it early.
+
+    A detached run goes on by itself; here it is followed only after ``wait()`` or ``stop()``.
+    """
 
     def __init__(self, measurements: Sequence[Measurement], folder: RunFolder) -> None:
         self._measurements = measurements
@@ -25,17 +33,38 @@ class RunHandle:
         self._stop = threading.Event()
         self._done = threading.Event()
         self._errors: list[BaseException] = []
+        self._thread: threading.Thread | None = None
         self.progress = Progress()
 
     def start(self) -> RunHandle:
-        """Start measuring and return at once."""
-        threading.Thread(target=self._work, name="dfaas-lab-run", daemon=True).start()
+        """Start measuring, if nobody has yet, and return at once."""
+        if self._thread is None:
+            # A daemon: after a second interrupt nobody waits for it.
+            self._thread = threading.Thread(target=self._work, name="dfaas-lab-run", daemon=True)
+            self._thread.start()
+        return self
+
+    def send(self) -> RunHandle:
+        """Send a detached run to its generators, which go on alone."""
+        try:
+            for part in self._measurements:
+                part.send()
+        except DfaasLabError as error:
+            self._folder.update(status="lost")
+            error.run = self.run
+            raise
         return self
 
     @property
     def done(self) -> bool:
-        """Whether the run has ended."""
-        return self._done.is_set()
+        """Whether the run has ended; of a detached one that nobody follows, the generator is asked.
+
+        Raises:
+            ConnectionFailed: The generator cannot be asked.
+        """
+        if self._thread is not None:
+            return self._done.is_set()
+        return self.run.status in FINAL or all(part.ended() for part in self._measurements)
 
     @property
     def run(self) -> Run:
@@ -45,48 +74,72 @@ class RunHandle:
     def stop(self) -> None:
         """Ask k6 to end; what it measured is stored."""
         self._stop.set()
+        self.start()
 
     def wait(self, face: Face | None = None) -> Run:
         """Wait for the end and return the run.
 
-        A KeyboardInterrupt ends k6, brings its data home, and goes on; a second one leaves at once.
+        A KeyboardInterrupt ends k6, brings its data home, and goes on; a second one leaves at once,
+        and so does the first where the generator is silent for 3 s: then ``lab.attach()`` can fetch
+        what it measured.
 
         Raises:
             DfaasLabError: An iteration failed; ``error.run`` holds what was measured.
         """
         try:
+            self.start()
             while not self._done.wait(_FRAME_S):
                 if face is not None:
                     face.draw(self.progress.snapshot())
         except KeyboardInterrupt:
             self._stop.set()
-            self._done.wait()
+            self._come_home()
             raise
         finally:
             if face is not None:
                 face.close(self.progress.snapshot())
         if self._errors:
-            raise self._errors[0]
+            raise self._error()
         return self.run
 
+    def _come_home(self) -> None:
+        """Wait until everything is stored, but not for a generator that does not answer."""
+        while not self._done.wait(_FRAME_S):
+            if any(part.silent_s > UNREACHABLE_S + 0.5 for part in self._measurements):
+                log.warning("no answer: lab.attach(%r) fetches what is there", self._folder.run_id)
+                self._folder.update(status="lost")
+                return
+
+    def _error(self) -> BaseException:
+        first, *others = self._errors
+        for other in others:
+            first.add_note(f"Also: {other}")
+        return first
+
     def _work(self) -> None:
-        # Daemons, unlike an executor's threads: after a second interrupt nobody waits for them.
-        parts = [
-            threading.Thread(target=self._measure, args=(part,), daemon=True)
-            for part in self._measurements
-        ]
         try:
-            for thread in parts:
-                thread.start()
-            for thread in parts:
-                thread.join()
-            self._folder.update(status=worst([part.status for part in self._measurements]))
+            # Of all processes with this store, one brings the run home; the others wait for it.
+            with self._folder.claimed(self._stop) as claimed:
+                if claimed and self.run.status not in FINAL:
+                    self._measure_all()
         except BaseException as error:  # raised again in the thread that waits
             self._errors.append(error)
         finally:
             for failure in self._errors:
-                attach_run(failure, self.run)
+                if isinstance(failure, DfaasLabError):
+                    failure.run = self.run
             self._done.set()
+
+    def _measure_all(self) -> None:
+        parts = [
+            threading.Thread(target=self._measure, args=(part,), daemon=True)
+            for part in self._measurements
+        ]
+        for thread in parts:
+            thread.start()
+        for thread in parts:
+            thread.join()
+        self._folder.update(status=worst([part.status for part in self._measurements]))
 
     def _measure(self, part: Measurement) -> None:
         try:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
-from dfaas_lab.load import Function
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import polars as pl
 
-    from dfaas_lab.k6.plan import Thresholds
     from dfaas_lab.local.local_lab import LocalLab
+    from dfaas_lab.order import Asked
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.store import Store
@@ -61,40 +61,11 @@ class Lab:
         Raises:
             ConfigError: A package of the extra ``local`` is missing; its hint names it.
         """
-        from dfaas_lab.local import start
+        from dfaas_lab.embedded import start_local
 
-        local = start(targets, functions)
+        local, found = start_local(targets, functions)
         try:
-            ssh = local.ssh
-            host = Host(
-                ssh.host,
-                user=ssh.user,
-                port=ssh.port,
-                key=ssh.key,
-                known_hosts=ssh.known_hosts,
-                become=False,
-            )
-            places = {
-                "install_dir": str(ssh.home / "k6"),
-                "python": ssh.python,
-                "remote_tmp": str(ssh.remote_tmp),
-            }
-            generator = Generator(
-                host, name="local", workspace_root=local.workspace_root, variables=places
-            )
-            lab = cls(
-                [
-                    Target(
-                        gateway.name,
-                        gateway=gateway.url,
-                        generator=generator,
-                        functions=[_local_function(name) for name in gateway.functions],
-                        auth=gateway.auth,
-                    )
-                    for gateway in local.gateways
-                ],
-                store=store,
-            )
+            lab = cls(found, store=store)
         except BaseException:
             local.close()
             raise
@@ -109,30 +80,10 @@ class Lab:
             ConfigError: The file is not there, or says something that cannot be.
         """
         from dfaas_lab import labfile
+        from dfaas_lab.described import targets_of
 
         file = labfile.read(Path(path))
-        generators = {
-            entry.name: Generator(
-                entry.host,
-                **entry.options(),  # type: ignore[arg-type]
-                variables={"python": entry.python} if entry.python else None,
-            )
-            for entry in file.generators
-        }
-        targets = [
-            Target(
-                entry.name,
-                gateway=entry.gateway,
-                generator=generators[entry.generator],
-                functions=entry.functions,
-                prometheus=entry.prometheus,
-                auth=entry.auth,
-                host=entry.host,
-                via=generators[entry.via] if entry.via else None,
-            )
-            for entry in file.targets
-        ]
-        return cls(targets, store=file.store or "results")
+        return cls(targets_of(file), store=file.store or "results")
 
     @property
     def target(self) -> Target:
@@ -145,8 +96,10 @@ class Lab:
 
     @property
     def generators(self) -> dict[str, Generator]:
-        """The generators, by name."""
-        return {target.generator.name: target.generator for target in self.targets.values()}
+        """The generators, by name; also one through which a target is only reached."""
+        targets = self.targets.values()
+        found = [one for target in targets for one in (target.generator, target.via) if one]
+        return {generator.name: generator for generator in found}
 
     @property
     def generator(self) -> Generator:
@@ -166,104 +119,118 @@ class Lab:
         return Store(self._root)
 
     def provision(self, force: bool = False, *, progress: bool | None = None) -> ProvisionReport:
-        """Make all generators ready, side by side, once per session.
+        """Make all generators and targets ready, side by side, once per session.
+
+        The playbook runs on the generators, and on the hosts of targets that shall have monitoring.
+        For each target the functions that have an image are deployed, all must answer, and its
+        Prometheus is asked.
+
+        Args:
+            force: Do it even where all is in place.
+            progress: None chooses how progress is shown; False shows nothing.
 
         Raises:
-            ProvisionError: With one failure per host; what succeeded stays.
+            ProvisionError: With one failure per host or target; what succeeded stays.
         """
-        from dfaas_lab.provision import interruptibly, provision
-        from dfaas_lab.widgets import choose_face
+        from dfaas_lab.preparing import prepare
 
-        specs = [generator.spec() for generator in self.generators.values()]
-        report = interruptibly(
-            lambda steps, cancel: provision(specs, force=force, progress=steps, cancel=cancel),
-            choose_face(progress),
-        )
-        for generator in self.generators.values():
-            generator.forget_k6()
-        return report
+        return self._on_hosts(partial(prepare, force=force), progress)
 
     def check(self) -> pl.DataFrame:
         """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``."""
-        from dfaas_lab.checks import GeneratorLook, TargetLook, check_lab
+        from dfaas_lab.looking import look_at
 
-        return check_lab(
-            [
-                GeneratorLook(name, generator.remote, generator.workspace_root)
-                for name, generator in self.generators.items()
-            ],
-            [
-                TargetLook(name, services[0], target.functions, target.generator.name, services[1])
-                for name, target in self.targets.items()
-                for services in [target.services()]
-            ],
-        )
+        return look_at(self.targets.values(), self.generators.values())
 
     def run_k6(
         self,
         iterations: int = 1,
         *,
-        load: float | Mapping[str, float] = 10,
-        duration: str | timedelta = "30s",
-        limits: Limits | None = None,
-        rest: str | timedelta = "0s",
-        warmup: str | timedelta = "0s",
         label: str | None = None,
-        thresholds: Thresholds | None = None,
+        live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        **asked: Unpack[Asked],
     ) -> Run:
-        """Measure all targets at once and return one run for all; see ``Target.run_k6``.
+        """Measure all targets at once and return one run for all; see :meth:`Target.run_k6`.
 
         One target's failure does not end the others; it is raised when all have ended.
+
+        Args:
+            iterations: How often the load is repeated on each target.
+            label: A name for people.
+            live: Called with each line that k6 logs, after the target's name.
+            progress: None chooses how progress is shown; False shows nothing.
+            asked: ``load``, ``duration``, ``limits``, ``rest``, ``warmup``, ``script``, ``env``,
+                ``thresholds``.
         """
-        from dfaas_lab.handle import RunHandle
-        from dfaas_lab.opening import open_folder
+        from dfaas_lab.opening import open_run
         from dfaas_lab.widgets import choose_face
 
-        parts = [
-            (
-                target,
-                target.order(
-                    iterations,
-                    load=load,
-                    duration=duration,
-                    limits=limits,
-                    rest=rest,
-                    warmup=warmup,
-                    thresholds=thresholds,
-                ),
-            )
-            for target in self.targets.values()
-        ]
-        for target in self.targets.values():
-            target.ready()
-        folder = open_folder(self._root, parts, label=label)
-        several = len(parts) > 1
-        measurements = [t.measurement(order, folder, several=several) for t, order in parts]
-        handle = RunHandle(measurements, folder).start()
+        orders = [(target, target.order(iterations, **asked)) for target in self.targets.values()]
+        parts = [(target, target.ready_for(order)) for target, order in orders]
+        handle = open_run(self._root, parts, label=label, live=live)
         try:
             return handle.wait(choose_face(progress))
         finally:
             for target in self.targets.values():
                 target.last_run = handle.run
 
+    def attach(self, run_id: str, *, progress: bool | None = None) -> Run:
+        """Take a run over, from wherever it was begun, and return it when it has ended.
+
+        What is under way is followed, what has ended is brought home, and the iterations that its
+        controller did not come to are measured. Where another process does that already, this waits
+        for it. A run that has ended is returned at once.
+
+        Args:
+            run_id: The run's id, or its unique beginning.
+            progress: None chooses how progress is shown; False shows nothing.
+
+        Raises:
+            StoreError: There is no such run.
+            ConfigError: This lab is not the one that it was begun with.
+            DfaasLabError: As for ``run_k6``.
+        """
+        from dfaas_lab.measure import FINAL
+        from dfaas_lab.run import Run
+        from dfaas_lab.takeover import taken_over
+        from dfaas_lab.widgets import choose_face
+
+        run = Run(self.store.find(run_id))
+        if run.status in FINAL:
+            return run
+        handle = taken_over(self.store.find(run_id), self.targets)
+        try:
+            return handle.wait(choose_face(progress))
+        finally:
+            for name in run.provenance["targets"]:
+                self.targets[name].last_run = handle.run
+
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
-        """Remove from the generators what provisioning installed, and every workspace of ours.
+        """Remove from all hosts what provisioning installed, and every workspace of ours.
+
+        Functions that were deployed stay: they belong to their gateway.
 
         Raises:
             ProvisionError: With one failure per host.
         """
-        from dfaas_lab.provision import interruptibly, teardown
+        from dfaas_lab.preparing import take_down
+
+        return self._on_hosts(take_down, progress)
+
+    def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
+        from dfaas_lab.provision import interruptibly
         from dfaas_lab.widgets import choose_face
 
-        specs = [generator.spec() for generator in self.generators.values()]
-        report = interruptibly(
-            lambda steps, cancel: teardown(specs, progress=steps, cancel=cancel),
-            choose_face(progress),
-        )
-        for generator in self.generators.values():
-            generator.forget_k6()
-        return report
+        targets = list(self.targets.values())
+        try:
+            return interruptibly(
+                lambda progress, cancel: work(targets, progress=progress, cancel=cancel),
+                choose_face(face),
+            )
+        finally:
+            for generator in self.generators.values():
+                generator.forget_k6()
 
     def close(self) -> None:
         """Close all connections; an embedded lab ends, and leaves nothing but the results."""
@@ -286,13 +253,3 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
-
-
-# Requests that mean something to the functions which every embedded lab has.
-_BODIES = {"figlet": "Hello DFaaS!", "echo": "Hello DFaaS!", "sha512sum": "Hello DFaaS!"}
-
-
-def _local_function(name: str) -> Function:
-    if name in _BODIES:
-        return Function(name, method="POST", body=_BODIES[name])
-    return Function(name)

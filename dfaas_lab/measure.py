@@ -2,76 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import math
-import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.config import Limits
-from dfaas_lab.errors import ConfigError, ConnectionFailed, DfaasLabError, ResultsUnreadable
-from dfaas_lab.k6.execution import End, Following, Terms, sent_names, start
-from dfaas_lab.k6.outcome import Outcome, outcome_of
-from dfaas_lab.k6.plan import K6Plan
-from dfaas_lab.k6.results import Frames, read
-from dfaas_lab.load import seconds
-from dfaas_lab.remote.workspace import Workspace, fetch, remove
+from dfaas_lab.errors import ConnectionFailed, DfaasLabError
+from dfaas_lab.harvest import Harvest, scratch
+from dfaas_lab.k6.execution import Terms, start
+from dfaas_lab.k6.following import UNREACHABLE_S, End, Following, look
+from dfaas_lab.remote.workspace import Workspace, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfaas_lab.generator import Generator
+    from dfaas_lab.k6.custom import CustomScript
     from dfaas_lab.k6.journal import Elapsed
-    from dfaas_lab.progress import Progress
+    from dfaas_lab.k6.plan import K6Plan
+    from dfaas_lab.order import Order
+    from dfaas_lab.progress import Progress, StepState
+    from dfaas_lab.remote.process import Process
     from dfaas_lab.store import RunFolder
 
 log = logging.getLogger("dfaas_lab")
 
-_FETCH_TRIES = 3
-_WORST = ("failed", "timed_out", "interrupted", "slo_failed", "ok")
+FINAL = ("failed", "timed_out", "interrupted", "slo_failed", "ok")
+"""The statuses of a run that has ended, the worst first; ``running`` and ``lost`` can go on."""
+
+_PATIENCE_S = 60.0
+_RETRY_S = 0.5
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is to be measured: a plan, how often, and on what terms."""
-
-    plan: K6Plan
-    iterations: int = 1
-    limits: Limits = field(default_factory=Limits)
-    rest_s: float = 0.0
-    warmup_s: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.limits, Limits):
-            raise ConfigError(
-                f"limits={self.limits!r} is no Limits", hint="Give Limits(timeout=..., lease=...)."
-            )
-        whole = isinstance(self.iterations, int) and not isinstance(self.iterations, bool)
-        if not whole or self.iterations < 1:
-            raise ConfigError(
-                f"iterations={self.iterations!r}: there must be at least one",
-                hint="Give a whole number from 1.",
-            )
-        if self.limit_s < 1:
-            raise ConfigError("a time limit of 0 s ends k6 at once", hint="Give 1s or more.")
-        if self.lease_s < 3:
-            raise ConfigError(f"a lease of {self.lease_s} s is too short", hint="Give 3s or more.")
-
-    @property
-    def limit_s(self) -> int:
-        """The time limit of one iteration on the generator, in seconds."""
-        if self.limits.timeout is None:
-            return math.ceil(self.plan.time_limit_s)
-        return math.ceil(seconds(self.limits.timeout, what="limits.timeout"))
-
-    @property
-    def lease_s(self) -> int:
-        """How long k6 may go on without its controller, in seconds."""
-        return math.floor(seconds(self.limits.lease, what="limits.lease"))
+class Lost(Exception):
+    """The generator was left while k6 may still run there; its data can be fetched later."""
 
 
 class Measurement:
@@ -82,8 +49,11 @@ class Measurement:
         target: The target's name.
         generator: Where k6 runs.
         folder: Where the results go.
+        workspaces: One for each turn of the order.
         several: Whether the run has other targets, too.
         line: Called with each line that k6 logs.
+        begun: Whether another controller may have begun it, or everything was sent already.
+        closed: Whether nothing new may be begun, only brought home.
     """
 
     def __init__(
@@ -93,21 +63,54 @@ class Measurement:
         target: str,
         generator: Generator,
         folder: RunFolder,
+        workspaces: Sequence[Workspace],
         several: bool = False,
         line: Callable[[str], None] | None = None,
+        begun: bool = False,
+        closed: bool = False,
     ) -> None:
         self._order = order
         self._target = target
         self._generator = generator
-        self._folder = folder
-        self._part = target if several else None
+        self._harvest = Harvest(generator.remote, folder, target, several)
+        self._workspaces = dict(zip(order.turns, workspaces, strict=True))
         self._line = line
+        self._begun = begun or order.detached
+        self._closed = closed or order.detached
         self._statuses: list[str] = []
+        self._asking_since: float | None = None
+        self._told = False  # whether the error that is raised is that of an iteration with a status
 
     @property
     def status(self) -> str:
-        """The worst status of the iterations so far."""
-        return worst(self._statuses) if self._statuses else "interrupted"
+        """The worst status of the iterations so far; ``lost`` where the generator was left."""
+        return worst(self._statuses or ["interrupted"])
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the generator has been asked and said nothing, in seconds."""
+        since = self._asking_since
+        if since is None:
+            return 0.0
+        return time.monotonic() - max(since, self._generator.remote.heard_at)
+
+    def send(self) -> None:
+        """Send all iterations of a detached order and start their supervisor.
+
+        Raises:
+            WorkspaceError: There is no room for them.
+            ConnectionFailed: The generator was lost.
+        """
+        turns = self._order.turns
+        plans = [self._order.plan_of(turn).files() for turn in turns]
+        terms = [self._terms(turn, self._generator.k6_path()) for turn in turns]
+        start(self._generator.remote, list(self._workspaces.values()), plans, terms).close()
+
+    def ended(self) -> bool:
+        """Ask whether the last iteration of a detached order has ended on the generator."""
+        last = self._workspaces[self._order.turns[-1]]
+        script = f"cd {last.path} 2>/dev/null || exit 0; read -r code _ <exit; [ $code != running ]"
+        return bool(self._generator.remote.run(script, check=False))
 
     def run(self, progress: Progress, stop: threading.Event) -> None:
         """Measure all iterations; ``stop`` ends it early, with what was measured stored.
@@ -115,140 +118,181 @@ class Measurement:
         Raises:
             DfaasLabError: An iteration failed; what it measured is stored.
         """
-        progress.update(self._target, total=self._total_s(), text="connecting")
+        total = self._order.iterations * self._order.plan.duration_s + self._order.warmup_s
+        progress.update(self._target, total=total, text="connecting")
         try:
-            k6_path = self._generator.k6_path()
-            if self._order.warmup_s and not stop.is_set():
-                self._iteration(0, k6_path, progress, stop)
-            for iteration in range(1, self._order.iterations + 1):
-                if iteration > 1:
-                    stop.wait(self._order.rest_s)
-                if stop.is_set():
-                    break
-                self._iteration(iteration, k6_path, progress, stop)
-        except BaseException:
-            # k6 that was stopped has said so already; whatever else is raised is a failure.
-            if self._statuses[-1:] not in (["timed_out"], ["interrupted"]):
+            self._turns(progress, stop)
+        except Lost:
+            self._statuses.append("lost")
+        except BaseException as error:
+            if isinstance(error, ConnectionFailed):
+                self._statuses.append("lost")
+            elif not self._told:
                 self._statuses.append("failed")
             progress.finish(self._target, "failed")
             raise
-        interrupted = stop.is_set()
-        if interrupted and len(self._statuses) < self._order.iterations:
+        finished = sum(status in ("ok", "slo_failed") for status in self._statuses)
+        if finished < self._order.iterations and self.status in ("ok", "slo_failed"):
             self._statuses.append("interrupted")
-        progress.finish(self._target, "interrupted" if interrupted else "ok")
+        done: StepState = "ok" if self.status in ("ok", "slo_failed") else "interrupted"
+        progress.finish(self._target, done)
 
-    def _total_s(self) -> float:
-        return self._order.iterations * self._order.plan.load.duration_s + self._order.warmup_s
+    def _turns(self, progress: Progress, stop: threading.Event) -> None:
+        for turn in self._order.turns:
+            if self._harvest.has(turn):
+                status = self._harvest.status(turn)
+                self._forget(self._workspaces[turn])
+            else:
+                status = self._turn(turn, progress, stop)
+            if turn or status not in ("ok", "slo_failed"):
+                self._statuses.append(status)
+            if status not in ("ok", "slo_failed") or stop.is_set():
+                break
+        if self._order.detached:
+            self._forget(*self._workspaces.values())  # those that were not begun, too
 
-    def _iteration(
-        self, iteration: int, k6_path: str, progress: Progress, stop: threading.Event
-    ) -> None:
-        order, remote = self._order, self._generator.remote
-        plan = order.plan if iteration else order.plan.lasting(order.warmup_s)
-        workspace = Workspace.new(self._generator.workspace_root)
-        terms = Terms(k6_path=k6_path, limit_s=order.limit_s, lease_s=order.lease_s)
-        began_at = datetime.now(UTC)
-        process = start(remote, [workspace], plan.files(), [terms])
+    def _turn(self, turn: int, progress: Progress, stop: threading.Event) -> str:
+        """Measure one iteration, or bring it home, and return its status."""
+        workspace, plan = self._workspaces[turn], self._order.plan_of(turn)
+        began = self._begin(turn, stop)
+        if began is None:
+            return "interrupted"
         following = Following(
-            remote,
+            self._generator.remote,
             workspace,
-            terms,
-            process=process,
-            elapsed=lambda event: self._tell(progress, iteration, plan, event),
+            self._terms(turn),
+            process=None if isinstance(began, bool) else began,
+            elapsed=lambda event: self._tell(progress, turn, plan, event),
             line=self._line,
         )
-        end = following.until_end(stop)
+        with self._asking():
+            end = following.until_end(stop)
+        if end.skipped:
+            return "interrupted"
         if not end.reached:
-            log.warning("%s does not answer: k6 ends there with its lease", remote.host)
-            return
-        outcome = outcome_of(end.exit_code, end.reason, end.killed)
-        self._bring_home(iteration, plan, workspace, outcome, end, began_at)
+            raise self._left()
+        return self._bring_home(turn, plan, workspace, end, stop)
 
-    def _tell(self, progress: Progress, iteration: int, plan: K6Plan, event: Elapsed) -> None:
-        duration = plan.load.duration_s
-        before = max(iteration - 1, 0) * self._order.plan.load.duration_s
-        before += self._order.warmup_s if iteration else 0.0
-        what = f"iteration {iteration}/{self._order.iterations}" if iteration else "warm-up"
+    def _begin(self, turn: int, stop: threading.Event) -> Process | bool | None:
+        """Start an iteration: its channel, True where it was begun already, None where it is not.
+
+        A connection that is lost on the way leaves it open whether k6 was started: then one looks.
+        """
+        workspace = self._workspaces[turn]
+        unsure = self._begun
+        if not self._begun and turn > self._order.turns[0]:
+            stop.wait(self._order.rest_s)
+        deadline = time.monotonic() + _PATIENCE_S
+        with self._asking():
+            while True:
+                try:
+                    if unsure and self._found(workspace):
+                        return True
+                    self._begun = self._order.detached
+                    if stop.is_set() or self._closed:
+                        return None
+                    return self._start(turn)
+                except ConnectionFailed:
+                    unsure = True
+                    if self._given_up(stop):
+                        raise self._left() from None
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(_RETRY_S)
+
+    def _start(self, turn: int) -> Process:
+        plan = self._order.plan_of(turn)
+        terms = self._terms(turn, self._generator.k6_path())
+        remote, workspace = self._generator.remote, self._workspaces[turn]
+        return start(remote, [workspace], [plan.files()], [terms])
+
+    def _found(self, workspace: Workspace) -> bool:
+        """Whether a workspace was begun; one that was only half sent is removed."""
+        remote = self._generator.remote
+        state = look(remote, workspace)
+        if state == "sent":
+            time.sleep(1.0)  # whoever sent it may start it in this moment
+            state = look(remote, workspace)
+        if state == "sent" and not self._closed:
+            remove(remote, workspace)
+        return state == "begun" or (state == "sent" and self._closed)
+
+    def _bring_home(
+        self,
+        turn: int,
+        plan: K6Plan | CustomScript,
+        workspace: Workspace,
+        end: End,
+        stop: threading.Event,
+    ) -> str:
+        """Fetch and store what k6 wrote; only then may an error be raised."""
+        with scratch() as name:
+            fetched = Path(name)
+            with self._asking():
+                try:
+                    self._harvest.fetch(workspace, fetched, lambda: self._given_up(stop))
+                except ConnectionFailed:
+                    if stop.is_set():
+                        raise self._left() from None
+                    raise
+            status, error = self._harvest.store(turn, plan, fetched, workspace, end)
+        if error is not None:
+            self._statuses.append(status)
+            self._told = True
+            self._generator.forget_k6()
+            if self._order.detached:
+                self._forget(*(w for w in self._workspaces.values() if w != workspace))
+            raise error
+        self._forget(workspace)
+        return status
+
+    def _forget(self, *workspaces: Workspace) -> None:
+        """Remove workspaces whose results are safe here; what stays there harms nobody."""
+        try:
+            with self._asking():
+                remove(self._generator.remote, *workspaces)
+        except DfaasLabError as error:
+            log.warning("%s keeps a workspace: %s", self._generator.host, error)
+
+    def _terms(self, turn: int, k6_path: str = "") -> Terms:
+        order, plan = self._order, self._order.plan
+        return Terms(
+            k6_path=k6_path,
+            limit_s=order.limit_s,
+            lease_s=order.lease_s,
+            rest_s=round(order.rest_s) if order.detached and turn > order.turns[0] else 0,
+            options=plan.options,
+            script=plan.script_name,
+        )
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        self._asking_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asking_since = None
+
+    def _given_up(self, stop: threading.Event) -> bool:
+        return stop.is_set() and self.silent_s > UNREACHABLE_S
+
+    def _left(self) -> Lost:
+        where = self._generator.host
+        log.warning("%s does not answer: k6 ends there with its lease, if it runs", where)
+        return Lost()
+
+    def _tell(
+        self, progress: Progress, turn: int, plan: K6Plan | CustomScript, event: Elapsed
+    ) -> None:
+        duration = plan.duration_s
+        before = max(turn - 1, 0) * self._order.plan.duration_s
+        before += self._order.warmup_s if turn else 0.0
+        what = f"iteration {turn}/{self._order.iterations}" if turn else "warm-up"
         elapsed = min(event.seconds, duration)
         text = f"{what}, {elapsed:.0f} of {duration:g} s, {event.complete} requests"
         progress.update(self._target, done=before + elapsed, text=text)
 
-    def _bring_home(
-        self,
-        iteration: int,
-        plan: K6Plan,
-        workspace: Workspace,
-        outcome: Outcome,
-        end: End,
-        began_at: datetime,
-    ) -> None:
-        """Fetch and store what k6 wrote; only then may an error be raised."""
-        with tempfile.TemporaryDirectory(prefix="dfaas-lab-fetch-") as name:
-            fetched = Path(name)
-            self._fetch(workspace, fetched)
-            frames, unreadable = self._frames(iteration, plan, fetched, outcome.status, began_at)
-            self._folder.write_iteration(
-                max(iteration, 1), frames, _kept(fetched), target=self._part, warmup=not iteration
-            )
-        if iteration:
-            self._statuses.append(outcome.status if unreadable is None else "failed")
-        place = f"{self._generator.host}:{workspace.path}"
-        if outcome.error is not None:
-            self._generator.forget_k6()
-            raise outcome.error(
-                f"{self._generator.host}: {outcome.what}",
-                exit_code=end.exit_code,
-                workspace=place,
-                log_tail=end.log_tail,
-                hint=outcome.hint,
-            )
-        if unreadable is not None:
-            unreadable.workspace, unreadable.log_tail = place, end.log_tail
-            raise unreadable
-        remove(self._generator.remote, workspace)
 
-    def _fetch(self, workspace: Workspace, into: Path) -> None:
-        for left in reversed(range(_FETCH_TRIES)):
-            try:
-                return fetch(self._generator.remote, workspace, into, without=sent_names())
-            except ConnectionFailed:  # fetching again is idempotent
-                if not left:
-                    raise
-        return None
-
-    def _frames(
-        self, iteration: int, plan: K6Plan, fetched: Path, status: str, began_at: datetime
-    ) -> tuple[Frames, ResultsUnreadable | None]:
-        try:
-            return (
-                read(
-                    fetched / "samples.csv",
-                    run_id=self._folder.run_id,
-                    target=self._target,
-                    iteration=iteration,
-                    load=plan.load,
-                    scenarios=plan.functions,
-                    started_at=began_at,
-                    status=status,
-                ),
-                None,
-            )
-        except ResultsUnreadable as error:
-            return Frames.empty(), error
-
-
-def worst(statuses: list[str]) -> str:
+def worst(statuses: Sequence[str]) -> str:
     """The worst of some statuses."""
-    return next((status for status in _WORST if status in statuses), "ok")
-
-
-def _kept(fetched: Path) -> Mapping[str, Path]:
-    """The raw files that are stored: k6's own summary and log, and what the host did."""
-    names = {"summary.json": "summary.json", "journal": "k6.log", "host.csv": "host.csv"}
-    return {kept: fetched / name for name, kept in names.items() if (fetched / name).exists()}
-
-
-def attach_run(error: BaseException, run: object) -> None:
-    """Give an error of ours the run that it ended."""
-    if isinstance(error, DfaasLabError):
-        error.run = run  # type: ignore[assignment]
+    return next((status for status in ("lost", *FINAL) if status in statuses), "ok")

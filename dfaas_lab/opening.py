@@ -1,54 +1,107 @@
-"""Opens the folder of a run: the manifest of all that is known before anything is measured."""
+"""Opens a run: its folder, with a manifest of all that is known before anything is measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dfaas_lab.measure import Order
+    from dfaas_lab.handle import RunHandle
+    from dfaas_lab.order import Order
+    from dfaas_lab.remote.workspace import Workspace
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
 
 
-def open_folder(
-    store: str | Path, parts: Sequence[tuple[Target, Order]], *, label: str | None
-) -> RunFolder:
-    """Make the folder of a run of some targets, with its manifest and its plans.
+def open_run(
+    store: str | Path,
+    parts: Sequence[tuple[Target, Order]],
+    *,
+    label: str | None,
+    live: Callable[[str], None] | None = None,
+) -> RunHandle:
+    """Make a run of some targets, its folder stored, nothing begun.
 
     Args:
         store: The folder for results.
         parts: The targets, each with what is to be measured.
         label: A name for people.
+        live: Called with each line that k6 logs; of several targets, with the target's name.
     """
-    from dfaas_lab.k6.plan import script
+    from dfaas_lab.handle import RunHandle
+    from dfaas_lab.measure import Measurement
+    from dfaas_lab.remote.workspace import Workspace
+
+    several = len(parts) > 1
+    # Named before anything is begun, so that whoever attaches finds them.
+    workspaces = [
+        [Workspace.new(target.generator.workspace_root) for _ in order.turns]
+        for target, order in parts
+    ]
+    folder = _open_folder(store, parts, workspaces, label)
+    measurements = [
+        Measurement(
+            order,
+            target=target.name,
+            generator=target.generator,
+            folder=folder,
+            workspaces=own,
+            several=several,
+            line=_prefixed(live, target.name) if several else live,
+        )
+        for (target, order), own in zip(parts, workspaces, strict=True)
+    ]
+    return RunHandle(measurements, folder)
+
+
+def _prefixed(live: Callable[[str], None] | None, name: str) -> Callable[[str], None] | None:
+    return None if live is None else lambda line: live(f"{name}: {line}")
+
+
+def _open_folder(
+    store: str | Path,
+    parts: Sequence[tuple[Target, Order]],
+    workspaces: Sequence[Sequence[Workspace]],
+    label: str | None,
+) -> RunFolder:
     from dfaas_lab.store import Store, new_run_id, provenance
 
     manifest = {
         "label": label,
         "targets": [target.name for target, _ in parts],
-        "orders": {target.name: _described(target, order) for target, order in parts},
+        "orders": {
+            target.name: _described(target, order, own)
+            for (target, order), own in zip(parts, workspaces, strict=True)
+        },
         "provenance": provenance(
             generators={target.generator.name: target.generator.facts() for target, _ in parts}
         ),
     }
-    files = {"script.js": script()}
+    files: dict[str, bytes] = {}
     for index, (_, order) in enumerate(parts):
-        files[f"plan{f'-{index + 1}' if index else ''}.json"] = order.plan.redacted()
+        files |= order.plan.stored("" if not index else f"-{index + 1}")
     return Store(store).create_run(new_run_id(), manifest, files)
 
 
-def _described(target: Target, order: Order) -> dict[str, object]:
+def _described(target: Target, order: Order, workspaces: Sequence[Workspace]) -> dict[str, object]:
+    load = order.plan.load
     return {
         "gateway": target.gateway,
         "generator": target.generator.name,
-        "load": order.plan.load.rates,
-        "duration_s": order.plan.load.duration_s,
+        "load": load.rates if load else None,
+        "script": None if order.plan.own_script else order.plan.script_name,
+        "duration_s": order.plan.duration_s,
         "iterations": order.iterations,
         "rest_s": order.rest_s,
         "warmup_s": order.warmup_s,
         "limit_s": order.limit_s,
         "lease_s": order.lease_s,
+        "detached": order.detached,
+        "thresholds": order.thresholds,
         "plan_digest": order.plan.digest,
+        "workspaces": {
+            "root": target.generator.workspace_root,
+            "ids": [workspace.id for workspace in workspaces],
+        },
     }

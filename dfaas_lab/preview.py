@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.plan import K6Plan
 from dfaas_lab.load import format_duration
 
 # What an iteration costs beside the load: k6's start, transfer, parsing, storing.
 _OVERHEAD_S = 0.3
+# What k6 takes for certain: itself, and each VU that is made before the start (measured: 140 kB).
+_K6_BYTES = 40_000_000
+_READY_VU_BYTES = 140_000
 
 
 @dataclass(frozen=True)
 class Preview:
     """The cost of a run: VUs at most, memory on the generator, data per iteration, time in all.
 
-    ``longest_s`` is reached where requests are under way until the graceful stop ends.
+    ``memory_bytes`` is needed where all VUs are made, ``least_memory_bytes`` in any case;
+    ``longest_s`` is reached where requests are under way until the graceful stop ends; ``ends_at``
+    is when it would end, begun now.
     """
 
     iterations: int
@@ -23,38 +30,78 @@ class Preview:
     vus: int
     max_vus: int
     memory_bytes: int
+    least_memory_bytes: int
     data_bytes: int
     expected_s: float
     longest_s: float
+    ends_at: datetime
 
     @classmethod
-    def of(cls, plan: K6Plan, *, iterations: int, rest_s: float = 0.0) -> Preview:
+    def of(
+        cls,
+        plan: K6Plan,
+        *,
+        now: datetime,
+        iterations: int,
+        rest_s: float = 0.0,
+        warmup_s: float = 0.0,
+    ) -> Preview:
         """Reckon what a plan costs.
 
         Args:
             plan: What is to be measured.
+            now: When it would begin.
             iterations: How often.
             rest_s: The pause between two iterations, in seconds.
+            warmup_s: How long the warm-up lasts, in seconds.
         """
         once = plan.load.duration_s + _OVERHEAD_S
-        rests = (iterations - 1) * rest_s
+        rests = (iterations - 1) * rest_s + (warmup_s + _OVERHEAD_S if warmup_s else 0.0)
+        ready = sum(scenario.ready_vus for scenario in plan.scenarios)
+        expected_s = iterations * once + rests
         rate_rps = sum(plan.load.rates.values())
         return cls(
             iterations=iterations,
             requests=round(rate_rps * plan.load.duration_s) * iterations,
-            vus=sum(scenario.ready_vus for scenario in plan.scenarios),
+            vus=ready,
             max_vus=plan.max_vus,
             memory_bytes=plan.memory_bytes,
+            least_memory_bytes=_K6_BYTES + ready * _READY_VU_BYTES,
             data_bytes=plan.data_bytes,
-            expected_s=iterations * once + rests,
+            expected_s=expected_s,
             longest_s=iterations * (once + plan.graceful_stop_s) + rests,
+            ends_at=now + timedelta(seconds=expected_s),
         )
+
+    def refuse_impossible(self, *, memory_bytes: int | None, disk_bytes: int | None) -> None:
+        """Raise where a generator cannot do it.
+
+        Args:
+            memory_bytes: All of its memory; None where that is not known.
+            disk_bytes: What is free under its workspaces; None where that is not known.
+
+        Raises:
+            ConfigError: It has too little.
+        """
+        if memory_bytes is not None and self.least_memory_bytes > memory_bytes:
+            raise ConfigError(
+                f"{self.vus} VUs need at least {self.least_memory_bytes / 1e9:.1f} GB of memory; "
+                f"the generator has {memory_bytes / 1e9:.1f} GB",
+                hint="Give a lower rate, or a generator with more memory.",
+            )
+        if disk_bytes is not None and self.data_bytes > disk_bytes:
+            raise ConfigError(
+                f"an iteration writes about {self.data_bytes / 1e9:.1f} GB of samples; the "
+                f"generator has {disk_bytes / 1e9:.1f} GB free",
+                hint="Give a shorter duration, a lower rate, or Generator(workspace_root=...).",
+            )
 
     def __str__(self) -> str:
         return (
             f"{self.requests} requests in {self.iterations} iterations, about "
             f"{format_duration(round(self.expected_s))} (at most "
-            f"{format_duration(round(self.longest_s))}); {self.vus} to {self.max_vus} VUs, up to "
+            f"{format_duration(round(self.longest_s))}), until "
+            f"{self.ends_at:%Y-%m-%d %H:%M:%S %Z}; {self.vus} to {self.max_vus} VUs, up to "
             f"{self.memory_bytes / 1e6:.0f} MB of memory and {self.data_bytes / 1e6:.1f} MB of "
             "samples an iteration on the generator"
         )

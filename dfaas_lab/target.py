@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,20 +12,23 @@ from urllib.parse import urlsplit
 
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
-from dfaas_lab.load import Function, Load, seconds
+from dfaas_lab.load import Function
+from dfaas_lab.order import DEFAULT_DURATION, DEFAULT_LOAD
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import polars as pl
 
     from dfaas_lab.generator import Generator
     from dfaas_lab.handle import RunHandle
+    from dfaas_lab.k6.custom import CustomScript
     from dfaas_lab.k6.plan import Thresholds
-    from dfaas_lab.measure import Measurement, Order
+    from dfaas_lab.order import Asked, Order
     from dfaas_lab.preview import Preview
     from dfaas_lab.run import Run
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
-    from dfaas_lab.store import RunFolder
 
 _NAME = re.compile(r"[^\0/\n\r]{1,100}")
 
@@ -44,6 +48,7 @@ class Target:
         via: A generator through which the gateway and Prometheus are reached from here.
         limits: The limits of a run that is given none.
         thresholds: The thresholds of a run that is given none.
+        served_by_header: The header of answers that names the node which served the request.
         store: The folder for results.
 
     Raises:
@@ -64,6 +69,7 @@ class Target:
         via: Generator | None = None,
         limits: Limits | None = None,
         thresholds: Thresholds | None = None,
+        served_by_header: str = "Dfaas-Node-Id",
         store: str | Path = "results",
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -78,6 +84,7 @@ class Target:
         self.via = via
         self.limits = limits
         self.thresholds = thresholds
+        self.served_by_header = served_by_header
         self.store = Path(store)
         self.last_run: Run | None = None
         self._auth = auth
@@ -94,12 +101,14 @@ class Target:
         self,
         iterations: int = 1,
         *,
-        load: float | Mapping[str, float] = 10,
-        duration: str | timedelta = "30s",
+        load: float | Mapping[str, float] = DEFAULT_LOAD,
+        duration: str | timedelta = DEFAULT_DURATION,
         limits: Limits | None = None,
         rest: str | timedelta = "0s",
         warmup: str | timedelta = "0s",
         label: str | None = None,
+        script: str | Path | CustomScript | None = None,
+        env: Mapping[str, str] | None = None,
         thresholds: Thresholds | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
@@ -114,6 +123,9 @@ class Target:
             rest: The pause between iterations.
             warmup: How long the same load is put on before the first iteration; stored apart.
             label: A name for people.
+            script: A k6 script of your own (or an archive of ``k6 archive``) in the place of load,
+                duration and thresholds; the files that it imports and opens by name go with it.
+            env: What that script finds in ``__ENV``. The values are not stored.
             thresholds: k6's expressions by function, for instance ``{"env": "p(95)<200"}``.
             live: Called with each line that k6 logs, from another thread.
             progress: None chooses how progress is shown; False shows nothing.
@@ -122,21 +134,25 @@ class Target:
             ConfigError: What was asked cannot be; nothing was run.
             GatewayError: The gateway is not there.
             K6Missing: The generator is not provisioned.
+            K6ScriptError: k6 refuses the script.
             K6Error: k6 failed; ``error.run`` holds what was measured.
             RemoteError: The generator cannot be reached, or its disk is full.
+            KeyboardInterrupt: After k6 has ended and its data is stored; see ``last_run``.
         """
         from dfaas_lab.widgets import choose_face
 
-        handle = self.start_k6(
+        handle = self._handle(
             iterations,
+            label=label,
+            live=live,
             load=load,
             duration=duration,
             limits=limits,
             rest=rest,
             warmup=warmup,
-            label=label,
+            script=script,
+            env=env,
             thresholds=thresholds,
-            live=live,
         )
         try:
             return handle.wait(choose_face(progress))
@@ -147,36 +163,30 @@ class Target:
         self,
         iterations: int = 1,
         *,
-        load: float | Mapping[str, float] = 10,
-        duration: str | timedelta = "30s",
-        limits: Limits | None = None,
-        rest: str | timedelta = "0s",
-        warmup: str | timedelta = "0s",
         label: str | None = None,
-        thresholds: Thresholds | None = None,
         live: Callable[[str], None] | None = None,
+        detach: bool = False,
+        **asked: Unpack[Asked],
     ) -> RunHandle:
-        """Start what :meth:`run_k6` does and return at once; for buttons in a notebook."""
-        from dfaas_lab.handle import RunHandle
-        from dfaas_lab.opening import open_folder
+        """Start what :meth:`run_k6` does and return at once; for buttons, and for long runs.
 
-        order = self.order(
-            iterations,
-            load=load,
-            duration=duration,
-            limits=limits,
-            rest=rest,
-            warmup=warmup,
-            thresholds=thresholds,
-        )
-        self.ready()
-        folder = open_folder(self.store, [(self, order)], label=label)
-        return RunHandle([self.measurement(order, folder, live=live)], folder).start()
+        Args:
+            iterations: As for ``run_k6``, like everything that is not named here.
+            label: A name for people.
+            live: Called with each line that k6 logs, from another thread.
+            detach: Send all iterations first and let the generator run them alone: this computer
+                may go. ``wait()``, or ``lab.attach(handle.run.id)`` from elsewhere, brings the
+                data home.
+            asked: ``load``, ``duration``, ``limits``, ``rest``, ``warmup``, ``script``, ``env``,
+                ``thresholds``.
+        """
+        handle = self._handle(iterations, label=label, live=live, detached=detach, **asked)
+        return handle.send() if detach else handle.start()
 
     def preview(
         self,
-        load: float | Mapping[str, float] = 10,
-        duration: str | timedelta = "30s",
+        load: float | Mapping[str, float] = DEFAULT_LOAD,
+        duration: str | timedelta = DEFAULT_DURATION,
         iterations: int = 1,
         *,
         rest: str | timedelta = "0s",
@@ -184,59 +194,65 @@ class Target:
         """Say what a run would cost, before anything runs; connects to nothing.
 
         Raises:
-            ConfigError: What was asked cannot be.
+            ConfigError: What was asked cannot be, also for want of memory or disk on the generator
+                where these are known (after ``provision()``, ``check()`` or a run).
         """
-        from dfaas_lab.preview import Preview
-
         order = self.order(iterations, load=load, duration=duration, rest=rest)
-        return Preview.of(order.plan, iterations=order.iterations, rest_s=order.rest_s)
+        return order.preview(**self.generator.room())
 
-    def order(
+    def order(self, iterations: int, *, detached: bool = False, **asked: Unpack[Asked]) -> Order:
+        """Check what is asked, without connecting to anything; the target's own limits count."""
+        from dfaas_lab.order import Order
+
+        asked["limits"] = asked.get("limits") or self.limits
+        if asked.get("thresholds") is None and asked.get("script") is None and self.thresholds:
+            load = asked.get("load")
+            named = load if isinstance(load, Mapping) else self.thresholds
+            asked["thresholds"] = {n: t for n, t in self.thresholds.items() if n in named}
+        return Order.of(
+            self.gateway,
+            self.functions,
+            iterations,
+            served_by_header=self.served_by_header,
+            detached=detached,
+            **asked,
+        )
+
+    def ready_for(self, order: Order) -> Order:
+        """Raise where the generator or the gateway is not there; say what a script needs.
+
+        Raises:
+            K6Missing: The generator is not provisioned.
+            GatewayError: Nothing listens at the gateway's address.
+            K6ScriptError: k6 refuses the script.
+            ConfigError: The generator has too little memory or disk.
+        """
+        from dfaas_lab.k6.custom import CustomScript
+        from dfaas_lab.k6.execution import inspect
+
+        self.ready()
+        self.generator.facts()
+        generator, plan = self.generator, order.plan
+        if isinstance(plan, CustomScript):
+            root, k6_path = generator.workspace_root, generator.k6_path()
+            needs = inspect(generator.remote, root, k6_path, plan)
+            return replace(order, plan=plan.requiring(needs))
+        order.preview(**generator.room())
+        return order
+
+    def _handle(
         self,
         iterations: int,
         *,
-        load: float | Mapping[str, float],
-        duration: str | timedelta,
-        limits: Limits | None = None,
-        rest: str | timedelta = "0s",
-        warmup: str | timedelta = "0s",
-        thresholds: Thresholds | None = None,
-    ) -> Order:
-        """Check what is asked, without connecting to anything."""
-        from dfaas_lab.k6.plan import K6Plan
-        from dfaas_lab.measure import Order
+        label: str | None,
+        live: Callable[[str], None] | None,
+        detached: bool = False,
+        **asked: Unpack[Asked],
+    ) -> RunHandle:
+        from dfaas_lab.opening import open_run
 
-        checked = Load.of(load, duration=duration, functions=self.functions)
-        order = Order(
-            K6Plan(checked, self.gateway, thresholds),
-            iterations,
-            limits or Limits(),
-            seconds(rest, what="rest"),
-            seconds(warmup, what="warmup"),
-        )
-        order.plan.files()  # reads the bodies' files: a missing one is told before anything runs
-        _ = order.limit_s
-        return order
-
-    def measurement(
-        self,
-        order: Order,
-        folder: RunFolder,
-        *,
-        several: bool = False,
-        live: Callable[[str], None] | None = None,
-    ) -> Measurement:
-        """This target's part of a run."""
-        from dfaas_lab.measure import Measurement
-
-        return Measurement(
-            order,
-            target=self.name,
-            generator=self.generator,
-            folder=folder,
-            several=several,
-            line=live,
-        )
+        order = self.ready_for(self.order(iterations, detached=detached, **asked))
+        return open_run(self.store, [(self, order)], label=label, live=live)
 
     def ready(self) -> None:
         """Raise where the generator has no k6, or nothing listens at the gateway's address."""

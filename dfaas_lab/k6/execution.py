@@ -1,34 +1,29 @@
-"""One iteration on a generator: k6 sent, started, followed through lost connections, brought home.
-
-The supervisor on the generator owns limit, lease and order; this follows it and gives it the
-controller's words. What the numbers mean is ``results``' business, keeping them the store's.
-"""
+"""k6 on a generator: sent and started under its supervisor, which owns limit, lease and order."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import shlex
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from dfaas_lab.errors import ConnectionFailed
-from dfaas_lab.k6.journal import Elapsed, Ended, Journal, LogLine, Stopping
+from dfaas_lab.errors import K6ScriptError
+from dfaas_lab.k6.custom import FOLDER, CustomScript, Requirements
 from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, create_command, gone, packed
 
-log = logging.getLogger("dfaas_lab.k6")
-
 _SCRIPTS = ("supervise.sh", "launch.sh", "follow.sh", "stop.sh")
-_SENT = (*_SCRIPTS, "plan.json", "bodies.json", "script.js", "conf", "env", "beat", "id")
-_POLL_S = 0.1
+_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "env")
+_SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
-_UNREACHABLE_S = 3.0
-_RETRY_S = 0.5
+_INSPECT_S = 60.0
+# Nothing of the host's environment: K6_* or proxy variables would change the load unseen.
+_CLEAN = (
+    "env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "
+    'HOME="$PWD" K6_AUTO_EXTENSION_RESOLUTION=false'
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +35,7 @@ class Terms:
     lease_s: int
     rest_s: int = 0
     options: str = ""
+    script: str = "script.js"
 
     @property
     def lease_grace_s(self) -> int:
@@ -49,7 +45,7 @@ class Terms:
     @property
     def beat_s(self) -> float:
         """How often the controller says that it is there."""
-        return min(5.0, max(self.lease_s, 1) / 6)
+        return min(5.0, self.lease_s / 6) if self.lease_s else 5.0
 
     def conf(self, workspace: Workspace) -> bytes:
         """The supervisor's ``conf``: shell assignments, quoted."""
@@ -62,23 +58,9 @@ class Terms:
             "lease_grace": self.lease_grace_s,
             "rest": self.rest_s,
             "k6_options": self.options,
+            "script": self.script,
         }
         return "".join(f"{k}={shlex.quote(str(v))}\n" for k, v in values.items()).encode()
-
-
-@dataclass(frozen=True)
-class End:
-    """How an iteration ended on the generator.
-
-    ``exit_code`` is None where nobody is left who could have said it; ``reason`` is that of a stop
-    which was asked for; ``reached`` is False where the generator could not be asked.
-    """
-
-    exit_code: int | None
-    reason: str | None
-    killed: bool
-    log_tail: str
-    reached: bool = True
 
 
 def sent_names() -> Sequence[str]:
@@ -89,7 +71,7 @@ def sent_names() -> Sequence[str]:
 def start(
     remote: Remote,
     workspaces: Sequence[Workspace],
-    files: Mapping[str, bytes],
+    files: Sequence[Mapping[str, bytes]],
     terms: Sequence[Terms],
 ) -> Process:
     """Send the workspaces, start their supervisor, and return the channel that follows the first.
@@ -131,11 +113,13 @@ def _first_word(process: Process) -> bytes:
 
 
 def _archive(
-    workspaces: Sequence[Workspace], files: Mapping[str, bytes], terms: Sequence[Terms]
+    workspaces: Sequence[Workspace],
+    files: Sequence[Mapping[str, bytes]],
+    terms: Sequence[Terms],
 ) -> bytes:
     scripts = {name: _script(name) for name in _SCRIPTS}
     entries: dict[str, bytes] = {}
-    for workspace, own in zip(workspaces, terms, strict=True):
+    for workspace, plan, own in zip(workspaces, files, terms, strict=True):
         state = {
             "conf": own.conf(workspace),
             "id": f"{workspace.id}\n".encode(),
@@ -143,7 +127,7 @@ def _archive(
             "exit": b"running \n",
             "journal": b"",
         }
-        for name, content in {**scripts, **files, **state}.items():
+        for name, content in {**scripts, **plan, **state}.items():
             entries[f"{workspace.id}/{name}"] = content
     return packed(entries)
 
@@ -152,161 +136,37 @@ def _script(name: str) -> bytes:
     return resources.files("dfaas_lab.k6").joinpath(name).read_bytes()
 
 
-class Following:
-    """Follows one workspace until its k6 has ended, over as many connections as it takes.
+def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Requirements:
+    """Ask the generator's k6 what a script needs; nothing of the script's functions is run.
 
-    Args:
-        remote: The generator.
-        workspace: The workspace.
-        terms: On what terms it runs.
-        process: The channel that follows it; None connects anew (to attach).
-        elapsed: Called with k6's own elapsed time.
-        line: Called with each line that k6 logs.
+    Raises:
+        K6ScriptError: k6 refuses the script.
+        WorkspaceError: There is no room for it.
     """
-
-    def __init__(
-        self,
-        remote: Remote,
-        workspace: Workspace,
-        terms: Terms,
-        *,
-        process: Process | None = None,
-        elapsed: Callable[[Elapsed], None] | None = None,
-        line: Callable[[str], None] | None = None,
-    ) -> None:
-        self._remote = remote
-        self._workspace = workspace
-        self._terms = terms
-        self._process = process
-        self._elapsed = elapsed
-        self._line = line
-        self._journal = Journal(workspace.id)
-        self._stop_sent_at: float | None = None
-        self._acknowledged = False
-        self._lost_at: float | None = None
-        self._beats = 0
-        self._beat_at = 0.0
-
-    def until_end(self, stop: threading.Event) -> End:
-        """Follow until k6 has ended; ``stop`` asks it to end.
-
-        Raises:
-            ConnectionFailed: The generator was lost, and stayed lost beyond the lease.
-            WorkspaceError: The workspace is gone.
-        """
-        try:
-            while True:
-                end = self._step(stop)
-                if end is not None:
-                    return end
-        finally:
-            if self._process is not None:
-                self._process.close()
-
-    def _step(self, stop: threading.Event) -> End | None:
-        try:
-            process = self._connected()
-            self._speak(process, stop)
-            chunk = process.receive(timeout=_POLL_S)
-            self._lost_at = None
-        except ConnectionFailed as error:
-            return self._lost(error, stop)
-        if chunk is None:
-            return self._given_up(stop)
-        if chunk == b"":
-            self._hang_up()
-            return self._asked()
-        return self._read(chunk)
-
-    def _connected(self) -> Process:
-        if self._process is None:
-            path = shlex.quote(self._workspace.path)
-            offset = self._journal.offset + 1
-            self._process = self._remote.open(
-                f"cd {path} && exec sh ./follow.sh {offset}",
-                timeout=_UNREACHABLE_S if self._stop_sent_at else 10,
-            )
-            self._beat_at = 0.0
-            if self._stop_sent_at is not None and not self._acknowledged:
-                self._process.send(b"stop interrupt\n")
-        return self._process
-
-    def _speak(self, process: Process, stop: threading.Event) -> None:
-        now = time.monotonic()
-        if stop.is_set() and self._stop_sent_at is None:
-            self._stop_sent_at = now
-            process.send(b"stop interrupt\n", timeout=_UNREACHABLE_S)
-        if now - self._beat_at >= self._terms.beat_s:
-            self._beats += 1
-            self._beat_at = now
-            process.send(f"beat {self._beats}-{now}\n".encode(), timeout=_UNREACHABLE_S)
-
-    def _read(self, chunk: bytes) -> End | None:
-        ended = False
-        for event in self._journal.feed(chunk):
-            if isinstance(event, LogLine):
-                log.info("%s", event.text)
-                if self._line is not None:
-                    self._line(event.text)
-            elif isinstance(event, Elapsed) and self._elapsed is not None:
-                self._elapsed(event)
-            elif isinstance(event, Stopping):
-                self._acknowledged = True
-            elif isinstance(event, Ended):
-                ended = True
-        return self._asked() if ended else None
-
-    def _asked(self) -> End | None:
-        """Ask the files how it stands: they are the truth, the journal only a notice."""
-        path = shlex.quote(self._workspace.path)
-        script = (
-            f"cd {path} || exit 3; read -r code _ <exit; reason=; killed=; alive=; "
-            "[ ! -f stopped/reason ] || read -r reason <stopped/reason; "
-            "[ ! -f stopped/killed ] || killed=1; read -r s <supervisor; "
-            '[ -z "$s" ] || ! kill -0 "$s" 2>/dev/null || alive=1; '
-            'read -r k 2>/dev/null <pid && kill -0 "$k" 2>/dev/null && alive=1; '
-            'echo "$code,$reason,$killed,$alive"'
-        )
-        try:
-            result = self._remote.run(script, timeout=10, check=False)
-        except ConnectionFailed:
-            return None  # the next step connects again
-        if result.exit_code == 3:
-            raise gone(self._remote, self._workspace, result.stderr.decode(errors="replace"))
-        code, reason, killed, alive = (result.text.split(",") + [""] * 4)[:4]
-        if code.strip() == "running" and alive:
-            return None
-        number = int(code) if code.strip().isdigit() else None
-        return End(number, reason or None, bool(killed), self._journal.tail())
-
-    def _lost(self, error: ConnectionFailed, stop: threading.Event) -> End | None:
-        now = time.monotonic()
-        self._hang_up()
-        if self._lost_at is None:
-            self._lost_at = now
-        if stop.is_set():
-            self._stop_sent_at = self._stop_sent_at or now
-            return self._given_up(stop)
-        patience = max(self._terms.lease_s, 60) + 15
-        if now - self._lost_at > patience:
-            error.hint = (
-                f"k6 stops there by itself within {self._terms.lease_s} s; its data stays in "
-                f"{self._workspace.path} on that host."
-            )
-            raise error
-        stop.wait(_RETRY_S)
-        return None
-
-    def _given_up(self, stop: threading.Event) -> End | None:
-        """Leave a generator that does not answer to a stop: its lease will end k6."""
-        if not stop.is_set() or self._acknowledged or self._stop_sent_at is None:
-            return None
-        if time.monotonic() - self._stop_sent_at < _UNREACHABLE_S:
-            return None
-        return End(None, "interrupt", False, self._journal.tail(), reached=False)
-
-    def _hang_up(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            with contextlib.suppress(Exception):  # it is lost: closing only frees what is here
-                process.close()
+    workspace = Workspace.new(root)
+    archive = packed({f"{workspace.id}/{name}": data for name, data in script.files().items()})
+    asked = '. ./env; exec "$0" inspect --execution-requirements "$@"'
+    argv = (asked, k6_path, *script.options.split(), script.script_name)
+    words = " ".join(shlex.quote(word) for word in argv)
+    result = remote.run(
+        f"{create_command([workspace], len(archive))} || exit 74; cd {workspace.id} && "
+        f"{_CLEAN} sh -c {words}; code=$?; cd .. && rm -rf {workspace.id}; exit $code",
+        stdin=archive,
+        timeout=_INSPECT_S,
+        check=False,
+    )
+    said = result.stderr.decode(errors="replace")
+    if result.exit_code == 74:
+        raise gone(remote, workspace, said)
+    try:
+        if result:
+            return Requirements.of(result.stdout)
+    except (ValueError, KeyError, TypeError) as error:
+        said = f"what k6 inspect printed cannot be read: {error}"
+    raise K6ScriptError(
+        f"{remote.host}: k6 refuses {script.main}",
+        exit_code=result.exit_code,
+        log_tail=said,
+        hint="Correct the script. Files are sent with it where import and open name them "
+        "literally; otherwise give an archive (.tar) that `k6 archive` made.",
+    )

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Follows a workspace over one SSH channel: its journal goes out, the controller's words come in.
+# Each beat is answered on standard error, so that a network that is gone is noticed there.
 # Ends with its input (the controller left) or with the supervisor. usage: follow.sh OFFSET
 read -r supervisor <supervisor
 {
@@ -10,7 +11,7 @@ tail=$!
 trap 'kill "$tail" 2>/dev/null' EXIT
 while read -r word argument; do
     case $word in
-    beat) echo "$argument" >beat ;;
+    beat) echo "$argument" >beat && echo >&2 ;;
     stop) sh ./stop.sh "$argument" ;;
     esac
 done

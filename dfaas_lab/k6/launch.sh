@@ -5,9 +5,12 @@ echo $$ >pid
 [ ! -d stopped ] || exit 105
 # shellcheck source=/dev/null
 . ./conf
-# shellcheck source=/dev/null
-[ ! -f env ] || . ./env
 # shellcheck disable=SC2086 # k6_options holds plain words
 set -f
-exec "$k6_path" run --no-color --no-usage-report --address "" \
-    --out csv=fileName=samples.csv,timeFormat=unix_nano $k6_options script.js
+# shellcheck disable=SC2086
+set -- "$k6_path" run --no-color --no-usage-report --address "" \
+    --out csv=fileName=samples.csv,timeFormat=unix_nano $k6_options "$script"
+# What a script of the user's own finds in __ENV; nothing of ours is read after this.
+# shellcheck source=/dev/null
+[ ! -f env ] || . ./env
+exec "$@"

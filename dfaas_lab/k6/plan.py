@@ -187,6 +187,10 @@ class K6Plan:
             "script.js": script(),
         }
 
+    def stored(self, suffix: str = "") -> dict[str, bytes]:
+        """What is kept of it in the store: the static script, and the plan without secrets."""
+        return {"script.js": script(), f"plan{suffix}.json": self.redacted()}
+
     def redacted(self) -> bytes:
         """``plan.json`` without secrets: what may be stored."""
         return json_bytes(self._plan(redacted=True))

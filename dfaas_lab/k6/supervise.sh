@@ -2,11 +2,17 @@
 # Runs k6 in the workspaces named, in order, and owns their time limit and lease. One state machine
 # per workspace, on disk, so that any controller can find out what happened:
 #   conf (sent) -> started -> pid -> exit        and  stopped/ (who asked k6 to end, and why)
+# exit holds "CODE", "CODE full" where the disk had no room left, or "skipped".
 # usage: supervise.sh WORKSPACE...   POSIX sh; needs Linux's /proc.
 set -u
 LC_ALL=C
 export LC_ALL
 ulimit -n "$(ulimit -H -n)" 2>/dev/null
+
+files=$(ulimit -n)
+while read -r key memory _; do
+    case $key in MemTotal:) break ;; esac
+done </proc/meminfo
 
 now() { # whole seconds of the monotonic clock, without starting a process
     read -r up _ </proc/uptime
@@ -20,8 +26,8 @@ observe() { # one line of host.csv: what the generator itself is doing
         case $key in MemAvailable:) available=$value && break ;; esac
     done </proc/meminfo
     set -- "/proc/${k6:-none}/fd"/*
-    echo "$up,$((user + nice + system + irq + softirq + steal)),$((idle + iowait)),$available,$#" \
-        >>host.csv
+    busy=$((user + nice + system + irq + softirq + steal))
+    echo "$up,$busy,$((idle + iowait)),$available,$#,$files,$memory" >>host.csv
 }
 
 watch() { # every second: look at the host, the limit and the lease
@@ -81,8 +87,12 @@ iteration() {
     kill "$watcher" 2>/dev/null
     k6='' observe 2>/dev/null
     date +%s.%N >ended 2>/dev/null
+    # k6 goes on without a word when it cannot write its samples: is there room for one page?
+    full=''
+    { printf '%4096s' '' >room && [ -s room ]; } 2>/dev/null || full=' full'
+    rm -f room
     # Written in place: a full disk has no room for a new block, and this line must not be lost.
-    printf '%-8s\n' "$code" 1<>exit
+    printf '%-8s\n' "$code$full" 1<>exit
     printf "\n@%s ended %s\n" "$id" "$code" >>journal 2>/dev/null
     return "$code"
 }

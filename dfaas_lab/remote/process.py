@@ -38,10 +38,22 @@ class CommandResult:
 class Process:
     """A running command. Closing it does not end it: sshd only closes its pipes."""
 
-    def __init__(self, channel: Channel, *, host: str, release: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        host: str,
+        release: Callable[[], None],
+        heard: Callable[[], None] = lambda: None,
+        drop: Callable[[], None] = lambda: None,
+    ) -> None:
         self._channel = channel
         self._host = host
         self._release: Callable[[], None] | None = release
+        self._heard = heard
+        self._drop = drop
+        self.heard_at = time.monotonic()
+        """When anything came from the command, as ``time.monotonic()``."""
 
     def start(self, command: str, *, timeout: float) -> None:
         """Ask the host to run the command with its shell."""
@@ -67,24 +79,35 @@ class Process:
             raise self._lost(error) from error
 
     def receive(self, *, timeout: float, most: int = _CHUNK) -> bytes | None:
-        """Return what standard output holds: ``b""`` at its end, None if nothing came in time."""
+        """Return what standard output holds: ``b""`` at its end, None if nothing came in time.
+
+        Standard error is only heard (``heard_at``), not kept.
+        """
         self._channel.settimeout(timeout)
         try:
-            return bytes(self._channel.recv(most))
+            while self._channel.recv_stderr_ready() and self._channel.recv_stderr(_CHUNK):
+                self._hear()
+            data = bytes(self._channel.recv(most))
         except TimeoutError:
             return None
         except (OSError, EOFError) as error:
             raise self._lost(error) from error
+        self._hear()
+        return data
 
-    def finish(self, *, deadline: float) -> CommandResult:
-        """Read to the end and return the result; ``deadline`` is a ``time.monotonic()``.
+    def finish(self, *, deadline: float, idle_s: float | None = None) -> CommandResult:
+        """Read to the end and return the result.
+
+        Args:
+            deadline: A ``time.monotonic()``.
+            idle_s: Seconds without a byte after which the connection counts as lost.
 
         Raises:
             TimeoutError: It did not end in time.
             ConnectionFailed: The connection was lost.
         """
-        stdout = self._read_all(self._channel.recv, deadline)
-        stderr = self._read_all(self._channel.recv_stderr, deadline)
+        stdout = self._read_all(self._channel.recv, deadline, idle_s)
+        stderr = self._read_all(self._channel.recv_stderr, deadline, idle_s)
         if not self._channel.status_event.wait(max(deadline - time.monotonic(), 0.01)):
             raise TimeoutError
         exit_code = self._channel.recv_exit_status()
@@ -92,11 +115,21 @@ class Process:
             raise self._lost(EOFError("the channel was closed"))
         return CommandResult(exit_code, stdout, stderr)
 
-    def _read_all(self, receive: Callable[[int], bytes], deadline: float) -> bytes:
+    def _read_all(
+        self, receive: Callable[[int], bytes], deadline: float, idle_s: float | None
+    ) -> bytes:
         parts: list[bytes] = []
         while True:
-            self._channel.settimeout(max(deadline - time.monotonic(), 0.01))
-            part = receive(_CHUNK)
+            left = max(deadline - time.monotonic(), 0.01)
+            self._channel.settimeout(left if idle_s is None else min(left, idle_s))
+            try:
+                part = receive(_CHUNK)
+            except TimeoutError as error:
+                if idle_s is None or time.monotonic() >= deadline:
+                    raise
+                self.abandon()
+                raise self._lost(error) from error
+            self._hear()
             if not part:
                 return b"".join(parts)
             parts.append(part)
@@ -107,6 +140,15 @@ class Process:
         if release is not None:
             self._channel.close()
             release()
+
+    def abandon(self) -> None:
+        """Close the connection below, with all that shares it: its other end does not answer."""
+        self.close()
+        self._drop()
+
+    def _hear(self) -> None:
+        self.heard_at = time.monotonic()
+        self._heard()
 
     def __enter__(self) -> Process:
         return self

@@ -70,9 +70,17 @@ class Remote:
         self._lock = threading.Lock()
         # One connection at a time is authenticated: sshd drops them at random above MaxStartups.
         self._connecting = threading.Lock()
+        self.heard_at = 0.0
+        """When anything came from the host, as ``time.monotonic()``."""
 
     def run(
-        self, command: str, *, stdin: bytes = b"", timeout: float = 30.0, check: bool = True
+        self,
+        command: str,
+        *,
+        stdin: bytes = b"",
+        timeout: float = 30.0,
+        idle_s: float | None = None,
+        check: bool = True,
     ) -> CommandResult:
         """Run a command with the host's shell and return its result.
 
@@ -80,6 +88,7 @@ class Remote:
             command: A shell command; quote what is not yours with ``shlex.quote``.
             stdin: What it reads.
             timeout: Seconds until it must have ended; the remote process is not killed.
+            idle_s: Seconds without a byte after which the connection counts as lost.
             check: Whether an exit code other than 0 is an error.
 
         Raises:
@@ -92,7 +101,7 @@ class Remote:
                 process.send(stdin, timeout=timeout)
             process.send_eof()
             try:
-                result = process.finish(deadline=deadline)
+                result = process.finish(deadline=deadline, idle_s=idle_s)
             except TimeoutError as error:
                 raise self._failed(command, -1, f"no end within {timeout:g} s") from error
         if check and not result:
@@ -102,7 +111,14 @@ class Remote:
     def open(self, command: str, *, timeout: float = 30.0) -> Process:
         """Start a command and return it running, over a channel of its own."""
         link, channel = self._channel(timeout, "session", None)
-        process = Process(channel, host=self.host.address, release=lambda: self._release(link))
+        self._hear()
+        process = Process(
+            channel,
+            host=self.host.address,
+            release=lambda: self._release(link),
+            heard=self._hear,
+            drop=lambda: self._drop(link),
+        )
         try:
             process.start(command, timeout=timeout)
         except BaseException:
@@ -177,6 +193,9 @@ class Remote:
     def _release(self, link: _Link) -> None:
         with self._lock:
             link.used -= 1
+
+    def _hear(self) -> None:
+        self.heard_at = time.monotonic()
 
     def _drop(self, link: _Link) -> None:
         with self._lock:

@@ -17,6 +17,7 @@ from dfaas_lab.remote.remote import Remote
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TRANSFER_S = 600.0
+_IDLE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence
     excluded = " ".join(f"--exclude=./{shlex.quote(name)}" for name in without)
     command = f"cd {shlex.quote(workspace.path)} && tar -cf - {excluded} . | gzip -1"
     try:
-        result = remote.run(command, timeout=_TRANSFER_S)
+        result = remote.run(command, timeout=_TRANSFER_S, idle_s=_IDLE_S)
     except CommandFailed as error:
         raise gone(remote, workspace, error.stderr) from error
     try:
@@ -108,9 +109,9 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> No
         shutil.copyfileobj(content, file)
 
 
-def remove(remote: Remote, workspace: Workspace) -> None:
-    """Remove the workspace; its shape was checked when the value was made."""
-    remote.run(f"rm -rf -- {shlex.quote(workspace.path)}")
+def remove(remote: Remote, *workspaces: Workspace) -> None:
+    """Remove workspaces; their shape was checked when the values were made."""
+    remote.run("rm -rf -- " + " ".join(shlex.quote(one.path) for one in workspaces))
 
 
 def gone(remote: Remote, workspace: Workspace, why: str) -> WorkspaceError:

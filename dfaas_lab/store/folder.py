@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +62,22 @@ class RunFolder:
             changed = self.read() | changes
             manifest.write(self.path, changed)
         return changed
+
+    @contextlib.contextmanager
+    def claimed(self, give_up: threading.Event) -> Iterator[bool]:
+        """Be the only process that measures this run; waits for another, or until ``give_up``."""
+        from filelock import FileLock, Timeout
+
+        with errors_as_store_error(self.path, "claiming"):
+            self.staging.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.staging / f"{self.path.name}.measuring.lock", thread_local=False)
+        while not lock.is_locked and not give_up.is_set():
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=0.2)
+        try:
+            yield lock.is_locked
+        finally:
+            lock.release()
 
     def iteration_path(
         self, iteration: int, *, target: str | None = None, warmup: bool = False

@@ -1,0 +1,157 @@
+"""Brings one iteration home: fetches what k6 wrote, makes frames of it, and stores it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import ConnectionFailed, DfaasLabError, ResultsUnreadable, WorkspaceError
+from dfaas_lab.k6.execution import sent_names
+from dfaas_lab.k6.outcome import outcome_of
+from dfaas_lab.k6.results import Frames, read
+from dfaas_lab.remote.workspace import Workspace, fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dfaas_lab.k6.custom import CustomScript
+    from dfaas_lab.k6.following import End
+    from dfaas_lab.k6.plan import K6Plan
+    from dfaas_lab.remote.remote import Remote
+    from dfaas_lab.store import RunFolder
+
+_PATIENCE_S = 60.0
+_RETRY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """Where an iteration's results come from and go to.
+
+    Args:
+        remote: The generator.
+        folder: The run's folder in the store.
+        target: The target's name.
+        several: Whether the run has other targets, too.
+    """
+
+    remote: Remote
+    folder: RunFolder
+    target: str
+    several: bool = False
+
+    def has(self, turn: int) -> bool:
+        """Whether that iteration (0: the warm-up) is stored."""
+        return self._path(turn).exists()
+
+    def status(self, turn: int) -> str:
+        """The status of an iteration that is stored."""
+        import polars as pl
+
+        name = "summary.parquet" if turn else "warmup_summary.parquet"
+        statuses = pl.read_parquet(self._path(turn) / name, columns=["status"])["status"]
+        return str(statuses[0]) if statuses.len() else "failed"
+
+    def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
+        """Fetch a workspace's results, over as many connections as it takes within a minute.
+
+        Raises:
+            WorkspaceError: It is gone.
+            ConnectionFailed: The generator stayed away, or ``give_up`` said so.
+        """
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return fetch(self.remote, workspace, into, without=sent_names())
+            except ConnectionFailed:  # fetching again is idempotent
+                if give_up() or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_S)
+
+    def store(
+        self, turn: int, plan: K6Plan | CustomScript, fetched: Path, workspace: Workspace, end: End
+    ) -> tuple[str, DfaasLabError | None]:
+        """Store what was fetched; return the iteration's status, and the error to raise for it.
+
+        Raises:
+            StoreError: It could not be stored.
+        """
+        outcome = outcome_of(end.exit_code, end.reason, end.killed)
+        place = f"{self.remote.host}:{workspace.path}"
+        status = outcome.status
+        error: DfaasLabError | None = None
+        if outcome.error is not None:
+            error = outcome.error(
+                f"{self.remote.host}: {outcome.what}",
+                exit_code=end.exit_code,
+                workspace=place,
+                log_tail=end.log_tail,
+                hint=outcome.hint,
+            )
+        if end.disk_full:
+            status, error = "failed", _disk_full(self.remote, workspace)
+        try:
+            frames = self._frames(turn, plan, fetched, status)
+        except ResultsUnreadable as unreadable:
+            unreadable.workspace, unreadable.log_tail = place, end.log_tail
+            status, error, frames = "failed", error or unreadable, Frames.empty()
+        self.folder.write_iteration(
+            max(turn, 1), frames, _kept(fetched), target=self._part, warmup=not turn
+        )
+        return status, error
+
+    def _path(self, turn: int) -> Path:
+        return self.folder.iteration_path(max(turn, 1), target=self._part, warmup=not turn)
+
+    @property
+    def _part(self) -> str | None:
+        return self.target if self.several else None
+
+    def _frames(self, turn: int, plan: K6Plan | CustomScript, fetched: Path, status: str) -> Frames:
+        samples = fetched / "samples.csv"
+        if status not in ("ok", "slo_failed") and not samples.exists():
+            samples.touch()  # k6 did not come so far: nothing was measured, and that can be said
+        return read(
+            samples,
+            run_id=self.folder.run_id,
+            target=self.target,
+            iteration=turn,
+            load=plan.load,
+            scenarios=plan.functions,
+            started_at=_began_at(fetched),
+            status=status,
+            own_script=plan.own_script,
+        )
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder here for what is fetched, for a moment."""
+    return tempfile.TemporaryDirectory(prefix="dfaas-lab-fetch-")
+
+
+def _began_at(fetched: Path) -> datetime:
+    with contextlib.suppress(OSError, ValueError, OverflowError):
+        return datetime.fromtimestamp(float((fetched / "started").read_text()), UTC)
+    return datetime.now(UTC)
+
+
+def _disk_full(remote: Remote, workspace: Workspace) -> WorkspaceError:
+    return WorkspaceError(
+        f"{remote.host}: the disk under {workspace.path} is full, and samples are missing; what "
+        "was written is stored",
+        host=remote.host.address,
+        path=workspace.path,
+        hint="Make room there, or give Generator(workspace_root=...) on a larger disk.",
+    )
+
+
+def _kept(fetched: Path) -> Mapping[str, Path]:
+    """The raw files that are stored: k6's own summary and log, and what the host did."""
+    names = {"summary.json": "summary.json", "journal": "k6.log", "host.csv": "host.csv"}
+    return {kept: fetched / name for name, kept in names.items() if (fetched / name).exists()}

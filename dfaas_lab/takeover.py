@@ -1,0 +1,99 @@
+"""Takes a stored run over from the controller that began it, from what its manifest says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dfaas_lab.config import Limits
+from dfaas_lab.errors import ConfigError, StoreError
+from dfaas_lab.handle import RunHandle
+from dfaas_lab.k6.custom import CustomScript, Requirements
+from dfaas_lab.measure import Measurement
+from dfaas_lab.order import Order
+from dfaas_lab.remote.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dfaas_lab.store import RunFolder
+    from dfaas_lab.target import Target
+
+log = logging.getLogger("dfaas_lab")
+
+
+def taken_over(folder: RunFolder, targets: Mapping[str, Target]) -> RunHandle:
+    """Return a handle that follows what is under way, and goes on with what is not begun.
+
+    Args:
+        folder: The run.
+        targets: The lab's targets, by name.
+
+    Raises:
+        ConfigError: The lab does not have its target, generator or functions.
+        StoreError: The run is of a dfaas_lab that wrote no workspaces down.
+    """
+    orders: dict[str, dict[str, Any]] = folder.read().get("orders") or {}
+    if not orders or any("workspaces" not in entry for entry in orders.values()):
+        raise StoreError(f"run {folder.run_id} does not say where it runs", path=str(folder.path))
+    several = len(orders) > 1
+    return RunHandle(
+        [
+            _measurement(folder, index, entry, _of_lab(targets, name, entry), several)
+            for index, (name, entry) in enumerate(orders.items())
+        ],
+        folder,
+    )
+
+
+def _of_lab(targets: Mapping[str, Target], name: str, entry: Mapping[str, Any]) -> Target:
+    target = targets.get(name)
+    if target is None or target.generator.name != entry["generator"]:
+        raise ConfigError(
+            f"the run measures {name} from the generator {entry['generator']}, which this lab "
+            "does not have",
+            hint="Open the lab as it was when the run began.",
+        )
+    return target
+
+
+def _measurement(
+    folder: RunFolder, index: int, entry: dict[str, Any], target: Target, several: bool
+) -> Measurement:
+    order = _order(folder, index, entry, target)
+    changed = order.plan.digest != entry["plan_digest"]
+    if changed:
+        log.warning("%s changed since the run began: nothing new of it is begun", target.name)
+    places = entry["workspaces"]
+    return Measurement(
+        order,
+        target=target.name,
+        generator=target.generator,
+        folder=folder,
+        workspaces=[Workspace(places["root"], one) for one in places["ids"]],
+        several=several,
+        begun=True,
+        closed=changed or not order.plan.own_script,
+    )
+
+
+def _order(folder: RunFolder, index: int, entry: dict[str, Any], target: Target) -> Order:
+    limits = Limits(timeout=f"{entry['limit_s']}s", lease=f"{entry['lease_s'] or 60}s")
+    rest, warmup = f"{entry['rest_s']}s", f"{entry['warmup_s']}s"
+    if entry.get("script"):
+        stored = folder.path / f"script{f'-{index + 1}' if index else ''}.json"
+        script = CustomScript.from_stored(stored.read_bytes()).requiring(
+            Requirements(entry["duration_s"], 0)
+        )
+        return target.order(
+            entry["iterations"], script=script, limits=limits, rest=rest, detached=entry["detached"]
+        )
+    return target.order(
+        entry["iterations"],
+        load=entry["load"],
+        duration=f"{entry['duration_s']}s",
+        limits=limits,
+        rest=rest,
+        warmup=warmup,
+        thresholds=entry.get("thresholds") or {},
+        detached=entry["detached"],
+    )
