@@ -18,12 +18,16 @@ A file with one generator and two targets, and most of what can be said::
         user: ubuntu
         key: ~/.ssh/id_ed25519
         become_password_env: SUDO_PASSWORD
+        k6_source: release            # copy, release, apt or present; else what fits
+        variables:                    # of playbooks/group_vars/all.yml, for this host
+          k6_release_base: https://mirror.example/k6
     targets:
       - name: mid
         host: 10.0.0.60                   # {host} below; with SSH keys: {address: ..., user: ...}
         gateway: http://{host}:31112
         prometheus: http://{host}:30411
         auth: {user: admin, password_env: GATEWAY_PASSWORD}
+        install_monitoring: true      # Prometheus and node exporter on its host
       - name: heavy
         gateway: http://10.0.0.61:31112
         functions: [env]                  # a name of the list above, or a whole function

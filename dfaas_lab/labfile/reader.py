@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,12 @@ def _lab(source: Source, data: dict[str, Any], *, stacklevel: int) -> LabFile:
         # Not chained: pydantic's own text may hold what was given.
         raise source.refused(*problems(error)) from None
     generators = _generators(source, keys.generators)
+    targets = _targets(source, keys, [entry.name for entry in generators])
+    _check_thresholds(source, keys.thresholds, targets)
     return LabFile(
         path=source.path,
         generators=generators,
-        targets=_targets(source, keys, [entry.name for entry in generators]),
+        targets=targets,
         store=source.file(keys.store, ("store",)) if keys.store else None,
         limits=_limits(source, keys.limits),
         thresholds={name: tuple(rules) for name, rules in keys.thresholds.items()},
@@ -97,6 +99,7 @@ def _generators(source: Source, entries: Sequence[GeneratorKeys]) -> tuple[Gener
             k6_version=entry.k6_version,
             k6_source=entry.k6_source,
             python=entry.python,
+            variables=entry.variables,
         )
         for index, (name, entry) in enumerate(zip(names, entries, strict=True))
     )
@@ -218,6 +221,14 @@ def _auth(source: Source, keys: AuthKeys, place: Place) -> tuple[str, str]:
     if password is None:
         raise source.refused((place, "give password, or password_env: NAME"))
     return keys.user, password
+
+
+def _check_thresholds(source: Source, names: Iterable[str], targets: Iterable[TargetEntry]) -> None:
+    """Refuse a threshold of a function that no target has: it would never be looked at."""
+    known = {function.name for target in targets for function in target.functions}
+    for name in names:
+        if name not in known:
+            raise source.refused((("thresholds", name), nearest(name, known, "function")))
 
 
 def _limits(source: Source, keys: LimitKeys) -> Limits:

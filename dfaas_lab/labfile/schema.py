@@ -101,6 +101,7 @@ class GeneratorKeys(Ssh):
     k6_version: str | None = None
     k6_source: str | None = None
     python: str | None = None
+    variables: dict[str, Any] = {}
 
 
 class AuthKeys(Entry):

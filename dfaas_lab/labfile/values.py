@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.load import Function
@@ -12,7 +13,10 @@ from dfaas_lab.load import Function
 
 @dataclass(frozen=True)
 class GeneratorEntry:
-    """One generator of a lab file; None means the default of :class:`dfaas_lab.Generator`."""
+    """One generator of a lab file; None means the default of :class:`dfaas_lab.Generator`.
+
+    ``variables`` are those of the playbooks.
+    """
 
     name: str
     host: Host
@@ -20,6 +24,7 @@ class GeneratorEntry:
     k6_version: str | None = None
     k6_source: str | None = None
     python: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     def options(self) -> dict[str, str]:
         """The keyword arguments for ``Generator`` that the file gives."""

@@ -60,6 +60,11 @@ class LocalLab:
         """The process that keeps the lab."""
         return self._pipe.pid
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Where provisioning puts things: in the lab's own folder, which goes with it."""
+        return {"install_dir": str(self.ssh.home / "k6"), "remote_tmp": str(self.ssh.remote_tmp)}
+
     def facts(self) -> dict[str, Any]:
         """Return what ``Lab.from_file`` needs, as plain data. It holds the gateways' password."""
         return {
@@ -74,6 +79,7 @@ class LocalLab:
                     "workspace_root": self.workspace_root,
                     "python": self.ssh.python,
                     "become": False,
+                    "variables": self.places,
                 }
             ],
             "targets": [

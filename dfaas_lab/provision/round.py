@@ -11,6 +11,7 @@ from functools import partial
 from dfaas_lab.errors import HostUnreachable, ProvisionError, RemoteError
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision.events import bar
+from dfaas_lab.provision.failures import joined
 from dfaas_lab.provision.group import GroupEnd, run_group
 from dfaas_lab.provision.locks import hold_here, hold_there, identity, interrupted
 from dfaas_lab.provision.marker import is_ready
@@ -177,12 +178,5 @@ class Round:
         failures = tuple(
             self._failures[spec.key] for spec in self._specs if spec.key in self._failures
         )
-        if len(failures) == 1:
-            raise failures[0]
         if failures:
-            text = "\n".join(str(failure) for failure in failures)
-            raise ProvisionError(
-                f"{len(failures)} of {len(self._specs)} hosts failed:\n{text}",
-                failures=failures,
-                hint="What succeeded stays. Call it again after the fixes.",
-            )
+            raise joined(failures, len(self._specs))

@@ -1,10 +1,10 @@
-"""What this session knows to be ready, so that a host is provisioned once; ``round`` does it."""
+"""What this session knows to be ready, so that it is made ready once; ``round`` does the work."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dfaas_lab.provision.report import ProvisionReport, TaskRow
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dfaas_lab.progress import Progress
     from dfaas_lab.provision.spec import GeneratorSpec, Spec, TargetSpec
 
-# Each host that is ready, with the tasks that made it so in this session.
+# All that is ready, by key, with the tasks that made it so in this session.
 _ready: dict[Hashable, tuple[TaskRow, ...]] = {}
 _ready_lock = threading.Lock()
 
@@ -50,7 +50,7 @@ def provision(
             try:
                 work.run(force=force)
             finally:
-                _remember(work.ready)
+                remember(work.ready)
         changed, ran = sum(row.status == "changed" for row in work.rows), work.ran
     rows = tuple(row for spec in specs for row in _ready.get(spec.key, ()))
     return ProvisionReport(not ran, time.monotonic() - started, changed, rows)
@@ -61,14 +61,20 @@ def distinct(specs: Iterable[Spec]) -> list[Spec]:
     return list({spec.key: spec for spec in specs}.values())
 
 
-def forget(specs: Iterable[Spec] | None = None) -> None:
-    """Forget what is known to be ready: of these hosts, or of all."""
+def forget(keys: Iterable[Hashable] | None = None) -> None:
+    """Forget what is known to be ready: what has these keys (``spec.key``), or all."""
     with _ready_lock:
-        for key in list(_ready) if specs is None else [spec.key for spec in specs]:
+        for key in list(_ready) if keys is None else keys:
             _ready.pop(key, None)
 
 
-def _remember(ready: dict[Hashable, tuple[TaskRow, ...]]) -> None:
+def known(key: Hashable) -> tuple[TaskRow, ...] | None:
+    """Return the tasks that made it ready in this session; None where it is not known to be."""
+    return _ready.get(key)
+
+
+def remember(ready: Mapping[Hashable, tuple[TaskRow, ...]]) -> None:
+    """Keep what is ready. One that nothing was done to keeps the tasks that made it so."""
     with _ready_lock:
         for key, rows in ready.items():
             if rows or key not in _ready:

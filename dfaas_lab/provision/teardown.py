@@ -38,11 +38,11 @@ def teardown(
     """
     started = time.monotonic()
     specs = distinct((*generators, *targets))
-    forget(specs)
+    forget(spec.key for spec in specs)
     with Round(specs, progress, cancel, playbook="teardown.yml") as work:
         try:
             work.run(force=True)
         finally:
-            forget(specs)
+            forget(spec.key for spec in specs)
     changed = sum(row.status == "changed" for row in work.rows)
     return ProvisionReport(False, time.monotonic() - started, changed, tuple(work.rows))

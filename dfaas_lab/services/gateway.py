@@ -62,6 +62,7 @@ class Gateway:
     ) -> None:
         self._endpoint = Endpoint(url, "the gateway", GatewayError, _HINTS, auth, transport)
         self.url = self._endpoint.url
+        self.anonymous = auth is None
 
     def __repr__(self) -> str:
         return f"Gateway({self.url!r})"
@@ -81,6 +82,15 @@ class Gateway:
         except ServiceError:
             return False
         return True
+
+    def lets_us_in(self) -> bool:
+        """Whether it says what it has; False where it wants another user or password.
+
+        Raises:
+            GatewayError: It does not answer, or refuses for another reason.
+        """
+        answer = self._endpoint.ask("GET", "/system/functions", accept=(401, 403))
+        return answer.status_code < 300
 
     def info(self) -> dict[str, Any]:
         """What the gateway says about itself: provider, version, architecture.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dfaas_lab.errors import GatewayError, ServiceError
+from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
@@ -17,18 +17,21 @@ from dfaas_lab.services.prometheus import Prometheus
 # What stands for a function that is not up: none of that name, no way to it, none running.
 _NOT_UP = (404, 502, 503, 504)
 _POLL_S = 0.5
+_NOT_LET_IN = "no auth= is given: the functions are only called"
 _LONGEST_CALL_S = 10.0
+# A gateway may need a moment to know what was just deployed.
+_LONGEST_404_S = 5.0
 
 
 @dataclass(frozen=True)
 class SetupStep:
-    """One thing that was done: ``status`` is ok, changed or failed, as in the playbooks' tasks."""
+    """One thing that was done: ``status`` is ok, changed, skipped or failed, as in a playbook."""
 
     task: str
     status: str
     seconds: float
     message: str = ""
-    error: ServiceError | None = None
+    error: ServiceError | ConfigError | None = None
 
 
 def set_up_target(
@@ -54,10 +57,11 @@ def set_up_target(
         What was done. It ends with the first step that failed, whose ``error`` says in one line
         what the target lacks and in its hint what to do.
     """
-    steps: list[tuple[str, Callable[[], str]]] = [
-        ("Log in to the gateway", lambda: _log_in(gateway)),
-        ("Deploy the functions", lambda: _deploy(gateway, functions)),
-        ("Wait for the functions", lambda: _wait(gateway, functions, timeout_s, sleep)),
+    work = _Setup(gateway, functions, timeout_s, sleep)
+    steps = [
+        ("Log in to the gateway", work.log_in),
+        ("Deploy the functions", work.deploy),
+        ("Wait for the functions", work.wait),
     ]
     if prometheus is not None:
         steps.append(("Check Prometheus", lambda: _look_at(prometheus)))
@@ -72,43 +76,68 @@ def _carry_out(
         started = time.monotonic()
         try:
             message = work()
-        except ServiceError as error:
+        except (ServiceError, ConfigError) as error:
             yield SetupStep(task, "failed", time.monotonic() - started, error.message, error)
             return
         status = "changed" if message.startswith("deployed ") else "ok"
+        status = "skipped" if message == _NOT_LET_IN else status
         yield SetupStep(task, status, time.monotonic() - started, message)
 
 
-def _log_in(gateway: Gateway) -> str:
-    gateway.functions()
-    return ""
+@dataclass
+class _Setup:
+    """A target that is being set up; ``let_in`` is whether its gateway says what it has."""
+
+    gateway: Gateway
+    functions: Sequence[Function]
+    timeout_s: float
+    sleep: Callable[[float], None]
+    let_in: bool = True
+
+    @property
+    def with_image(self) -> list[Function]:
+        return [function for function in self.functions if function.image is not None]
+
+    def log_in(self) -> str:
+        """Whoever gives no password may still measure what somebody else deployed."""
+        self.let_in = self.gateway.lets_us_in()
+        if not self.let_in and self.gateway.anonymous and not self.with_image:
+            return _NOT_LET_IN
+        self.gateway.functions()  # where we are not let in, this says why
+        return ""
+
+    def deploy(self) -> str:
+        changed = self.gateway.deploy(self.with_image) if self.with_image else ()
+        return f"deployed {', '.join(changed)}" if changed else ""
+
+    def wait(self) -> str:
+        """Wait until each answers its own request; one that is scaled to none wakes up."""
+        until = time.monotonic() + self.timeout_s
+        if self.let_in:
+            names = [function.name for function in self.functions]
+            self.gateway.wait_ready(names, timeout_s=self.timeout_s, sleep=self.sleep)
+        for function in self.functions:
+            self._call(function, until)
+        return ""
+
+    def _call(self, function: Function, until: float) -> None:
+        """Call a function until it is up. A 404 that stays is the function's own."""
+        patient = time.monotonic() + (_LONGEST_404_S if self.let_in else 0.0)
+        while (status := self.gateway.call(function, timeout_s=_LONGEST_CALL_S)) in _NOT_UP:
+            now = time.monotonic()
+            if status == 404 and now >= patient and self.let_in:
+                return
+            if now >= until or (status == 404 and now >= patient):
+                raise _not_up(self.gateway, function, status)
+            self.sleep(_POLL_S)
 
 
-def _deploy(gateway: Gateway, functions: Sequence[Function]) -> str:
-    with_image = [function for function in functions if function.image is not None]
-    changed = gateway.deploy(with_image) if with_image else ()
-    return f"deployed {', '.join(changed)}" if changed else ""
-
-
-def _wait(
-    gateway: Gateway,
-    functions: Sequence[Function],
-    timeout_s: float,
-    sleep: Callable[[float], None],
-) -> str:
-    """Wait until each function answers its own request; one that is scaled to none wakes up."""
-    until = time.monotonic() + timeout_s
-    gateway.wait_ready([f.name for f in functions], timeout_s=timeout_s, sleep=sleep)
-    for function in functions:
-        while (status := gateway.call(function, timeout_s=_LONGEST_CALL_S)) in _NOT_UP:
-            if time.monotonic() >= until:
-                raise GatewayError(
-                    f"the gateway at {gateway.url}: {function.name} answers {status}",
-                    url=gateway.url,
-                    hint="Check the function's logs, its path, and its request by hand.",
-                )
-            sleep(_POLL_S)
-    return ""
+def _not_up(gateway: Gateway, function: Function, status: int) -> GatewayError:
+    return GatewayError(
+        f"the gateway at {gateway.url}: {function.name} answers {status}",
+        url=gateway.url,
+        hint="Check that it is deployed, its logs, its path, and its request by hand.",
+    )
 
 
 def _look_at(prometheus: Prometheus) -> str:

@@ -241,7 +241,7 @@ def test_an_unknown_source_is_refused_before_anything_runs(
 
 def test_forgetting_asks_the_host_again(spec: GeneratorSpec) -> None:
     provision([spec])
-    forget([spec])
+    forget([spec.key])
     report = provision([spec])
     assert (report.cached, report.tasks.height) == (True, 0)
 

@@ -1,0 +1,39 @@
+"""The targets that a lab file describes, with their generators. Connects to nothing."""
+
+from __future__ import annotations
+
+from dfaas_lab.generator import Generator
+from dfaas_lab.labfile import GeneratorEntry, LabFile, TargetEntry
+from dfaas_lab.target import Target
+
+
+def targets_of(file: LabFile) -> list[Target]:
+    """Make the targets of a lab file."""
+    generators = {entry.name: _generator(entry) for entry in file.generators}
+    return [_target(entry, file, generators) for entry in file.targets]
+
+
+def _generator(entry: GeneratorEntry) -> Generator:
+    return Generator(
+        entry.host,
+        **entry.options(),  # type: ignore[arg-type]
+        variables={**({"python": entry.python} if entry.python else {}), **entry.variables},
+    )
+
+
+def _target(entry: TargetEntry, file: LabFile, generators: dict[str, Generator]) -> Target:
+    names = {function.name for function in entry.functions}
+    return Target(
+        entry.name,
+        gateway=entry.gateway,
+        generator=generators[entry.generator],
+        functions=entry.functions,
+        prometheus=entry.prometheus,
+        auth=entry.auth,
+        host=entry.host,
+        install_monitoring=entry.install_monitoring,
+        via=generators[entry.via] if entry.via else None,
+        limits=file.limits,
+        thresholds={name: rules for name, rules in file.thresholds.items() if name in names}
+        or None,
+    )

@@ -1,0 +1,76 @@
+"""The embedded lab as targets: a generator and gateways on this machine's loopback.
+
+The lab itself is ``local``'s; here it is only described.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dfaas_lab.config import Host
+from dfaas_lab.generator import Generator
+from dfaas_lab.load import Function
+from dfaas_lab.target import Target
+
+if TYPE_CHECKING:
+    from dfaas_lab.local import LocalLab
+
+# Requests that mean something to the functions which every embedded lab has.
+_BODIES = {"figlet": "Hello DFaaS!", "echo": "Hello DFaaS!", "sha512sum": "Hello DFaaS!"}
+
+
+def start_local(
+    targets: int, functions: Mapping[str, Sequence[str] | str] | None
+) -> tuple[LocalLab, list[Target]]:
+    """Start an embedded lab, and return it with its targets.
+
+    Raises:
+        ConfigError: A package of the extra ``local`` is missing; its hint names it.
+    """
+    from dfaas_lab.local import start
+
+    local = start(targets, functions)
+    try:
+        return local, _targets(local)
+    except BaseException:
+        local.close()
+        raise
+
+
+def _targets(local: LocalLab) -> list[Target]:
+    generator = _generator(local)
+    return [
+        Target(
+            gateway.name,
+            gateway=gateway.url,
+            generator=generator,
+            functions=[_function(name) for name in gateway.functions],
+            auth=gateway.auth,
+        )
+        for gateway in local.gateways
+    ]
+
+
+def _generator(local: LocalLab) -> Generator:
+    ssh = local.ssh
+    host = Host(
+        ssh.host,
+        user=ssh.user,
+        port=ssh.port,
+        key=ssh.key,
+        known_hosts=ssh.known_hosts,
+        become=False,
+    )
+    return Generator(
+        host,
+        name="local",
+        workspace_root=local.workspace_root,
+        variables={"python": ssh.python, **local.places},
+    )
+
+
+def _function(name: str) -> Function:
+    if name in _BODIES:
+        return Function(name, method="POST", body=_BODIES[name])
+    return Function(name)
