@@ -111,7 +111,9 @@ def _clock(gateway: Gateway, generator_skew: Skew) -> Finding:
 
 def _functions(gateway: Gateway, functions: Sequence[Function]) -> Finding:
     if gateway.anonymous and not gateway.lets_us_in():
-        return Finding("functions", None, "without a password it answers 401", "Give Target(auth=...).")
+        return Finding(
+            "functions", None, "without a password it answers 401", "Give Target(auth=...)."
+        )
     namespaces = {function.name.partition(".")[2] for function in functions}
     deployed = {f.name: f for namespace in namespaces for f in gateway.functions(namespace)}
     missing = [f.name for f in functions if f.name not in deployed]
