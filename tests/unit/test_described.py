@@ -25,7 +25,8 @@ targets:
   - {name: mid, host: {address: 10.0.0.60, user: root}, gateway: "http://{host}:31112",
      prometheus: "http://{host}:9090", generator: gen, via: near, install_monitoring: true,
      auth: {password: secret}}
-  - {name: heavy, gateway: "http://10.0.0.61:8080", functions: [env], generator: gen, via: true}
+  - {name: heavy, gateway: "http://10.0.0.61:8080", served_by_header: X-Node,
+     functions: [env], generator: gen, via: true}
 """
 
 
@@ -51,6 +52,7 @@ def test_every_key_is_used(tmp_path: Path) -> None:
     assert mid.generator is lab.generators["gen"]
     assert mid.via is lab.generators["near"]
     assert heavy.via is heavy.generator
+    assert (mid.served_by_header, heavy.served_by_header) == ("Dfaas-Node-Id", "X-Node")
     assert mid.limits == heavy.limits == Limits(timeout="5m", lease="90s")
     # Only those of its own functions: k6 knows no others.
     assert mid.thresholds == {"figlet": ("p(95)<500",), "env": ("p(99)<900", "rate<0.1")}
