@@ -13,7 +13,7 @@ from dfaas_lab.errors import K6Missing
 if TYPE_CHECKING:
     import polars as pl
 
-    from dfaas_lab.provision import GeneratorSpec, ProvisionReport
+    from dfaas_lab.provision import GeneratorSpec, Marker, ProvisionReport
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
 
@@ -58,7 +58,7 @@ class Generator:
         self._variables = dict(variables or {})
         self._lock = threading.Lock()
         self._remote: Remote | None = None
-        self._k6_path: str | None = None
+        self._marker: Marker | None = None
         self._facts: HostFacts | None = None
 
     def __repr__(self) -> str:
@@ -107,16 +107,16 @@ class Generator:
             lambda steps, cancel: provision([spec], force=force, progress=steps, cancel=cancel),
             choose_face(progress),
         )
-        self._k6_path = None
+        self.forget_k6()
         return report
 
-    def k6_path(self) -> str:
-        """The path of k6 there; the marker is read once per session.
+    def marker(self) -> Marker:
+        """What provisioning left there: k6's version and path; read once per session.
 
         Raises:
             K6Missing: The generator was never provisioned, or k6 is gone.
         """
-        if self._k6_path is None:
+        if self._marker is None:
             from dfaas_lab.provision import read_marker
 
             marker = read_marker(self.remote, self.workspace_root)
@@ -128,12 +128,20 @@ class Generator:
                     hint="Run generator.provision() first"
                     + ("." if marker is None else ", with force=True."),
                 )
-            self._k6_path = marker.k6_path
-        return self._k6_path
+            self._marker = marker
+        return self._marker
+
+    def k6_path(self) -> str:
+        """The path of k6 there.
+
+        Raises:
+            K6Missing: The generator was never provisioned, or k6 is gone.
+        """
+        return self.marker().k6_path
 
     def forget_k6(self) -> None:
         """Look anew for k6 at the next run."""
-        self._k6_path = None
+        self._marker = None
 
     def check(self) -> pl.DataFrame:
         """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dfaas_lab.closing import close_folder
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.k6.following import UNREACHABLE_S
 from dfaas_lab.measure import FINAL, Measurement, worst
@@ -139,7 +140,7 @@ class RunHandle:
             thread.start()
         for thread in parts:
             thread.join()
-        self._folder.update(status=worst([part.status for part in self._measurements]))
+        close_folder(self._folder, status=worst([part.status for part in self._measurements]))
 
     def _measure(self, part: Measurement) -> None:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dfaas_lab.handle import RunHandle
+    from dfaas_lab.load import Function
     from dfaas_lab.order import Order
     from dfaas_lab.remote.workspace import Workspace
     from dfaas_lab.store import RunFolder
@@ -20,6 +21,7 @@ def open_run(
     *,
     label: str | None,
     live: Callable[[str], None] | None = None,
+    seed: int | None = None,
 ) -> RunHandle:
     """Make a run of some targets, its folder stored, nothing begun.
 
@@ -28,6 +30,7 @@ def open_run(
         parts: The targets, each with what is to be measured.
         label: A name for people.
         live: Called with each line that k6 logs; of several targets, with the target's name.
+        seed: The seed of what chose these orders at random, if anything did.
     """
     from dfaas_lab.handle import RunHandle
     from dfaas_lab.measure import Measurement
@@ -39,7 +42,7 @@ def open_run(
         [Workspace.new(target.generator.workspace_root) for _ in order.turns]
         for target, order in parts
     ]
-    folder = _open_folder(store, parts, workspaces, label)
+    folder = _open_folder(store, parts, workspaces, label, seed)
     measurements = [
         Measurement(
             order,
@@ -64,8 +67,13 @@ def _open_folder(
     parts: Sequence[tuple[Target, Order]],
     workspaces: Sequence[Sequence[Workspace]],
     label: str | None,
+    seed: int | None,
 ) -> RunFolder:
     from dfaas_lab.store import Store, new_run_id, provenance
+    from dfaas_lab.stored_functions import bodies
+    from dfaas_lab.surroundings import surroundings
+
+    facts = surroundings([target for target, _ in parts])
 
     manifest = {
         "label": label,
@@ -75,21 +83,25 @@ def _open_folder(
             for (target, order), own in zip(parts, workspaces, strict=True)
         },
         "provenance": provenance(
-            generators={target.generator.name: target.generator.facts() for target, _ in parts}
+            seed=seed, generators=facts["generators"], targets=facts["targets"]
         ),
     }
     files: dict[str, bytes] = {}
     for index, (_, order) in enumerate(parts):
         files |= order.plan.stored("" if not index else f"-{index + 1}")
+        files |= bodies(_functions(order))
     return Store(store).create_run(new_run_id(), manifest, files)
 
 
 def _described(target: Target, order: Order, workspaces: Sequence[Workspace]) -> dict[str, object]:
+    from dfaas_lab.stored_functions import described
+
     load = order.plan.load
     return {
         "gateway": target.gateway,
         "generator": target.generator.name,
         "load": load.rates if load else None,
+        "functions": described(_functions(order)),
         "script": None if order.plan.own_script else order.plan.script_name,
         "duration_s": order.plan.duration_s,
         "iterations": order.iterations,
@@ -105,3 +117,7 @@ def _described(target: Target, order: Order, workspaces: Sequence[Workspace]) ->
             "ids": [workspace.id for workspace in workspaces],
         },
     }
+
+
+def _functions(order: Order) -> list[Function]:
+    return [share.function for share in order.plan.load or ()]

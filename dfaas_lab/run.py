@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-    from dfaas_lab.k6.results import Frames
     from dfaas_lab.store import RunFolder
-    from dfaas_lab.verdict import IterationOnHost, Verdict
+    from dfaas_lab.target import Target
+    from dfaas_lab.verdict import Verdict
 
 
 class Run:
@@ -39,48 +39,55 @@ class Run:
         return self._folder.path
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
-        """The manifest: what was asked, of whom, with which versions. Nothing secret."""
+    def _manifest(self) -> dict[str, Any]:
         return dict(self._folder.read())
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """The manifest: what was asked, of whom, with which versions. Nothing secret.
+
+        ``orders`` holds by target what was asked, ``provenance`` versions, commit, hosts and
+        images, ``clock_skew`` by target how far its gateway's clock was ahead of the generator's,
+        ``reproduces`` the run that this one repeats. README tells more.
+        """
+        from dfaas_lab.closing import clock_skew
+
+        return {"clock_skew": clock_skew(self._folder), **self._manifest}
 
     @property
     def label(self) -> str | None:
         """What the user called it."""
-        label = self.provenance.get("label")
+        label = self._manifest.get("label")
         return None if label is None else str(label)
 
     @property
     def status(self) -> str:
         """The run's status: ``running``, or the worst of its iterations'."""
-        return str(self.provenance.get("status"))
+        return str(self._manifest.get("status"))
 
     @cached_property
-    def _frames(self) -> Frames:
-        return self._folder.frames()
-
-    @property
     def summary(self) -> pl.DataFrame:
         """One row per iteration and function."""
-        return self._frames.summary
+        return self._folder.frame("summary")
 
-    @property
+    @cached_property
     def requests(self) -> pl.DataFrame:
         """One row per HTTP request."""
-        return self._frames.requests
+        return self._folder.frame("requests")
 
-    @property
+    @cached_property
     def timeline(self) -> pl.DataFrame:
         """One row per iteration, function and second."""
-        return self._frames.timeline
+        return self._folder.frame("timeline")
 
-    @property
+    @cached_property
     def k6_metrics(self) -> pl.DataFrame:
         """Checks and custom metrics of the script."""
-        return self._frames.k6_metrics
+        return self._folder.frame("k6_metrics")
 
     @cached_property
     def metrics(self) -> pl.DataFrame:
-        """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts."""
+        """What the generator did: one row per target and iteration, ratios 0..1 and bytes."""
         import polars as pl
 
         schema = {
@@ -88,15 +95,8 @@ class Run:
             "iteration": pl.Int64,
             "cpu_fraction": pl.Float64,
             "memory_available_bytes": pl.Int64,
-            "memory_bytes": pl.Int64,
-            "open_files": pl.Int64,
-            "open_files_limit": pl.Int64,
         }
-        rows = [
-            {"target": host.target, "iteration": host.iteration, **asdict(host.load)}
-            for host in self._hosts()
-        ]
-        return pl.DataFrame(rows, schema=schema)
+        return pl.DataFrame(self._hosts(), schema=schema)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -105,18 +105,23 @@ class Run:
 
         return verdict_of(self.summary, self.k6_metrics, self._hosts())
 
-    def _hosts(self) -> list[IterationOnHost]:
-        from dfaas_lab.verdict import HostLoad, IterationOnHost, own_faults
+    def _hosts(self) -> list[dict[str, object]]:
+        from dfaas_lab.verdict import HostLoad
 
-        found = []
+        rows: list[dict[str, object]] = []
         for part in self._folder.parts():
+            load = HostLoad.read(part / "host.csv")
             names = [p.partition("=") for p in part.relative_to(self.path).parts]
             keys = {key: value for key, _, value in names}
-            target = keys.get("target", next(iter(self.provenance.get("targets", [""])), ""))
-            load = HostLoad.read(part / "host.csv")
-            iteration = int(keys["iteration"])
-            found.append(IterationOnHost(target, iteration, load, own_faults(part / "k6.log")))
-        return found
+            rows.append(
+                {
+                    "target": keys.get("target", next(iter(self._manifest.get("targets", [""])))),
+                    "iteration": int(keys["iteration"]),
+                    "cpu_fraction": load.cpu_fraction,
+                    "memory_available_bytes": load.memory_available_bytes,
+                }
+            )
+        return rows
 
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
         """Means over the iterations with intervals (:func:`dfaas_lab.statistics.statistics`)."""
@@ -136,6 +141,45 @@ class Run:
 
         return save(self._folder, path)
 
+    def reproduce(
+        self,
+        target: Target,
+        *,
+        part: str | None = None,
+        trust_script: bool = False,
+        env: Mapping[str, str] | None = None,
+        label: str | None = None,
+        progress: bool | None = None,
+    ) -> Run:
+        """Run the same again: load, terms, and functions with their bodies, as they were asked.
+
+        Header values that are not stored (they may be secret) are those of the target's function
+        of that name. What differs from then (k6's version, images, hosts) is logged as a warning,
+        and is in the new run's ``provenance["reproduces"]``.
+
+        Args:
+            target: Where to.
+            part: Which target's part of a run of several; else the one that is called as this one.
+            trust_script: Allow a script that came in an archive. It runs on the generator.
+            env: The environment of a script, whose values are not stored.
+            label: A name for people; the old one where left out.
+            progress: As of ``run_k6``.
+
+        Raises:
+            ConfigError: Something is not stored, or not trusted; nothing was run.
+        """
+        from dfaas_lab.reproduction import reproduce
+
+        return reproduce(
+            self._folder,
+            target,
+            part=part,
+            trust_script=trust_script,
+            env=env,
+            label=label or self.label,
+            progress=progress,
+        )
+
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """Open a run: an archive that :meth:`save` wrote, or a run's folder in a store.
@@ -152,7 +196,7 @@ class Run:
             raise StoreError(
                 f"{place} holds no run", path=str(place), hint="Give a folder run_id=... or a zip."
             )
-        return cls(RunFolder(place, place.parent.parent / ".staging"))
+        return cls(RunFolder.at(place))
 
     def __repr__(self) -> str:
         from dfaas_lab.display import summary_text

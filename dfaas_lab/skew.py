@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,32 @@ def skew(readings: Iterable[Reading]) -> Skew | None:
         else:
             low_s, high_s = max(low_s, low), min(high_s, high)
     return None if low_s == float("-inf") else Skew.between(low_s, high_s)
+
+
+def gateway_skews(k6_metrics: pl.DataFrame) -> dict[str, Skew]:
+    """Return how far each target's gateway was ahead of the generator while it was measured.
+
+    k6 notes some answers' ``Date`` less its own clock as ``dfaas_date_lead_ms``. A date is rounded
+    down to whole seconds: the lead is at least the largest of them, and less than the smallest and
+    a second. The answer's way, some milliseconds, is left out.
+
+    Args:
+        k6_metrics: As ``run.k6_metrics``.
+
+    Returns:
+        By target; without those whose gateway sends no date.
+    """
+    import polars as pl
+
+    leads = (
+        k6_metrics.filter(metric="dfaas_date_lead_ms")
+        .group_by("target")
+        .agg(low=pl.col("max").max() / 1000, high=pl.col("min").min() / 1000 + 1)
+        .drop_nulls()
+        .sort("target")
+    )
+    return {
+        # Where the clock was set meanwhile, the largest contradicts the smallest.
+        target: Skew((low + high) / 2, max((high - low) / 2, 0.0))
+        for target, low, high in leads.rows()
+    }

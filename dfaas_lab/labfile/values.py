@@ -39,10 +39,7 @@ class GeneratorEntry:
 
 @dataclass(frozen=True)
 class TargetEntry:
-    """One target of a lab file; ``generator`` and ``via`` are names of generators of the file.
-
-    ``served_by_header`` None means the default of :class:`dfaas_lab.Target`.
-    """
+    """One target of a lab file; ``generator`` and ``via`` are names of generators of the file."""
 
     name: str
     gateway: str
@@ -53,7 +50,6 @@ class TargetEntry:
     host: Host | None = None
     via: str | None = None
     install_monitoring: bool = False
-    served_by_header: str | None = None
 
 
 @dataclass(frozen=True)

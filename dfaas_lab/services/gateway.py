@@ -38,6 +38,12 @@ class DeployedFunction:
     image: str
     replicas: int
     available: int
+    created_at: str | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """The image's digest, where it was deployed by one (``figlet@sha256:...``)."""
+        return self.image.partition("@")[2] or None
 
 
 class Gateway:
@@ -109,6 +115,28 @@ class Gateway:
         """
         with self._endpoint.session() as session:
             return self._functions(session, namespace)
+
+    def facts(self, names: Iterable[str], *, timeout_s: float) -> dict[str, Any]:
+        """Return what is worth keeping beside a measurement: its version, and functions by name.
+
+        Of each function: ``image``, ``digest`` (None where the API names none), ``created_at``,
+        which changes when it is deployed anew, and ``replicas``. None where it is not deployed.
+
+        Raises:
+            GatewayError: It does not answer in time, or refuses.
+        """
+        asked = list(names)
+        with self._endpoint.session(timeout_s=timeout_s) as session:
+            found = {f.name: f for f in self._named(session, asked)}
+            info = self._object(session.ask("GET", "/system/info"), dict)
+        kept = ("image", "digest", "created_at", "replicas")
+        return {
+            "version": {key: info[key] for key in ("provider", "version", "arch") if key in info},
+            "functions": {
+                name: {key: getattr(found[name], key) for key in kept} if name in found else None
+                for name in asked
+            },
+        }
 
     def deployed(self) -> pl.DataFrame:
         """The functions of the default namespace: ``function, image, replicas, available``.
@@ -275,6 +303,7 @@ class Gateway:
                 image=str(entry.get("image", "")),
                 replicas=int(entry.get("replicas") or 0),
                 available=int(entry.get("availableReplicas") or 0),
+                created_at=str(entry["createdAt"]) if entry.get("createdAt") else None,
             )
             for entry in self._object(answer, list)
         ]

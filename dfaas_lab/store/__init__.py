@@ -1,9 +1,18 @@
 """Results on disk: a folder per run and iteration, written whole or not at all."""
 
-from dfaas_lab.store.archive import open_archive, save
+from dfaas_lab.store.archive import OpenedArchive, open_archive, save
 from dfaas_lab.store.folder import RunFolder
 from dfaas_lab.store.manifest import FORMAT
 from dfaas_lab.store.provenance import provenance
 from dfaas_lab.store.store import Store, new_run_id
 
-__all__ = ["FORMAT", "RunFolder", "Store", "new_run_id", "open_archive", "provenance", "save"]
+__all__ = [
+    "FORMAT",
+    "OpenedArchive",
+    "RunFolder",
+    "Store",
+    "new_run_id",
+    "open_archive",
+    "provenance",
+    "save",
+]

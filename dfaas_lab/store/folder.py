@@ -38,6 +38,11 @@ class RunFolder:
     path: Path
     staging: Path
 
+    @classmethod
+    def at(cls, path: Path) -> RunFolder:
+        """The folder of a run in a store, by its path."""
+        return cls(path, path.parent.parent / ".staging")
+
     @property
     def run_id(self) -> str:
         """The run's id."""
@@ -137,15 +142,20 @@ class RunFolder:
         Raises:
             StoreError: A file is damaged.
         """
-        from dfaas_lab import schemas
         from dfaas_lab.k6.results import Frames
 
-        return Frames(
-            summary=parquet.read(self.files("summary"), schemas.SUMMARY),
-            requests=parquet.read(self.files("requests"), schemas.REQUESTS),
-            timeline=parquet.read(self.files("timeline"), schemas.TIMELINE),
-            k6_metrics=parquet.read(self.files("k6_metrics"), schemas.K6_METRICS),
-        )
+        return Frames(**{name: self.frame(name) for name in FRAMES})
+
+    def frame(self, name: str) -> pl.DataFrame:
+        """Read one frame of all finished iterations: ``"requests"``.
+
+        Raises:
+            StoreError: A file is damaged.
+        """
+        from dfaas_lab import schemas
+
+        schema: pl.Schema = getattr(schemas, name.upper())
+        return parquet.read(self.files(name), schema)
 
     def files(self, name: str) -> list[Path]:
         """The Parquet files of one frame (``"requests"``) of all finished iterations."""

@@ -1,0 +1,91 @@
+"""What a run runs on: facts of its generators and targets, told as far as they tell them.
+
+It asks; what is written down is `opening`'s. No answer ends a run: what is not known is said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from dfaas_lab.generator import Generator
+    from dfaas_lab.target import Target
+
+Facts = dict[str, Any]
+
+_GATEWAY_TIMEOUT_S = 2.0
+_HOST_TIMEOUT_S = 3.0
+_AT_ONCE = 8
+# What is asked once per session: hosts, which do not change, and gateways that did not answer.
+_HOSTS: WeakKeyDictionary[Target, Facts | None] = WeakKeyDictionary()
+_SILENT: WeakKeyDictionary[Target, Facts] = WeakKeyDictionary()
+
+
+def surroundings(targets: Iterable[Target]) -> dict[str, dict[str, Facts]]:
+    """Return the facts of some targets and of their generators, asked side by side.
+
+    Returns:
+        ``generators``: by name, processor, memory, system, k6 and what provisioned it;
+        ``targets``: by name the gateway's version and the functions' images, and the host, where
+        the target has one. ``problem`` says why something is missing.
+    """
+    asked = list(targets)
+    generators = list({target.generator.name: target.generator for target in asked}.values())
+    with ThreadPoolExecutor(_AT_ONCE, "dfaas-lab-facts") as threads:
+        of_generators = threads.map(_of_generator, generators)
+        of_targets = threads.map(_of_target, asked)
+        return {
+            "generators": {
+                g.name: facts for g, facts in zip(generators, of_generators, strict=True)
+            },
+            "targets": {t.name: facts for t, facts in zip(asked, of_targets, strict=True)},
+        }
+
+
+def _of_generator(generator: Generator) -> Facts:
+    def provisioned() -> Facts:
+        marker = generator.marker()
+        return {"k6_version": marker.k6_version, "playbook_digest": marker.playbook_digest}
+
+    return _tried(generator.facts) | _tried(provisioned)
+
+
+def _of_target(target: Target) -> Facts:
+    if target not in _HOSTS:
+        _HOSTS[target] = None if target.host is None else _tried(lambda: _host(target))
+    return {"gateway": target.gateway, **_gateway(target), "host": _HOSTS[target]}
+
+
+def _host(target: Target) -> Facts:
+    from dfaas_lab.remote.facts import read_facts
+    from dfaas_lab.remote.remote import Remote
+
+    assert target.host is not None
+    soon = min(target.host.connect_timeout, _HOST_TIMEOUT_S)
+    remote = Remote(replace(target.host, connect_timeout=soon))
+    try:
+        return dict(read_facts(remote, timeout=_HOST_TIMEOUT_S).provenance())
+    finally:
+        remote.close()
+
+
+def _gateway(target: Target) -> Facts:
+    """Ask the gateway at every run, since images change; but one that is silent, once."""
+    if target in _SILENT:
+        return _SILENT[target]
+    names = [function.name for function in target.functions]
+    facts = _tried(lambda: target.services()[0].facts(names, timeout_s=_GATEWAY_TIMEOUT_S))
+    if "problem" in facts:
+        _SILENT[target] = facts
+    return facts
+
+
+def _tried(ask: Callable[[], Facts]) -> Facts:
+    try:
+        return ask()
+    except Exception as error:  # whatever it is: evidence on the side never ends a run
+        return {"problem": str(getattr(error, "message", error))}
