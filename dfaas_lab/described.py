@@ -22,6 +22,7 @@ def _generator(entry: GeneratorEntry) -> Generator:
 
 
 def _target(entry: TargetEntry, file: LabFile, generators: dict[str, Generator]) -> Target:
+    given = {} if entry.served_by_header is None else {"served_by_header": entry.served_by_header}
     names = {function.name for function in entry.functions}
     return Target(
         entry.name,
@@ -36,4 +37,5 @@ def _target(entry: TargetEntry, file: LabFile, generators: dict[str, Generator])
         limits=file.limits,
         thresholds={name: rules for name, rules in file.thresholds.items() if name in names}
         or None,
+        **given,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
+    from dfaas_lab.on_host import IterationOnHost
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
     from dfaas_lab.verdict import Verdict
@@ -87,7 +89,7 @@ class Run:
 
     @cached_property
     def metrics(self) -> pl.DataFrame:
-        """What the generator did: one row per target and iteration, ratios 0..1 and bytes."""
+        """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts."""
         import polars as pl
 
         schema = {
@@ -95,8 +97,15 @@ class Run:
             "iteration": pl.Int64,
             "cpu_fraction": pl.Float64,
             "memory_available_bytes": pl.Int64,
+            "memory_bytes": pl.Int64,
+            "open_files": pl.Int64,
+            "open_files_limit": pl.Int64,
         }
-        return pl.DataFrame(self._hosts(), schema=schema)
+        rows = [
+            {"target": host.target, "iteration": host.iteration, **asdict(host.load)}
+            for host in self._hosts()
+        ]
+        return pl.DataFrame(rows, schema=schema)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -105,23 +114,18 @@ class Run:
 
         return verdict_of(self.summary, self.k6_metrics, self._hosts())
 
-    def _hosts(self) -> list[dict[str, object]]:
-        from dfaas_lab.verdict import HostLoad
+    def _hosts(self) -> list[IterationOnHost]:
+        from dfaas_lab.on_host import HostLoad, IterationOnHost, own_faults
 
-        rows: list[dict[str, object]] = []
+        found = []
         for part in self._folder.parts():
-            load = HostLoad.read(part / "host.csv")
             names = [p.partition("=") for p in part.relative_to(self.path).parts]
             keys = {key: value for key, _, value in names}
-            rows.append(
-                {
-                    "target": keys.get("target", next(iter(self._manifest.get("targets", [""])))),
-                    "iteration": int(keys["iteration"]),
-                    "cpu_fraction": load.cpu_fraction,
-                    "memory_available_bytes": load.memory_available_bytes,
-                }
-            )
-        return rows
+            target = keys.get("target", next(iter(self._manifest.get("targets", [""])), ""))
+            load = HostLoad.read(part / "host.csv")
+            iteration = int(keys["iteration"])
+            found.append(IterationOnHost(target, iteration, load, own_faults(part / "k6.log")))
+        return found
 
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
         """Means over the iterations with intervals (:func:`dfaas_lab.statistics.statistics`)."""

@@ -1,10 +1,9 @@
-"""Whether a run's numbers can be believed: the doubts, each with its number. Pure."""
+"""Whether a run's numbers can be believed: the doubts, each with its number."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfaas_lab.skew import gateway_skews
@@ -12,7 +11,8 @@ from dfaas_lab.skew import gateway_skews
 if TYPE_CHECKING:
     import polars as pl
 
-_CPU_LIMIT = 0.80
+    from dfaas_lab.on_host import IterationOnHost
+
 _SKEW_LIMIT_S = 2.0
 
 
@@ -45,52 +45,29 @@ class Verdict:
         return "DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts)
 
 
-@dataclass(frozen=True)
-class HostLoad:
-    """What the generator itself did in an iteration: mean CPU of all cores, as a ratio 0..1."""
-
-    cpu_fraction: float | None
-    memory_available_bytes: int | None
-
-    @classmethod
-    def read(cls, path: Path) -> HostLoad:
-        """Read the supervisor's ``host.csv`` (uptime, busy and idle ticks, free kB, open files)."""
-        try:
-            rows = [
-                line.split(",") for line in path.read_text().splitlines() if line.count(",") == 4
-            ]
-            busy = int(rows[-1][1]) - int(rows[0][1])
-            idle = int(rows[-1][2]) - int(rows[0][2])
-            free = min(int(row[3]) for row in rows) * 1024
-        except (OSError, ValueError, IndexError):
-            return cls(None, None)
-        return cls(busy / (busy + idle) if busy + idle > 0 else None, free)
-
-
 def verdict_of(
-    summary: pl.DataFrame, k6_metrics: pl.DataFrame, hosts: list[dict[str, object]]
+    summary: pl.DataFrame, k6_metrics: pl.DataFrame, hosts: Sequence[IterationOnHost]
 ) -> Verdict:
     """Judge a run by its summary, the script's own metrics and what its generator did.
 
     Args:
         summary: The run's summary (DESIGN: one row per iteration and function).
         k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock.
-        hosts: Per iteration ``target``, ``iteration`` and ``cpu_fraction``.
+        hosts: What the generator did in each iteration.
     """
     doubts: list[Doubt] = []
+    several = summary["target"].n_unique() > 1
     for row in summary.iter_rows(named=True):
-        doubts.extend(_of_row(row))
+        doubts.extend(_of_row(row, several))
     for host in hosts:
-        cpu = host.get("cpu_fraction")
-        if isinstance(cpu, float) and cpu > _CPU_LIMIT:
-            where = f"generator CPU in iteration {host.get('iteration')}"
-            doubts.append(Doubt(where, f"{cpu:.0%}", f"at most {_CPU_LIMIT:.0%}"))
+        doubts.extend(host.doubts(several))
     doubts.extend(_of_clock(k6_metrics))
     return Verdict(tuple(doubts))
 
 
-def _of_row(row: dict[str, object]) -> list[Doubt]:
+def _of_row(row: dict[str, object], several: bool) -> list[Doubt]:
     where = f"{row['function']} in iteration {row['iteration']}"
+    where += f" of {row['target']}" if several else ""
     doubts = []
     if row["status"] in ("interrupted", "timed_out", "failed"):
         doubts.append(Doubt(f"{where}: status", str(row["status"]), "ok"))

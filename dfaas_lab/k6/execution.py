@@ -146,8 +146,7 @@ def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Re
     workspace = Workspace.new(root)
     archive = packed({f"{workspace.id}/{name}": data for name, data in script.files().items()})
     asked = '. ./env; exec "$0" inspect --execution-requirements "$@"'
-    argv = (asked, k6_path, *script.options.split(), script.script_name)
-    words = " ".join(shlex.quote(word) for word in argv)
+    words = " ".join(shlex.quote(word) for word in (asked, k6_path, script.script_name))
     result = remote.run(
         f"{create_command([workspace], len(archive))} || exit 74; cd {workspace.id} && "
         f"{_CLEAN} sh -c {words}; code=$?; cd .. && rm -rf {workspace.id}; exit $code",

@@ -32,6 +32,7 @@ A file with one generator and two targets, and most of what can be said::
         gateway: http://10.0.0.61:31112
         functions: [env]                  # a name of the list above, or a whole function
         via: true                         # only the generator reaches it
+        served_by_header: X-Node          # of answers: who served the request
     limits: {timeout: 5m, lease: 60s}
     thresholds:
       figlet: p(95)<500

@@ -141,6 +141,7 @@ def _target(
         host=host,
         via=via and _generator(source, via, generators, (*place, "via")),
         install_monitoring=entry.install_monitoring,
+        served_by_header=entry.served_by_header,
     )
 
 

@@ -142,6 +142,7 @@ class TargetKeys(Entry):
     auth: AuthKeys | None = None
     functions: list[FunctionEntry] | None = None
     install_monitoring: bool = False
+    served_by_header: str | None = None
 
 
 class LimitKeys(Entry):

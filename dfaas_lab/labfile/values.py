@@ -39,7 +39,10 @@ class GeneratorEntry:
 
 @dataclass(frozen=True)
 class TargetEntry:
-    """One target of a lab file; ``generator`` and ``via`` are names of generators of the file."""
+    """One target of a lab file; ``generator`` and ``via`` are names of generators of the file.
+
+    ``served_by_header`` None means the default of :class:`dfaas_lab.Target`.
+    """
 
     name: str
     gateway: str
@@ -50,6 +53,7 @@ class TargetEntry:
     host: Host | None = None
     via: str | None = None
     install_monitoring: bool = False
+    served_by_header: str | None = None
 
 
 @dataclass(frozen=True)
