@@ -39,7 +39,7 @@ def reproduce(
     order = then["orders"][name]
     terms = terms_of(order) | given
     again = copy.copy(target)  # the target's own functions stay as they are
-    again.last_run = None
+    again.last_run, again.thresholds = None, None
     if order.get("script"):
         terms |= {"script": script_of(folder, name, env, trusted=trust_script)}
     else:

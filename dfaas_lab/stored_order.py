@@ -72,7 +72,7 @@ def load_of(order: Entry) -> dict[str, Any]:
         return {
             "load": dict(order["load"]),
             "duration": timedelta(seconds=order["duration_s"]),
-            "thresholds": order.get("thresholds") or {},
+            "thresholds": order["thresholds"],
         }
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise damaged(error) from error
