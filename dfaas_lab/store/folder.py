@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FRAMES = ("summary", "requests", "timeline", "k6_metrics")
 _ALWAYS = FRAMES[:3]
+# Outside runs/, or other readers' runs/**/*.parquet would meet torn files.
+STAGING = ".staging"
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
 
 
@@ -41,7 +43,7 @@ class RunFolder:
     @classmethod
     def at(cls, path: Path) -> RunFolder:
         """The folder of a run in a store, by its path."""
-        return cls(path, path.parent.parent / ".staging")
+        return cls(path, path.parent.parent / STAGING)
 
     @property
     def run_id(self) -> str:

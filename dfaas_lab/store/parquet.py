@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dfaas_lab.errors import StoreError
+from dfaas_lab.store.files import errors_as_store_error
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,22 +60,26 @@ def scan(files: Sequence[Path], schema: pl.Schema) -> pl.LazyFrame:
     )
 
 
-def export(frame: pl.LazyFrame, path: Path, format_: Literal["csv", "parquet"]) -> None:
-    """Write a scan into one file, without holding it in memory.
+def export(scan: pl.LazyFrame, folder: Path, name: str, format_: Literal["csv", "parquet"]) -> Path:
+    """Write a scan into one file, without holding it in memory; return its path.
 
     Raises:
         StoreError: It cannot be written, or what is scanned is damaged.
     """
     import polars as pl
 
+    path = folder / f"{name}.{format_}"
     try:
-        frame.sink_csv(path) if format_ == "csv" else frame.sink_parquet(path)
+        with errors_as_store_error(folder, "exporting to"):
+            folder.mkdir(parents=True, exist_ok=True)
+            scan.sink_csv(path) if format_ == "csv" else scan.sink_parquet(path)
     except pl.exceptions.PolarsError as error:
         raise StoreError(
             f"exporting to {path} failed: {error}",
             path=str(path),
             hint="Is the disk full? What was stored before is unharmed.",
         ) from error
+    return path
 
 
 def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

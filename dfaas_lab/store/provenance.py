@@ -5,7 +5,6 @@ Facts of generators and targets are gathered by those who talk to them and passe
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 import shutil
@@ -73,12 +72,11 @@ def git_state(folder: Path) -> dict[str, object] | None:
 
     Dirty means that a tracked file is changed; the results themselves, untracked, do not count.
     """
-    said = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
-    lines = (said or "").splitlines()
-    commits = [line.split()[2] for line in lines if line.startswith("# branch.oid ")]
-    if not commits or commits[0] == "(initial)":
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    if commit is None:
         return None
-    return {"commit": commits[0], "dirty": not all(line.startswith("#") for line in lines)}
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def without_secrets(value: object) -> object:
@@ -110,7 +108,6 @@ def _entry(name: str, entry: object, safe: Collection[str]) -> object:
     return without_secrets(entry)
 
 
-@functools.cache  # reading them takes 4 ms, and they do not change while we run
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)

@@ -1,29 +1,25 @@
-"""All runs in one folder: making, finding, listing, scanning, pruning and exporting them."""
+"""All runs in one folder: making and finding them, and where to turn for everything else."""
 
 from __future__ import annotations
 
 import json
 import re
 import secrets
-import shutil
-import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dfaas_lab.errors import ConfigError, StoreError
-from dfaas_lab.store import manifest, parquet
+from dfaas_lab.errors import StoreError
+from dfaas_lab.store import listing, manifest, parquet, pruning
 from dfaas_lab.store.files import errors_as_store_error, replace_file, staged
-from dfaas_lab.store.folder import RunFolder, plain_name
+from dfaas_lab.store.folder import STAGING, RunFolder, plain_name
 from dfaas_lab.store.manifest import FORMAT, Manifest
 
 if TYPE_CHECKING:
     import polars as pl
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-# What a killed process left behind is surely nobody's after a day.
-_STALE_S = 86_400.0
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -111,22 +107,8 @@ class Store:
         ``run_id, created_at, label, status, targets, iterations`` (finished ones), ``path`` and
         ``problem`` (null, or why its manifest cannot be read).
         """
-        import polars as pl
-
-        from dfaas_lab import schemas
-
         self._check_format()
-        schema = {
-            "run_id": pl.String(),
-            "created_at": schemas.TIME,
-            "label": pl.String(),
-            "status": pl.String(),
-            "targets": pl.List(pl.String()),
-            "iterations": pl.Int64(),
-            "path": pl.String(),
-            "problem": pl.String(),
-        }
-        return pl.DataFrame([self._row(run_id) for run_id in self.run_ids()], schema=schema)
+        return listing.of(self._folder(run_id) for run_id in self.run_ids())
 
     def scan_requests(self, runs: Iterable[str] | None = None) -> pl.LazyFrame:
         """Return the requests of all runs (or of these), read only when and where needed."""
@@ -159,26 +141,11 @@ class Store:
             runs: Only these ids.
             dry_run: Remove nothing, only say what would be.
         """
-        import polars as pl
-
-        named = None if runs is None else list(runs)
-        if older_than is None and keep_last is None and named is None:
-            raise ConfigError(
-                "prune() was not told what to remove",
-                hint="Give older_than=timedelta(days=30), keep_last=100 or runs=[...].",
-            )
-        listed = self.runs()
-        chosen = listed.head(max(listed.height - keep_last, 0)) if keep_last is not None else listed
-        if older_than is not None:
-            chosen = chosen.filter(pl.col("created_at") < datetime.now(UTC) - older_than)
-        if named is not None:
-            chosen = chosen.filter(pl.col("run_id").is_in(named))
-        else:
-            chosen = chosen.filter(pl.col("status").ne_missing("running"))
+        chosen = pruning.chosen(self.runs(), older_than=older_than, keep_last=keep_last, runs=runs)
         if not dry_run:
             for run_id in chosen["run_id"]:
-                self._remove(self._folder(run_id))
-            self._sweep()
+                pruning.remove(self._folder(run_id))
+            pruning.sweep(self.root / STAGING)
         return chosen
 
     def export(
@@ -198,63 +165,21 @@ class Store:
         Returns:
             The paths of the files.
         """
-        where = Path(folder).expanduser()
         ids = None if runs is None else list(runs)
-        written = []
-        with errors_as_store_error(where, "exporting to"):
-            where.mkdir(parents=True, exist_ok=True)
-            for name, scan in (
-                ("requests", self.scan_requests(ids)),
-                ("summary", self.scan_summaries(ids)),
-            ):
-                path = where / f"{name}.{format}"
-                parquet.export(scan, path, format)
-                written.append(path)
-        return written
+        scans = {"requests": self.scan_requests(ids), "summary": self.scan_summaries(ids)}
+        where = Path(folder).expanduser()
+        return [parquet.export(scan, where, name, format) for name, scan in scans.items()]
 
     def _folder(self, run_id: str) -> RunFolder:
         if not _RUN_ID.fullmatch(run_id):
             raise StoreError(f"{run_id!r} is no run id", path=str(self.root))
-        # Staging lies outside runs/, or other readers' runs/**/*.parquet would meet torn files.
-        return RunFolder(self.root / "runs" / f"run_id={run_id}", self.root / ".staging")
-
-    def _row(self, run_id: str) -> dict[str, object]:
-        folder = self._folder(run_id)
-        row: dict[str, object] = {
-            "run_id": run_id,
-            "iterations": len(folder.iterations()),
-            "path": str(folder.path),
-        }
-        try:
-            entries = folder.read()
-        except StoreError as error:
-            return row | {"problem": error.message}
-        created = entries.get("created_at")
-        return row | {
-            "created_at": datetime.fromisoformat(created) if created else None,
-            "label": entries.get("label"),
-            "status": entries.get("status"),
-            "targets": entries.get("targets"),
-        }
+        return RunFolder(self.root / "runs" / f"run_id={run_id}", self.root / STAGING)
 
     def _scan(self, name: str, schema: pl.Schema, runs: Iterable[str] | None) -> pl.LazyFrame:
         self._check_format()
         ids = self.run_ids() if runs is None else [self.find(run).run_id for run in runs]
         files = [file for run_id in ids for file in self._folder(run_id).files(name)]
         return parquet.scan(files, schema)
-
-    def _remove(self, folder: RunFolder) -> None:
-        with errors_as_store_error(folder.path, "removing"):
-            folder.staging.mkdir(parents=True, exist_ok=True)
-            # Renamed first: a reader meets the whole run or none of it.
-            gone = folder.path.rename(folder.staging / f"removed-{secrets.token_hex(8)}")
-            shutil.rmtree(gone)
-
-    def _sweep(self) -> None:
-        staging = self.root / ".staging"
-        for path in staging.glob("*") if staging.is_dir() else ():
-            if path.is_dir() and time.time() - path.stat().st_mtime > _STALE_S:
-                shutil.rmtree(path, ignore_errors=True)
 
     def _check_format(self, *, write: bool = False) -> None:
         """Refuse a store that a newer dfaas_lab wrote; write the format down in a new one."""

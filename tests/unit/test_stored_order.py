@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dfaas_lab import Function, Limits
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.load.headers import SAFE_HEADERS
 from dfaas_lab.reproduction import differences
 from dfaas_lab.store import Store
 from dfaas_lab.store.manifest import dump
@@ -31,7 +32,9 @@ ORDER: dict[str, Any] = {
     "limit_s": 120,
     "lease_s": 60,
 }
-tokens = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12)
+tokens = st.text(string.ascii_letters + string.digits + "-_", min_size=1, max_size=12).filter(
+    lambda name: name.casefold() not in SAFE_HEADERS
+)
 functions = st.builds(
     Function,
     st.from_regex(r"[a-z][a-z0-9]{0,8}", fullmatch=True),

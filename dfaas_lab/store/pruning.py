@@ -1,0 +1,78 @@
+"""Which runs go, and how: whole, so that a reader meets all of a run or nothing of it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.store.files import errors_as_store_error
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dfaas_lab.store.folder import RunFolder
+
+# What a killed process left behind is surely nobody's after a day.
+_STALE_S = 86_400.0
+
+
+def chosen(
+    listed: pl.DataFrame,
+    *,
+    older_than: timedelta | None,
+    keep_last: int | None,
+    runs: Iterable[str] | None,
+) -> pl.DataFrame:
+    """Return the rows of the runs that every condition given names.
+
+    Args:
+        listed: All runs, oldest first.
+        older_than: Only runs that are older.
+        keep_last: Keep so many of the newest.
+        runs: Only these ids; without them, runs that are under way are left.
+
+    Raises:
+        ConfigError: There is no condition.
+    """
+    import polars as pl
+
+    if older_than is None and keep_last is None and runs is None:
+        raise ConfigError(
+            "prune() was not told what to remove",
+            hint="Give older_than=timedelta(days=30), keep_last=100 or runs=[...].",
+        )
+    if keep_last is not None:
+        listed = listed.head(max(listed.height - keep_last, 0))
+    if older_than is not None:
+        listed = listed.filter(pl.col("created_at") < datetime.now(UTC) - older_than)
+    if runs is not None:
+        return listed.filter(pl.col("run_id").is_in(list(runs)))
+    return listed.filter(pl.col("status").ne_missing("running"))
+
+
+def remove(folder: RunFolder) -> None:
+    """Remove a run.
+
+    Raises:
+        StoreError: It cannot be removed.
+    """
+    with errors_as_store_error(folder.path, "removing"):
+        folder.staging.mkdir(parents=True, exist_ok=True)
+        # Renamed first: a reader meets the whole run or none of it.
+        gone = folder.path.rename(folder.staging / f"removed-{secrets.token_hex(8)}")
+        shutil.rmtree(gone)
+        for lock in folder.staging.glob(f"{folder.path.name}.*lock"):
+            lock.unlink(missing_ok=True)
+
+
+def sweep(staging: Path) -> None:
+    """Remove what killed processes left behind."""
+    for path in staging.glob("*") if staging.is_dir() else ():
+        if path.is_dir() and time.time() - path.stat().st_mtime > _STALE_S:
+            shutil.rmtree(path, ignore_errors=True)
