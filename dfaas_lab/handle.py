@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -105,8 +106,10 @@ class RunHandle:
 
     def _come_home(self) -> None:
         """Wait until everything is stored, but not for a generator that does not answer."""
+        began = time.monotonic()
         while not self._done.wait(_FRAME_S):
-            if any(part.silent_s > UNREACHABLE_S + 0.5 for part in self._measurements):
+            asked_s = time.monotonic() - began
+            if any(min(part.silent_s, asked_s) > UNREACHABLE_S for part in self._measurements):
                 log.warning("no answer: lab.attach(%r) fetches what is there", self._folder.run_id)
                 self._folder.update(status="lost")
                 return

@@ -123,7 +123,7 @@ def _archive(
         state = {
             "conf": own.conf(workspace),
             "id": f"{workspace.id}\n".encode(),
-            "beat": b"0\n",
+            "beat": b"0".ljust(40) + b"\n",
             "exit": b"running \n",
             "journal": b"",
         }

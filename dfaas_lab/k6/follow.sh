@@ -11,7 +11,7 @@ tail=$!
 trap 'kill "$tail" 2>/dev/null' EXIT
 while read -r word argument; do
     case $word in
-    beat) echo "$argument" >beat && echo >&2 ;;
+    beat) printf '%-40s\n' "$argument" 1<>beat && echo >&2 ;; # in place: the disk may be full
     stop) sh ./stop.sh "$argument" ;;
     esac
 done
