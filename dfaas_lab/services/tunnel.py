@@ -78,7 +78,10 @@ class _Transport(httpx.BaseTransport):
                     extensions=request.extensions,
                 )
             )
-            answer.read()
+            try:
+                answer.read()
+            finally:
+                answer.close()  # only this gives the connection back: without it the 11th waits
         return httpx.Response(answer.status, headers=answer.headers, content=answer.content)
 
     def close(self) -> None:
