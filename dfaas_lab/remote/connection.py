@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import random
 import socket
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 # A peer that acknowledges nothing for this long is gone: without it, Linux tries for 15 minutes.
 _DEAD_PEER_S = 20
 _KEEPALIVE_S = 5
+# Above MaxStartups, sshd closes new connections at random; trying for so long, one gets in.
+_TURNED_AWAY_S = 5.0
 
 
 class _AppendNewKeys(paramiko.MissingHostKeyPolicy):
@@ -52,10 +57,35 @@ def connect(host: Host) -> Connection:
         ConfigError: The ssh configuration says something that is not supported.
         ConnectionFailed: The host is unknown, does not answer, or does not let us in.
     """
+    _quiet(logging.getLogger("paramiko"))
     return _connect(resolve(host))
 
 
+def _quiet(logger: logging.Logger) -> None:
+    """Keep Python from printing what paramiko logs where nobody listens: our errors say it."""
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+
+
 def _connect(host: ResolvedHost) -> Connection:
+    patience_until = time.monotonic() + min(_TURNED_AWAY_S, host.connect_timeout)
+    while True:
+        try:
+            return _connected(host)
+        except ConnectionFailed as error:
+            if not _turned_away(error) or time.monotonic() > patience_until:
+                raise
+        time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - so that those who wait do not meet
+
+
+def _turned_away(error: ConnectionFailed) -> bool:
+    """Whether the host closed the connection before it said a word: nothing was done there yet."""
+    cause = error.__cause__
+    closed = cause is not None and isinstance(cause.__context__, EOFError | ConnectionResetError)
+    return closed and "banner" in str(cause)
+
+
+def _connected(host: ResolvedHost) -> Connection:
     connection = Connection(
         host.address,
         user=host.user,

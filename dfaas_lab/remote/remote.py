@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from paramiko.ssh_exception import ChannelException, SSHException
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # sshd's MaxSessions is 10 by default; two are left to whoever looks at the host meanwhile.
 _CHANNELS_PER_CONNECTION = 8
+# Where MaxSessions is lower, each refusal tells one of several threads a little more about it.
+_CHANNEL_TRIES = 12
+_LOST_TRIES = 3
 
 
 @dataclass
@@ -31,6 +34,9 @@ class _Link:
     connection: Connection
     used: int = 0
     capacity: int = _CHANNELS_PER_CONNECTION
+    # Paramiko keeps one error per connection: of two threads that are refused at once, one would
+    # not learn why, and take the connection for lost.
+    opening: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def alive(self) -> bool:
@@ -67,6 +73,7 @@ class Remote:
     def __init__(self, host: Host) -> None:
         self.host = host
         self._links: list[_Link] = []
+        self._capacity = _CHANNELS_PER_CONNECTION
         self._lock = threading.Lock()
         # One connection at a time is authenticated: sshd drops them at random above MaxStartups.
         self._connecting = threading.Lock()
@@ -143,25 +150,29 @@ class Remote:
     ) -> tuple[_Link, Channel]:
         """Return a new channel; opening one executes nothing yet, so it may be tried again."""
         refused: Exception | None = None
-        for _ in range(3):
+        lost = 0
+        for _ in range(_CHANNEL_TRIES):
             link = self._acquire()
             try:
                 transport = link.connection.client.get_transport()
                 if transport is None:
                     raise SSHException("the connection was closed")
-                channel = transport.open_channel(
-                    kind, dest_addr=destination, src_addr=("127.0.0.1", 0), timeout=timeout
-                )
+                with link.opening:
+                    channel = transport.open_channel(
+                        kind, dest_addr=destination, src_addr=("127.0.0.1", 0), timeout=timeout
+                    )
             except ChannelException as error:
                 refused = error
-                self._release(link)
                 if destination is not None:
+                    self._release(link)
                     break  # the far end refuses, not the host
-                # MaxSessions is lower there than sshd's default: this connection is full.
-                link.capacity = max(link.used, 1)
+                self._full(link)
             except (SSHException, OSError, EOFError) as error:
                 refused = error
                 self._drop(link)
+                lost += 1
+                if lost == _LOST_TRIES:
+                    break
             else:
                 return link, channel
         raise ConnectionFailed(
@@ -176,7 +187,7 @@ class Remote:
         with self._connecting:
             link = self._free_link()
             if link is None:
-                link = _Link(connect(self.host), used=1)
+                link = _Link(connect(self.host), used=1, capacity=self._capacity)
                 with self._lock:
                     self._links.append(link)
             return link
@@ -193,6 +204,17 @@ class Remote:
     def _release(self, link: _Link) -> None:
         with self._lock:
             link.used -= 1
+
+    def _full(self, link: _Link) -> None:
+        """Note that MaxSessions is lower there than sshd's default; it is for all connections."""
+        with self._lock:
+            link.used -= 1
+            self._capacity = min(self._capacity, max(link.used, 1))
+            for other in self._links:
+                other.capacity = min(other.capacity, self._capacity)
+            just_closed = link.used == 0
+        if just_closed:
+            time.sleep(0.02)  # the host has not noticed yet that its last channel is closed
 
     def _hear(self) -> None:
         self.heard_at = time.monotonic()
