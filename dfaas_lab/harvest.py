@@ -11,7 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import ConnectionFailed, DfaasLabError, ResultsUnreadable, WorkspaceError
+from dfaas_lab.errors import (
+    ConnectionFailed,
+    DfaasLabError,
+    ResultsUnreadable,
+    StoreError,
+    WorkspaceError,
+)
 from dfaas_lab.k6.execution import sent_names
 from dfaas_lab.k6.outcome import outcome_of
 from dfaas_lab.k6.results import Frames, read
@@ -101,9 +107,14 @@ class Harvest:
         except ResultsUnreadable as unreadable:
             unreadable.workspace, unreadable.log_tail = place, end.log_tail
             status, error, frames = "failed", error or unreadable, Frames.empty()
-        self.folder.write_iteration(
-            max(turn, 1), frames, _kept(fetched), target=self._part, warmup=not turn
-        )
+        try:
+            self.folder.write_iteration(
+                max(turn, 1), frames, _kept(fetched), target=self._part, warmup=not turn
+            )
+        except StoreError as full:
+            again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
+            full.hint = f"{full.hint}\nWhat k6 wrote is kept: {place}; {again}"
+            raise
         return status, error
 
     def _path(self, turn: int) -> Path:
