@@ -164,10 +164,11 @@ class Lab:
                 ``thresholds``.
         """
         from dfaas_lab.opening import open_run
+        from dfaas_lab.readiness import ready_for
         from dfaas_lab.widgets import choose_face
 
         orders = [(target, target.order(iterations, **asked)) for target in self.targets.values()]
-        parts = [(target, target.ready_for(order)) for target, order in orders]
+        parts = [(target, ready_for(target, order)) for target, order in orders]
         handle = open_run(self._root, parts, label=label, live=live)
         try:
             return handle.wait(choose_face(progress))

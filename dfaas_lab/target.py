@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dfaas_lab.config import Host, Limits
-from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
+from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.order import DEFAULT_DURATION, DEFAULT_LOAD
 
@@ -218,28 +217,6 @@ class Target:
             **asked,
         )
 
-    def ready_for(self, order: Order) -> Order:
-        """Raise where the generator or the gateway is not there; say what a script needs.
-
-        Raises:
-            K6Missing: The generator is not provisioned.
-            GatewayError: Nothing listens at the gateway's address.
-            K6ScriptError: k6 refuses the script.
-            ConfigError: The generator has too little memory or disk.
-        """
-        from dfaas_lab.k6.custom import CustomScript
-        from dfaas_lab.k6.execution import inspect
-
-        self.ready()
-        self.generator.facts()
-        generator, plan = self.generator, order.plan
-        if isinstance(plan, CustomScript):
-            root, k6_path = generator.workspace_root, generator.k6_path()
-            needs = inspect(generator.remote, root, k6_path, plan)
-            return replace(order, plan=plan.requiring(needs))
-        order.preview(**generator.room())
-        return order
-
     def _handle(
         self,
         iterations: int,
@@ -250,29 +227,10 @@ class Target:
         **asked: Unpack[Asked],
     ) -> RunHandle:
         from dfaas_lab.opening import open_run
+        from dfaas_lab.readiness import ready_for
 
-        order = self.ready_for(self.order(iterations, detached=detached, **asked))
+        order = ready_for(self, self.order(iterations, detached=detached, **asked))
         return open_run(self.store, [(self, order)], label=label, live=live)
-
-    def ready(self) -> None:
-        """Raise where the generator has no k6, or nothing listens at the gateway's address."""
-        self.generator.k6_path()
-        parts = urlsplit(self.gateway)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        from dfaas_lab.errors import ConnectionFailed
-
-        try:
-            # The generator is who must reach the gateway, so it is asked.
-            self.generator.remote.open_tunnel(parts.hostname or "", port).close()
-        except ConnectionFailed as error:
-            if "administratively" in error.message:
-                return  # the host forbids forwarding: k6 itself will tell
-            raise GatewayError(
-                f"the gateway of {self.name} cannot be reached from {self.generator.name}: "
-                f"nothing answers at {self.gateway}",
-                url=self.gateway,
-                hint="Check gateway=, and that the gateway runs.",
-            ) from error
 
     def services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""
@@ -318,6 +276,10 @@ def _url(text: str, what: str) -> str:
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
             f"{what}={text!r} is no URL", hint=f"Write it as {what}='http://10.0.0.60:31112'."
+        )
+    if parts.username or parts.password:
+        raise ConfigError(
+            f"{what}= holds a password", hint="Give auth=(user, password); a URL is stored."
         )
     return text.rstrip("/")
 

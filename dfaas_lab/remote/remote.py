@@ -25,6 +25,7 @@ _CHANNELS_PER_CONNECTION = 8
 # Where MaxSessions is lower, each refusal tells one of several threads a little more about it.
 _CHANNEL_TRIES = 12
 _LOST_TRIES = 3
+_FORBIDDEN = 1  # RFC 4254, 5.1: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 
 
 @dataclass
@@ -42,6 +43,25 @@ class _Link:
     def alive(self) -> bool:
         transport = self.connection.client.get_transport()
         return transport is not None and transport.is_active()
+
+
+class TunnelRefused(ConnectionFailed):
+    """The host answers, but cannot or may not reach the address behind it.
+
+    Args:
+        host: The host.
+        destination: The address and port behind it.
+        error: What the host said.
+    """
+
+    def __init__(self, host: Host, destination: tuple[str, int], error: ChannelException) -> None:
+        super().__init__(
+            f"{host}: no channel could be opened ({error})",
+            host=host.address,
+            hint=f"Check that {destination[0]}:{destination[1]} can be reached from that host.",
+        )
+        self.forbidden = error.code == _FORBIDDEN
+        """Whether the host forbids forwarding, so that nothing is known of the address."""
 
 
 class Tunnel:
@@ -165,7 +185,7 @@ class Remote:
                 refused = error
                 if destination is not None:
                     self._release(link)
-                    break  # the far end refuses, not the host
+                    raise TunnelRefused(self.host, destination, error) from error
                 self._full(link)
             except (SSHException, OSError, EOFError) as error:
                 refused = error
@@ -178,9 +198,7 @@ class Remote:
         raise ConnectionFailed(
             f"{self.host}: no channel could be opened ({refused})",
             host=self.host.address,
-            hint="Check the network, and MaxSessions in the host's sshd_config."
-            if destination is None
-            else f"Check that {destination[0]}:{destination[1]} can be reached from that host.",
+            hint="Check the network, and MaxSessions in the host's sshd_config.",
         ) from refused
 
     def _acquire(self) -> _Link:
