@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dfaas_lab.contact import Contact
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError, StoreError
-from dfaas_lab.harvest import Harvest, scratch
-from dfaas_lab.k6.execution import Terms, start
-from dfaas_lab.k6.following import UNREACHABLE_S, End, Following, look
+from dfaas_lab.harvest import Harvest
+from dfaas_lab.k6.execution import start
 from dfaas_lab.remote.workspace import Workspace, remove
+from dfaas_lab.turn import Lost, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfaas_lab.generator import Generator
-    from dfaas_lab.k6.custom import CustomScript
     from dfaas_lab.k6.journal import Elapsed
-    from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.order import Order
     from dfaas_lab.progress import Progress, StepState
-    from dfaas_lab.remote.process import Process
     from dfaas_lab.store import RunFolder
 
 log = logging.getLogger("dfaas_lab")
@@ -33,12 +28,7 @@ log = logging.getLogger("dfaas_lab")
 FINAL = ("failed", "timed_out", "interrupted", "slo_failed", "ok")
 """The statuses of a run that has ended, the worst first; ``running`` and ``lost`` can go on."""
 
-_PATIENCE_S = 60.0
-_RETRY_S = 0.5
-
-
-class Lost(Exception):
-    """The generator was left while k6 may still run there; its data can be fetched later."""
+_WELL = ("slo_failed", "ok")
 
 
 class Measurement:
@@ -73,13 +63,15 @@ class Measurement:
         self._target = target
         self._generator = generator
         self._harvest = Harvest(generator.remote, folder, target, several)
-        self._workspaces = dict(zip(order.turns, workspaces, strict=True))
+        self._contact = Contact(generator.remote)
+        self._turns = [
+            Turn(number, workspace, order, generator, self._harvest, self._contact)
+            for number, workspace in zip(order.turns, workspaces, strict=True)
+        ]
         self._line = line
         self._begun = begun or order.detached
         self._closed = closed or order.detached
         self._statuses: list[str] = []
-        self._asking_since: float | None = None
-        self._told = False  # whether the error that is raised is that of an iteration with a status
 
     @property
     def status(self) -> str:
@@ -89,10 +81,7 @@ class Measurement:
     @property
     def silent_s(self) -> float:
         """For how long the generator has been asked and said nothing, in seconds."""
-        since = self._asking_since
-        if since is None:
-            return 0.0
-        return time.monotonic() - max(since, self._generator.remote.heard_at)
+        return self._contact.silent_s
 
     def send(self) -> None:
         """Send all iterations of a detached order and start their supervisor.
@@ -101,15 +90,18 @@ class Measurement:
             WorkspaceError: There is no room for them.
             ConnectionFailed: The generator was lost.
         """
-        turns = self._order.turns
-        plans = [self._order.plan_of(turn).files() for turn in turns]
-        terms = [self._terms(turn, self._generator.k6_path()) for turn in turns]
-        start(self._generator.remote, list(self._workspaces.values()), plans, terms).close()
+        k6_path = self._generator.k6_path()
+        start(
+            self._generator.remote,
+            [turn.workspace for turn in self._turns],
+            [turn.plan.files() for turn in self._turns],
+            [turn.terms(k6_path) for turn in self._turns],
+        ).close()
 
     def ended(self) -> bool:
         """Ask whether the last iteration of a detached order has ended on the generator."""
-        last = self._workspaces[self._order.turns[-1]]
-        script = f"cd {last.path} 2>/dev/null || exit 0; read -r code _ <exit; [ $code != running ]"
+        path = self._turns[-1].workspace.path
+        script = f"cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ $code != running ]"
         return bool(self._generator.remote.run(script, check=False))
 
     def run(self, progress: Progress, stop: threading.Event) -> None:
@@ -121,176 +113,84 @@ class Measurement:
         total = self._order.iterations * self._order.plan.duration_s + self._order.warmup_s
         progress.update(self._target, total=total, text="connecting")
         try:
-            self._turns(progress, stop)
+            error = self._all(progress, stop)
+            if error is not None:
+                raise error
         except Lost:
+            end = "ends there with its lease, if it runs" if self._order.lease_s else "goes on"
+            log.warning("%s does not answer: k6 %s", self._generator.host, end)
             self._statuses.append("lost")
-        except BaseException as error:
-            if isinstance(error, ConnectionFailed | StoreError):
-                self._statuses.append("lost")  # what was measured is on the generator
-            elif not self._told:
-                self._statuses.append("failed")
+        except BaseException as failure:
+            if self.status in _WELL or not self._statuses:  # not that of an iteration that ended
+                # Where nothing could be stored, what was measured is still on the generator.
+                lost = isinstance(failure, ConnectionFailed | StoreError)
+                self._statuses.append("lost" if lost else "failed")
             progress.finish(self._target, "failed")
             raise
-        finished = sum(status in ("ok", "slo_failed") for status in self._statuses)
-        if finished < self._order.iterations and self.status in ("ok", "slo_failed"):
+        measured = sum(status in _WELL for status in self._statuses)
+        if measured < self._order.iterations and self.status in _WELL:
             self._statuses.append("interrupted")
-        done: StepState = "ok" if self.status in ("ok", "slo_failed") else "interrupted"
+        done: StepState = "ok" if self.status in _WELL else "interrupted"
         progress.finish(self._target, done)
 
-    def _turns(self, progress: Progress, stop: threading.Event) -> None:
-        for turn in self._order.turns:
-            if self._harvest.has(turn):
-                status = self._harvest.status(turn)
-                self._forget(self._workspaces[turn])
-            else:
-                status = self._turn(turn, progress, stop)
-            if turn or status not in ("ok", "slo_failed"):
+    def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
+        """Go through the turns to the first that did not go well; return its error."""
+        for turn in self._turns:
+            status, error = self._one(turn, progress, stop)
+            if turn.number or status not in _WELL:
                 self._statuses.append(status)
-            if status not in ("ok", "slo_failed") or stop.is_set():
+            if error is not None:
+                self._generator.forget_k6()
+            if status not in _WELL or error is not None or stop.is_set():
                 break
-        if self._order.detached:
-            self._forget(*self._workspaces.values())  # those that were not begun, too
+        if self._order.detached:  # those that were not begun, too; but not the evidence
+            others = (other for other in self._turns if error is None or other is not turn)
+            self._remove(*others)
+        return error
 
-    def _turn(self, turn: int, progress: Progress, stop: threading.Event) -> str:
-        """Measure one iteration, or bring it home, and return its status."""
-        workspace, plan = self._workspaces[turn], self._order.plan_of(turn)
-        began = self._begin(turn, stop)
-        if began is None:
-            return "interrupted"
-        following = Following(
-            self._generator.remote,
-            workspace,
-            self._terms(turn),
-            process=None if isinstance(began, bool) else began,
-            elapsed=lambda event: self._tell(progress, turn, plan, event),
-            line=self._line,
-        )
-        with self._asking():
-            end = following.until_end(stop)
-        if end.skipped:
-            return "interrupted"
-        if not end.reached:
-            raise self._left()
-        return self._bring_home(turn, plan, workspace, end, stop)
+    def _one(
+        self, turn: Turn, progress: Progress, stop: threading.Event
+    ) -> tuple[str, DfaasLabError | None]:
+        if self._harvest.has(turn.number):
+            status: str = self._harvest.status(turn.number)
+            error: DfaasLabError | None = None
+        else:
+            if not self._begun and turn is not self._turns[0]:
+                stop.wait(self._order.rest_s)
+            began = turn.begin(stop, unsure=self._begun, closed=self._closed)
+            if began is None:
+                return "interrupted", None
+            # Where one was not begun by another controller, no later one was either.
+            self._begun = self._order.detached or began is True
+            end = turn.follow(
+                None if isinstance(began, bool) else began,
+                stop,
+                elapsed=lambda event: self._tell(progress, turn, event),
+                line=self._line,
+            )
+            if end.skipped:
+                return "interrupted", None
+            status, error = turn.bring_home(end, stop)
+        if error is None:
+            self._remove(turn)
+        return status, error
 
-    def _begin(self, turn: int, stop: threading.Event) -> Process | bool | None:
-        """Start an iteration: its channel, True where it was begun already, None where it is not.
-
-        A connection that is lost on the way leaves it open whether k6 was started: then one looks.
-        """
-        workspace = self._workspaces[turn]
-        unsure = self._begun
-        if not self._begun and turn > self._order.turns[0]:
-            stop.wait(self._order.rest_s)
-        deadline = time.monotonic() + _PATIENCE_S
-        with self._asking():
-            while True:
-                try:
-                    if unsure and self._found(workspace):
-                        return True
-                    self._begun = self._order.detached
-                    if stop.is_set() or self._closed:
-                        return None
-                    return self._start(turn)
-                except ConnectionFailed:
-                    unsure = True
-                    if self._given_up(stop):
-                        raise self._left() from None
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(_RETRY_S)
-
-    def _start(self, turn: int) -> Process:
-        plan = self._order.plan_of(turn)
-        terms = self._terms(turn, self._generator.k6_path())
-        remote, workspace = self._generator.remote, self._workspaces[turn]
-        return start(remote, [workspace], [plan.files()], [terms])
-
-    def _found(self, workspace: Workspace) -> bool:
-        """Whether a workspace was begun; one that was only half sent is removed."""
-        remote = self._generator.remote
-        state = look(remote, workspace)
-        if state == "sent":
-            time.sleep(1.0)  # whoever sent it may start it in this moment
-            state = look(remote, workspace)
-        if state == "sent" and not self._closed:
-            remove(remote, workspace)
-        return state == "begun" or (state == "sent" and self._closed)
-
-    def _bring_home(
-        self,
-        turn: int,
-        plan: K6Plan | CustomScript,
-        workspace: Workspace,
-        end: End,
-        stop: threading.Event,
-    ) -> str:
-        """Fetch and store what k6 wrote; only then may an error be raised."""
-        with scratch() as name:
-            fetched = Path(name)
-            with self._asking():
-                try:
-                    self._harvest.fetch(workspace, fetched, lambda: self._given_up(stop))
-                except ConnectionFailed:
-                    if stop.is_set():
-                        raise self._left() from None
-                    raise
-            status, error = self._harvest.store(turn, plan, fetched, workspace, end)
-        if error is not None:
-            self._statuses.append(status)
-            self._told = True
-            self._generator.forget_k6()
-            if self._order.detached:
-                self._forget(*(w for w in self._workspaces.values() if w != workspace))
-            raise error
-        self._forget(workspace)
-        return status
-
-    def _forget(self, *workspaces: Workspace) -> None:
+    def _remove(self, *turns: Turn) -> None:
         """Remove workspaces whose results are safe here; what stays there harms nobody."""
         try:
-            with self._asking():
-                remove(self._generator.remote, *workspaces)
+            with self._contact.asking():
+                remove(self._generator.remote, *(turn.workspace for turn in turns))
         except DfaasLabError as error:
             log.warning("%s keeps a workspace: %s", self._generator.host, error)
 
-    def _terms(self, turn: int, k6_path: str = "") -> Terms:
-        order, plan = self._order, self._order.plan
-        return Terms(
-            k6_path=k6_path,
-            limit_s=order.limit_s,
-            lease_s=order.lease_s,
-            rest_s=round(order.rest_s) if order.detached and turn > order.turns[0] else 0,
-            options=plan.options,
-            script=plan.script_name,
-        )
-
-    @contextlib.contextmanager
-    def _asking(self) -> Iterator[None]:
-        self._asking_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._asking_since = None
-
-    def _given_up(self, stop: threading.Event) -> bool:
-        return stop.is_set() and self.silent_s > UNREACHABLE_S
-
-    def _left(self) -> Lost:
-        where = self._generator.host
-        log.warning("%s does not answer: k6 ends there with its lease, if it runs", where)
-        return Lost()
-
-    def _tell(
-        self, progress: Progress, turn: int, plan: K6Plan | CustomScript, event: Elapsed
-    ) -> None:
-        duration = plan.duration_s
-        before = max(turn - 1, 0) * self._order.plan.duration_s
-        before += self._order.warmup_s if turn else 0.0
-        what = f"iteration {turn}/{self._order.iterations}" if turn else "warm-up"
-        elapsed = min(event.seconds, duration)
-        text = f"{what}, {elapsed:.0f} of {duration:g} s, {event.complete} requests"
-        progress.update(self._target, done=before + elapsed, text=text)
+    def _tell(self, progress: Progress, turn: Turn, event: Elapsed) -> None:
+        order, duration_s = self._order, turn.plan.duration_s
+        before_s = max(turn.number - 1, 0) * order.plan.duration_s
+        before_s += order.warmup_s if turn.number else 0.0
+        what = f"iteration {turn.number}/{order.iterations}" if turn.number else "warm-up"
+        elapsed_s = min(event.seconds, duration_s)
+        text = f"{what}, {elapsed_s:.0f} of {duration_s:g} s, {event.complete} requests"
+        progress.update(self._target, done=before_s + elapsed_s, text=text)
 
 
 def worst(statuses: Sequence[str]) -> str:
