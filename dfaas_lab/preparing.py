@@ -77,6 +77,7 @@ def prepare(
     started = time.monotonic()
     work = _Work(list(targets), force, progress or Progress(), cancel or threading.Event())
     todo = [target for target in work.targets if force or known(_key(target)) is None]
+    work.announce(todo)
     with ThreadPoolExecutor(_AT_ONCE + 1) as pool:
         hosts = pool.submit(work.hosts)
         ends = [pool.submit(work.set_up, target, hosts) for target in todo]
@@ -136,6 +137,14 @@ class _Work:
     def specs(self) -> list[GeneratorSpec | TargetSpec]:
         """The hosts that the playbook is for."""
         return [*generators_of(self.targets), *hosts_of(self.targets)]
+
+    def announce(self, todo: Iterable[Target]) -> None:
+        """Begin the bars in an order that is the same every time."""
+        for spec in self.specs:
+            if self.force or known(spec.key) is None:
+                self.progress.update(bar(str(spec.host)), text="starts")
+        for target in todo:
+            self.progress.update(bar(target.name), text="starts")
 
     def hosts(self) -> ProvisionReport:
         """Run the playbook."""

@@ -40,6 +40,11 @@ class ProvisionReport:
     def __bool__(self) -> bool:
         return True
 
+    def __repr__(self) -> str:
+        """Say it without digits that nobody reads."""
+        took = f"seconds={self.seconds:.2f}, changed={self.changed}"
+        return f"ProvisionReport(cached={self.cached}, {took}, tasks={len(self.rows)})"
+
     @property
     def tasks(self) -> pl.DataFrame:
         """The tasks: ``host, task, status, seconds, message``."""
