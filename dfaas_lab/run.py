@@ -112,7 +112,10 @@ class Run:
         """Whether the numbers can be believed, and each doubt with its number."""
         from dfaas_lab.verdict import verdict_of
 
-        return verdict_of(self.summary, self.k6_metrics, self._hosts())
+        hosts = self._hosts()
+        several = len({host.target for host in hosts}) > 1
+        doubts = [doubt for host in hosts for doubt in host.doubts(several)]
+        return verdict_of(self.summary, self.k6_metrics, doubts)
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.on_host import HostLoad, IterationOnHost, own_faults

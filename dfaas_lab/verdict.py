@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,6 @@ from dfaas_lab.skew import gateway_skews
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from dfaas_lab.on_host import IterationOnHost
 
 _SKEW_LIMIT_S = 2.0
 
@@ -46,21 +44,20 @@ class Verdict:
 
 
 def verdict_of(
-    summary: pl.DataFrame, k6_metrics: pl.DataFrame, hosts: Sequence[IterationOnHost]
+    summary: pl.DataFrame, k6_metrics: pl.DataFrame, on_host: Iterable[Doubt] = ()
 ) -> Verdict:
     """Judge a run by its summary, the script's own metrics and what its generator did.
 
     Args:
         summary: The run's summary (DESIGN: one row per iteration and function).
         k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock.
-        hosts: What the generator did in each iteration.
+        on_host: What the generator itself did that speaks against it.
     """
     doubts: list[Doubt] = []
     several = summary["target"].n_unique() > 1
     for row in summary.iter_rows(named=True):
         doubts.extend(_of_row(row, several))
-    for host in hosts:
-        doubts.extend(host.doubts(several))
+    doubts.extend(on_host)
     doubts.extend(_of_clock(k6_metrics))
     return Verdict(tuple(doubts))
 

@@ -52,7 +52,7 @@ NO_METRICS = pl.DataFrame(schema=schemas.K6_METRICS)
 )
 def test_what_was_delivered_as_asked_is_valid(change: dict[str, Any]) -> None:
     """Failed answers and missed thresholds are results, not doubts."""
-    verdict = verdict_of(_summary(change), _clock(-800.0, -200.0), [])
+    verdict = verdict_of(_summary(change), _clock(-800.0, -200.0))
     assert verdict.valid
     assert str(verdict) == "VALID"
 
@@ -71,7 +71,7 @@ def test_what_was_delivered_as_asked_is_valid(change: dict[str, Any]) -> None:
     ids=str,
 )
 def test_what_was_not_is_doubtful_and_says_how_much(change: dict[str, Any], said: str) -> None:
-    verdict = verdict_of(_summary(change), NO_METRICS, [])
+    verdict = verdict_of(_summary(change), NO_METRICS)
     assert not verdict.valid
     assert said in str(verdict)
     assert "env in iteration 1" in str(verdict)
@@ -82,7 +82,7 @@ def test_what_was_not_is_doubtful_and_says_how_much(change: dict[str, Any], said
     [(89_100.0, 89_900.0, "+90."), (-90_900.0, -90_100.0, "-90."), (-1500.0, 400.0, None)],
 )
 def test_a_gateway_whose_clock_is_off(low_ms: float, high_ms: float, said: str | None) -> None:
-    verdict = verdict_of(_summary(), _clock(low_ms, high_ms), [])
+    verdict = verdict_of(_summary(), _clock(low_ms, high_ms))
     assert verdict.valid is (said is None)
     assert said is None or said in str(verdict)
 
@@ -101,14 +101,14 @@ def test_a_gateway_whose_clock_is_off(low_ms: float, high_ms: float, said: str |
     ids=str,
 )
 def test_a_generator_at_its_limits(load: HostLoad, said: str | None) -> None:
-    verdict = verdict_of(_summary(), NO_METRICS, [IterationOnHost("mid", 2, load)])
+    verdict = verdict_of(_summary(), NO_METRICS, IterationOnHost("mid", 2, load).doubts(False))
     assert verdict.valid is (said is None)
     assert said is None or said in str(verdict)
 
 
 def test_of_several_targets_each_doubt_names_its_own() -> None:
     summary = _summary({}, {"target": "far", "dropped": 1, "requests": 99})
-    verdict = verdict_of(summary, pl.concat([_clock(0, 0), _clock(60_000, 60_000, "far")]), [])
+    verdict = verdict_of(summary, pl.concat([_clock(0, 0), _clock(60_000, 60_000, "far")]))
     assert len(verdict.doubts) == 2
     assert all("of far" in doubt.what for doubt in verdict.doubts)
 
@@ -137,5 +137,5 @@ def test_errors_of_the_generator_itself_are_counted(tmp_path: Path) -> None:
     faults = own_faults(log)
     assert faults == {"no free port": 3, "no more open files": 1}
     on_host = IterationOnHost("mid", 1, HostLoad(), faults)
-    verdict = verdict_of(_summary(), NO_METRICS, [on_host])
+    verdict = verdict_of(_summary(), NO_METRICS, on_host.doubts(False))
     assert "errors of the generator itself in iteration 1: no free port: 3" in str(verdict)
