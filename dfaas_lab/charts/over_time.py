@@ -44,7 +44,7 @@ def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
         if iterations > 1
         else "1 iteration",
         f"each point: mean of {bin_s} s" if bin_s > 1 else "",
-        "dashed: requests asked for",
+        "dashed: requests asked for" if loaded["rate_rps"].count() else "",
         parts.hidden(every),
     ]
     return parts.page(charts, "Latency and requests over time", notes if charts else [])
