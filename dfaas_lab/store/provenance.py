@@ -5,6 +5,7 @@ Facts of generators and targets are gathered by those who talk to them and passe
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
@@ -72,11 +73,12 @@ def git_state(folder: Path) -> dict[str, object] | None:
 
     Dirty means that a tracked file is changed; the results themselves, untracked, do not count.
     """
-    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
-    if commit is None:
+    said = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+    lines = (said or "").splitlines()
+    commit = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), None)
+    if commit is None or commit == "(initial)":
         return None
-    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+    return {"commit": commit, "dirty": not all(line.startswith("#") for line in lines)}
 
 
 def without_secrets(value: object) -> object:
@@ -108,6 +110,7 @@ def _entry(name: str, entry: object, safe: Collection[str]) -> object:
     return without_secrets(entry)
 
 
+@functools.cache  # it reads a file, and what is imported stays as it is
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
