@@ -148,7 +148,7 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
 
 def _began_at(fetched: Path) -> datetime:
     with contextlib.suppress(OSError, ValueError, OverflowError):
-        return datetime.fromtimestamp(float((fetched / "started").read_text()), UTC)
+        return datetime.fromtimestamp(float((fetched / "began").read_text()), UTC)
     return datetime.now(UTC)
 
 

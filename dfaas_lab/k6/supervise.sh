@@ -76,7 +76,8 @@ iteration() {
     [ "$rest" -eq 0 ] || pause
     now
     deadline=$((now + limit))
-    date +%s.%N >started
+    date +%s.%N >began & # beside what follows: a process costs k6 a millisecond
+    echo "$up" >started
     k6='' observe
     watch &
     watcher=$!
@@ -86,11 +87,11 @@ iteration() {
     code=$?
     kill "$watcher" 2>/dev/null
     k6='' observe 2>/dev/null
-    date +%s.%N >ended 2>/dev/null
+    echo "$up" 2>/dev/null >ended
     # k6 goes on without a word when it cannot write its samples: is there room for one page?
     full=''
     { printf '%4096s' '' >room && [ -s room ]; } 2>/dev/null || full=' full'
-    rm -f room
+    : 2>/dev/null >room
     # Written in place: a full disk has no room for a new block, and this line must not be lost.
     printf '%-8s\n' "$code$full" 1<>exit
     printf "\n@%s ended %s\n" "$id" "$code" >>journal 2>/dev/null

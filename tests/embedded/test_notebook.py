@@ -82,8 +82,12 @@ def test_a_chart_needs_no_network(cells: list[list[Any]]) -> None:
     assert not _with(cells[3], "text/html")
 
 
-def test_the_first_notebook_begins_with_parameters_and_holds_no_logic() -> None:
-    book = nbformat.read(Path(__file__).parents[2] / "notebooks" / "01_first_run.ipynb", 4)
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_begins_with_parameters_and_holds_no_logic(path: Path) -> None:
+    book = nbformat.read(path, 4)
     code = [cell for cell in book.cells if cell.cell_type == "code"]
     assert "parameters" in code[0].metadata.tags
     assert all(not cell.outputs for cell in code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -47,6 +48,22 @@ def test_what_it_says_of_real_machines_runs_on_those_of_the_embedded_lab(tmp_pat
         assert gateway in block
         here = block.replace(asked, host).replace(gateway, repr(lab.gateways[0].url))
         _run(f"from dfaas_lab import Host\n{here}\nassert len(run.summary) == 6, run", tmp_path)
+
+
+def test_what_it_says_of_long_runs_and_scripts_runs(tmp_path: Path) -> None:
+    (block,) = [block for block in BLOCKS if "detach=True" in block]
+    for asked, quick in (("21, ", "2, "), ('"1m"', '"1s"'), ('"30s"', '"1s"')):
+        assert asked in block
+        block = block.replace(asked, quick)
+    (tmp_path / "my_test.js").write_text(
+        'import http from "k6/http";'
+        "export default function () { http.get(`${__ENV.GATEWAY}/function/env`); }"
+    )
+    with start() as lab:
+        (tmp_path / "lab.yml").write_text(json.dumps(lab.facts()))
+        ready = "from dfaas_lab import Lab\nLab.from_file('lab.yml').provision()\n"
+        checks = "assert run.status == 'ok', run\nassert other.requests.height == 3, other"
+        _run(f"{ready}{block}\n{checks}", tmp_path)
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))

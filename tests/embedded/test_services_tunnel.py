@@ -51,6 +51,13 @@ def test_the_gateway_through_ssh(local_lab: LocalLab, remote: Remote) -> None:
         gateway.functions()
 
 
+def test_many_questions_in_one_session(local_lab: LocalLab, remote: Remote) -> None:
+    # Narrowing the clock's lead down takes 20 of them; a pool has 10 connections.
+    url = local_lab.gateways[0].url
+    with httpx.Client(transport=by_ssh(remote)(), timeout=3.0) as client:
+        assert {client.get(f"{url}/healthz").status_code for _ in range(25)} == {200}
+
+
 def test_a_gateway_that_the_generator_cannot_reach_either(remote: Remote) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +30,16 @@ from tests.testbed.network import (
 
 @dataclass
 class Machine:
-    """A Debian host with systemd, OpenSSH and APT at an address of its own."""
+    """A Debian host with systemd, OpenSSH and APT at an address of its own.
+
+    ``shares`` are folders of this machine, and where they are seen there, read only.
+    """
 
     name: str
     address: str
     key: Path
     known_hosts: Path
+    shares: tuple[tuple[Path, str], ...] = ()
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -123,6 +127,7 @@ class Machine:
                     *("systemd-nspawn", "--register=no", "--keep-unit", "--resolv-conf=off"),
                     *("-D", self.root, f"--machine={self.name}", "--capability=all"),
                     f"--network-namespace-path=/run/netns/{self._netns}",
+                    *(f"--bind-ro={here}:{there}" for here, there in self.shares),
                     *("--console=pipe", "-b"),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -191,6 +196,17 @@ class Machine:
         finally:
             sh("ip", "-n", self._netns, "route", "add", "default", "via", GATEWAY)
 
+    @contextlib.contextmanager
+    def closed(self, port: int) -> Iterator[None]:
+        """Let this machine, where the tests run, not reach that port of it; other hosts do."""
+        rule = f"INPUT -s {GATEWAY} -p tcp --dport {port} -j REJECT".split()
+        enter = ("ip", "netns", "exec", self._netns, "iptables")
+        sh(*enter, "-A", *rule)
+        try:
+            yield
+        finally:
+            sh(*enter, "-D", *rule)
+
     def stop(self) -> None:
         """Pull the plug; boot() starts it again with the same disk."""
         if self._process is not None:
@@ -233,9 +249,9 @@ class Testbed:
             machine.stop()
         sweep()
 
-    def machines(self, *names: str) -> list[Machine]:
+    def machines(self, *names: str, shares: Sequence[tuple[Path, str]] = ()) -> list[Machine]:
         """Boot fresh hosts and return them when all answer."""
-        new = [self._machine(name) for name in names]
+        new = [self._machine(name, tuple(shares)) for name in names]
         try:
             for machine in new:
                 machine.prepare()
@@ -250,8 +266,8 @@ class Testbed:
             raise
         return new
 
-    def _machine(self, name: str) -> Machine:
+    def _machine(self, name: str, shares: tuple[tuple[Path, str], ...]) -> Machine:
         address = f"10.77.0.{10 + len(self._machines)}"
-        machine = Machine(name, address, STATE / "key", STATE / "known_hosts")
+        machine = Machine(name, address, STATE / "key", STATE / "known_hosts", shares)
         self._machines.append(machine)
         return machine

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from dfaas_lab.config import Host
 from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import (
@@ -28,20 +27,9 @@ from dfaas_lab.provision import (
 )
 from tests.sessions import new_session, outcome
 from tests.testbed.conftest import Fresh
+from tests.testbed.look import files_of
 from tests.testbed.machines import Machine
 from tests.testbed.mirror import Mirror
-
-# What a login, sudo and Ansible themselves leave on any host.
-_NOT_OURS = re.compile(
-    r"^/(proc|sys|dev|run|tmp/systemd-private|var/log|var/lib/systemd|var/lib/apt/lists"
-    r"|var/cache|var/lib/dpkg|var/tmp/systemd|etc/machine-id|root/\.|home/[a-z]+/\.ansible"
-    r"|var/lib/sudo)"
-)
-
-
-def files_of(machine: Machine) -> set[str]:
-    listing = machine.run("find / -xdev -not -path '/proc/*' -not -path '/sys/*'; find /tmp")
-    return {path for path in listing.splitlines() if not _NOT_OURS.match(path)}
 
 
 def ansible_playbook(name: str, machine: Machine, *more: str) -> str:
@@ -317,13 +305,3 @@ def test_a_target_gets_prometheus_and_loses_it_again(gen: Machine) -> None:
     teardown([GeneratorSpec(host=gen.host(), name="gen")], [target])
     assert gen.run("dpkg-query -W -f '${Package} ${db:Status-Status}\\n'") == packages
     assert not (gen.root / "opt/dfaas-lab").exists()
-
-
-def test_a_host_behind_another(fresh: Fresh) -> None:
-    jump, inner = fresh("jump", "inner")
-    host = inner.host(jump=jump.host("plain"))
-    assert isinstance(host, Host)
-    assert provision([GeneratorSpec(host=host, name="inner")])
-    who = inner.run("journalctl -u ssh -o cat | grep 'Accepted publickey for lab'")
-    assert f"from {jump.address}" in who
-    assert "from 10.77.0.1 " not in who

@@ -1,0 +1,104 @@
+"""A real Jupyter kernel, as a notebook's cells use it: executed, interrupted, killed."""
+
+from __future__ import annotations
+
+import queue
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+from jupyter_client.manager import KernelManager
+
+
+@dataclass
+class Cell:
+    """What a cell left: what it displayed, what it printed, and the error that ended it."""
+
+    displayed: list[dict[str, Any]] = field(default_factory=list)
+    printed: str = ""
+    error: str | None = None
+    traceback: str = ""
+
+    def with_mime(self, mime: str) -> list[Any]:
+        """Return what was displayed of this kind."""
+        return [data[mime] for data in self.displayed if mime in data]
+
+
+class Kernel:
+    """A kernel in a folder.
+
+    Args:
+        folder: Its working directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._manager: Any = KernelManager(kernel_name="python3")
+        self._manager.start_kernel(cwd=str(folder))
+        self._client: Any = self._manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=60)
+
+    def begin(self, code: str) -> str:
+        """Execute a cell and do not wait for its end."""
+        return str(self._client.execute(code))
+
+    def end(self, cell: str, within_s: float = 60.0) -> Cell:
+        """Wait for a cell's end."""
+        left = Cell()
+        until = time.monotonic() + within_s
+        while True:
+            try:
+                message = self._client.get_iopub_msg(timeout=max(until - time.monotonic(), 0.01))
+            except queue.Empty:
+                raise AssertionError(f"the cell did not end within {within_s} s: {left}") from None
+            if message["parent_header"].get("msg_id") != cell:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                return left
+            if kind in ("display_data", "execute_result", "update_display_data"):
+                left.displayed.append(content["data"])
+            elif kind == "stream":
+                left.printed += content["text"]
+            elif kind == "error":
+                left.error, left.traceback = content["ename"], "\n".join(content["traceback"])
+
+    def run(self, code: str, within_s: float = 60.0) -> Cell:
+        """Execute a cell, which must end without an error."""
+        cell = self.end(self.begin(code), within_s)
+        assert cell.error is None, cell.traceback
+        return cell
+
+    def interrupt(self) -> None:
+        """Interrupt it, as the button does."""
+        self._manager.interrupt_kernel()
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL."""
+        self._manager.shutdown_kernel(now=True)
+
+    def children(self) -> list[str]:
+        """The command lines of the processes that it started and that run."""
+        found = psutil.Process(self._manager.provisioner.pid).children(recursive=True)
+        lines = []
+        for process in found:
+            try:
+                lines.append(" ".join(process.cmdline()))
+            except psutil.Error:
+                continue  # it has just ended
+        return lines
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
