@@ -173,8 +173,7 @@ class Following:
         for event in self._journal.feed(chunk):
             if isinstance(event, LogLine):
                 log.info("%s", event.text)
-                if self._line is not None:
-                    self._line(event.text)
+                self._listened(event.text)
             elif isinstance(event, Elapsed) and self._elapsed is not None:
                 self._elapsed(event)
             elif isinstance(event, Stopping):
@@ -182,6 +181,16 @@ class Following:
             elif isinstance(event, Ended):
                 ended = True
         return self._asked() if ended else None
+
+    def _listened(self, text: str) -> None:
+        """Call the user's listener; what it raises ends its listening, not the measurement."""
+        if self._line is None:
+            return
+        try:
+            self._line(text)
+        except Exception:
+            log.warning("live= failed and is called no more", exc_info=True)
+            self._line = None
 
     def _asked(self) -> End | None:
         """Ask the files how it stands: they are the truth, the journal only a notice."""

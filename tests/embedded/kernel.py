@@ -15,9 +15,10 @@ from jupyter_client.manager import KernelManager
 
 @dataclass
 class Cell:
-    """What a cell left: what it displayed, what it printed, and the error that ended it."""
+    """What a cell left: displays, the states of widgets, prints, and the error that ended it."""
 
     displayed: list[dict[str, Any]] = field(default_factory=list)
+    widgets: list[dict[str, Any]] = field(default_factory=list)
     printed: str = ""
     error: str | None = None
     traceback: str = ""
@@ -61,6 +62,8 @@ class Kernel:
                 return left
             if kind in ("display_data", "execute_result", "update_display_data"):
                 left.displayed.append(content["data"])
+            elif kind in ("comm_open", "comm_msg"):
+                left.widgets.append(content["data"].get("state", {}))
             elif kind == "stream":
                 left.printed += content["text"]
             elif kind == "error":
