@@ -38,7 +38,7 @@ def summary_of(
     own_script: bool,
 ) -> pl.DataFrame:
     """One row per function; quantiles of the requests with a latency, Hyndman-Fan 7."""
-    value = pl.col("metric_value").sum().round().cast(pl.Int64)
+    value = pl.col("metric_value")
     rates = load.rates if load else {}
     asked = pl.DataFrame(
         {"function": functions, "rate_rps": [rates.get(name) for name in functions]},
@@ -53,14 +53,16 @@ def summary_of(
         **{f"latency_ms_p{q}": latency.quantile(q / 100, "linear") for q in (50, 90, 95, 99)},
         latency_ms_max=latency.max(),
     )
-    dropped = counted(events, "dropped_iterations").group_by("function").agg(dropped=value)
-    started = counted(events, "dfaas_started").group_by("function").agg(started=value)
+    metric = pl.col("metric_name")
+    marks = events.group_by("function").agg(
+        dropped=value.filter(metric == "dropped_iterations").sum().round().cast(pl.Int64),
+        started=value.filter(metric == "dfaas_started").sum().round().cast(pl.Int64),
+    )
     count = pl.col("requests")
     unfinished = pl.max_horizontal(pl.col("started") - count, 0) if own_script else None
     return (
         asked.join(measured, on="function", how="left", maintain_order="left")
-        .join(dropped, on="function", how="left", maintain_order="left")
-        .join(started, on="function", how="left", maintain_order="left")
+        .join(marks, on="function", how="left", maintain_order="left")
         .with_columns(
             pl.col("requests", "failed", "dropped", "started").fill_null(0).cast(pl.Int64)
         )
@@ -94,9 +96,9 @@ def timeline_of(
             latency_ms_p95=latency.quantile(0.95, "linear"),
         )
     )
-    marks = events.with_columns(at=time_of(pl.col("timestamp")))
     drops = (
-        counted(marks, "dropped_iterations")
+        counted(events, "dropped_iterations")
+        .with_columns(at=time_of(pl.col("timestamp")))
         .group_by("function", second)
         .agg(dropped=pl.col("metric_value").sum().round().cast(pl.Int64))
     )

@@ -102,7 +102,8 @@ def _by_position(http: pl.DataFrame) -> pl.DataFrame | None:
     if not (codes == metrics.to_physical().head(width).to_numpy()).all():
         return None
     values = head["metric_value"].to_numpy().reshape(-1, width)
-    requests = head.gather_every(width).with_columns(
+    # Not head.gather_every(), which takes ten times as long.
+    requests = head.select(pl.all().gather_every(width)).with_columns(
         pl.Series(name, values[:, pattern.index(name)])
         if name in pattern
         else pl.lit(None, pl.Float64).alias(name)

@@ -17,12 +17,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from dfaas_lab.k6.results import Frames
 
 REQUESTS = int(os.environ.get("DFAAS_LAB_BENCH_REQUESTS", "1000000"))
 REPEATS = int(os.environ.get("DFAAS_LAB_BENCH_REPEATS", "3"))
 LIMIT_S, LIMIT_MB, LIMIT_RATIO = 10.0, 2500, 5.0
+# 8 and 3 ms where nothing else runs.
+SMALL, SMALL_LIMIT_MS = 100, 20.0
 RATE = 1000
 FUNCTIONS = ("figlet", "env")
 T0 = 1_795_426_470_000_000_000
@@ -80,16 +86,16 @@ def _block(rng: np.random.Generator, start: int, count: int) -> str:
     return "".join(rows)
 
 
-def by_dfaas_lab(path: Path) -> dict[str, float]:
+def _frames(path: Path, duration_s: int) -> Frames:
     from dfaas_lab.k6.results import read
     from dfaas_lab.load import Function, Load
 
     load = Load.of(
         RATE / len(FUNCTIONS),
-        duration=f"{REQUESTS // RATE}s",
+        duration=f"{duration_s}s",
         functions=[Function(name) for name in FUNCTIONS],
     )
-    frames = read(
+    return read(
         path,
         run_id="bench",
         target="mid",
@@ -99,6 +105,10 @@ def by_dfaas_lab(path: Path) -> dict[str, float]:
         started_at=None,
         status="ok",
     )
+
+
+def by_dfaas_lab(path: Path) -> dict[str, float]:
+    frames = _frames(path, REQUESTS // RATE)
     return _result(
         frames.requests.height, frames.timeline.height, frames.summary["latency_ms_p95"][0]
     )
@@ -194,8 +204,31 @@ def test_a_million_requests() -> None:
     assert ratio >= LIMIT_RATIO
 
 
+def test_a_small_iteration() -> None:
+    """What each iteration costs beside k6, however short it is: its frames made, and stored."""
+    from dfaas_lab.store import Store
+
+    path = samples_file(SMALL)
+    read_ms, written_ms = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        run = Store(folder).create_run("bench")
+        for iteration in range(1, 101):
+            start = time.perf_counter()
+            frames = _frames(path, 1)
+            made = time.perf_counter()
+            run.write_iteration(iteration, frames, {"k6.log": bytes(1000), "host.csv": bytes(300)})
+            read_ms.append((made - start) * 1000)
+            written_ms.append((time.perf_counter() - made) * 1000)
+    print(f"\n{SMALL} requests in one iteration: median and fastest of 100, in ms")
+    for what, took in (("frames", read_ms), ("stored", written_ms)):
+        print(f"{what:12}{statistics.median(took):10.1f}{min(took):10.1f}")
+    assert min(read_ms) <= SMALL_LIMIT_MS
+    assert min(written_ms) <= SMALL_LIMIT_MS
+
+
 if __name__ == "__main__":
     if len(sys.argv) == 3:
         _measured_here(sys.argv[1], Path(sys.argv[2]))
     else:
+        test_a_small_iteration()
         test_a_million_requests()
