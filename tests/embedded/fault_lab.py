@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -173,6 +174,10 @@ class Ground:
         """The k6 that run here."""
         return [one for one in self.processes() if _program(one) == "k6"]
 
+    def at_work(self) -> list[psutil.Process]:
+        """The k6 and the supervisors; not who follows them over a connection."""
+        return [one for one in self.processes() if _program(one) == "k6" or _supervises(one)]
+
     def workspaces(self) -> list[Path]:
         """The workspaces that are there."""
         return [path for path in self.root.iterdir() if path.is_dir()]
@@ -274,7 +279,14 @@ def wait_for(
     return found
 
 
-def all_well(ends: Mapping[str, Future[Any]], name: str) -> None:
+def new_seed() -> int:
+    """A seed that is printed: what it finds can be repeated with it."""
+    seed = random.SystemRandom().randrange(10_000)
+    print(f"seed {seed}")
+    return seed
+
+
+def all_well(ends: Mapping[str, Future[Any]], name: str = "") -> None:
     """Raise what went wrong in all work whose name begins so, each with its whole name."""
     chosen = {whole: end for whole, end in ends.items() if whole.startswith(name)}
     failures = []
@@ -344,6 +356,13 @@ def _program(process: psutil.Process) -> str:
         return Path(process.exe()).name
     except psutil.Error:
         return ""
+
+
+def _supervises(process: psutil.Process) -> bool:
+    try:
+        return "./supervise.sh" in process.cmdline()
+    except psutil.Error:
+        return False
 
 
 def _named(process: psutil.Process) -> str:

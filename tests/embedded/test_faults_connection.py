@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -14,11 +15,15 @@ from dfaas_lab import Limits
 from dfaas_lab.errors import ConnectionFailed, K6Interrupted
 from tests.embedded.fault_lab import FaultLab, Ground, all_well, once, wait_for, whole
 
+OUTAGES = 4
+SEED = 1
 RATE = 10
 OUTAGE_S = 10.0
 LASTS_S = 14  # with the outage in its middle
 LEASE_S = 3
 NOISE_S = 10.0  # what a busy machine may add
+
+Work = dict[str, Callable[[Ground], None]]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +94,37 @@ def fetch(ground: Ground, run_id: str) -> None:
     assert run.requests.filter(pl.col("iteration") == 2).height >= RATE
 
 
-WORK: dict[str, Callable[[Ground], None]] = {
+def outages(count: int, seed: int) -> Work:
+    """Outages of some seconds at random moments, of both kinds: while sending, too, or fetching."""
+    chance = random.Random(seed)
+    return {
+        f"outage {number} at {moment:.2f} s": partial(
+            interrupt_network, moment=moment, lasts_s=chance.uniform(0.5, 5), outage=outage
+        )
+        for number in range(count)
+        for moment in [chance.uniform(0, 7)]
+        for outage in [("cut", "frozen")[number % 2]]
+    }
+
+
+def interrupt_network(ground: Ground, *, moment: float, lasts_s: float, outage: str) -> None:
+    target = ground.lab().target
+    handle = target.start_k6(2, load={"env": RATE}, duration="2s", rest="1s")
+    time.sleep(moment)
+    come_back = fail(ground, outage)
+    time.sleep(lasts_s)
+    come_back()
+    run = handle.wait()
+    assert run.status == "ok"
+    assert run.summary["iteration"].to_list() == [1, 2]
+    whole(run, RATE * 2)
+    ground.wait_for_no_process(within_s=NOISE_S)
+    # One whose removal was cut off stays, and the log says so: its results are safe.
+    assert len(ground.workspaces()) <= 1
+    ground.works_again()
+
+
+WORK: Work = {
     "cut for ten seconds": partial(survive, outage="cut"),
     "frozen for ten seconds": partial(survive, outage="frozen"),
     "cut for good": partial(lose, outage="cut"),
@@ -100,13 +135,17 @@ WORK: dict[str, Callable[[Ground], None]] = {
 @pytest.fixture(scope="module")
 def ends(faults: FaultLab) -> Iterator[Mapping[str, Future[None]]]:
     """All of these at once: each takes half a minute, and hardly any processor time."""
-    with faults.at_once(WORK) as ends:
+    with faults.at_once(WORK | outages(OUTAGES, SEED)) as ends:
         yield ends
 
 
 @pytest.mark.parametrize("what", WORK)
 def test_a_connection_that_is(ends: Mapping[str, Future[None]], what: str) -> None:
     all_well(ends, what)
+
+
+def test_outages_at_random_moments(ends: Mapping[str, Future[None]]) -> None:
+    all_well(ends, "outage")
 
 
 def test_a_server_that_is_killed_and_restarted_costs_no_sample(faults: FaultLab) -> None:

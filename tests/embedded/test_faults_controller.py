@@ -153,10 +153,11 @@ def interrupt_one(ground: Ground, *, moment: str | float) -> None:
 
 
 def signalled_once(iteration: Path) -> None:
-    """A second SIGINT makes k6 leave without its summary; before the load there is none."""
+    """A second SIGINT makes k6 leave without its summary; stopped before its load it has none."""
     log = (iteration / "k6.log").read_text()
-    assert log.count(" stopping interrupt\n") == 1
+    assert log.count(" stopping interrupt\n") <= 1
     if "running (" in log:
+        assert " stopping interrupt\n" in log
         assert (iteration / "summary.json").stat().st_size > 0
 
 
