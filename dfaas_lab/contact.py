@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
 
 
+PATIENCE_S = 60.0
+"""For how long what is idempotent is tried again over a connection that is lost."""
+
+RETRY_S = 0.5
+
+
 class Contact:
     """Notes when a generator is asked, so that its silence can be told from our own work.
 

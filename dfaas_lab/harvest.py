@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfaas_lab.contact import PATIENCE_S, RETRY_S
 from dfaas_lab.errors import (
     ConnectionFailed,
     DfaasLabError,
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.store import RunFolder
-
-_PATIENCE_S = 60.0
-_RETRY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -71,14 +69,14 @@ class Harvest:
             WorkspaceError: It is gone.
             ConnectionFailed: The generator stayed away, or ``give_up`` said so.
         """
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 return fetch(self.remote, workspace, into, without=sent_names())
             except ConnectionFailed:  # fetching again is idempotent
                 if give_up() or time.monotonic() > deadline:
                     raise
-                time.sleep(_RETRY_S)
+                time.sleep(RETRY_S)
 
     def store(
         self, turn: int, plan: K6Plan | CustomScript, fetched: Path, workspace: Workspace, end: End

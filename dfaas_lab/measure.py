@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dfaas_lab.contact import Contact
+from dfaas_lab.contact import PATIENCE_S, RETRY_S, Contact
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError, StoreError
 from dfaas_lab.harvest import Harvest
 from dfaas_lab.k6.execution import start
@@ -145,7 +146,7 @@ class Measurement:
                 break
         if self._order.detached:  # those that were not begun, too; but not the evidence
             others = (other for other in self._turns if error is None or other is not turn)
-            self._remove(*others)
+            self._remove(stop, *others)
         return error
 
     def _one(
@@ -172,16 +173,22 @@ class Measurement:
                 return "interrupted", None
             status, error = turn.bring_home(end, stop)
         if error is None:
-            self._remove(turn)
+            self._remove(stop, turn)
         return status, error
 
-    def _remove(self, *turns: Turn) -> None:
+    def _remove(self, stop: threading.Event, *turns: Turn) -> None:
         """Remove workspaces whose results are safe here; what stays there harms nobody."""
-        try:
-            with self._contact.asking():
-                remove(self._generator.remote, *(turn.workspace for turn in turns))
-        except DfaasLabError as error:
-            log.warning("%s keeps a workspace: %s", self._generator.host, error)
+        deadline = time.monotonic() + PATIENCE_S
+        with self._contact.asking():
+            while True:
+                try:
+                    return remove(self._generator.remote, *(turn.workspace for turn in turns))
+                except DfaasLabError as error:  # removing again is idempotent
+                    lost = isinstance(error, ConnectionFailed) and not stop.is_set()
+                    if not lost or time.monotonic() > deadline:
+                        log.warning("%s keeps a workspace: %s", self._generator.host, error)
+                        return None
+                    time.sleep(RETRY_S)
 
     def _tell(self, progress: Progress, turn: Turn, event: Elapsed) -> None:
         order, duration_s = self._order, turn.plan.duration_s

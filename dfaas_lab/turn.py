@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfaas_lab.contact import PATIENCE_S, RETRY_S, Contact
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError
 from dfaas_lab.harvest import Harvest, scratch
 from dfaas_lab.k6.execution import Terms, start
@@ -17,16 +18,12 @@ from dfaas_lab.remote.workspace import Workspace, remove
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dfaas_lab.contact import Contact
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.custom import CustomScript
     from dfaas_lab.k6.journal import Elapsed
     from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.order import Order
     from dfaas_lab.remote.process import Process
-
-_PATIENCE_S = 60.0
-_RETRY_S = 0.5
 
 
 class Lost(Exception):
@@ -84,7 +81,7 @@ class Turn:
             Lost: The generator does not answer, and there was an interrupt.
             ConnectionFailed: It stayed away.
         """
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + PATIENCE_S
         with self.contact.asking():
             while True:
                 try:
@@ -97,7 +94,7 @@ class Turn:
                         raise Lost from None
                     if time.monotonic() > deadline:
                         raise
-                    time.sleep(_RETRY_S)
+                    time.sleep(RETRY_S)
 
     def follow(
         self,

@@ -82,10 +82,12 @@ def start(
     """
     archive = _archive(workspaces, files, terms)
     ids = " ".join(shlex.quote(workspace.path) for workspace in workspaces)
+    # In a shell of its own, which ends at once: the supervisor is nobody's child, so that no zombie
+    # of it keeps who follows it waiting.
     command = (
         f"{create_command(workspaces, len(archive))} && cd {workspaces[0].id} && "
-        f"{{ setsid sh ./supervise.sh {ids} </dev/null >/dev/null 2>&1 & "
-        "echo $! >supervisor; echo ok; exec sh ./follow.sh 1; }"
+        f"( setsid sh ./supervise.sh {ids} </dev/null >/dev/null 2>&1 & echo $! >supervisor ) && "
+        "{ echo ok; exec sh ./follow.sh 1; }"
     )
     process = remote.open(command)
     try:

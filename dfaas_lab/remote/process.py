@@ -52,6 +52,7 @@ class Process:
         self._release: Callable[[], None] | None = release
         self._heard = heard
         self._drop = drop
+        self._said = b""  # the end of what came on standard error while standard output was read
         self.heard_at = time.monotonic()
         """When anything came from the command, as ``time.monotonic()``."""
 
@@ -81,11 +82,12 @@ class Process:
     def receive(self, *, timeout: float, most: int = _CHUNK) -> bytes | None:
         """Return what standard output holds: ``b""`` at its end, None if nothing came in time.
 
-        Standard error is only heard (``heard_at``), not kept.
+        Standard error is heard (``heard_at``), and kept for the result.
         """
         self._channel.settimeout(timeout)
         try:
-            while self._channel.recv_stderr_ready() and self._channel.recv_stderr(_CHUNK):
+            while self._channel.recv_stderr_ready() and (said := self._channel.recv_stderr(_CHUNK)):
+                self._said = (self._said + said)[-_CHUNK:]
                 self._hear()
             data = bytes(self._channel.recv(most))
         except TimeoutError:
@@ -113,7 +115,7 @@ class Process:
         exit_code = self._channel.recv_exit_status()
         if exit_code == -1:  # paramiko's word for: the channel ended without a status
             raise self._lost(EOFError("the channel was closed"))
-        return CommandResult(exit_code, stdout, stderr)
+        return CommandResult(exit_code, stdout, self._said + stderr)
 
     def _read_all(
         self, receive: Callable[[int], bytes], deadline: float, idle_s: float | None
