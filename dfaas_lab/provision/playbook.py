@@ -25,8 +25,8 @@ Event = dict[str, Any]
 # preference: a host without it takes the next.
 _CIPHER = "aes128-gcm@openssh.com"
 
-# Ansible looks for results a thousand times a second by default. A hundred times is enough, and takes
-# 0.3 s less of the 4 s of processor time that four hosts cost here.
+# Ansible looks for results a thousand times a second by default. A hundred times is enough, and
+# takes 0.3 s less of the 4 s of processor time that four hosts cost here.
 _CFG = "[defaults]\ninternal_poll_interval = 0.01\n"
 
 # A UNIX socket's path has 104 characters on some systems, and ssh adds 17 while it makes one.

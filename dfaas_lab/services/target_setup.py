@@ -18,7 +18,7 @@ from dfaas_lab.services.prometheus import Prometheus
 _NOT_UP = (404, 502, 503, 504)
 _POLL_S = 0.5
 _NOT_LET_IN = "no auth= is given: the functions are only called"
-_LONGEST_CALL_S = 10.0
+_SHORTEST_LIMIT_S = 10.0
 # A gateway may need a moment to know what was just deployed.
 _LONGEST_404_S = 5.0
 
@@ -123,7 +123,9 @@ class _Setup:
     def _call(self, function: Function, until: float) -> None:
         """Call a function until it is up. A 404 that stays is the function's own."""
         patient = time.monotonic() + (_LONGEST_404_S if self.let_in else 0.0)
-        while (status := self.gateway.call(function, timeout_s=_LONGEST_CALL_S)) in _NOT_UP:
+        # A function that sleeps takes a while to wake up, whatever it may take in a run.
+        timeout_s = max(function.timeout_s, _SHORTEST_LIMIT_S)
+        while (status := self.gateway.call(function, timeout_s=timeout_s)) in _NOT_UP:
             now = time.monotonic()
             if status == 404 and now >= patient and self.let_in:
                 return

@@ -172,6 +172,20 @@ def test_without_a_password_the_functions_are_only_called(
     assert "auth=" in found["fix"][0]
 
 
+def test_a_host_that_is_named_for_its_address_need_not_let_us_in(
+    local: LocalLab, generator: Generator, host: Host
+) -> None:
+    shut = replace(host, port=1)
+    rows = Lab([target_of(local, generator, host=shut)]).check().filter(host="node1")
+    assert rows.filter(check="reachable")["ok"].to_list() == [None]
+    wanted = Lab([target_of(local, generator, host=shut, install_monitoring=True)])
+    rows = wanted.check().filter(host="node1", check="reachable")
+    assert rows["ok"].to_list() == [False]
+    assert rows["fix"][0]
+    with pytest.raises(HostUnreachable):
+        wanted.provision(progress=False)
+
+
 class NeverUp(BaseHTTPRequestHandler):
     """A gateway whose function has a replica, and never answers."""
 

@@ -84,6 +84,7 @@ def test_a_broken_mirror(gen: Machine, spec: GeneratorSpec, mirror: Mirror, faul
         provision([replace(spec, k6_source="release", variables=broken)])
     assert caught.value.task == "Download k6"
     assert "k6_source='copy'" in caught.value.hint
+    assert provision([replace(spec, k6_source="release", variables=mirror.release)])
 
 
 def test_without_the_internet_a_copy_works(gen: Machine, spec: GeneratorSpec) -> None:

@@ -65,6 +65,12 @@ def test_thresholds_of_nobody_are_refused(tmp_path: Path) -> None:
         lab_of(tmp_path, FILE.replace("thresholds: {figlet", "thresholds: {figlte"))
 
 
+def test_an_unknown_variable_is_refused(tmp_path: Path) -> None:
+    text = FILE.replace("k6_release_base", "k6_relase_base")
+    with pytest.raises(ConfigError, match=r"gen: unknown variable.*'k6_release_base'"):
+        lab_of(tmp_path, text)
+
+
 def test_monitoring_needs_a_host(tmp_path: Path) -> None:
     text = FILE.replace("heavy, gateway", "heavy, install_monitoring: true, gateway")
     with pytest.raises(ConfigError, match="heavy has no host"):
