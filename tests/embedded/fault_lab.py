@@ -174,10 +174,6 @@ class Ground:
         """The k6 that run here."""
         return [one for one in self.processes() if _program(one) == "k6"]
 
-    def at_work(self) -> list[psutil.Process]:
-        """The k6 and the supervisors; not who follows them over a connection."""
-        return [one for one in self.processes() if _program(one) == "k6" or _supervises(one)]
-
     def workspaces(self) -> list[Path]:
         """The workspaces that are there."""
         return [path for path in self.root.iterdir() if path.is_dir()]
@@ -356,13 +352,6 @@ def _program(process: psutil.Process) -> str:
         return Path(process.exe()).name
     except psutil.Error:
         return ""
-
-
-def _supervises(process: psutil.Process) -> bool:
-    try:
-        return "./supervise.sh" in process.cmdline()
-    except psutil.Error:
-        return False
 
 
 def _named(process: psutil.Process) -> str:

@@ -64,7 +64,7 @@ def lose(ground: Ground, outage: str) -> None:
     wait_for(lambda: any(ground.store.root.glob("runs/*/iteration=1")), "a result", within_s=60)
     ground.working_k6(seconds=2)
     come_back = fail(ground, outage)
-    wait_for(lambda: not ground.at_work(), "the lease's end", within_s=LEASE_S + NOISE_S)
+    ground.wait_for_no_process(within_s=LEASE_S + NOISE_S)
     with pytest.raises(ConnectionFailed) as caught:
         handle.wait()
     [kept] = ground.workspaces()

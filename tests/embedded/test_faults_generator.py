@@ -251,6 +251,8 @@ def refused(ground: Ground, why: str, fix: str, target: Target | None = None) ->
     assert error.host == "127.0.0.1"
     assert error.path.startswith(f"{ground.root}/")
     assert str(error).endswith(error.hint)
+    assert why in error.message
+    assert fix in error.hint
     assert ground.processes() == []
     # One that was begun is kept, and named.
     assert [str(path) for path in ground.workspaces()] in ([], [error.path])
