@@ -66,6 +66,24 @@ def test_what_it_says_of_long_runs_and_scripts_runs(tmp_path: Path) -> None:
         _run(f"{ready}{block}\n{checks}", tmp_path)
 
 
+def test_what_it_says_of_keeping_and_repeating_runs(tmp_path: Path) -> None:
+    (block,) = [block for block in BLOCKS if "reproduce(" in block]
+    for asked, quick in (("(8, ", "(3, "), ('"30s"', '"1s"')):
+        assert asked in block
+        block = block.replace(asked, quick)
+    with start() as lab:
+        facts = lab.facts()
+        facts["targets"][0]["functions"] = ["env"]
+        (tmp_path / "lab.yml").write_text(json.dumps(facts))
+        ready = "from dfaas_lab import Lab\nLab.from_file('lab.yml').provision()\n"
+        checks = (
+            "assert again.provenance['reproduces']['run_id'] == before.id\n"
+            "assert lab.store.runs().height == 2\n"
+            "assert lab.store.scan_requests().collect().height >= 54"
+        )
+        _run(f"{ready}{block}\n{checks}", tmp_path)
+
+
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))
 def test_what_it_links_to_is_there(path: str) -> None:
     assert (ROOT / path).exists()
