@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import yaml
 
 from dfaas_lab.errors import ConfigError
@@ -18,6 +20,10 @@ _PLACES = ("install_dir", "python", "remote_tmp")
 def targets_of(file: LabFile) -> list[Target]:
     """Make the targets of a lab file."""
     generators = {entry.name: _generator(entry) for entry in file.generators}
+    used = {name for entry in file.targets for name in (entry.generator, entry.via)}
+    for name in generators:
+        if name not in used:
+            warnings.warn(f"{file.path}: no target uses the generator {name}", stacklevel=3)
     return [_target(entry, file, generators) for entry in file.targets]
 
 

@@ -76,7 +76,9 @@ def prepare(
     """
     started = time.monotonic()
     work = _Work(list(targets), force, progress or Progress(), cancel or threading.Event())
-    todo = [target for target in work.targets if force or known(_key(target)) is None]
+    if force:
+        forget(_key(target) for target in work.targets)
+    todo = [target for target in work.targets if known(_key(target)) is None]
     work.announce(todo)
     with ThreadPoolExecutor(_AT_ONCE + 1) as pool:
         hosts = pool.submit(work.hosts)

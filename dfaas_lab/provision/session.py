@@ -43,7 +43,9 @@ def provision(
     """
     started = time.monotonic()
     specs = distinct((*generators, *targets))
-    left = specs if force else [spec for spec in specs if spec.key not in _ready]
+    if force:
+        forget(spec.key for spec in specs)  # what fails now is not known to be ready any more
+    left = [spec for spec in specs if spec.key not in _ready]
     changed, ran = 0, False
     if left:
         with Round(left, progress, cancel) as work:

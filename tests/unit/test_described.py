@@ -71,6 +71,11 @@ def test_an_unknown_variable_is_refused(tmp_path: Path) -> None:
         lab_of(tmp_path, text)
 
 
+def test_a_generator_that_nobody_uses_is_told(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="no target uses the generator near"):
+        lab_of(tmp_path, FILE.replace("via: near", "via: gen"))
+
+
 def test_monitoring_needs_a_host(tmp_path: Path) -> None:
     text = FILE.replace("heavy, gateway", "heavy, install_monitoring: true, gateway")
     with pytest.raises(ConfigError, match="heavy has no host"):
