@@ -14,6 +14,7 @@ from dfaas_lab.load.duration import seconds
 from dfaas_lab.load.function import Function
 
 _MAX_RATE_RPS = 1_000_000
+_LEAST_S = 1.0  # k6 refuses a shorter scenario
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,12 @@ class Load:
 
     shares: tuple[Share, ...]
     duration_s: float
+
+    def __post_init__(self) -> None:
+        if self.duration_s < _LEAST_S:
+            raise ConfigError(
+                f"a load of {self.duration_s:g} s is too short", hint="Give 1s or more."
+            )
 
     @classmethod
     def of(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dfaas_lab import Function, Lab, Run, Target
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.local import start
 
 SECRET = "s3cret-Zq9"
 BODY = b"\x00\xffcaff\xc3\xa8"
@@ -184,6 +187,34 @@ def test_a_gateway_that_tells_nothing_ends_no_run(lab: Lab) -> None:
     run = stranger.run_k6(load=3, duration="1s", progress=False)
     assert run.status == "ok"
     assert "401" in run.provenance["provenance"]["targets"]["mid"]["problem"]
+
+
+def test_a_target_with_a_host_tells_of_it(lab: Lab) -> None:
+    host = lab.generator.host
+    for known, asked in ((True, host), (False, replace(host, port=_closed_port()))):
+        target = _target(lab, Function("env"), host=asked)
+        run = target.run_k6(load=3, duration="1s", progress=False)
+        assert run.status == "ok"
+        told = run.provenance["provenance"]["targets"]["mid"]["host"]
+        assert ("cores" in told, "problem" in told) == (known, not known)
+
+
+def test_a_gateways_clock_is_compared_with_the_generators(tmp_path: Path) -> None:
+    with start(clock_skew_s=30.0) as local:
+        file = tmp_path / "lab.json"
+        file.write_text(json.dumps({**local.facts(), "store": str(tmp_path / "results")}))
+        with Lab.from_file(file) as lab:
+            lab.generator.provision(progress=False)
+            run = lab.target.run_k6(load={"env": 10}, duration="1s", progress=False)
+    skew = json.loads((run.path / "manifest.json").read_text())["clock_skew"]["node1"]
+    assert abs(skew["seconds"] - 30) <= skew["uncertainty_s"] + 0.1
+    assert "clock" in str(run.verdict)
+
+
+def _closed_port() -> int:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        return int(closed.getsockname()[1])
 
 
 def test_one_part_of_a_run_of_several_targets(lab: Lab) -> None:

@@ -64,6 +64,7 @@ def test_a_mapping_names_its_functions_and_may_hold_a_zero() -> None:
         ({"figlet": "5"}, "2s", "no number"),
         ({"figlet": True}, "2s", "no number"),
         (1e9, "2s", "more than any generator"),
+        (50, "500ms", "too short"),
     ],
 )
 def test_what_cannot_be_is_refused(load: object, duration: str, word: str) -> None:

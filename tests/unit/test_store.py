@@ -200,6 +200,7 @@ def test_pruning_keeps_what_it_was_not_told_to_remove(store: Store, tmp_path: Pa
     assert store.run_ids() == ["run-9"]
     store.prune(runs=["run-9"])
     assert store.run_ids() == []
+    assert not any((store.root / ".staging").iterdir())  # nor do its locks stay
 
 
 def test_pruning_sweeps_what_killed_processes_left(store: Store) -> None:
