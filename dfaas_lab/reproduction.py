@@ -59,7 +59,12 @@ def _tell(then: Entry, run: Run, parts: tuple[str, str]) -> None:
     from dfaas_lab.store import RunFolder
 
     folder = RunFolder.at(run.path)
-    found = differences(then, folder.read(), parts)
+    try:
+        found = differences(then, folder.read(), parts)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # A stranger's manifest may say anything; what was measured is good all the same.
+        log.warning("what was different then is not known: %r", error)
+        found = []
     for one in found:
         log.warning("%s: %s then, %s now", one["what"], one["then"], one["now"])
     folder.update(reproduces={"run_id": then["run_id"], "differences": found})

@@ -54,7 +54,10 @@ class Run:
         """
         from dfaas_lab.closing import clock_skew
 
-        return {"clock_skew": clock_skew(self._folder), **self._manifest}
+        found = dict(self._manifest)
+        if "clock_skew" not in found:  # it has not ended yet
+            found["clock_skew"] = clock_skew(self._folder)
+        return found
 
     @property
     def label(self) -> str | None:

@@ -69,10 +69,11 @@ def load_of(order: Entry) -> dict[str, Any]:
         ConfigError: The order is damaged.
     """
     try:
+        thresholds = order["thresholds"]
         return {
             "load": dict(order["load"]),
             "duration": timedelta(seconds=order["duration_s"]),
-            "thresholds": order["thresholds"],
+            "thresholds": None if thresholds is None else dict(thresholds),
         }
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise damaged(error) from error

@@ -158,6 +158,17 @@ def test_what_is_different_is_told(
     assert "generator's k6_version: 1.0.0 then, 1.1.0 now" in caplog.text
 
 
+def test_a_strange_manifest_costs_no_run(
+    lab: Lab, run: Run, asked: list[Function], tmp_path: Path
+) -> None:
+    strange = Run.load(run.save(tmp_path / "run.zip"))
+    said = json.loads((strange.path / "manifest.json").read_text()) | {"provenance": [1, "?"]}
+    (strange.path / "manifest.json").write_text(json.dumps(said))
+    again = strange.reproduce(_target(lab, *asked), progress=False)
+    assert again.status == "ok"
+    assert Run.load(again.path).provenance["reproduces"]["differences"] == []
+
+
 def test_a_script_from_an_archive_runs_only_when_it_is_trusted(
     lab: Lab, asked: list[Function], tmp_path: Path
 ) -> None:

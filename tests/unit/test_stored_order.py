@@ -134,6 +134,12 @@ def test_terms_that_are_not_whole_are_refused(name: str) -> None:
             terms_of(ORDER | {name: 1e30})
 
 
+@pytest.mark.parametrize("change", [{"load": 5}, {"duration_s": "1s"}, {"thresholds": 5}])
+def test_a_load_that_is_none_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="does not say"):
+        load_of(ORDER | change)
+
+
 def test_the_part_of_a_run_of_several_is_named() -> None:
     several = {"run_id": "r", "orders": {"node1": ORDER, "node2": ORDER}}
     assert part_of(several, "node2") == "node2"
