@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,11 +71,13 @@ def _open_folder(
     seed: int | None,
 ) -> RunFolder:
     from dfaas_lab.store import Store, new_run_id, provenance
+    from dfaas_lab.store.provenance import without_secrets
     from dfaas_lab.stored_functions import bodies
     from dfaas_lab.surroundings import surroundings
 
-    facts = surroundings([target for target, _ in parts])
-
+    with ThreadPoolExecutor(1, "dfaas-lab-provenance") as beside:
+        here = beside.submit(provenance, seed=seed)  # it asks git
+        facts = surroundings([target for target, _ in parts])
     manifest = {
         "label": label,
         "targets": [target.name for target, _ in parts],
@@ -82,9 +85,10 @@ def _open_folder(
             target.name: _described(target, order, own)
             for (target, order), own in zip(parts, workspaces, strict=True)
         },
-        "provenance": provenance(
-            seed=seed, generators=facts["generators"], targets=facts["targets"]
-        ),
+        "provenance": {
+            **here.result(),
+            **{name: without_secrets(of_each) for name, of_each in facts.items()},
+        },
     }
     files: dict[str, bytes] = {}
     for index, (_, order) in enumerate(parts):
