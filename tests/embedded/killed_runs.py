@@ -35,15 +35,18 @@ export default function () {{ http.get("{gateway}/function/env"); }}
 
 @dataclass(frozen=True)
 class Way:
-    """How the run is made: the arguments of ``run_k6``, and how many requests an iteration has."""
+    """How the run is made: the arguments of ``run_k6``, and how many requests an iteration has.
+
+    None means what k6 itself counted: a busy machine may drop one.
+    """
 
     terms: str
-    requests: tuple[int, ...]
+    requests: int | None = None
 
 
 # k6 takes no duration below 1 s; a script of one's own may be shorter.
-LOAD = Way('load={"env": 3}, duration="1s"', (3, 4))
-QUICK = Way('script=sys.argv[1] + ".js"', (3,))
+LOAD = Way('load={"env": 3}, duration="1s"')
+QUICK = Way('script=sys.argv[1] + ".js"', 3)
 
 
 def kill_runs(folder: Path, way: Way, *, rounds: int, seed: int) -> None:
@@ -112,16 +115,21 @@ def check(store: Store, lab: LocalLab, way: Way, run_id: str) -> int:
     rows = frames.requests.group_by("iteration").len().sort("iteration")
     assert rows["iteration"].to_list() == have
     assert rows["len"].to_list() == counted
-    assert set(counted) <= set(way.requests)
     vu = frames.requests.select("iteration", "vu", "vu_iteration")
     assert not vu.is_duplicated().any()
     for file in run.path.rglob("*.parquet"):
         pl.read_parquet(file, hive_partitioning=False)
-    for number in have:
+    for number, count in zip(have, counted, strict=True):
         raw = run.iteration_path(number)
+        assert count == (way.requests or _counted_by_k6(raw))
         assert (raw / "k6.log").exists()
         assert (raw / "host.csv").read_text().endswith("\n")
     return len(have)
+
+
+def _counted_by_k6(raw: Path) -> int:
+    metrics = json.loads((raw / "summary.json").read_text())["metrics"]
+    return int(metrics["http_reqs"]["values"]["count"])
 
 
 def _begun(run: RunFolder, lab: LocalLab) -> int:
