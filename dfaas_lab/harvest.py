@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.store import RunFolder
 
+_CSV_ERROR = b'msg="CSV: Error writing to file"'
+
 
 @dataclass(frozen=True)
 class Harvest:
@@ -98,7 +100,7 @@ class Harvest:
                 log_tail=end.log_tail,
                 hint=outcome.hint,
             )
-        if end.disk_full:
+        if end.disk_full or _was_full(fetched / "journal"):
             status, error = "failed", _disk_full(self.remote, workspace)
         try:
             frames = self._frames(turn, plan, fetched, status)
@@ -158,6 +160,13 @@ def _disk_full(remote: Remote, workspace: Workspace) -> WorkspaceError:
         path=workspace.path,
         hint="Make room there, or give Generator(workspace_root=...) on a larger disk.",
     )
+
+
+def _was_full(journal: Path) -> bool:
+    """Whether k6 could not write its samples at some moment: it goes on, but never writes again."""
+    with contextlib.suppress(OSError), journal.open("rb") as lines:
+        return any(_CSV_ERROR in line and b"source=console" not in line for line in lines)
+    return False
 
 
 def _kept(fetched: Path) -> Mapping[str, Path]:

@@ -219,7 +219,7 @@ class Following:
             bool(killed),
             self._journal.tail(),
             skipped=code == "skipped",
-            disk_full=bool(full) or "no space left on device" in self._journal.tail(),
+            disk_full=bool(full),
         )
 
     def _lost(self, error: ConnectionFailed, stop: threading.Event) -> End | None:

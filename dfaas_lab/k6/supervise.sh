@@ -37,8 +37,12 @@ watch() { # every second: look at the host, the limit and the lease
         sleep 1 &
         sleeper=$!
         wait "$sleeper"
-        [ -n "$k6" ] || read -r k6 2>/dev/null <pid || continue
-        kill -0 "$k6" 2>/dev/null || continue
+        [ -n "$k6" ] || read -r k6 2>/dev/null <pid
+        if [ -z "$k6" ] || ! kill -0 "$k6" 2>/dev/null; then
+            # A number that is free may be given to a process that is none of ours.
+            kill -0 "$supervisor" 2>/dev/null || exit 0
+            continue
+        fi
         observe 2>/dev/null
         now
         if [ -d stopped ]; then
