@@ -154,7 +154,7 @@ def _began_at(fetched: Path) -> datetime:
 
 def _disk_full(remote: Remote, workspace: Workspace) -> WorkspaceError:
     return WorkspaceError(
-        f"{remote.host}: the disk under {workspace.path} is full, and samples are missing; what "
+        f"{remote.host}: the disk under {workspace.path} was full, and samples are missing; what "
         "was written is stored",
         host=remote.host.address,
         path=workspace.path,
