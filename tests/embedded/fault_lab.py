@@ -37,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 COMPLETE = {"ok", "slo_failed"}
 _RUNNING = re.compile(r"^running \((?:(\d+)m)?([\d.]+)s\)", re.MULTILINE)
 _AT_ONCE = 5
+_STILL_S = 1.0  # for how long a busy machine may stand still
 T = TypeVar("T")
 
 
@@ -288,12 +289,12 @@ def all_well(ends: Mapping[str, Future[Any]], name: str = "") -> None:
     failures = []
     for whole_name, end in chosen.items():
         error = end.exception()
-        if isinstance(error, Exception):
+        if error is not None:
             error.add_note(whole_name)
             failures.append(error)
     assert chosen, f"there is no {name}"
     if failures:
-        raise ExceptionGroup(f"{len(failures)} of {len(chosen)}", failures)
+        raise BaseExceptionGroup(f"{len(failures)} of {len(chosen)}", failures)
 
 
 def once(run: Run) -> None:
@@ -320,7 +321,7 @@ def k6_count(run: Run, iteration: int) -> int | None:
 
 
 def whole(run: Run, asked: float) -> None:
-    """Every iteration has all of its samples; the verdict doubts nothing but the machine's load.
+    """Every iteration has all of its samples; the verdict doubts nothing but the machine's speed.
 
     Args:
         run: The run.
@@ -328,13 +329,14 @@ def whole(run: Run, asked: float) -> None:
     """
     once(run)
     assert set(run.summary["status"]) <= COMPLETE
+    assert None not in {k6_count(run, iteration) for iteration in run.summary["iteration"]}
     for row in run.summary.iter_rows(named=True):
-        # A machine that stands still for a second drops requests; it cannot make k6 lose them.
-        assert abs(row["requests"] + row["dropped"] + row["unfinished"] - asked) <= 1, row
-    summaries = {row: k6_count(run, row) for row in run.summary["iteration"]}
-    assert None not in summaries.values()
+        # What k6 counts is there to the last sample. A machine that stands still lets it count
+        # less: what it could not begin in time is dropped, or at its end not even that.
+        begun = row["requests"] + row["dropped"] + row["unfinished"]
+        assert asked - _STILL_S * row["rate_rps"] <= begun <= asked + 1, row
     doubts = [str(doubt) for doubt in run.verdict.doubts]
-    noise = ("CPU", "dropped", "in flight")
+    noise = ("CPU", "dropped", "in flight", "requests started")
     assert [text for text in doubts if not any(word in text for word in noise)] == []
 
 

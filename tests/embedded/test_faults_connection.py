@@ -76,7 +76,7 @@ def lose(ground: Ground, outage: str) -> None:
     assert error.run is not None
     assert error.run.status == "lost"
     assert error.run.summary["status"].to_list() == ["ok"]
-    assert abs(error.run.requests.height - RATE * 7) <= 1
+    whole(error.run, RATE * 7)
     come_back()
     fetch(ground, error.run.id)
     ground.works_again()

@@ -29,9 +29,9 @@ from tests.embedded.fault_lab import (
 KILLS, INTERRUPTS = 10, 3
 SEED = 3
 RATE = 5
-LASTS_S = 3
+LASTS_S = 2
 REST_S = 1
-TAKES_S = 9.0  # two iterations and all around them, on a machine that does other things, too
+TAKES_S = 7.0  # two iterations and all around them, on a machine that does other things, too
 NOISE_S = 10.0  # what a busy machine may add
 ORDER: dict[str, Any] = {
     "iterations": 2,
@@ -110,7 +110,7 @@ MOMENTS: dict[str, Callable[[Ground], object]] = {
     "starting": lambda ground: True,
     "uploading": lambda ground: ground.workspaces(),
     "launching": lambda ground: begun(ground, "started"),
-    "running": lambda ground: ground.working_k6(seconds=2),
+    "running": lambda ground: ground.working_k6(seconds=1),
     "fetching": lambda ground: begun(ground, "ended"),
     "between": between,
 }
@@ -119,7 +119,7 @@ MOMENTS: dict[str, Callable[[Ground], object]] = {
 def interrupts(named: Iterable[str], count: int, seed: int) -> Work:
     """Controllers that get SIGINT at the moments named, and at random ones."""
     chance = random.Random(seed)
-    moments = [*named, *(chance.uniform(0, TAKES_S - 3) for _ in range(count))]
+    moments = [*named, *(chance.uniform(0, TAKES_S - 2) for _ in range(count))]
     return {
         f"interrupt {number} at {moment}": partial(interrupt_one, moment=moment)
         for number, moment in enumerate(moments)
@@ -207,7 +207,7 @@ def interrupt_twice(ground: Ground) -> None:
     ground.wait_for_no_process(within_s=10 + NOISE_S)
     run = bring_home(ground)
     assert run.status == "interrupted"
-    assert run.requests.height >= RATE
+    assert run.requests.height > 0
     ground.works_again()
 
 
@@ -245,7 +245,7 @@ def be_deaf(ground: Ground) -> None:
     assert (place / "stopped/killed").exists()
     run = bring_home(ground)
     assert run.status == "interrupted"
-    assert run.requests.height >= RATE
+    assert run.requests.height > 0
     ground.works_again()
 
 
