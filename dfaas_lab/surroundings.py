@@ -5,6 +5,7 @@ It asks; what is written down is `opening`'s. No answer ends a run: what is not 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +20,7 @@ Facts = dict[str, Any]
 
 _GATEWAY_TIMEOUT_S = 2.0
 _HOST_TIMEOUT_S = 3.0
+_SLOW_S = 0.5
 _AT_ONCE = 8
 # What is asked once per session: hosts, which do not change, and gateways that did not answer.
 _HOSTS: WeakKeyDictionary[Target, Facts | None] = WeakKeyDictionary()
@@ -74,12 +76,13 @@ def _host(target: Target) -> Facts:
 
 
 def _gateway(target: Target) -> Facts:
-    """Ask the gateway at every run, since images change; but one that is silent, once."""
+    """Ask the gateway at every run, since images change; but one that does not answer, once."""
     if target in _SILENT:
         return _SILENT[target]
     names = [function.name for function in target.functions]
+    began = time.monotonic()
     facts = _tried(lambda: target.services()[0].facts(names, timeout_s=_GATEWAY_TIMEOUT_S))
-    if "problem" in facts:
+    if "problem" in facts and time.monotonic() - began > _SLOW_S:
         _SILENT[target] = facts
     return facts
 
