@@ -49,8 +49,8 @@ def time_of(nanoseconds: pl.Expr) -> pl.Expr:
 def _with_answers(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Add what the answers' headers said: our script reports it in rows of their own.
 
-    How long a function took is ``X-Duration-Seconds``. ``X-Start-Time``, which gateways send too, is
-    a moment on another host's clock, known to half a second at best: it splits no latency.
+    How long a function took is ``X-Duration-Seconds``. ``X-Start-Time``, which gateways send too,
+    is a moment on another host's clock, known to half a second at best: it splits no latency.
     """
     answers = counted(events, "dfaas_function_ms", "dfaas_answered")
     timed = pl.col("metric_name") == "dfaas_function_ms"
