@@ -15,6 +15,7 @@ import pytest
 from dfaas_lab import Function, Lab, Run, Target
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.local import start
+from dfaas_lab.store.provenance import git_state
 
 SECRET = "s3cret-Zq9"
 BODY = b"\x00\xffcaff\xc3\xa8"
@@ -80,6 +81,9 @@ def test_a_run_says_what_it_was_made_with(lab: Lab, run: Run) -> None:
     assert target["version"]["provider"]
     assert "problem" not in {**generator, **target}
     assert made["libraries"]["polars"]
+    here = git_state(Path.cwd())  # None where the tests come from an archive
+    assert here is None or made["git"].keys() == here.keys()
+    assert here is None or len(made["git"]["commit"]) >= 40
     assert made["dfaas_lab"]
     skew = run.provenance["clock_skew"]["mid"]
     assert abs(skew["seconds"]) <= skew["uncertainty_s"] + 0.1  # one machine, one clock
