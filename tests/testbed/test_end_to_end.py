@@ -139,8 +139,9 @@ def measure(lab: Lab, folder: Path) -> None:
     began = first["started_at"].to_list()
     assert abs((began[0] - began[1]).total_seconds()) < SECONDS
     assert run.status == "ok"
-    assert str(run.verdict).split(":")[0] in ("VALID", "DOUBTFUL")
-    assert not [doubt for doubt in run.verdict.doubts if "rate" in str(doubt).lower()]
+    # The three hosts share the processors of one machine; nothing else may be doubted.
+    assert all("CPU" in doubt.what for doubt in run.verdict.doubts), str(run.verdict)
+    assert str(run.verdict).startswith("DOUBTFUL" if run.verdict.doubts else "VALID")
 
 
 def say_that_all_is_well(lab: Lab, lab_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
