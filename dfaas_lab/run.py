@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
+    from dfaas_lab.display.nested import Nested
     from dfaas_lab.on_host import IterationOnHost
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
@@ -45,7 +46,7 @@ class Run:
         return dict(self._folder.read())
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> Nested:
         """The manifest: what was asked, of whom, with which versions. Nothing secret.
 
         ``orders`` holds by target what was asked, ``provenance`` versions, commit, hosts and
@@ -53,8 +54,9 @@ class Run:
         ``reproduces`` the run that this one repeats. README tells more.
         """
         from dfaas_lab.closing import clock_skew
+        from dfaas_lab.display.nested import Nested
 
-        found = dict(self._manifest)
+        found = Nested(self._manifest)
         if "clock_skew" not in found:  # it has not ended yet
             found["clock_skew"] = clock_skew(self._folder)
         return found
