@@ -119,8 +119,7 @@ def interrupt_network(ground: Ground, *, moment: float, lasts_s: float, outage: 
     assert run.summary["iteration"].to_list() == [1, 2]
     whole(run, RATE * 2)
     ground.wait_for_no_process(within_s=NOISE_S)
-    # One whose removal was cut off stays, and the log says so: its results are safe.
-    assert len(ground.workspaces()) <= 1
+    assert ground.workspaces() == []
     ground.works_again()
 
 
