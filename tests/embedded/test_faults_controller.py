@@ -54,8 +54,10 @@ def kills(count: int, seed: int) -> Work:
 
 def kill_one(ground: Ground, *, moment: float, at_once: bool) -> None:
     """Kill one controller; take over within the lease, or when that has ended k6."""
-    lease_s = 30 if at_once else 3
-    with ground.controller(**ORDER, limits={"lease": f"{lease_s}s"}) as controller:
+    # Where nobody takes over, the lease is to end before the load does.
+    lease_s, lasts_s = (30, LASTS_S) if at_once else (3, 5)
+    order = ORDER | {"duration": f"{lasts_s}s", "limits": {"lease": f"{lease_s}s"}}
+    with ground.controller(**order) as controller:
         time.sleep(moment)
         controller.signal(signal.SIGKILL)
         controller.end()
@@ -77,7 +79,7 @@ def kill_one(ground: Ground, *, moment: float, at_once: bool) -> None:
             assert (told["error"], brought.status) == (None, "ok"), told
         if brought.status == "ok":
             assert brought.summary["iteration"].to_list() == [1, 2]
-            whole(brought, RATE * LASTS_S)
+            whole(brought, RATE * lasts_s)
         else:
             assert brought.status == told["statuses"][-1] == "interrupted"
             assert told["error"] == "K6Interrupted"
@@ -212,10 +214,11 @@ def interrupt_twice(ground: Ground) -> None:
 
 
 def stand_still(ground: Ground) -> None:
-    with ground.controller(**LONG, limits={"lease": "4s"}) as controller:
+    # Of nine seconds k6 gets the last three to end in.
+    with ground.controller(**LONG, limits={"lease": "9s"}) as controller:
         ground.working_k6(seconds=2)
         controller.signal(signal.SIGSTOP)
-        wait_for(lambda: not ground.k6(), "the lease's end", within_s=4 + NOISE_S)
+        wait_for(lambda: not ground.k6(), "the lease's end", within_s=9 + NOISE_S)
         [place] = ground.workspaces()
         # SIGINT came first: k6 had the time to flush its samples and to write its summary.
         assert (place / "stopped/reason").read_text() == "lease\n"
