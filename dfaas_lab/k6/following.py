@@ -169,7 +169,7 @@ class Following:
             )
 
     def _read(self, chunk: bytes) -> End | None:
-        ended = False
+        ended: Ended | None = None
         for event in self._journal.feed(chunk):
             if isinstance(event, LogLine):
                 log.info("%s", event.text)
@@ -179,8 +179,11 @@ class Following:
             elif isinstance(event, Stopping):
                 self._acknowledged = True
             elif isinstance(event, Ended):
-                ended = True
-        return self._asked() if ended else None
+                ended = event
+        if ended is None:
+            return None
+        tail = self._journal.tail()
+        return End(ended.exit_code, ended.reason, ended.killed, tail, disk_full=ended.disk_full)
 
     def _listened(self, text: str) -> None:
         """Call the user's listener; what it raises ends its listening, not the measurement."""
@@ -193,7 +196,7 @@ class Following:
             self._line = None
 
     def _asked(self) -> End | None:
-        """Ask the files how it stands: they are the truth, the journal only a notice."""
+        """Ask the files how it stands, where the journal does not tell: it ended without a word."""
         path = shlex.quote(self._workspace.path)
         script = (
             f"cd {path} || exit 3; read -r code full <exit; reason=; killed=; alive=; "

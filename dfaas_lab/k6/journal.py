@@ -46,9 +46,19 @@ class Stopping:
 
 @dataclass(frozen=True)
 class Ended:
-    """k6 ended; nothing of this iteration follows."""
+    """k6 ended; nothing of this iteration follows.
+
+    Attributes:
+        exit_code: As the shell reports it.
+        reason: Why it was asked to end; None where it was not.
+        killed: Whether it did not end in time when it was asked.
+        disk_full: Whether its disk had no room left.
+    """
 
     exit_code: int
+    reason: str | None = None
+    killed: bool = False
+    disk_full: bool = False
 
 
 Event = LogLine | Elapsed | Stopping | Ended
@@ -82,13 +92,13 @@ class Journal:
         >>> journal = Journal("a1")
         >>> journal.feed(b"running (0m05.0s), 010/010 VUs, 50 complete and 0 interrupted it")
         []
-        >>> journal.feed(b"erations\n@a1 ended 0\n")
-        [Elapsed(seconds=5.0, complete=50, interrupted=0, vus=10), Ended(exit_code=0)]
+        >>> journal.feed(b"erations\n@a1 ended 105 interrupt - -\n")[-1]
+        Ended(exit_code=105, reason='interrupt', killed=False, disk_full=False)
     """
 
     def __init__(self, id: str) -> None:  # noqa: A002 - the name that the files on the generator use
         name = re.escape(id)
-        self._ended = re.compile(rf"@{name} ended (\d+)", re.ASCII)
+        self._ended = re.compile(rf"@{name} ended (\d+)(?: (\S+) (\S+) (\S+))?", re.ASCII)
         self._stopping = re.compile(rf"@{name} stopping (\S+)")
         self._line = bytearray()
         self._log: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -119,7 +129,8 @@ class Journal:
 
     def _read(self, line: str) -> Event | None:
         if found := self._ended.fullmatch(line):
-            return Ended(int(found[1]))
+            reason = None if found[2] in (None, "-") else found[2]
+            return Ended(int(found[1]), reason, found[3] == "killed", found[4] == "full")
         if found := self._stopping.fullmatch(line):
             return Stopping(found[1])
         if found := _RUNNING.fullmatch(line):

@@ -94,11 +94,15 @@ iteration() {
     echo "$up" 2>/dev/null >ended
     # k6 goes on without a word when it cannot write its samples: is there room for one page?
     full=''
-    { printf '%4096s' '' >room && [ -s room ]; } 2>/dev/null || full=' full'
+    { printf '%4096s' '' >room && [ -s room ]; } 2>/dev/null || full=full
     : 2>/dev/null >room
     # Written in place: a full disk has no room for a new block, and this line must not be lost.
-    printf '%-8s\n' "$code$full" 1<>exit
-    printf "\n@%s ended %s\n" "$id" "$code" >>journal 2>/dev/null
+    printf '%-8s\n' "$code $full" 1<>exit
+    reason='-' killed='-'
+    [ ! -f stopped/reason ] || read -r reason <stopped/reason
+    [ ! -f stopped/killed ] || killed=killed
+    printf '\n@%s ended %s %s %s %s\n' "$id" "$code" "$reason" "$killed" "${full:--}" \
+        2>/dev/null >>journal
     return "$code"
 }
 

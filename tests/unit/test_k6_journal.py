@@ -135,7 +135,10 @@ def test_an_imitation_is_a_line_of_the_log(line: str) -> None:
 
 def test_the_exact_id_counts() -> None:
     journal = Journal("a.b")
-    assert journal.feed(b"@a.b stopping lease\n@a.b ended 137\n") == [Stopping("lease"), Ended(137)]
+    assert journal.feed(b"@a.b stopping lease\n@a.b ended 137 lease killed full\n") == [
+        Stopping("lease"),
+        Ended(137, "lease", killed=True, disk_full=True),
+    ]
     assert journal.tail() == ""
 
 
