@@ -85,14 +85,14 @@ class Preview:
         """
         if memory_bytes is not None and self.least_memory_bytes > memory_bytes:
             raise ConfigError(
-                f"{self.vus} VUs need at least {self.least_memory_bytes / 1e9:.1f} GB of memory; "
-                f"the generator has {memory_bytes / 1e9:.1f} GB",
+                f"{self.vus} VUs need at least {_size(self.least_memory_bytes)} of memory; "
+                f"the generator has {_size(memory_bytes)}",
                 hint="Give a lower rate, or a generator with more memory.",
             )
         if disk_bytes is not None and self.data_bytes > disk_bytes:
             raise ConfigError(
-                f"an iteration writes about {self.data_bytes / 1e9:.1f} GB of samples; the "
-                f"generator has {disk_bytes / 1e9:.1f} GB free",
+                f"an iteration writes about {_size(self.data_bytes)} of samples; the "
+                f"generator has {_size(disk_bytes)} free",
                 hint="Give a shorter duration, a lower rate, or Generator(workspace_root=...).",
             )
 
@@ -102,6 +102,11 @@ class Preview:
             f"{format_duration(round(self.expected_s))} (at most "
             f"{format_duration(round(self.longest_s))}), until "
             f"{self.ends_at:%Y-%m-%d %H:%M:%S %Z}; {self.vus} to {self.max_vus} VUs, up to "
-            f"{self.memory_bytes / 1e6:.0f} MB of memory and {self.data_bytes / 1e6:.1f} MB of "
+            f"{_size(self.memory_bytes)} of memory and {_size(self.data_bytes)} of "
             "samples an iteration on the generator"
         )
+
+
+def _size(count: int) -> str:
+    """A number of bytes for people: ``1.5 GB``, ``0.2 MB``."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

@@ -209,6 +209,15 @@ def test_what_cannot_be_is_refused_before_anything_runs(lab: Lab, asked: dict[st
     assert _runs(lab) == before
 
 
+def test_what_its_generator_has_no_room_for_is_refused_before_anything_runs(lab: Lab) -> None:
+    before = _runs(lab)
+    with pytest.raises(ConfigError, match="samples; the generator has"):
+        lab.target.run_k6(load={"env": 20_000}, duration="100h", progress=False)
+    with pytest.raises(ConfigError, match="samples; the generator has"):
+        lab.target.preview({"env": 20_000}, "100h")
+    assert _runs(lab) == before
+
+
 @pytest.mark.parametrize("name", ["", "Env", "a b", "../env", "a/b", "-a", "a" * 64, "a;id"])
 def test_a_bad_function_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigError):

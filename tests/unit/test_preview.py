@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from dfaas_lab import Function, Generator, Target
@@ -44,6 +46,33 @@ def test_rests_count(target: Target) -> None:
 def test_what_cannot_be_is_refused(target: Target) -> None:
     with pytest.raises(ConfigError, match="negative"):
         target.preview(-1, "30s")
+
+
+def test_it_says_when_it_would_end(target: Target) -> None:
+    preview = target.preview({"env": 12}, "30s", 2, rest="10s")
+    left = (preview.ends_at - datetime.now(UTC)).total_seconds()
+    assert left == pytest.approx(preview.expected_s, abs=5)
+
+
+@pytest.mark.parametrize(
+    ("memory", "disk", "said"),
+    [
+        (30_000_000, None, "24 VUs need at least 43.4 MB of memory; the generator has 30.0 MB"),
+        (None, 100_000, "about 0.6 MB of samples; the generator has 0.1 MB free"),
+        (None, None, None),
+        (10**9, 10**9, None),
+    ],
+)
+def test_what_a_generator_has_no_room_for_is_refused(
+    target: Target, memory: int | None, disk: int | None, said: str | None
+) -> None:
+    preview = target.preview({"env": 12}, "30s")
+    if said is None:
+        preview.refuse_impossible(memory_bytes=memory, disk_bytes=disk)
+        return
+    with pytest.raises(ConfigError, match=said) as refused:
+        preview.refuse_impossible(memory_bytes=memory, disk_bytes=disk)
+    assert refused.value.hint
 
 
 def test_it_says_it_to_a_person(target: Target) -> None:
