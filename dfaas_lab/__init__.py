@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dfaas_lab.comparison import compare
+    from dfaas_lab.analysis.comparison import compare
+    from dfaas_lab.analysis.verdict import Doubt, Verdict
     from dfaas_lab.config import Host, Limits
     from dfaas_lab.errors import (
         CampaignError,
@@ -38,13 +39,12 @@ if TYPE_CHECKING:
         WorkspaceError,
     )
     from dfaas_lab.generator import Generator
-    from dfaas_lab.handle import RunHandle
     from dfaas_lab.lab import Lab
     from dfaas_lab.load.function import Function
+    from dfaas_lab.measuring.handle import RunHandle
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.target import Target
-    from dfaas_lab.verdict import Doubt, Verdict
 
 _HOMES = {
     "config": ("Host", "Limits"),

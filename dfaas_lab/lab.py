@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.local.local_lab import LocalLab
-    from dfaas_lab.order import Asked
+    from dfaas_lab.measuring.order import Asked
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.store import Store
@@ -61,7 +61,7 @@ class Lab:
         Raises:
             ConfigError: A package of the extra ``local`` is missing; its hint names it.
         """
-        from dfaas_lab.embedded import start_local
+        from dfaas_lab.labs.embedded import start_local
 
         local, found = start_local(targets, functions)
         try:
@@ -80,7 +80,7 @@ class Lab:
             ConfigError: The file is not there, or says something that cannot be.
         """
         from dfaas_lab import labfile
-        from dfaas_lab.described import targets_of
+        from dfaas_lab.labs.described import targets_of
 
         file = labfile.read(Path(path))
         return cls(targets_of(file), store=file.store or "results")
@@ -132,13 +132,13 @@ class Lab:
         Raises:
             ProvisionError: With one failure per host or target; what succeeded stays.
         """
-        from dfaas_lab.preparing import prepare
+        from dfaas_lab.labs.preparing import prepare
 
         return self._on_hosts(partial(prepare, force=force), progress)
 
     def check(self) -> pl.DataFrame:
         """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``."""
-        from dfaas_lab.looking import look_at
+        from dfaas_lab.labs.looking import look_at
 
         return look_at(self.targets.values(), self.generators.values())
 
@@ -163,8 +163,8 @@ class Lab:
             asked: ``load``, ``duration``, ``limits``, ``rest``, ``warmup``, ``script``, ``env``,
                 ``thresholds``.
         """
-        from dfaas_lab.opening import open_run
-        from dfaas_lab.readiness import ready_for
+        from dfaas_lab.measuring.opening import open_run
+        from dfaas_lab.measuring.readiness import ready_for
         from dfaas_lab.widgets import choose_face
 
         orders = [(target, target.order(iterations, **asked)) for target in self.targets.values()]
@@ -192,9 +192,9 @@ class Lab:
             ConfigError: This lab is not the one that it was begun with.
             DfaasLabError: As for ``run_k6``.
         """
-        from dfaas_lab.measure import FINAL
+        from dfaas_lab.measuring.measurement import FINAL
+        from dfaas_lab.measuring.takeover import taken_over
         from dfaas_lab.run import Run
-        from dfaas_lab.takeover import taken_over
         from dfaas_lab.widgets import choose_face
 
         run = Run(self.store.find(run_id))
@@ -215,7 +215,7 @@ class Lab:
         Raises:
             ProvisionError: With one failure per host.
         """
-        from dfaas_lab.preparing import take_down
+        from dfaas_lab.labs.preparing import take_down
 
         return self._on_hosts(take_down, progress)
 

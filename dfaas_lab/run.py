@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
+    from dfaas_lab.analysis.on_host import IterationOnHost
+    from dfaas_lab.analysis.verdict import Verdict
     from dfaas_lab.display.nested import Nested
-    from dfaas_lab.on_host import IterationOnHost
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
-    from dfaas_lab.verdict import Verdict
 
 
 class Run:
@@ -53,8 +53,8 @@ class Run:
         images, ``clock_skew`` by target how far its gateway's clock was ahead of the generator's,
         ``reproduces`` the run that this one repeats. README tells more.
         """
-        from dfaas_lab.closing import clock_skew
         from dfaas_lab.display.nested import Nested
+        from dfaas_lab.record.closing import clock_skew
 
         found = Nested(self._manifest)
         if "clock_skew" not in found:  # it has not ended yet
@@ -115,7 +115,7 @@ class Run:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the numbers can be believed, and each doubt with its number."""
-        from dfaas_lab.verdict import verdict_of
+        from dfaas_lab.analysis.verdict import verdict_of
 
         hosts = self._hosts()
         several = len({host.target for host in hosts}) > 1
@@ -123,7 +123,7 @@ class Run:
         return verdict_of(self.summary, self.k6_metrics, doubts)
 
     def _hosts(self) -> list[IterationOnHost]:
-        from dfaas_lab.on_host import HostLoad, IterationOnHost, own_faults
+        from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
 
         found = []
         for part in self._folder.parts():
@@ -136,8 +136,8 @@ class Run:
         return found
 
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
-        """Means over the iterations with intervals (:func:`dfaas_lab.statistics.statistics`)."""
-        from dfaas_lab.statistics import statistics
+        """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`."""
+        from dfaas_lab.analysis.statistics import statistics
 
         return statistics(self.requests, self.summary, confidence=confidence)
 
@@ -180,7 +180,7 @@ class Run:
         Raises:
             ConfigError: Something is not stored, or not trusted; nothing was run.
         """
-        from dfaas_lab.reproduction import reproduce
+        from dfaas_lab.record.reproduction import reproduce
 
         return reproduce(
             self._folder,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
-from dfaas_lab.order import DEFAULT_DURATION, DEFAULT_LOAD
+from dfaas_lab.measuring.order import DEFAULT_DURATION, DEFAULT_LOAD
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.generator import Generator
-    from dfaas_lab.handle import RunHandle
     from dfaas_lab.k6.custom import CustomScript
     from dfaas_lab.k6.plan import Thresholds
-    from dfaas_lab.order import Asked, Order
-    from dfaas_lab.preview import Preview
+    from dfaas_lab.measuring.handle import RunHandle
+    from dfaas_lab.measuring.order import Asked, Order
+    from dfaas_lab.measuring.preview import Preview
     from dfaas_lab.run import Run
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
@@ -201,7 +201,7 @@ class Target:
 
     def order(self, iterations: int, *, detached: bool = False, **asked: Unpack[Asked]) -> Order:
         """Check what is asked, without connecting to anything; the target's own limits count."""
-        from dfaas_lab.order import Order
+        from dfaas_lab.measuring.order import Order
 
         asked["limits"] = asked.get("limits") or self.limits
         if asked.get("thresholds") is None and asked.get("script") is None and self.thresholds:
@@ -226,8 +226,8 @@ class Target:
         detached: bool = False,
         **asked: Unpack[Asked],
     ) -> RunHandle:
-        from dfaas_lab.opening import open_run
-        from dfaas_lab.readiness import ready_for
+        from dfaas_lab.measuring.opening import open_run
+        from dfaas_lab.measuring.readiness import ready_for
 
         order = ready_for(self, self.order(iterations, detached=detached, **asked))
         return open_run(self.store, [(self, order)], label=label, live=live)

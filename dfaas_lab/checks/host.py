@@ -9,9 +9,9 @@ from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.findings import Finding
 
 if TYPE_CHECKING:
+    from dfaas_lab.analysis.skew import Skew
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
-    from dfaas_lab.skew import Skew
 
 # k6 opens a file for each VU's connection.
 _MIN_OPEN_FILES = 4096

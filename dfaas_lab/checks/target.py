@@ -11,11 +11,11 @@ from dfaas_lab.errors import GatewayError
 from dfaas_lab.findings import Finding
 
 if TYPE_CHECKING:
+    from dfaas_lab.analysis.skew import Skew
     from dfaas_lab.load import Function
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
-    from dfaas_lab.skew import Skew
 
 # The verdict of a run doubts what is measured with clocks further apart.
 _MAX_SKEW_S = 1.0

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dfaas_lab.analysis.skew import Skew
 from dfaas_lab.errors import CommandFailed
-from dfaas_lab.skew import Skew
 
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote

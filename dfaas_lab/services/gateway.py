@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.analysis.skew import Skew
 from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
 from dfaas_lab.services.endpoint import Endpoint, Session, Transport, json_of
 from dfaas_lab.services.server_clock import date_skew
-from dfaas_lab.skew import Skew
 
 if TYPE_CHECKING:
     import httpx

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
+from dfaas_lab.analysis.skew import Reading, Skew, skew
 from dfaas_lab.services.endpoint import Endpoint, Session
-from dfaas_lab.skew import Reading, Skew, skew
 
 # A bit more than the second in which every clock passes to its next one.
 _LONGEST_S = 1.2

@@ -15,6 +15,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from dfaas_lab.analysis.skew import Skew
 from dfaas_lab.checks import (
     GeneratorLook,
     TargetLook,
@@ -30,7 +31,6 @@ from dfaas_lab.local import LocalLab, start
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
-from dfaas_lab.skew import Skew
 from tests.embedded import prometheus_server
 
 

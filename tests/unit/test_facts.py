@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from dfaas_lab.analysis.skew import Skew
 from dfaas_lab.remote import facts
 from dfaas_lab.remote.facts import RootFacts, parse_facts
-from dfaas_lab.skew import Skew
 
 ANSWER = """\
 clock_first=1000.500000000

@@ -11,9 +11,8 @@ import polars as pl
 import pytest
 
 from dfaas_lab import schemas
-from dfaas_lab.comparison import compare
-from dfaas_lab.errors import ConfigError
-from dfaas_lab.intervals import (
+from dfaas_lab.analysis.comparison import compare
+from dfaas_lab.analysis.intervals import (
     BINOMIAL,
     BOOTSTRAP_SE,
     BOOTSTRAP_T,
@@ -23,7 +22,8 @@ from dfaas_lab.intervals import (
     ratio_interval,
     student_quantile,
 )
-from dfaas_lab.statistics import MEASURES, statistics
+from dfaas_lab.analysis.statistics import MEASURES, statistics
+from dfaas_lab.errors import ConfigError
 
 TRIALS = 400
 # 95 % of 400 are 380; the standard deviation is 4.4, so a true 95 % leaves these bounds never.

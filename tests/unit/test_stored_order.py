@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from dfaas_lab import Function, Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.headers import SAFE_HEADERS
-from dfaas_lab.reproduction import differences
+from dfaas_lab.record.reproduction import differences
+from dfaas_lab.record.stored_functions import bodies, described, functions_of
+from dfaas_lab.record.stored_order import load_of, part_of, script_of, terms_of
 from dfaas_lab.store import Store
 from dfaas_lab.store.manifest import dump
-from dfaas_lab.stored_functions import bodies, described, functions_of
-from dfaas_lab.stored_order import load_of, part_of, script_of, terms_of
 
 ORDER: dict[str, Any] = {
     "load": {"figlet": 2.5, "env": 0.0},

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from dfaas_lab import schemas
-from dfaas_lab.on_host import HostLoad, IterationOnHost, own_faults
-from dfaas_lab.verdict import verdict_of
+from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
+from dfaas_lab.analysis.verdict import verdict_of
 
 FINE: dict[str, Any] = {
     "run_id": "r",

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.contact import PATIENCE_S, RETRY_S
 from dfaas_lab.errors import (
     ConnectionFailed,
     DfaasLabError,
@@ -22,6 +21,7 @@ from dfaas_lab.errors import (
 from dfaas_lab.k6.execution import sent_names
 from dfaas_lab.k6.outcome import outcome_of
 from dfaas_lab.k6.results import Frames, read
+from dfaas_lab.measuring.contact import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import Workspace, fetch
 
 if TYPE_CHECKING:

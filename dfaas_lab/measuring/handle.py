@@ -8,11 +8,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dfaas_lab.closing import close_folder
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.k6.following import UNREACHABLE_S
-from dfaas_lab.measure import FINAL, Measurement, worst
+from dfaas_lab.measuring.measurement import FINAL, Measurement, worst
 from dfaas_lab.progress import Face, Progress
+from dfaas_lab.record.closing import close_folder
 from dfaas_lab.run import Run
 
 if TYPE_CHECKING:

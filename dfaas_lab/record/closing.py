@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dfaas_lab.skew import gateway_skews
+from dfaas_lab.analysis.skew import gateway_skews
 
 if TYPE_CHECKING:
     from dfaas_lab.store import RunFolder

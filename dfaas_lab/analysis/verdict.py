@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfaas_lab.skew import gateway_skews
+from dfaas_lab.analysis.skew import gateway_skews
 
 if TYPE_CHECKING:
     import polars as pl

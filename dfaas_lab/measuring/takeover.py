@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError, StoreError
-from dfaas_lab.handle import RunHandle
 from dfaas_lab.k6.custom import CustomScript, Requirements
-from dfaas_lab.measure import Measurement
-from dfaas_lab.order import Order
+from dfaas_lab.measuring.handle import RunHandle
+from dfaas_lab.measuring.measurement import Measurement
+from dfaas_lab.measuring.order import Order
+from dfaas_lab.record.stored_functions import functions_of
 from dfaas_lab.remote.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -87,7 +89,10 @@ def _order(folder: RunFolder, index: int, entry: dict[str, Any], target: Target)
         return target.order(
             entry["iterations"], script=script, limits=limits, rest=rest, detached=entry["detached"]
         )
-    return target.order(
+    own = {function.name: function for function in target.functions}
+    then = copy.copy(target)  # the target's functions may have changed since: those stored count
+    then.functions = functions_of(folder.path, entry["functions"], own)
+    return then.order(
         entry["iterations"],
         load=entry["load"],
         duration=f"{entry['duration_s']}s",

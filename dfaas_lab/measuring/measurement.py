@@ -8,19 +8,19 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dfaas_lab.contact import PATIENCE_S, RETRY_S, Contact
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError, StoreError
-from dfaas_lab.harvest import Harvest
 from dfaas_lab.k6.execution import start
+from dfaas_lab.measuring.contact import PATIENCE_S, RETRY_S, Contact
+from dfaas_lab.measuring.harvest import Harvest
+from dfaas_lab.measuring.turn import Lost, Turn
 from dfaas_lab.remote.workspace import Workspace, remove
-from dfaas_lab.turn import Lost, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.journal import Elapsed
-    from dfaas_lab.order import Order
+    from dfaas_lab.measuring.order import Order
     from dfaas_lab.progress import Progress, StepState
     from dfaas_lab.store import RunFolder
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dfaas_lab.verdict import Doubt
+from dfaas_lab.analysis.verdict import Doubt
 
 _CPU_LIMIT = 0.80
 _MEMORY_LIMIT = 0.10

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
+from dfaas_lab.analysis.intervals import BINOMIAL, Interval, binomial_interval, mean_interval
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.intervals import BINOMIAL, Interval, binomial_interval, mean_interval
 
 QUANTILES = (50, 90, 95, 99)
 LATENCIES = ("latency_ms_mean", *(f"latency_ms_p{q}" for q in QUANTILES))
@@ -45,8 +45,9 @@ def statistics(
     bootstrap over iterations: bootstrap-t from 8 iterations on (Efron & Tibshirani 1993, section
     12.5), the bootstrap's standard error with Student's t for 3 to 7 (section 12.4), null
     for fewer, since one or two repetitions do not show how much repetitions differ.
-    :mod:`dfaas_lab.intervals` gives the reasons. Where all requests of all iterations succeeded, or
-    none, the interval of the success rate is the exact binomial one (Clopper & Pearson 1934).
+    :mod:`dfaas_lab.analysis.intervals` gives the reasons. Where all requests of all iterations
+    succeeded, or none, the interval of the success rate is the exact binomial one (Clopper &
+    Pearson 1934).
     ``pooled`` is the same measure of the requests of all these iterations together.
 
     Args:

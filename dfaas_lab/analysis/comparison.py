@@ -9,8 +9,8 @@ from typing import Protocol
 
 import polars as pl
 
-from dfaas_lab.intervals import Interval, difference_interval, ratio_interval
-from dfaas_lab.statistics import (
+from dfaas_lab.analysis.intervals import Interval, difference_interval, ratio_interval
+from dfaas_lab.analysis.statistics import (
     MEASURES,
     check_confidence,
     complete_iterations,
@@ -86,8 +86,8 @@ def compare(
 
     Iterations are compared, not requests: the interval is that of the ratio (of the success rate:
     the difference) of the means over iterations, both runs resampled independently, by the methods
-    of :mod:`dfaas_lab.intervals` (Efron & Tibshirani 1993, sections 12.4 and 12.5; degrees of
-    freedom by Welch and Satterthwaite). Each interval stands for itself: one of twenty misses.
+    of :mod:`dfaas_lab.analysis.intervals` (Efron & Tibshirani 1993, sections 12.4 and 12.5; degrees
+    of freedom by Welch and Satterthwaite). Each interval stands for itself: one of twenty misses.
 
     Args:
         run_a: What is compared with.

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from dfaas_lab.labs.setting_up import TargetTurn, end_of, key_of
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import (
     GeneratorSpec,
@@ -25,7 +26,6 @@ from dfaas_lab.provision import (
     provision,
     teardown,
 )
-from dfaas_lab.setting_up import TargetTurn, end_of, key_of
 
 if TYPE_CHECKING:
     from dfaas_lab.target import Target

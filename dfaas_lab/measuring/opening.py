@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dfaas_lab.handle import RunHandle
     from dfaas_lab.load import Function
-    from dfaas_lab.order import Order
+    from dfaas_lab.measuring.handle import RunHandle
+    from dfaas_lab.measuring.order import Order
     from dfaas_lab.remote.workspace import Workspace
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
@@ -33,8 +33,8 @@ def open_run(
         live: Called with each line that k6 logs; of several targets, with the target's name.
         seed: The seed of what chose these orders at random, if anything did.
     """
-    from dfaas_lab.handle import RunHandle
-    from dfaas_lab.measure import Measurement
+    from dfaas_lab.measuring.handle import RunHandle
+    from dfaas_lab.measuring.measurement import Measurement
     from dfaas_lab.remote.workspace import Workspace
 
     several = len(parts) > 1
@@ -70,10 +70,10 @@ def _open_folder(
     label: str | None,
     seed: int | None,
 ) -> RunFolder:
+    from dfaas_lab.record.stored_functions import bodies
+    from dfaas_lab.record.surroundings import surroundings
     from dfaas_lab.store import Store, new_run_id, provenance
     from dfaas_lab.store.provenance import without_secrets
-    from dfaas_lab.stored_functions import bodies
-    from dfaas_lab.surroundings import surroundings
 
     with ThreadPoolExecutor(1, "dfaas-lab-provenance") as beside:
         here = beside.submit(provenance, seed=seed)  # it asks git
@@ -98,7 +98,7 @@ def _open_folder(
 
 
 def _described(target: Target, order: Order, workspaces: Sequence[Workspace]) -> dict[str, object]:
-    from dfaas_lab.stored_functions import described
+    from dfaas_lab.record.stored_functions import described
 
     load = order.plan.load
     return {

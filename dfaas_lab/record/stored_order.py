@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.stored_functions import Entry, damaged
+from dfaas_lab.record.stored_functions import Entry, damaged
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.custom import CustomScript

@@ -16,7 +16,7 @@ from dfaas_lab.k6.plan import K6Plan, Thresholds
 from dfaas_lab.load import Function, Load, seconds
 
 if TYPE_CHECKING:
-    from dfaas_lab.preview import Preview
+    from dfaas_lab.measuring.preview import Preview
 
 DEFAULT_LOAD = 10
 DEFAULT_DURATION = "30s"
@@ -139,7 +139,7 @@ class Order:
         Raises:
             ConfigError: It has too little.
         """
-        from dfaas_lab.preview import Preview
+        from dfaas_lab.measuring.preview import Preview
 
         if not isinstance(self.plan, K6Plan):
             raise ConfigError("a script of your own has no preview", hint="Use k6 inspect.")

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.stored_functions import Entry, functions_of
-from dfaas_lab.stored_order import load_of, part_of, script_of, terms_of
+from dfaas_lab.record.stored_functions import Entry, functions_of
+from dfaas_lab.record.stored_order import load_of, part_of, script_of, terms_of
 
 if TYPE_CHECKING:
     from dfaas_lab.run import Run

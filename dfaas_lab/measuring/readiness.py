@@ -12,7 +12,7 @@ from dfaas_lab.k6.execution import inspect
 from dfaas_lab.remote.remote import TunnelRefused
 
 if TYPE_CHECKING:
-    from dfaas_lab.order import Order
+    from dfaas_lab.measuring.order import Order
     from dfaas_lab.target import Target
 
 

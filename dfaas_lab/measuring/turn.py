@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.contact import PATIENCE_S, RETRY_S, Contact
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError
-from dfaas_lab.harvest import Harvest, scratch
 from dfaas_lab.k6.execution import Terms, start
 from dfaas_lab.k6.following import End, Following, look
+from dfaas_lab.measuring.contact import PATIENCE_S, RETRY_S, Contact
+from dfaas_lab.measuring.harvest import Harvest, scratch
 from dfaas_lab.remote.workspace import Workspace, remove
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dfaas_lab.k6.custom import CustomScript
     from dfaas_lab.k6.journal import Elapsed
     from dfaas_lab.k6.plan import K6Plan
-    from dfaas_lab.order import Order
+    from dfaas_lab.measuring.order import Order
     from dfaas_lab.remote.process import Process
 
 

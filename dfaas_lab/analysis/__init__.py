@@ -1,0 +1,1 @@
+"""What the frames of a run say: statistics, comparison, and whether to believe them."""

@@ -1,0 +1,1 @@
+"""How a lab comes to be, is made ready, and is looked at."""
