@@ -79,10 +79,10 @@ _HOMES = {
     "load.function": ("Function",),
     "provision": ("ProvisionReport",),
     "run": ("Run",),
-    "comparison": ("compare",),
-    "handle": ("RunHandle",),
+    "analysis.comparison": ("compare",),
+    "analysis.verdict": ("Doubt", "Verdict"),
+    "measuring.handle": ("RunHandle",),
     "target": ("Target",),
-    "verdict": ("Doubt", "Verdict"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

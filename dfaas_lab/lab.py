@@ -39,6 +39,7 @@ class Lab:
                 raise ConfigError(f"two targets are called {target.name!r}", hint="Rename one.")
             self.targets[target.name] = target
             target.store = Path(store)
+        _check_generators(self.targets.values())
         if not self.targets:
             raise ConfigError("a lab needs a target", hint="Give Lab([Target(...)]).")
         self._root = Path(store)
@@ -153,7 +154,8 @@ class Lab:
     ) -> Run:
         """Measure all targets at once and return one run for all; see :meth:`Target.run_k6`.
 
-        One target's failure does not end the others; it is raised when all have ended.
+        One target's failure does not end the others; it is raised when all have ended. Where one
+        cannot be measured at all (its gateway is not there), that is told before anything runs.
 
         Args:
             iterations: How often the load is repeated on each target.
@@ -164,17 +166,11 @@ class Lab:
                 ``thresholds``.
         """
         from dfaas_lab.measuring.opening import open_run
-        from dfaas_lab.measuring.readiness import ready_for
-        from dfaas_lab.widgets import choose_face
+        from dfaas_lab.measuring.readiness import all_ready_for
 
         orders = [(target, target.order(iterations, **asked)) for target in self.targets.values()]
-        parts = [(target, ready_for(target, order)) for target, order in orders]
-        handle = open_run(self._root, parts, label=label, live=live)
-        try:
-            return handle.wait(choose_face(progress))
-        finally:
-            for target in self.targets.values():
-                target.last_run = handle.run
+        parts = all_ready_for(orders)
+        return open_run(self._root, parts, label=label, live=live, progress=progress).wait()
 
     def attach(self, run_id: str, *, progress: bool | None = None) -> Run:
         """Take a run over, from wherever it was begun, and return it when it has ended.
@@ -195,17 +191,11 @@ class Lab:
         from dfaas_lab.measuring.measurement import FINAL
         from dfaas_lab.measuring.takeover import taken_over
         from dfaas_lab.run import Run
-        from dfaas_lab.widgets import choose_face
 
         run = Run(self.store.find(run_id))
         if run.status in FINAL:
             return run
-        handle = taken_over(self.store.find(run_id), self.targets)
-        try:
-            return handle.wait(choose_face(progress))
-        finally:
-            for name in run.provenance["targets"]:
-                self.targets[name].last_run = handle.run
+        return taken_over(self.store.find(run_id), self.targets, progress=progress).wait()
 
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
@@ -254,3 +244,14 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
+
+
+def _check_generators(targets: Iterable[Target]) -> None:
+    named: dict[str, Generator] = {}
+    for target in targets:
+        for generator in (target.generator, target.via or target.generator):
+            if named.setdefault(generator.name, generator) is not generator:
+                raise ConfigError(
+                    f"two generators are called {generator.name!r}",
+                    hint="Give one of them Generator(name=...), or all targets the same object.",
+                )

@@ -115,12 +115,10 @@ class Run:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the numbers can be believed, and each doubt with its number."""
+        from dfaas_lab.analysis.on_host import doubts_of
         from dfaas_lab.analysis.verdict import verdict_of
 
-        hosts = self._hosts()
-        several = len({host.target for host in hosts}) > 1
-        doubts = [doubt for host in hosts for doubt in host.doubts(several)]
-        return verdict_of(self.summary, self.k6_metrics, doubts)
+        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()))
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults

@@ -138,12 +138,11 @@ class Target:
             RemoteError: The generator cannot be reached, or its disk is full.
             KeyboardInterrupt: After k6 has ended and its data is stored; see ``last_run``.
         """
-        from dfaas_lab.widgets import choose_face
-
-        handle = self._handle(
+        return self._handle(
             iterations,
             label=label,
             live=live,
+            progress=progress,
             load=load,
             duration=duration,
             limits=limits,
@@ -152,11 +151,7 @@ class Target:
             script=script,
             env=env,
             thresholds=thresholds,
-        )
-        try:
-            return handle.wait(choose_face(progress))
-        finally:
-            self.last_run = handle.run
+        ).wait()
 
     def start_k6(
         self,
@@ -164,6 +159,7 @@ class Target:
         *,
         label: str | None = None,
         live: Callable[[str], None] | None = None,
+        progress: bool | None = None,
         detach: bool = False,
         **asked: Unpack[Asked],
     ) -> RunHandle:
@@ -173,13 +169,16 @@ class Target:
             iterations: As for ``run_k6``, like everything that is not named here.
             label: A name for people.
             live: Called with each line that k6 logs, from another thread.
+            progress: How ``wait()`` shows progress: None chooses, False shows nothing.
             detach: Send all iterations first and let the generator run them alone: this computer
                 may go. ``wait()``, or ``lab.attach(handle.run.id)`` from elsewhere, brings the
                 data home.
             asked: ``load``, ``duration``, ``limits``, ``rest``, ``warmup``, ``script``, ``env``,
                 ``thresholds``.
         """
-        handle = self._handle(iterations, label=label, live=live, detached=detach, **asked)
+        handle = self._handle(
+            iterations, label=label, live=live, progress=progress, detached=detach, **asked
+        )
         return handle.send() if detach else handle.start()
 
     def preview(
@@ -223,6 +222,7 @@ class Target:
         *,
         label: str | None,
         live: Callable[[str], None] | None,
+        progress: bool | None,
         detached: bool = False,
         **asked: Unpack[Asked],
     ) -> RunHandle:
@@ -230,7 +230,7 @@ class Target:
         from dfaas_lab.measuring.readiness import ready_for
 
         order = ready_for(self, self.order(iterations, detached=detached, **asked))
-        return open_run(self.store, [(self, order)], label=label, live=live)
+        return open_run(self.store, [(self, order)], label=label, live=live, progress=progress)
 
     def services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""

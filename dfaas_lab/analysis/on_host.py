@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from dfaas_lab.analysis.verdict import Doubt
 
@@ -68,9 +69,6 @@ class HostLoad:
     def doubts(self, where: str) -> list[Doubt]:
         """What of it speaks against the numbers; ``where`` names the iteration."""
         found = []
-        if self.cpu_fraction is not None and self.cpu_fraction > _CPU_LIMIT:
-            share = f"{self.cpu_fraction:.0%}"
-            found.append(Doubt(f"generator CPU in {where}", share, f"at most {_CPU_LIMIT:.0%}"))
         if self.memory_available_bytes is not None and self.memory_bytes:
             share_free = self.memory_available_bytes / self.memory_bytes
             if share_free < _MEMORY_LIMIT:
@@ -100,6 +98,20 @@ class IterationOnHost:
             for what, count in self.own_faults.items()
         ]
         return [*self.load.doubts(where), *faults]
+
+
+def doubts_of(hosts: Sequence[IterationOnHost]) -> list[Doubt]:
+    """What speaks against a run's numbers; the CPU is that of all its iterations in the mean."""
+    targets = list(dict.fromkeys(host.target for host in hosts))
+    several = len(targets) > 1
+    found = []
+    for target in targets:
+        loads = [host.load.cpu_fraction for host in hosts if host.target == target]
+        known = [load for load in loads if load is not None]
+        if known and fmean(known) > _CPU_LIMIT:
+            what = "generator CPU" + (f" while {target} was measured" if several else "")
+            found.append(Doubt(what, f"{fmean(known):.0%}", f"at most {_CPU_LIMIT:.0%}"))
+    return found + [doubt for host in hosts for doubt in host.doubts(several)]
 
 
 def own_faults(log: Path) -> dict[str, int]:

@@ -6,12 +6,14 @@ What is done there is ``services.target_setup``'s business; the whole lab is ``p
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import ProvisionError, TaskFailed
+from dfaas_lab.errors import ConnectionFailed, GatewayError, ProvisionError, TaskFailed
+from dfaas_lab.measuring.readiness import look_for_gateway
 from dfaas_lab.progress import Progress, StepState
 from dfaas_lab.provision import ProvisionReport, TaskRow, bar, hold_here, interrupted, remember
 from dfaas_lab.services.target_setup import SetupStep, set_up_target
@@ -72,6 +74,8 @@ class TargetTurn:
         steps = set_up_target(
             gateway, self.target.functions, prometheus, say=self._tell, sleep=self._sleep
         )
+        if steps[-1].error is None:
+            steps.append(self._from_generator())
         name = self.target.name
         rows = tuple(TaskRow(name, s.task, s.status, s.seconds, s.message) for s in steps)
         if steps[-1].error is not None:
@@ -80,6 +84,18 @@ class TargetTurn:
         remember({key_of(self.target): rows})
         self._finish("ok", "ready")
         return TargetEnd(rows)
+
+    def _from_generator(self) -> SetupStep:
+        """Who measures must reach the gateway: the generator."""
+        task, began = "Reach the gateway from the generator", time.monotonic()
+        self._tell(task)
+        try:
+            look_for_gateway(self.target)
+        except GatewayError as error:
+            return SetupStep(task, "failed", time.monotonic() - began, error.message, error)
+        except ConnectionFailed as error:  # that is the generator's own failure, told as such
+            return SetupStep(task, "skipped", time.monotonic() - began, error.message)
+        return SetupStep(task, "ok", time.monotonic() - began)
 
     def _tell(self, text: str) -> None:
         if self.cancel.is_set():

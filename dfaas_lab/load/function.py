@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.load.duration import seconds
+from dfaas_lab.load.duration import format_duration, seconds
 from dfaas_lab.load.headers import names_a_secret, redacted
 
 # RFC 1123 label, as Kubernetes asks of a service; OpenFaaS appends ".namespace".
@@ -48,7 +49,7 @@ class Function:
     path: str = field(default="", kw_only=True)
     body: str | bytes | Path = field(default=b"", kw_only=True)
     headers: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
-    timeout: str = field(default="10s", kw_only=True)
+    timeout: str | timedelta = field(default="10s", kw_only=True)
     max_rate: float | None = field(default=None, kw_only=True)
     image: str | None = field(default=None, kw_only=True)
     safe_headers: Collection[str] = field(default=(), kw_only=True)
@@ -88,6 +89,8 @@ class Function:
         object.__setattr__(
             self, "headers", MappingProxyType({k: str(v) for k, v in self.headers.items()})
         )
+        if isinstance(self.timeout, timedelta):
+            object.__setattr__(self, "timeout", format_duration(self.timeout_s))
         object.__setattr__(self, "safe_headers", _safe(self.name, self.safe_headers))
         if self.timeout_s <= 0:
             raise ConfigError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import DfaasLabError
@@ -27,16 +27,33 @@ class RunHandle:
     """A run that goes on in the background. ``wait()`` returns it; ``stop()`` ends it early.
 
     A detached run goes on by itself; here it is followed only after ``wait()`` or ``stop()``.
+
+    Args:
+        measurements: The targets' parts.
+        folder: The run's folder in the store.
+        keep: Called with the run as it is: when it begins, and when it has ended.
+        progress: How ``wait()`` shows progress: None chooses, False shows nothing.
     """
 
-    def __init__(self, measurements: Sequence[Measurement], folder: RunFolder) -> None:
+    def __init__(
+        self,
+        measurements: Sequence[Measurement],
+        folder: RunFolder,
+        *,
+        keep: Callable[[Run], None] = lambda _: None,
+        progress: bool | None = None,
+    ) -> None:
         self._measurements = measurements
         self._folder = folder
+        self._keep = keep
+        self._shown = progress
         self._stop = threading.Event()
         self._done = threading.Event()
         self._errors: list[BaseException] = []
         self._thread: threading.Thread | None = None
+        self._ended: Run | None = None
         self.progress = Progress()
+        keep(self.run)
 
     def start(self) -> RunHandle:
         """Start measuring, if nobody has yet, and return at once."""
@@ -71,7 +88,7 @@ class RunHandle:
     @property
     def run(self) -> Run:
         """What has been measured and stored so far."""
-        return Run(self._folder)
+        return self._ended or Run(self._folder)
 
     def stop(self) -> None:
         """Ask k6 to end; what it measured is stored."""
@@ -79,7 +96,7 @@ class RunHandle:
         self.start()
 
     def wait(self, face: Face | None = None) -> Run:
-        """Wait for the end and return the run.
+        """Wait for the end and return the run; ``face`` draws progress, where one is given.
 
         A KeyboardInterrupt ends k6, brings its data home, and goes on; a second one leaves at once,
         and so does the first where the generator is silent for 3 s: then ``lab.attach()`` can fetch
@@ -88,6 +105,9 @@ class RunHandle:
         Raises:
             DfaasLabError: An iteration failed; ``error.run`` holds what was measured.
         """
+        from dfaas_lab.widgets import choose_face
+
+        face = face or choose_face(self._shown)
         try:
             self.start()
             while not self._done.wait(_FRAME_S):
@@ -112,6 +132,7 @@ class RunHandle:
             if any(min(part.silent_s, asked_s) > UNREACHABLE_S for part in self._measurements):
                 log.warning("no answer: lab.attach(%r) fetches what is there", self._folder.run_id)
                 self._folder.update(status="lost")
+                self._keep(self.run)
                 return
 
     def _error(self) -> BaseException:
@@ -129,9 +150,11 @@ class RunHandle:
         except BaseException as error:  # raised again in the thread that waits
             self._errors.append(error)
         finally:
+            self._ended = Run(self._folder)
             for failure in self._errors:
                 if isinstance(failure, DfaasLabError):
-                    failure.run = self.run
+                    failure.run = self._ended
+            self._keep(self._ended)
             self._done.set()
 
     def _measure_all(self) -> None:

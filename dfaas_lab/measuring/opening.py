@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dfaas_lab.measuring.handle import RunHandle
     from dfaas_lab.measuring.order import Order
     from dfaas_lab.remote.workspace import Workspace
+    from dfaas_lab.run import Run
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
 
@@ -22,6 +23,7 @@ def open_run(
     *,
     label: str | None,
     live: Callable[[str], None] | None = None,
+    progress: bool | None = None,
     seed: int | None = None,
 ) -> RunHandle:
     """Make a run of some targets, its folder stored, nothing begun.
@@ -31,6 +33,7 @@ def open_run(
         parts: The targets, each with what is to be measured.
         label: A name for people.
         live: Called with each line that k6 logs; of several targets, with the target's name.
+        progress: How progress is shown to who waits for it.
         seed: The seed of what chose these orders at random, if anything did.
     """
     from dfaas_lab.measuring.handle import RunHandle
@@ -56,7 +59,18 @@ def open_run(
         )
         for (target, order), own in zip(parts, workspaces, strict=True)
     ]
-    return RunHandle(measurements, folder)
+    keep = last_run_of([target for target, _ in parts])
+    return RunHandle(measurements, folder, keep=keep, progress=progress)
+
+
+def last_run_of(targets: Sequence[Target]) -> Callable[[Run], None]:
+    """Return what keeps a run as the last one of some targets."""
+
+    def keep(run: Run) -> None:
+        for target in targets:
+            target.last_run = run
+
+    return keep
 
 
 def _prefixed(live: Callable[[str], None] | None, name: str) -> Callable[[str], None] | None:

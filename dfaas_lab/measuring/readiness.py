@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +17,24 @@ if TYPE_CHECKING:
     from dfaas_lab.measuring.order import Order
     from dfaas_lab.target import Target
 
+_AT_ONCE = 8
+
+
+def all_ready_for(orders: Sequence[tuple[Target, Order]]) -> list[tuple[Target, Order]]:
+    """Look at several targets side by side; see :func:`ready_for`.
+
+    Raises:
+        DfaasLabError: The first that cannot be measured; its notes name the others.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        ends = [pool.submit(ready_for, target, order) for target, order in orders]
+    errors = [error for end in ends if (error := end.exception()) is not None]
+    if errors:
+        for other in errors[1:]:
+            errors[0].add_note(f"Also: {other}")
+        raise errors[0]
+    return [(target, end.result()) for (target, _), end in zip(orders, ends, strict=True)]
+
 
 def ready_for(target: Target, order: Order) -> Order:
     """Look whether a target can be measured as ordered; return the order with what it takes.
@@ -27,7 +47,7 @@ def ready_for(target: Target, order: Order) -> Order:
     """
     generator, plan = target.generator, order.plan
     k6_path = generator.k6_path()
-    _look_for_gateway(target)
+    look_for_gateway(target)
     generator.facts()
     if isinstance(plan, CustomScript):
         needs = inspect(generator.remote, generator.workspace_root, k6_path, plan)
@@ -36,11 +56,16 @@ def ready_for(target: Target, order: Order) -> Order:
     return order
 
 
-def _look_for_gateway(target: Target) -> None:
+def look_for_gateway(target: Target) -> None:
+    """Look from the generator, which is who must reach it, whether a target's gateway listens.
+
+    Raises:
+        GatewayError: Nothing listens at its address.
+        ConnectionFailed: The generator cannot be asked.
+    """
     parts = urlsplit(target.gateway)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        # The generator is who must reach the gateway, so it is asked.
         target.generator.remote.open_tunnel(parts.hostname or "", port).close()
     except TunnelRefused as refused:
         if refused.forbidden:

@@ -12,6 +12,7 @@ from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.k6.custom import CustomScript, Requirements
 from dfaas_lab.measuring.handle import RunHandle
 from dfaas_lab.measuring.measurement import Measurement
+from dfaas_lab.measuring.opening import last_run_of
 from dfaas_lab.measuring.order import Order
 from dfaas_lab.record.stored_functions import functions_of
 from dfaas_lab.remote.workspace import Workspace
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("dfaas_lab")
 
 
-def taken_over(folder: RunFolder, targets: Mapping[str, Target]) -> RunHandle:
+def taken_over(
+    folder: RunFolder, targets: Mapping[str, Target], *, progress: bool | None = None
+) -> RunHandle:
     """Return a handle that follows what is under way, and goes on with what is not begun.
 
     Args:
         folder: The run.
         targets: The lab's targets, by name.
+        progress: How progress is shown to who waits for it.
 
     Raises:
         ConfigError: The lab does not have its target, generator or functions.
@@ -38,12 +42,15 @@ def taken_over(folder: RunFolder, targets: Mapping[str, Target]) -> RunHandle:
     if not orders or any("workspaces" not in entry for entry in orders.values()):
         raise StoreError(f"run {folder.run_id} does not say where it runs", path=str(folder.path))
     several = len(orders) > 1
+    own = [_of_lab(targets, name, entry) for name, entry in orders.items()]
     return RunHandle(
         [
-            _measurement(folder, index, entry, _of_lab(targets, name, entry), several)
-            for index, (name, entry) in enumerate(orders.items())
+            _measurement(folder, index, entry, target, several)
+            for index, (entry, target) in enumerate(zip(orders.values(), own, strict=True))
         ],
         folder,
+        keep=last_run_of(own),
+        progress=progress,
     )
 
 

@@ -102,3 +102,9 @@ def test_secrets_are_never_named_safe(names: object) -> None:
     with pytest.raises(ConfigError, match="safe") as caught:
         Function("env", safe_headers=names)  # type: ignore[arg-type]
     assert caught.value.hint
+
+
+def test_a_timeout_may_be_a_timedelta() -> None:
+    function = Function("env", timeout=timedelta(milliseconds=2500))
+    assert function.timeout == "2.5s"
+    assert function.timeout_s == 2.5

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from dfaas_lab import schemas
-from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
+from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, doubts_of, own_faults
 from dfaas_lab.analysis.verdict import verdict_of
 
 FINE: dict[str, Any] = {
@@ -90,7 +90,7 @@ def test_a_gateway_whose_clock_is_off(low_ms: float, high_ms: float, said: str |
 @pytest.mark.parametrize(
     ("load", "said"),
     [
-        (HostLoad(cpu_fraction=0.81), "generator CPU in iteration 2: 81%"),
+        (HostLoad(cpu_fraction=0.81), "generator CPU: 81% (expected at most 80%)"),
         (HostLoad(cpu_fraction=0.79), None),
         (HostLoad(memory_available_bytes=9, memory_bytes=100), "memory available"),
         (HostLoad(memory_available_bytes=11, memory_bytes=100), None),
@@ -101,9 +101,17 @@ def test_a_gateway_whose_clock_is_off(low_ms: float, high_ms: float, said: str |
     ids=str,
 )
 def test_a_generator_at_its_limits(load: HostLoad, said: str | None) -> None:
-    verdict = verdict_of(_summary(), NO_METRICS, IterationOnHost("mid", 2, load).doubts(False))
+    verdict = verdict_of(_summary(), NO_METRICS, doubts_of([IterationOnHost("mid", 2, load)]))
     assert verdict.valid is (said is None)
     assert said is None or said in str(verdict)
+
+
+def test_the_cpu_is_that_of_the_whole_run() -> None:
+    """One busy iteration among idle ones is no doubt; a target's own iterations count."""
+    busy, idle = HostLoad(cpu_fraction=0.95), HostLoad(cpu_fraction=0.40)
+    assert doubts_of([IterationOnHost("mid", 1, busy), IterationOnHost("mid", 2, idle)]) == []
+    (doubt,) = doubts_of([IterationOnHost("mid", 1, busy), IterationOnHost("far", 1, idle)])
+    assert doubt.what == "generator CPU while mid was measured"
 
 
 def test_of_several_targets_each_doubt_names_its_own() -> None:
@@ -137,5 +145,5 @@ def test_errors_of_the_generator_itself_are_counted(tmp_path: Path) -> None:
     faults = own_faults(log)
     assert faults == {"no free port": 3, "no more open files": 1}
     on_host = IterationOnHost("mid", 1, HostLoad(), faults)
-    verdict = verdict_of(_summary(), NO_METRICS, on_host.doubts(False))
+    verdict = verdict_of(_summary(), NO_METRICS, doubts_of([on_host]))
     assert "errors of the generator itself in iteration 1: no free port: 3" in str(verdict)
