@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from dfaas_lab.errors import K6ScriptError
+from dfaas_lab.errors import ConnectionFailed, K6ScriptError
 from dfaas_lab.k6.custom import FOLDER, CustomScript, Requirements
 from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
@@ -94,7 +94,14 @@ def start(
         process.send(archive, timeout=600)
         first = _first_word(process)
         if first != b"ok\n":
-            result = process.finish(deadline=time.monotonic() + 5)
+            try:
+                result = process.finish(deadline=time.monotonic() + 5)
+            except TimeoutError as error:  # it may begin yet: who looks again will see
+                raise ConnectionFailed(
+                    f"{remote.host}: k6 was not started within a minute",
+                    host=remote.host.address,
+                    hint="Look at the load and the disk of that host.",
+                ) from error
             raise gone(remote, workspaces[0], result.stderr.decode(errors="replace"))
     except BaseException:
         process.close()
@@ -128,6 +135,7 @@ def _archive(
             "beat": b"0".ljust(40) + b"\n",
             "exit": b"running \n",
             "journal": b"",
+            "spare/reason": b" " * 20 + b"\n",
         }
         for name, content in {**scripts, **plan, **state}.items():
             entries[f"{workspace.id}/{name}"] = content

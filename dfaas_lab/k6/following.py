@@ -18,6 +18,7 @@ from typing import Literal
 from dfaas_lab.errors import ConnectionFailed
 from dfaas_lab.k6.execution import Terms
 from dfaas_lab.k6.journal import Elapsed, Ended, Journal, LogLine, Stopping
+from dfaas_lab.k6.listener import Listener
 from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, gone
@@ -29,6 +30,7 @@ UNREACHABLE_S = 3.0
 
 _POLL_S = 0.1
 _RETRY_S = 0.5
+_IDLE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def look(remote: Remote, workspace: Workspace) -> Literal["absent", "sent", "beg
         f"cd {shlex.quote(workspace.path)} 2>/dev/null || exit 3; read -r s 2>/dev/null "
         '<supervisor; [ -s started ] || [ -s ended ] || { [ -n "$s" ] && kill -0 "$s"; }'
     )
-    result = remote.run(script, timeout=10, check=False)
+    result = remote.run(script, timeout=10, idle_s=_IDLE_S, check=False)
     if result.exit_code == 3:
         return "absent"
     return "begun" if result else "sent"
@@ -88,7 +90,7 @@ class Following:
         self._terms = terms
         self._process = process
         self._elapsed = elapsed
-        self._line = line
+        self._listener = Listener(line) if line is not None else None
         self._journal = Journal(workspace.id)
         self._stop_sent_at: float | None = None
         self._acknowledged = False
@@ -113,6 +115,8 @@ class Following:
         finally:
             if self._process is not None:
                 self._process.close()
+            if self._listener is not None:
+                self._listener.close()
 
     def _step(self, stop: threading.Event) -> End | None:
         try:
@@ -173,7 +177,8 @@ class Following:
         for event in self._journal.feed(chunk):
             if isinstance(event, LogLine):
                 log.info("%s", event.text)
-                self._listened(event.text)
+                if self._listener is not None:
+                    self._listener.tell(event.text)
             elif isinstance(event, Elapsed) and self._elapsed is not None:
                 self._elapsed(event)
             elif isinstance(event, Stopping):
@@ -184,16 +189,6 @@ class Following:
             return None
         tail = self._journal.tail()
         return End(ended.exit_code, ended.reason, ended.killed, tail, disk_full=ended.disk_full)
-
-    def _listened(self, text: str) -> None:
-        """Call the user's listener; what it raises ends its listening, not the measurement."""
-        if self._line is None:
-            return
-        try:
-            self._line(text)
-        except Exception:
-            log.warning("live= failed and is called no more", exc_info=True)
-            self._line = None
 
     def _asked(self) -> End | None:
         """Ask the files how it stands, where the journal does not tell: it ended without a word."""
@@ -207,7 +202,7 @@ class Following:
             'echo "$code,$full,$reason,$killed,$alive"'
         )
         try:
-            result = self._remote.run(script, timeout=10, check=False)
+            result = self._remote.run(script, timeout=10, idle_s=_IDLE_S, check=False)
         except ConnectionFailed:
             return None  # the next step connects again
         if result.exit_code == 3:

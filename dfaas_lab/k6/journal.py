@@ -6,6 +6,8 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
+from dfaas_lab.load.headers import masked
+
 LINE_LIMIT = 64 * 1024
 """Bytes of a line that are kept; a script may log a whole body in one line."""
 
@@ -113,7 +115,8 @@ class Journal:
         for end in ends:
             self._extend(end)
             # Decoded only when whole: a character may be split between two chunks.
-            event = self._read(self._line.decode("utf-8", errors="replace").removesuffix("\r"))
+            text = self._line.decode("utf-8", errors="replace").removesuffix("\r")
+            event = self._read(masked(text))  # k6 logs the URLs of requests that fail
             self._line.clear()
             if event is not None:
                 events.append(event)

@@ -103,6 +103,8 @@ iteration() {
     [ ! -f stopped/killed ] || killed=killed
     printf '\n@%s ended %s %s %s %s\n' "$id" "$code" "$reason" "$killed" "${full:--}" \
         2>/dev/null >>journal
+    # A disk that is full fails the next one as well.
+    [ -z "$full" ] || return 1
     return "$code"
 }
 

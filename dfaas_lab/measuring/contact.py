@@ -33,12 +33,11 @@ class Contact:
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
-        """Within this block an answer is waited for."""
-        self._asking_since = time.monotonic()
-        try:
-            yield
-        finally:
-            self._asking_since = None
+        """Within this block an answer is waited for; after an error, until the next one comes."""
+        if self._asking_since is None:
+            self._asking_since = time.monotonic()
+        yield
+        self._asking_since = None
 
     @property
     def silent_s(self) -> float:

@@ -128,8 +128,11 @@ class RunHandle:
         """Wait until everything is stored, but not for a generator that does not answer."""
         began = time.monotonic()
         while not self._done.wait(_FRAME_S):
+            if self._thread is None or not self._thread.is_alive():
+                return
             asked_s = time.monotonic() - began
-            if any(min(part.silent_s, asked_s) > UNREACHABLE_S for part in self._measurements):
+            going = [part for part in self._measurements if not part.over]
+            if going and all(min(part.silent_s, asked_s) > UNREACHABLE_S for part in going):
                 log.warning("no answer: lab.attach(%r) fetches what is there", self._folder.run_id)
                 self._folder.update(status="lost")
                 self._keep(self.run)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from dfaas_lab.errors import (
 from dfaas_lab.k6.execution import sent_names
 from dfaas_lab.k6.outcome import outcome_of
 from dfaas_lab.k6.results import Frames, read
+from dfaas_lab.load.headers import masked
 from dfaas_lab.measuring.contact import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import Workspace, fetch
 
@@ -58,11 +58,7 @@ class Harvest:
 
     def status(self, turn: int) -> str:
         """The status of an iteration that is stored."""
-        import polars as pl
-
-        name = "summary.parquet" if turn else "warmup_summary.parquet"
-        statuses = pl.read_parquet(self._path(turn) / name, columns=["status"])["status"]
-        return str(statuses[0]) if statuses.len() else "failed"
+        return (self._path(turn) / "status").read_text().strip()
 
     def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
         """Fetch a workspace's results, over as many connections as it takes within a minute.
@@ -102,14 +98,18 @@ class Harvest:
             )
         if end.disk_full or _was_full(fetched / "journal"):
             status, error = "failed", _disk_full(self.remote, workspace)
+        kept = _kept(fetched)
         try:
             frames = self._frames(turn, plan, fetched, status)
         except ResultsUnreadable as unreadable:
             unreadable.workspace, unreadable.log_tail = place, end.log_tail
             status, error, frames = "failed", error or unreadable, Frames.empty()
+            if (fetched / "samples.csv").exists():
+                kept["samples.csv"] = fetched / "samples.csv"  # all that there is
+        kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
-                max(turn, 1), frames, _kept(fetched), target=self._part, warmup=not turn
+                max(turn, 1), frames, kept, target=self._part, warmup=not turn
             )
         except StoreError as full:
             again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
@@ -169,7 +169,13 @@ def _was_full(journal: Path) -> bool:
     return False
 
 
-def _kept(fetched: Path) -> Mapping[str, Path]:
+def _kept(fetched: Path) -> dict[str, bytes | Path]:
     """The raw files that are stored: k6's own summary and log, and what the host did."""
-    names = {"summary.json": "summary.json", "journal": "k6.log", "host.csv": "host.csv"}
-    return {kept: fetched / name for name, kept in names.items() if (fetched / name).exists()}
+    kept: dict[str, bytes | Path] = {
+        name: fetched / name for name in ("summary.json", "host.csv") if (fetched / name).exists()
+    }
+    with contextlib.suppress(OSError):
+        # k6 logs the URLs of requests that fail: a secret in one stays out of the store.
+        log = (fetched / "journal").read_text(encoding="utf-8", errors="replace")
+        kept["k6.log"] = masked(log).encode()
+    return kept

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import ConnectionFailed, DfaasLabError, StoreError
+from dfaas_lab.errors import (
+    CommandFailed,
+    ConnectionFailed,
+    DfaasLabError,
+    ResultsUnreadable,
+    StoreError,
+    TransferFailed,
+)
 from dfaas_lab.k6.execution import start
 from dfaas_lab.measuring.contact import PATIENCE_S, RETRY_S, Contact
 from dfaas_lab.measuring.harvest import Harvest
@@ -30,6 +39,15 @@ FINAL = ("failed", "timed_out", "interrupted", "slo_failed", "ok")
 """The statuses of a run that has ended, the worst first; ``running`` and ``lost`` can go on."""
 
 _WELL = ("slo_failed", "ok")
+# After these, what k6 wrote is on the generator, and can be fetched by whoever attaches.
+_STILL_THERE = (
+    ConnectionFailed,
+    CommandFailed,
+    TransferFailed,
+    ResultsUnreadable,
+    StoreError,
+    OSError,
+)
 
 
 class Measurement:
@@ -73,6 +91,8 @@ class Measurement:
         self._begun = begun or order.detached
         self._closed = closed or order.detached
         self._statuses: list[str] = []
+        self.over = False
+        """Whether ``run`` has ended."""
 
     @property
     def status(self) -> str:
@@ -101,8 +121,8 @@ class Measurement:
 
     def ended(self) -> bool:
         """Ask whether the last iteration of a detached order has ended on the generator."""
-        path = self._turns[-1].workspace.path
-        script = f"cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ $code != running ]"
+        path = shlex.quote(self._turns[-1].workspace.path)
+        script = f'cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ "$code" != running ]'
         return bool(self._generator.remote.run(script, check=False))
 
     def run(self, progress: Progress, stop: threading.Event) -> None:
@@ -124,10 +144,11 @@ class Measurement:
         except BaseException as failure:
             if self.status in _WELL or not self._statuses:  # not that of an iteration that ended
                 # Where nothing could be stored, what was measured is still on the generator.
-                lost = isinstance(failure, ConnectionFailed | StoreError)
-                self._statuses.append("lost" if lost else "failed")
+                self._statuses.append("lost" if isinstance(failure, _STILL_THERE) else "failed")
             progress.finish(self._target, "failed")
             raise
+        finally:
+            self.over = True
         measured = sum(status in _WELL for status in self._statuses)
         if measured < self._order.iterations and self.status in _WELL:
             self._statuses.append("interrupted")
@@ -136,17 +157,21 @@ class Measurement:
 
     def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
         """Go through the turns to the first that did not go well; return its error."""
-        for turn in self._turns:
+        error: DfaasLabError | None = None
+        for index, turn in enumerate(self._turns):
+            if stop.is_set() and self._begun:
+                # What ended before is brought home first, but k6 ends now.
+                self._stop_there(self._turns[index:])
             status, error = self._one(turn, progress, stop)
             if turn.number or status not in _WELL:
                 self._statuses.append(status)
-            if error is not None:
-                self._generator.forget_k6()
-            if status not in _WELL or error is not None or stop.is_set():
+            # Of what another controller began, each may have ended well: it is brought home.
+            if status not in _WELL or error is not None or (stop.is_set() and not self._begun):
+                if self._order.detached:
+                    self._leave(self._turns[index + 1 :])
                 break
-        if self._order.detached:  # those that were not begun, too; but not the evidence
-            others = (other for other in self._turns if error is None or other is not turn)
-            self._remove(stop, *others)
+        if error is not None:
+            self._generator.forget_k6()
         return error
 
     def _one(
@@ -156,8 +181,6 @@ class Measurement:
             status: str = self._harvest.status(turn.number)
             error: DfaasLabError | None = None
         else:
-            if not self._begun and turn is not self._turns[0]:
-                stop.wait(self._order.rest_s)
             began = turn.begin(stop, unsure=self._begun, closed=self._closed)
             if began is None:
                 return "interrupted", None
@@ -170,11 +193,32 @@ class Measurement:
                 line=self._line,
             )
             if end.skipped:
+                self._remove(stop, turn)
                 return "interrupted", None
             status, error = turn.bring_home(end, stop)
-        if error is None:
+        if error is None and status not in ("failed", "timed_out"):  # those are the evidence
             self._remove(stop, turn)
         return status, error
+
+    def _stop_there(self, turns: Sequence[Turn]) -> None:
+        """Ask the first of these that has not ended to end; its supervisor begins no other."""
+        script = (
+            'for one; do cd "$one" 2>/dev/null || continue; [ -s ended ] && continue; '
+            "sh ./stop.sh interrupt; break; done"
+        )
+        paths = " ".join(shlex.quote(turn.workspace.path) for turn in turns)
+        with contextlib.suppress(DfaasLabError), self._contact.asking():
+            self._generator.remote.run(f"set -- {paths}; {script}", timeout=10, check=False)
+
+    def _leave(self, turns: Sequence[Turn]) -> None:
+        """Leave the rest of a detached order: nothing goes on, and what never began is removed."""
+        if not turns:
+            return
+        self._stop_there(turns)
+        paths = " ".join(shlex.quote(turn.workspace.path) for turn in turns)
+        script = 'for one; do [ -s "$one/started" ] || rm -rf -- "$one"; done'
+        with contextlib.suppress(DfaasLabError), self._contact.asking():
+            self._generator.remote.run(f"set -- {paths}; {script}", check=False)
 
     def _remove(self, stop: threading.Event, *turns: Turn) -> None:
         """Remove workspaces whose results are safe here; what stays there harms nobody."""

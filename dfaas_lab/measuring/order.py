@@ -150,7 +150,8 @@ class Order:
             rest_s=self.rest_s,
             warmup_s=self.warmup_s,
         )
-        preview.refuse_impossible(memory_bytes=memory_bytes, disk_bytes=disk_bytes)
+        kept = len(self.turns) if self.detached else 1
+        preview.refuse_impossible(memory_bytes=memory_bytes, disk_bytes=disk_bytes, kept=kept)
         return preview
 
     @property

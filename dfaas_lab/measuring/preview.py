@@ -73,12 +73,15 @@ class Preview:
             ends_at=now + timedelta(seconds=expected_s),
         )
 
-    def refuse_impossible(self, *, memory_bytes: int | None, disk_bytes: int | None) -> None:
+    def refuse_impossible(
+        self, *, memory_bytes: int | None, disk_bytes: int | None, kept: int = 1
+    ) -> None:
         """Raise where a generator cannot do it.
 
         Args:
             memory_bytes: All of its memory; None where that is not known.
             disk_bytes: What is free under its workspaces; None where that is not known.
+            kept: How many iterations lie there at once: one, or all that nobody fetches.
 
         Raises:
             ConfigError: It has too little.
@@ -89,9 +92,10 @@ class Preview:
                 f"the generator has {_size(memory_bytes)}",
                 hint="Give a lower rate, or a generator with more memory.",
             )
-        if disk_bytes is not None and self.data_bytes > disk_bytes:
+        if disk_bytes is not None and self.data_bytes * kept > disk_bytes:
+            what = "an iteration writes" if kept == 1 else f"{kept} iterations write"
             raise ConfigError(
-                f"an iteration writes about {_size(self.data_bytes)} of samples; the "
+                f"{what} about {_size(self.data_bytes * kept)} of samples; the "
                 f"generator has {_size(disk_bytes)} free",
                 hint="Give a shorter duration, a lower rate, or Generator(workspace_root=...).",
             )

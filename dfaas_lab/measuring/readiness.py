@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from dfaas_lab.measuring.order import Order
     from dfaas_lab.target import Target
 
-_AT_ONCE = 8
-
 
 def all_ready_for(orders: Sequence[tuple[Target, Order]]) -> list[tuple[Target, Order]]:
     """Look at several targets side by side; see :func:`ready_for`.
@@ -26,14 +24,30 @@ def all_ready_for(orders: Sequence[tuple[Target, Order]]) -> list[tuple[Target, 
     Raises:
         DfaasLabError: The first that cannot be measured; its notes name the others.
     """
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        ends = [pool.submit(ready_for, target, order) for target, order in orders]
-    errors = [error for end in ends if (error := end.exception()) is not None]
+    ready: dict[int, Order] = {}
+    errors: dict[int, BaseException] = {}
+
+    def look(index: int, target: Target, order: Order) -> None:
+        try:
+            ready[index] = ready_for(target, order)
+        except BaseException as error:  # raised again in the thread that waits
+            errors[index] = error
+
+    threads = [
+        # Daemons: an interrupt waits for none of them.
+        threading.Thread(target=look, args=(index, target, order), daemon=True)
+        for index, (target, order) in enumerate(orders)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     if errors:
-        for other in errors[1:]:
-            errors[0].add_note(f"Also: {other}")
-        raise errors[0]
-    return [(target, end.result()) for (target, _), end in zip(orders, ends, strict=True)]
+        first, *others = [errors[index] for index in sorted(errors)]
+        for other in others:
+            first.add_note(f"Also: {other}")
+        raise first
+    return [(target, ready[index]) for index, (target, _) in enumerate(orders)]
 
 
 def ready_for(target: Target, order: Order) -> Order:

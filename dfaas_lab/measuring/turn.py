@@ -81,20 +81,30 @@ class Turn:
             Lost: The generator does not answer, and there was an interrupt.
             ConnectionFailed: It stayed away.
         """
-        deadline = time.monotonic() + PATIENCE_S
-        with self.contact.asking():
-            while True:
-                try:
-                    if unsure and self._found(closed):
-                        return True
-                    return None if stop.is_set() or closed else self._start()
-                except ConnectionFailed:
-                    unsure = True
-                    if self.contact.given_up(stop):
-                        raise Lost from None
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(RETRY_S)
+        first = self.number == self.order.turns[0]
+        rest_s = 0.0 if first or self.order.detached else self.order.rest_s
+        deadline = time.monotonic() + PATIENCE_S + rest_s
+        while True:
+            try:
+                if unsure:
+                    with self.contact.asking():
+                        if self._found(closed):
+                            return True
+                if closed:
+                    return None
+                stop.wait(rest_s)
+                rest_s = 0.0
+                if stop.is_set():
+                    return None
+                with self.contact.asking():
+                    return self._start()
+            except ConnectionFailed:
+                unsure = True
+                if self.contact.given_up(stop):
+                    raise Lost from None
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)
 
     def follow(
         self,

@@ -163,7 +163,7 @@ class Remote:
         with self._lock:
             links, self._links = self._links, []
         for link in links:
-            link.connection.close()
+            _close(link.connection)
 
     def _channel(
         self, timeout: float, kind: str, destination: tuple[str, int] | None
@@ -212,7 +212,9 @@ class Remote:
 
     def _free_link(self) -> _Link | None:
         with self._lock:
-            self._links = [link for link in self._links if link.alive]
+            for dead in [link for link in self._links if not link.alive]:
+                self._links.remove(dead)
+                _close(dead.connection)
             for link in self._links:
                 if link.used < link.capacity:
                     link.used += 1
@@ -240,7 +242,7 @@ class Remote:
     def _drop(self, link: _Link) -> None:
         with self._lock:
             self._links = [other for other in self._links if other is not link]
-        link.connection.close()
+        _close(link.connection)
 
     def _failed(self, command: str, exit_code: int, stderr: str) -> CommandFailed:
         shown = command if len(command) <= 200 else command[:200] + "..."
@@ -251,3 +253,11 @@ class Remote:
             exit_code=exit_code,
             stderr=stderr,
         )
+
+
+def _close(connection: Connection) -> None:
+    """Close a connection with those to the hosts that it goes through."""
+    connection.close()
+    gateway = connection.gateway
+    if gateway is not None and hasattr(gateway, "close"):
+        _close(gateway)

@@ -12,7 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dfaas_lab.errors import CommandFailed, ConfigError, ResultsUnreadable, WorkspaceError
+from dfaas_lab.errors import (
+    CommandFailed,
+    ConfigError,
+    ResultsUnreadable,
+    TransferFailed,
+    WorkspaceError,
+)
 from dfaas_lab.remote.remote import Remote
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -86,6 +92,13 @@ def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence
     try:
         result = remote.run(command, timeout=_TRANSFER_S, idle_s=_IDLE_S)
     except CommandFailed as error:
+        if error.exit_code == -1:
+            raise TransferFailed(
+                f"{remote.host}: the results were not here within {_TRANSFER_S:g} s",
+                host=remote.host.address,
+                path=workspace.path,
+                hint="They are kept there: lab.attach() fetches them.",
+            ) from error
         raise gone(remote, workspace, error.stderr) from error
     try:
         with tarfile.open(fileobj=io.BytesIO(result.stdout), mode="r:gz") as archive:

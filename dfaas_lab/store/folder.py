@@ -78,9 +78,11 @@ class RunFolder:
         with errors_as_store_error(self.path, "claiming"):
             self.staging.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.staging / f"{self.path.name}.measuring.lock", thread_local=False)
-        while not lock.is_locked and not give_up.is_set():
+        while True:  # at least once: who shall stop a run must hold it
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0.2)
+            if lock.is_locked or give_up.is_set():
+                break
         try:
             yield lock.is_locked
         finally:

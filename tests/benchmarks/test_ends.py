@@ -79,8 +79,8 @@ def test_an_interrupt(file: Path) -> None:
             assert lab.target.last_run.status == "interrupted"
     print(
         f"\nan interrupt reaches k6 after {statistics.median(told):.2f} s (at most "
-        f"{max(told):.2f}); KeyboardInterrupt {statistics.median(raised):.2f} s after k6's end (at most "
-        f"{max(raised):.2f}), its data stored"
+        f"{max(told):.2f}); KeyboardInterrupt {statistics.median(raised):.2f} s after k6's end "
+        f"(at most {max(raised):.2f}), its data stored"
     )
     assert max(told) < 1
     assert max(raised) < 3

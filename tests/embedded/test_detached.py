@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,25 @@ def test_a_warm_up_and_a_stop_of_a_detached_run(place: Place) -> None:
     assert run.summary["iteration"].to_list() == [1]
     assert run.summary["status"].to_list() == ["interrupted"]
     assert (run.path / "warmup").is_dir()
+    assert place.left() == []
+
+
+def test_a_stop_loses_nothing_of_what_ended_while_nobody_looked(place: Place) -> None:
+    """Also for who never followed the run: its stop is the first that the generator hears."""
+    with place.open() as lab:
+        handle = lab.target.start_k6(4, load={"env": 5}, duration="2s", detach=True)
+        places = lab.store.find(handle.run.id).read()["orders"][lab.target.name]["workspaces"]
+        second = Path(places["root"], places["ids"][1])
+        until = time.monotonic() + 60
+        while not (second / "ended").exists() or not (second / "ended").stat().st_size:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        handle.stop()
+        run = handle.wait()
+    assert run.status == "interrupted"
+    statuses = dict(run.summary.select("iteration", "status").rows())
+    assert [statuses.pop(1), statuses.pop(2)] == ["ok", "ok"]
+    assert list(statuses.values()) == ["interrupted"]
     assert place.left() == []
 
 

@@ -77,6 +77,23 @@ def test_iterations_that_no_vu_was_free_for_are_counted_where_they_fell(
     assert f"busy in iteration 1: dropped iterations: {rows['busy']['dropped']}" in str(run.verdict)
 
 
+def test_a_stop_in_the_first_moment_of_k6_ends_it(target: Target) -> None:
+    """Before k6 listens to signals, it ignores them, as any job in the background."""
+    handle = target.start_k6(load={"env": 5}, duration="60s", progress=False)
+    root = Path(target.generator.workspace_root)
+    until = time.monotonic() + 30
+    while not any(path.stat().st_size for path in root.glob("*/pid")):
+        assert time.monotonic() < until
+        time.sleep(0.002)
+    handle.stop()
+    run = handle.wait()
+    assert run.status == "interrupted"
+    assert set(run.summary["status"]) == {"interrupted"}
+    assert handle.done
+    log = (run.path / "iteration=1" / "k6.log").read_text()
+    assert "ended 137" not in log  # killed, after ten seconds of load that nobody wanted
+
+
 def test_a_target_tells_what_its_gateway_has(target: Target) -> None:
     deployed = target.deployed()
     assert deployed.columns == ["function", "image", "replicas", "available"]

@@ -174,3 +174,12 @@ def test_the_tail_is_the_last_lines_fit_for_an_error() -> None:
     assert journal.tail(0) == ""
     journal.feed(b"z" * 50_000 + b"\n")
     assert len(journal.tail(1)) < 5000
+
+
+def test_a_secret_in_a_url_is_masked_before_anybody_reads_it() -> None:
+    journal = Journal("a")
+    said = b'error="Get \\"http://10.0.0.1/function/env?x=1&token=SEKRET\\": dial tcp"\n'
+    (line,) = journal.feed(said)
+    assert isinstance(line, LogLine)
+    assert "SEKRET" not in line.text + journal.tail()
+    assert "x=1&token=***" in line.text
