@@ -1,10 +1,13 @@
-"""What all tests need: an interrupt that interrupts."""
+"""What all tests need: signals that do what they do for a person at a terminal."""
 
 from __future__ import annotations
 
 import signal
 
-# A shell starts what runs in its background with SIGINT ignored, and Python then leaves it so: no
-# test of Ctrl-C could be interrupted, for a reason that is none of ours.
+# A shell starts what runs in its background with SIGINT ignored, nohup does so with SIGHUP, and
+# Python and all that it starts then leave it so. No test of Ctrl-C could be interrupted, and ssh
+# could not end the ssh that it goes through, for reasons that are none of ours.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
