@@ -221,7 +221,7 @@ def stand_still(ground: Ground) -> None:
         wait_for(lambda: not ground.k6(), "the lease's end", within_s=9 + NOISE_S)
         [place] = ground.workspaces()
         # SIGINT came first: k6 had the time to flush its samples and to write its summary.
-        assert (place / "stopped/reason").read_text() == "lease\n"
+        assert (place / "stopped/reason").read_text().strip() == "lease"
         assert not (place / "stopped/killed").exists()
         assert (place / "summary.json").stat().st_size > 0
         controller.signal(signal.SIGCONT)
