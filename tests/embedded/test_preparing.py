@@ -74,8 +74,9 @@ def test_one_call_makes_all_ready_and_the_next_does_nothing(
         "Log in to the gateway",
         "Deploy the functions",
         "Wait for the functions",
+        "Reach the gateway from the generator",
     ]
-    assert [row["message"] for row in rows["node1"]] == ["", "deployed shout", ""]
+    assert [row["message"] for row in rows["node1"]] == ["", "deployed shout", "", ""]
     assert report.changed == sum(report.tasks["status"] == "changed")
     assert "shout" in one.deployed()["function"]
 
@@ -162,6 +163,7 @@ def test_without_a_password_the_functions_are_only_called(
         ("Log in to the gateway", "skipped"),
         ("Deploy the functions", "ok"),
         ("Wait for the functions", "ok"),
+        ("Reach the gateway from the generator", "ok"),
     ]
     with pytest.raises(TaskFailed, match="nobody answers 404"):
         prepare([target_of(local, generator, auth=None, functions=[Function("nobody")])])
