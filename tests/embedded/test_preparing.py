@@ -88,7 +88,7 @@ def test_one_call_makes_all_ready_and_the_next_does_nothing(
     # The playbook is not run again for a target that is new; the target is asked.
     other = prepare([target_of(local, generator, 1, functions=[Function("echo")])])
     assert other.cached
-    assert other.tasks.filter(host="node2").height == 3
+    assert other.tasks.filter(host="node2").height == 4
     assert lab.provision(True, progress=False).changed == 0
 
     forget()  # a new session: the marker says that no playbook is needed; the target is asked
