@@ -69,7 +69,11 @@ class Run:
 
     @property
     def status(self) -> str:
-        """The run's status: ``running``, or the worst of its iterations'."""
+        """The run's status: that of its worst iteration, or one that ``lab.attach`` can end.
+
+        ``running``: its controller is at it, or was killed; ``lost``: the generator was left while
+        k6 may go on there.
+        """
         return str(self._manifest.get("status"))
 
     @cached_property
