@@ -166,9 +166,9 @@ def test_what_the_embedded_lab_prints_is_a_lab_file(tmp_path: Path) -> None:
                 "host": "127.0.0.1",
                 "port": 40123,
                 "user": "lab",
-                "key": "/tmp/lab/key",
-                "known_hosts": "/tmp/lab/known_hosts",
-                "workspace_root": "/tmp/lab/runs",
+                "key": "/srv/lab/key",
+                "known_hosts": "/srv/lab/known_hosts",
+                "workspace_root": "/srv/lab/runs",
                 "python": "/usr/bin/python3",
             }
         ],
