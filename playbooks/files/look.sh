@@ -1,6 +1,7 @@
-# Says what a host has, one name=value per line; changes nothing. Needs a shell, not Python.
-# Set by the caller: root (the workspace root), become (true or false).
-say() { printf '%s=%s\n' "$1" "$2"; }
+# Says what a host has, one name=value per line, and keeps it as found_name; changes nothing. Needs a
+# shell, not Python. Set by the caller: root (the workspace root), become (true or false), password
+# (true where sudo is given one).
+say() { printf '%s=%s\n' "$1" "$2"; eval "found_$1=\$2"; }
 there() { if [ -L "$1" ]; then readlink "$1"; elif [ -e "$1" ]; then echo other; fi; }
 
 say user "$(id -un)"
@@ -12,6 +13,9 @@ if [ "$(id -u)" = 0 ]; then sudo=yes
 elif [ "$become" = true ] && sudo -n true 2>/dev/null; then sudo=yes
 fi
 say sudo "$sudo"
+privileged=false
+if [ "$become" = true ] && { [ $sudo = yes ] || [ "$password" = true ]; }; then privileged=true; fi
+say privileged $privileged
 
 if [ -L "$root" ]; then say root_is symlink
 elif [ -d "$root" ]; then say root_is folder

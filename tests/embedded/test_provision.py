@@ -184,7 +184,7 @@ def test_a_failing_task_is_named_with_its_own_words(local_lab: LocalLab, tmp_pat
     error = caught.value
     assert error.failures == (error,)
     assert error.host == spec.host.address
-    assert error.task == "Refuse what would not work"
+    assert error.task == "Look at the host"
     assert "symbolic link" in error.detail
     assert "another workspace_root" in str(error)
     assert [step.state for step in progress.snapshot()] == ["failed"]
