@@ -209,8 +209,10 @@ def test_a_password_for_sudo_goes_nowhere_but_to_sudo(gen: Machine) -> None:
     assert password not in repr(spec)
 
 
-def test_one_round_for_kernels_and_threads_at_once(gen: Machine, spec: GeneratorSpec) -> None:
-    counted = counting(gen, spec)
+def test_one_round_for_kernels_and_threads_at_once(
+    gen: Machine, spec: GeneratorSpec, mirror: Mirror
+) -> None:
+    counted = counting(gen, spec, mirror)
     sessions = [new_session(counted) for _ in range(2)]
     with ThreadPoolExecutor(4) as pool:
         reports = list(pool.map(lambda _: provision([counted]), range(4)))
@@ -220,22 +222,26 @@ def test_one_round_for_kernels_and_threads_at_once(gen: Machine, spec: Generator
 
 
 def test_two_laptops_at_once_run_the_playbook_once(
-    gen: Machine, spec: GeneratorSpec, tmp_path: Path
+    gen: Machine, spec: GeneratorSpec, mirror: Mirror, tmp_path: Path
 ) -> None:
-    counted = counting(gen, spec)
+    counted = counting(gen, spec, mirror)
     # Another cache folder: the locks of this machine are not theirs.
     sessions = [new_session(counted, XDG_CACHE_HOME=str(tmp_path / name)) for name in "ab"]
-    assert sorted(outcome(session) for session in sessions) == ["cached 0", "ran 3"]
+    assert sorted(outcome(session).split()[0] for session in sessions) == ["cached", "ran"]
     assert runs_on(gen) == 1
 
 
-def counting(gen: Machine, spec: GeneratorSpec) -> GeneratorSpec:
-    """The same generator, whose Python writes down which run of a playbook called it."""
+def counting(gen: Machine, spec: GeneratorSpec, mirror: Mirror) -> GeneratorSpec:
+    """The same generator, whose Python writes down which run of a playbook called it.
+
+    A release needs Python there; a copy does not.
+    """
     python = gen.root / "usr/local/lib/counting-python"
     python.write_text('#!/bin/sh\necho "$DFAAS_LAB_RUN" >> /srv/runs\nexec python3 "$@"\n')
     python.chmod(0o755)
     gen.run("touch /srv/runs; chmod 666 /srv/runs")
-    return replace(spec, python="/usr/local/lib/counting-python")
+    python_there = "/usr/local/lib/counting-python"
+    return replace(spec, python=python_there, k6_source="release", variables=mirror.release)
 
 
 def runs_on(gen: Machine) -> int:
