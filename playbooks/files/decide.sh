@@ -14,8 +14,12 @@ case "$found_root_is" in
   symlink) is='a symbolic link' ;;
   *) is='no folder' ;;
 esac
+if [ -z "$is" ] && [ "$found_root_is" = folder ] && [ "$found_root_mode" != 1777 ] &&
+  [ -n "$found_root_holds" ]; then
+  is="a folder that holds other things ($found_root_holds), and would be opened to all users"
+fi
 [ -z "$is" ] ||
-  refuse "The workspace root $root is $is: it must be a folder of root or of $found_user, or not be there."
+  refuse "The workspace root $root is $is: it must be an empty folder of root or of $found_user, or not be there."
 
 fits=no
 [ -n "$own_version" ] && [ "$own_version/$own_machine" = "$version/$found_machine" ] && fits=yes
@@ -25,8 +29,10 @@ fi
 
 base=/opt/dfaas-lab
 link=/usr/local/bin/k6
-if [ -n "$folder" ]; then base=$folder link=
-elif [ $privileged = false ]; then base=$found_home/.local/share/dfaas-lab link=$found_home/.local/bin/k6
+role=$found_role
+stamp=
+if [ -n "$folder" ]; then base=$folder link= role='' stamp=$folder/k6-$version/.dfaas-lab
+elif [ $privileged = false ]; then base=$found_home/.local/share/dfaas-lab link=$found_home/.local/bin/k6 role=
 fi
 k6=$base/k6-$version/k6
 
@@ -37,16 +43,21 @@ case "$source" in
     [ $fits = yes ] || refuse "The k6 of this machine is v$own_version for $own_machine; $wanted" ;;
   apt)
     [ $privileged = true ] || needs_root k6_source=apt
-    k6=/usr/bin/k6 link= ;;
+    base=/opt/dfaas-lab k6=/usr/bin/k6 link= role=$found_role stamp= ;;
   present)
-    k6=$found_path_k6 link=
+    k6=$found_path_k6 link= role='' stamp=
     [ -n "$k6" ] ||
       refuse "There is no k6 on the PATH of $found_user, and k6_source=present installs nothing." ;;
 esac
-[ "$tuning" = false ] || [ $privileged = true ] || needs_root k6_tuning
+if [ "$tuning" = true ]; then
+  [ $privileged = true ] || needs_root k6_tuning
+  role=$found_role
+fi
 
 say source "$source"
 say k6_base "$base"
 say k6_path "$k6"
 say k6_link "$link"
+say k6_stamp "$stamp"
+say used_by "$role"
 say k6_sum "$([ ! -f "$k6" ] || sha256sum < "$k6" | cut -d' ' -f1)"

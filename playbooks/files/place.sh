@@ -1,16 +1,25 @@
-# Makes the root of the workspaces and links k6 into the PATH; says `changed` where it does.
-# Set by the caller: root, link (a path, or empty), k6 (its path), own (the folder of all our k6),
-# check (true: only say it).
+# Makes the root of the workspaces, links k6 into the PATH, and writes down who uses it; says `changed`
+# where it does. Needs changes.sh. Set by the caller: root, link (a path, or empty), k6 (its path),
+# own (the folder of all our k6), stamp (a file that says that the folder is ours, or empty), used_by
+# (a name, or empty).
 set -e
-now() { echo changed; [ "$check" = true ] || "$@"; }
+umask 022
 
 if [ -L "$root" ]; then echo "$root is a symbolic link" >&2; exit 1; fi
 if [ ! -e "$root" ]; then
   [ "$check" = true ] || mkdir -p "$(dirname "$root")"
   now mkdir -m 1777 "$root"  # not -p: what someone else puts there meanwhile is refused
+  [ "$check" = true ] || : > "$root/.dfaas-lab"  # teardown removes what we made
 elif [ "$(stat -c %a "$root")" != 1777 ]; then
   now chmod 1777 "$root"
 fi
+
+for file in "$stamp" "${used_by:+/opt/dfaas-lab/used-by/$used_by}"; do
+  if [ -n "$file" ] && [ ! -e "$file" ]; then
+    [ "$check" = true ] || mkdir -p "$(dirname "$file")"
+    now touch "$file"
+  fi
+done
 
 [ -n "$link" ] || exit 0
 if [ ! -e "$link" ] && [ ! -L "$link" ]; then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import pytest
 
 from dfaas_lab.provision import GeneratorSpec, forget
 from tests.testbed.ground import missing_tools
+from tests.testbed.guard import Guard, wait_for_the_end
 from tests.testbed.machines import Machine, Testbed
 from tests.testbed.mirror import Mirror
-from tests.testbed.network import network, sweep
+from tests.testbed.network import network
 
 WANTED = os.environ.get("DFAAS_LAB_TESTBED") == "1"
 _HERE = Path(__file__).parent
@@ -40,25 +42,29 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 _CRASH = """
-import os, signal
+import json, os, signal
 from tests.testbed.machines import Testbed
+from tests.testbed.network import network
 bed = Testbed().__enter__()
 bed.machines("crash")
+print(json.dumps(network()), flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.fixture(scope="session")
 def networks() -> list[dict[str, str]]:
-    """The machine's network: before anything, and after the sweep of a testbed that crashed."""
+    """The machine's network: before anything, in a testbed that crashes, and when that is gone."""
     lacks = missing_tools()
     assert not lacks, f"the testbed needs {', '.join(lacks)}"
-    sweep()
+    with Guard():
+        pass
     before = network()
-    subprocess.run([sys.executable, "-c", _CRASH], cwd=_HERE.parents[1], check=False)
-    crashed = network()
-    sweep()
-    return [before, crashed, network()]
+    crash = subprocess.run(
+        [sys.executable, "-c", _CRASH], cwd=_HERE.parents[1], stdout=subprocess.PIPE, check=False
+    )
+    wait_for_the_end()
+    return [before, json.loads(crash.stdout), network()]
 
 
 @pytest.fixture(scope="session")

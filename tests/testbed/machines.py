@@ -18,13 +18,13 @@ from pathlib import Path
 from dfaas_lab.config import Host
 from tests.testbed.filesystem import root_filesystem
 from tests.testbed.ground import PREFIX, STATE, sh
+from tests.testbed.guard import Guard
 from tests.testbed.network import (
     BRIDGE,
     GATEWAY,
     build_network,
     group_roots,
     remove_groups,
-    sweep,
 )
 
 
@@ -187,6 +187,11 @@ class Machine:
         """Put it back on the network."""
         sh("ip", "link", "set", self._link, "up")
 
+    def wire(self, rate: str) -> None:
+        """Give it a port of that rate, as ``1gbit``; without it, the wire is as fast as memory."""
+        shape = ("tbf", "rate", rate, "burst", "1mb", "latency", "50ms")
+        sh("tc", "qdisc", "replace", "dev", self._link, "root", *shape)
+
     @contextlib.contextmanager
     def offline(self) -> Iterator[None]:
         """Leave it on the testbed's network, with no way out to the internet."""
@@ -235,19 +240,24 @@ class Testbed:
 
     def __init__(self) -> None:
         self._machines: list[Machine] = []
+        self._guard = Guard()
 
     def __enter__(self) -> Testbed:
-        sweep()
-        root_filesystem()
-        build_network()
-        sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", STATE / "key")
-        (STATE / "known_hosts").touch(mode=0o600)
+        self._guard.__enter__()
+        try:
+            root_filesystem()
+            build_network()
+            sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", STATE / "key")
+            (STATE / "known_hosts").touch(mode=0o600)
+        except BaseException:
+            self._guard.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         for machine in self._machines:
             machine.stop()
-        sweep()
+        self._guard.__exit__()
 
     def machines(self, *names: str, shares: Sequence[tuple[Path, str]] = ()) -> list[Machine]:
         """Boot fresh hosts and return them when all answer."""

@@ -32,7 +32,7 @@ from tests.testbed.machines import Machine
 from tests.testbed.mirror import Mirror
 
 
-def ansible_playbook(name: str, machine: Machine, *more: str) -> str:
+def ansible_playbook(name: str, machine: Machine, *more: str, **settings: str) -> str:
     """Run a playbook as a user does who has Ansible alone; return what it printed."""
     done = subprocess.run(
         [
@@ -45,6 +45,7 @@ def ansible_playbook(name: str, machine: Machine, *more: str) -> str:
             "ANSIBLE_SSH_COMMON_ARGS": f"-o UserKnownHostsFile={machine.known_hosts}",
             "ANSIBLE_NOCOLOR": "1",
             "LC_ALL": "C.UTF-8",
+            **settings,
         },
         text=True,
         capture_output=True,
@@ -91,7 +92,11 @@ def test_a_fresh_host_becomes_a_generator_and_what_it_was_again(
     )
     assert teardown([spec])
     left = files_of(gen) - before
-    assert left == {"/tmp/dfaas-runs", "/tmp/dfaas-runs/1d1b6d3a-6f0a-4b35-9a39-0c1f2a3b4c5d"}
+    assert left == {
+        "/tmp/dfaas-runs",
+        "/tmp/dfaas-runs/.dfaas-lab",  # the folder is ours to remove, once it is empty
+        "/tmp/dfaas-runs/1d1b6d3a-6f0a-4b35-9a39-0c1f2a3b4c5d",
+    }
     assert before - files_of(gen) == set()
     assert gen.run("dpkg-query -W") == packages
     gen.run("rm -r /tmp/dfaas-runs/1*")
@@ -134,6 +139,27 @@ def test_a_check_of_what_must_be_fetched_changes_nothing(
     assert (checked["failed"], checked["unreachable"]) == (0, 0)
     assert checked["changed"] > 0
     assert files_of(gen) == before
+
+
+def test_a_check_of_what_is_there_and_of_the_tuning_changes_nothing(gen: Machine) -> None:
+    own = gen.root / "usr/local/bin/k6"
+    own.write_text("#!/bin/sh\necho 'k6 v1.0.0 (an old one)'\n")
+    own.chmod(0o755)
+    before = files_of(gen)
+    told = ("-e", json.dumps({"k6_source": "present", "k6_version": "", "k6_tuning": True}))
+    checked = recap(ansible_playbook("setup_global.yml", gen, *told, "--check"), gen)
+    assert (checked["failed"], checked["unreachable"]) == (0, 0)
+    assert checked["changed"] > 0
+    assert files_of(gen) == before
+
+
+def test_the_playbook_alone_checks_host_keys_whatever_the_user_s_settings(
+    gen: Machine,
+) -> None:
+    nobody = replace(gen, known_hosts=Path("/dev/null"))
+    with pytest.raises(AssertionError, match="Host key verification failed"):
+        ansible_playbook("setup_global.yml", nobody, ANSIBLE_HOST_KEY_CHECKING="False")
+    assert not (gen.root / "opt/dfaas-lab").exists()
 
 
 def test_without_root_and_sudo_k6_is_the_user_s_own(gen: Machine) -> None:
