@@ -27,7 +27,9 @@ class Guard:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._lock.close()
-            raise RuntimeError("another testbed uses this machine's network: wait for its end") from None
+            raise RuntimeError(
+                "another testbed uses this machine's network: wait for its end"
+            ) from None
         sweep()  # what a guard that was killed, too, has left
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.testbed.guard"],
