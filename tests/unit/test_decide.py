@@ -17,9 +17,15 @@ MACHINE = os.uname().machine
 
 def decide(root: Path, **given: str) -> subprocess.CompletedProcess[str]:
     settings = {
-        **{"root": str(root), "become": "false", "password": "false"},
-        **{"source": "auto", "version": "1.1.0", "folder": "", "tuning": "false"},
-        **{"own_version": "1.1.0", "own_machine": MACHINE},
+        "root": str(root),
+        "become": "false",
+        "password": "false",
+        "source": "auto",
+        "version": "1.1.0",
+        "folder": "",
+        "tuning": "false",
+        "own_version": "1.1.0",
+        "own_machine": MACHINE,
         **given,
     }
     files = playbooks_folder() / "files"
