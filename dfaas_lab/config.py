@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.naming import host_address, in_url
 
 HostKeys = Literal["strict", "accept-new"]
 
@@ -17,7 +18,8 @@ class Host:
     """An SSH host. A value: nothing is connected by making one.
 
     Args:
-        address: Host name, IP address, or an alias of ``~/.ssh/config``.
+        address: Host name, IP address (IPv6 with or without brackets), or an alias of
+            ``~/.ssh/config``.
         user: The user to log in as; None means ``~/.ssh/config`` or the local user.
         port: SSH port.
         key: Path of the private key; None means the agent and the usual keys.
@@ -41,13 +43,8 @@ class Host:
     become_password: str | None = field(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        bad = set(self.address) & set(" \t\r\n'\"`$;&|<>(){}\\,=/\0")
-        if not self.address or bad or self.address.startswith("-"):
-            raise ConfigError(
-                f"{self.address!r} is no host address",
-                hint="Give a host name, an IP address or an alias of ~/.ssh/config.",
-            )
-        if not 0 < self.port < 65536:
+        object.__setattr__(self, "address", host_address(self.address))
+        if not isinstance(self.port, int) or not 0 < self.port < 65536:
             raise ConfigError(f"{self.port} is no port", hint="Give a number from 1 to 65535.")
         if self.host_keys not in ("strict", "accept-new"):
             raise ConfigError(
@@ -57,7 +54,9 @@ class Host:
 
     def __str__(self) -> str:
         user = f"{self.user}@" if self.user else ""
-        return f"{user}{self.address}" + (f":{self.port}" if self.port != 22 else "")
+        if self.port == 22:
+            return f"{user}{self.address}"
+        return f"{user}{in_url(self.address)}:{self.port}"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab import naming
 from dfaas_lab.config import Host
 from dfaas_lab.errors import K6Missing
+from dfaas_lab.variables import PLACES, check_source, check_variable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,8 +32,11 @@ class Generator:
         workspace_root: The folder there in which each iteration gets a workspace.
         k6_version: The version of k6 to install; None means this machine's own.
         k6_source: Where k6 comes from; None lets the playbook choose.
-        variables: Places for the playbook: ``install_dir``, ``python``, ``remote_tmp``, or any
-            variable of ``playbooks/group_vars/all.yml``.
+        variables: Places for the playbook: ``install_dir``, ``python``, ``remote_tmp``, or a
+            variable of ``playbooks/group_vars/all.yml`` that has no argument here.
+
+    Raises:
+        ConfigError: An address, path, source or variable that cannot be.
 
     >>> Generator("10.0.0.50", user="ubuntu", key="~/.ssh/id_ed25519").name
     '10.0.0.50'
@@ -52,10 +57,13 @@ class Generator:
     ) -> None:
         self.host = host if isinstance(host, Host) else Host(host, user=user, port=port, key=key)
         self.name = name or self.host.address
-        self.workspace_root = workspace_root
+        self.workspace_root = naming.workspace_root(workspace_root)
         self._k6_version = k6_version
         self._k6_source = k6_source
         self._variables = dict(variables or {})
+        check_source(k6_source)
+        for variable, value in self._variables.items():
+            check_variable(variable, value)
         self._lock = threading.Lock()
         self._remote: Remote | None = None
         self._marker: Marker | None = None
@@ -78,7 +86,7 @@ class Generator:
         """The generator as provisioning wants it said."""
         from dfaas_lab.provision import GeneratorSpec
 
-        places = {k: self._variables.get(k) for k in ("install_dir", "python", "remote_tmp")}
+        places = {k: self._variables.get(k) for k in PLACES}
         return GeneratorSpec(
             host=self.host,
             name=self.name,

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.measuring.order import DEFAULT_DURATION, DEFAULT_LOAD
+from dfaas_lab.naming import url_problem
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -272,16 +272,14 @@ class Target:
 
 
 def _url(text: str, what: str) -> str:
-    parts = urlsplit(text) if isinstance(text, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    problem = url_problem(str(text))
+    if problem:
+        shown = "" if "@" in str(text) else f"={text!r}"  # no password in an error
         raise ConfigError(
-            f"{what}={text!r} is no URL", hint=f"Write it as {what}='http://10.0.0.60:31112'."
+            f"{what}{shown}: {problem}",
+            hint=f"Write it as {what}='http://10.0.0.60:31112'; a password goes into auth=.",
         )
-    if parts.username or parts.password:
-        raise ConfigError(
-            f"{what}= holds a password", hint="Give auth=(user, password); a URL is stored."
-        )
-    return text.rstrip("/")
+    return str(text).rstrip("/")
 
 
 def _check_functions(name: str, functions: Sequence[Function]) -> None:

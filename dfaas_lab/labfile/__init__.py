@@ -4,6 +4,7 @@ What is described becomes plain values (:class:`LabFile`); ``Lab.from_file`` mak
 A file with one generator and two targets, and most of what can be said::
 
     store: results                        # paths are relative to this file; ~ is your home
+                                          # {host} in a path or URL: the address of its host
     functions:                            # of every target that does not list its own
       - name: figlet
         method: POST
@@ -19,11 +20,12 @@ A file with one generator and two targets, and most of what can be said::
         key: ~/.ssh/id_ed25519
         become_password_env: SUDO_PASSWORD
         k6_source: release            # copy, release, apt or present; else what fits
-        variables:                    # of playbooks/group_vars/all.yml, for this host
+        workspace_root: /tmp/dfaas-runs   # there, so absolute
+        variables:                    # of playbooks/group_vars/all.yml, without a key here
           k6_release_base: https://mirror.example/k6
     targets:
       - name: mid
-        host: 10.0.0.60                   # {host} below; with SSH keys: {address: ..., user: ...}
+        host: 10.0.0.60                   # with SSH keys: {address: ..., user: ...}
         gateway: http://{host}:31112
         prometheus: http://{host}:30411
         auth: {user: admin, password_env: GATEWAY_PASSWORD}

@@ -1,18 +1,19 @@
 """The existing tools' configuration file, translated into ours. It is used unchanged.
 
 It has ``remote_hosts`` (each becomes a target) and ``plugin_settings.dfaas`` (what is common to
-all targets, and the generator at ``k6_host``). Its host-key options are not taken over: a key is
-always checked.
+all targets, and the generator at ``k6_host``). Null means the default there. Its host-key options
+are not taken over: a key is always checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dfaas_lab.errors import ConfigError
-from dfaas_lab.labfile.text import show
+from dfaas_lab.labfile.source import Source
+from dfaas_lab.labfile.text import Place, show
 
 # The tools' own defaults, where the file names neither a URL nor a port, and no function.
 _GATEWAY_PORT = 31112
@@ -23,13 +24,7 @@ _FIGLET = {
     "headers": {"Content-Type": "text/plain"},
 }
 
-_SSH_VARIABLES = {
-    "ansible_host": "address",
-    "ansible_user": "user",
-    "ansible_port": "port",
-    "ansible_ssh_private_key_file": "key",
-    "ansible_become_password": "become_password",
-}
+_DFAAS: Place = ("plugin_settings", "dfaas")
 _GENERATOR = {
     "k6_host": "host",
     "k6_user": "user",
@@ -37,8 +32,57 @@ _GENERATOR = {
     "k6_ssh_key": "key",
     "k6_workspace_root": "workspace_root",
 }
-_HOST = ("address", "user", "become")
-_FUNCTION = ("name", "method", "body", "headers", "max_rate")
+_HOST = {key: key for key in ("address", "port", "user", "become")}
+# Where two mean the same, the later one wins, as it does for Ansible.
+_SSH_VARIABLES = {
+    "ansible_host": "address",
+    "ansible_user": "user",
+    "ansible_port": "port",
+    "ansible_ssh_private_key_file": "key",
+    "ansible_become": "become",
+    "ansible_become_password": "become_password",
+    "ansible_become_pass": "become_password",
+}
+_FUNCTION = {key: key for key in ("name", "method", "body", "headers", "max_rate")}
+
+
+@dataclass
+class Translation:
+    """The same lab in our keys.
+
+    Args:
+        source: The file.
+        data: The lab.
+        places: The file's places, by those of our keys.
+        unused: The places of the keys that mean nothing here yet.
+    """
+
+    source: Source
+    data: dict[str, Any] = field(default_factory=dict)
+    places: dict[Place, Place] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+    def take(
+        self, given: Mapping[str, Any], at: Place, names: Mapping[str, str], ours: Place
+    ) -> dict[str, Any]:
+        """Return what is given, by our names; where each was is written down."""
+        taken = {}
+        for key, name in names.items():
+            value = given.get(key)
+            if isinstance(value, str) and "{{" in value and key != "body":
+                words = "what Ansible has in {{ }} is not known here: write the value, or ${NAME}"
+                raise self.source.refused(((*at, key), words))
+            if value is not None:
+                taken[name] = value
+                self.places[*ours, name] = (*at, key)
+        return taken
+
+    def mapping(self, value: Any, at: Place) -> dict[str, Any]:
+        """Return a mapping of the file, or refuse what is none."""
+        if isinstance(value, dict):
+            return value
+        words = "this key is missing" if value is None else "give a mapping of keys here"
+        raise self.source.refused((at, words))
 
 
 def recognise(data: dict[str, Any]) -> bool:
@@ -46,28 +90,28 @@ def recognise(data: dict[str, Any]) -> bool:
     return "remote_hosts" in data or "plugin_settings" in data
 
 
-def translate(data: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the same lab in our keys, and the places of the keys that mean nothing here yet.
+def translate(data: dict[str, Any], source: Source) -> Translation:
+    """Return the same lab in our keys.
 
     Raises:
-        ConfigError: There is no remote host, or no ``k6_host``.
+        ConfigError: There is no remote host, no ``k6_host``, or no mapping or list where one is
+            needed; places are those of the file.
     """
+    lab = Translation(source)
+    settings = lab.mapping(data.get("plugin_settings"), _DFAAS[:1])
+    dfaas = lab.mapping(settings.get("dfaas"), _DFAAS)
     hosts = data.get("remote_hosts")
-    settings = _mapping(data, "plugin_settings")
-    dfaas = _mapping(settings, "dfaas", "plugin_settings.")
-    if not isinstance(hosts, list) or not hosts or not all(isinstance(h, dict) for h in hosts):
-        raise ConfigError("remote_hosts: no host is listed", hint="List each node under test.")
-    if "k6_host" not in dfaas:
-        raise ConfigError(
-            "plugin_settings.dfaas: k6_host is missing", hint="Name the host that runs k6."
-        )
-    generator = {ours: dfaas[theirs] for theirs, ours in _GENERATOR.items() if theirs in dfaas}
-    lab = {
-        "generators": [generator],
-        "targets": [_target(host, dfaas) for host in hosts],
-        "functions": [_known(function) for function in dfaas.get("functions") or [_FIGLET]],
-    }
-    return lab, tuple(_unused(data, settings, dfaas, hosts))
+    if not isinstance(hosts, list) or not hosts:
+        raise source.refused((("remote_hosts",), "no host is listed: list each node under test"))
+    if dfaas.get("k6_host") is None:
+        raise source.refused((_DFAAS, "k6_host is missing: name the host that runs k6"))
+    lab.places[("generators", 0)] = _DFAAS
+    generator = lab.take(dfaas, _DFAAS, _GENERATOR, ("generators", 0))
+    targets = [_target(lab, index, entry, dfaas) for index, entry in enumerate(hosts)]
+    functions = list(_functions(lab, dfaas))
+    lab.data = {"generators": [generator], "targets": targets, "functions": functions}
+    lab.unused = tuple(_unused(data, settings, dfaas, hosts))
+    return lab
 
 
 def notice(path: Path, unused: tuple[str, ...]) -> str:
@@ -75,53 +119,66 @@ def notice(path: Path, unused: tuple[str, ...]) -> str:
     return f"{path}: not used by dfaas_lab yet: {', '.join(unused)}"
 
 
-def _target(entry: dict[str, Any], dfaas: dict[str, Any]) -> dict[str, Any]:
-    host: dict[str, Any] = {key: entry[key] for key in _HOST if key in entry}
-    variables = entry.get("vars") or {}
-    host |= {ours: variables[key] for key, ours in _SSH_VARIABLES.items() if key in variables}
-    target = {
-        "name": entry.get("name", host.get("address")),
-        "host": host,
-        "gateway": _url(dfaas, "gateway_url", "openfaas_port", _GATEWAY_PORT),
-    }
-    if "prometheus_url" in dfaas or "prometheus_port" in dfaas:
-        target["prometheus"] = _url(dfaas, "prometheus_url", "prometheus_port", 0)
+def _target(lab: Translation, index: int, entry: Any, dfaas: dict[str, Any]) -> dict[str, Any]:
+    ours, at = ("targets", index), ("remote_hosts", index)
+    lab.places[ours] = lab.places[*ours, "host"] = at
+    given = lab.mapping(entry, at)
+    variables = given.get("vars")
+    variables = {} if variables is None else lab.mapping(variables, (*at, "vars"))
+    host = lab.take(given, at, _HOST, (*ours, "host"))
+    host |= lab.take(variables, (*at, "vars"), _SSH_VARIABLES, (*ours, "host"))
+    target = {"host": host, **lab.take(given, at, {"name": "name"}, ours)}
+    if "address" in host:
+        target.setdefault("name", host["address"])
+    for name, (key, value) in _urls(dfaas):
+        target[name] = value
+        lab.places[*ours, name] = (*_DFAAS, key)
     return target
 
 
-def _url(dfaas: dict[str, Any], url: str, port: str, default: int) -> Any:
-    return dfaas.get(url) or f"http://{{host.address}}:{dfaas.get(port, default)}"
+def _urls(dfaas: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, Any]]]:
+    """The services, each with the key that names its URL, and the URL."""
+    yield "gateway", _url(dfaas, "gateway_url", "openfaas_port", _GATEWAY_PORT)
+    if dfaas.get("prometheus_url") or dfaas.get("prometheus_port") is not None:
+        yield "prometheus", _url(dfaas, "prometheus_url", "prometheus_port", None)
 
 
-def _known(function: Any) -> Any:
-    if not isinstance(function, dict):
-        return function
-    return {key: function[key] for key in _FUNCTION if function.get(key) is not None}
+def _url(dfaas: Mapping[str, Any], url: str, port: str, default: int | None) -> tuple[str, Any]:
+    if dfaas.get(url):
+        return url, dfaas[url]
+    number = default if dfaas.get(port) is None else dfaas[port]
+    return port, f"http://{{host.address}}:{number}"
 
 
-def _mapping(data: dict[str, Any], key: str, place: str = "") -> dict[str, Any]:
-    value = data.get(key)
-    if not isinstance(value, dict):
-        raise ConfigError(f"{place}{key}: no mapping of keys", hint="Give it, or use our own form.")
-    return value
+def _functions(lab: Translation, dfaas: Mapping[str, Any]) -> Iterator[Any]:
+    given = dfaas.get("functions")
+    at = (*_DFAAS, "functions")
+    if given is None:
+        given = [_FIGLET]
+    if not isinstance(given, list) or not given:
+        raise lab.source.refused((at, "give a list of functions here"))
+    lab.places[("functions",)] = at
+    for index, one in enumerate(given):
+        yield lab.take(
+            lab.mapping(one, (*at, index)), (*at, index), _FUNCTION, ("functions", index)
+        )
 
 
 def _unused(
     data: dict[str, Any], settings: dict[str, Any], dfaas: dict[str, Any], hosts: list[Any]
 ) -> Iterator[str]:
     used = {*_GENERATOR, "gateway_url", "prometheus_url", "functions"}
-    used |= set() if "gateway_url" in dfaas else {"openfaas_port"}
-    used |= set() if "prometheus_url" in dfaas else {"prometheus_port"}
-    yield from (str(key) for key in data if key not in ("remote_hosts", "plugin_settings"))
-    yield from (f"plugin_settings.{key}" for key in settings if key != "dfaas")
-    yield from (f"plugin_settings.dfaas.{key}" for key in dfaas if key not in used)
+    used |= {key for _, (key, _) in _urls(dfaas)}
+    yield from _others(data, (), ("remote_hosts", "plugin_settings"))
+    yield from _others(settings, _DFAAS[:1], ("dfaas",))
+    yield from _others(dfaas, _DFAAS, used)
     for index, function in enumerate(dfaas.get("functions") or []):
-        place = show(("plugin_settings", "dfaas", "functions", index))
-        keys = function if isinstance(function, dict) else ()
-        yield from (f"{place}.{key}" for key in keys if key not in _FUNCTION)
+        yield from _others(function, (*_DFAAS, "functions", index), _FUNCTION)
     for index, host in enumerate(hosts):
-        place = show(("remote_hosts", index))
-        known = ("name", "address", "user", "become", "vars")
-        yield from (f"{place}.{key}" for key in host if key not in known)
-        variables = host.get("vars") or {}
-        yield from (f"{place}.vars.{key}" for key in variables if key not in _SSH_VARIABLES)
+        at = ("remote_hosts", index)
+        yield from _others(host, at, ("name", "vars", *_HOST))
+        yield from _others(host.get("vars") or {}, (*at, "vars"), _SSH_VARIABLES)
+
+
+def _others(given: Mapping[Any, Any], at: Place, used: Iterable[str]) -> Iterator[str]:
+    return (show((*at, str(key))) for key in given if key not in used)

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.labfile import existing, text
-from dfaas_lab.labfile.schema import (
-    AuthKeys,
-    FunctionKeys,
-    GeneratorKeys,
-    LabKeys,
-    LimitKeys,
-    Ssh,
-    TargetKeys,
-    nearest,
-    problems,
+from dfaas_lab.labfile.parts import (
+    auth_of,
+    function_of,
+    host_at_address,
+    host_of,
+    limits_of,
+    variables_of,
+    workspace_root_of,
 )
+from dfaas_lab.labfile.schema import FunctionKeys, GeneratorKeys, LabKeys, TargetKeys, problems
 from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place
 from dfaas_lab.labfile.values import GeneratorEntry, LabFile, TargetEntry
-from dfaas_lab.load import Function, seconds
+from dfaas_lab.load import Function
+from dfaas_lab.naming import nearest
+from dfaas_lab.variables import check_source
+
+# The functions of the file, each made for a target's host.
+MakeFunction = Callable[[str | None], Function]
+Shared = Mapping[str, MakeFunction]
 
 
 def read(path: str | Path, *, env: Mapping[str, str] | None = None) -> LabFile:
@@ -44,7 +49,7 @@ def read(path: str | Path, *, env: Mapping[str, str] | None = None) -> LabFile:
     """
     file = Path(path).expanduser().absolute()
     try:
-        content = file.read_text(encoding="utf-8")
+        content = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(
@@ -52,7 +57,10 @@ def read(path: str | Path, *, env: Mapping[str, str] | None = None) -> LabFile:
             hint="Give the path of a YAML, TOML or JSON file that is there.",
         ) from error
     source = Source(file, os.environ if env is None else env, content)
-    return _lab(source, text.load(file, content), stacklevel=3)
+    data = text.load(file, content)
+    if file.suffix.lower() == ".toml":  # only YAML's parser, which reads JSON too, tells lines
+        source = replace(source, content="")
+    return _lab(source, data, stacklevel=3)
 
 
 def parse(data: Mapping[str, Any], *, path: Path, env: Mapping[str, str] | None = None) -> LabFile:
@@ -61,16 +69,15 @@ def parse(data: Mapping[str, Any], *, path: Path, env: Mapping[str, str] | None 
 
 
 def _lab(source: Source, data: dict[str, Any], *, stacklevel: int) -> LabFile:
-    data = source.at((), lambda: text.expand(data, source.env))
     unused: tuple[str, ...] = ()
     if existing.recognise(data):
-        theirs = data
-        data, unused = source.at((), lambda: existing.translate(theirs))
-        source = replace(source, content="")  # from here on places are those of our keys
+        theirs = existing.translate(data, source)
+        data, unused = theirs.data, theirs.unused
+        source = replace(source, theirs=theirs.places)
         if unused:
             warnings.warn(existing.notice(source.path, unused), stacklevel=stacklevel)
     try:
-        keys = LabKeys.model_validate(data)
+        keys = LabKeys.model_validate(source.expanded(data))
     except ValidationError as error:
         # Not chained: pydantic's own text may hold what was given.
         raise source.refused(*problems(error)) from None
@@ -78,30 +85,43 @@ def _lab(source: Source, data: dict[str, Any], *, stacklevel: int) -> LabFile:
     targets = _targets(source, keys, [entry.name for entry in generators])
     _check_thresholds(source, keys.thresholds, targets)
     return LabFile(
-        path=source.path,
+        source=source,
         generators=generators,
         targets=targets,
-        store=source.file(keys.store, ("store",)) if keys.store else None,
-        limits=_limits(source, keys.limits),
+        store=_store(source, keys.store) if keys.store else None,
+        limits=limits_of(source, keys.limits),
         thresholds={name: tuple(rules) for name, rules in keys.thresholds.items()},
         unused=unused,
     )
 
 
+def _store(source: Source, path: str) -> Path:
+    place = ("store",)
+    if "{host" in path:
+        raise source.refused((place, "the store is that of all hosts: it has no {host}"))
+    return source.file(path, None, place)
+
+
 def _generators(source: Source, entries: Sequence[GeneratorKeys]) -> tuple[GeneratorEntry, ...]:
-    names = [entry.name or entry.host for entry in entries]
-    source.unique(names, ("generators",))
-    return tuple(
-        GeneratorEntry(
-            name=name,
-            host=_host(source, entry, entry.host, ("generators", index)),
-            workspace_root=entry.workspace_root,
-            k6_version=entry.k6_version,
-            k6_source=entry.k6_source,
-            python=entry.python,
-            variables=entry.variables,
-        )
-        for index, (name, entry) in enumerate(zip(names, entries, strict=True))
+    generators = tuple(
+        _generator_entry(source, entry, ("generators", index))
+        for index, entry in enumerate(entries)
+    )
+    source.unique([generator.name for generator in generators], ("generators",))
+    return generators
+
+
+def _generator_entry(source: Source, keys: GeneratorKeys, place: Place) -> GeneratorEntry:
+    host = host_of(source, keys, keys.host, (*place, "host"), place)
+    source.at((*place, "k6_source"), lambda: check_source(keys.k6_source))
+    return GeneratorEntry(
+        name=keys.name or host.address,
+        host=host,
+        workspace_root=workspace_root_of(source, keys, host, (*place, "workspace_root")),
+        k6_version=keys.k6_version,
+        k6_source=keys.k6_source,
+        python=keys.python,
+        variables=variables_of(source, keys, host, (*place, "variables")),
     )
 
 
@@ -109,13 +129,17 @@ def _targets(source: Source, keys: LabKeys, generators: list[str]) -> tuple[Targ
     source.unique([entry.name for entry in keys.targets], ("targets",))
     source.unique([entry.name for entry in keys.functions], ("functions",))
     shared = {
-        entry.name: _function(source, entry, ("functions", index))
+        entry.name: partial(function_of, source, entry, ("functions", index))
         for index, entry in enumerate(keys.functions)
     }
-    return tuple(
+    targets = tuple(
         _target(source, entry, ("targets", index), generators=generators, shared=shared)
         for index, entry in enumerate(keys.targets)
     )
+    used = {function.name for target in targets for function in target.functions}
+    for name in shared.keys() - used:
+        shared[name](None)  # it is of nobody, and checked all the same
+    return targets
 
 
 def _target(
@@ -124,20 +148,20 @@ def _target(
     place: Place,
     *,
     generators: list[str],
-    shared: Mapping[str, Function],
+    shared: Shared,
 ) -> TargetEntry:
-    host = _host(source, entry.host, entry.host.address, (*place, "host")) if entry.host else None
+    host = host_at_address(source, entry.host, (*place, "host")) if entry.host else None
     address = host.address if host else None
     generator = _generator(source, entry.generator, generators, (*place, "generator"))
     via = entry.via if isinstance(entry.via, str) else generator if entry.via else None
-    prometheus = entry.prometheus
+    prometheus, at_prometheus = entry.prometheus, (*place, "prometheus")
     return TargetEntry(
         name=entry.name,
         gateway=source.url(entry.gateway, address, (*place, "gateway")),
         generator=generator,
-        functions=_functions(source, entry, shared, place),
-        prometheus=prometheus and source.url(prometheus, address, (*place, "prometheus")),
-        auth=_auth(source, entry.auth, (*place, "auth")) if entry.auth else None,
+        functions=_functions(source, entry, shared, address, place),
+        prometheus=None if prometheus is None else source.url(prometheus, address, at_prometheus),
+        auth=auth_of(source, entry.auth, (*place, "auth")) if entry.auth else None,
         host=host,
         via=via and _generator(source, via, generators, (*place, "via")),
         install_monitoring=entry.install_monitoring,
@@ -156,72 +180,26 @@ def _generator(source: Source, name: str | None, generators: list[str], place: P
 
 
 def _functions(
-    source: Source, entry: TargetKeys, shared: Mapping[str, Function], place: Place
+    source: Source, entry: TargetKeys, shared: Shared, address: str | None, place: Place
 ) -> tuple[Function, ...]:
     if entry.functions is None:
         if not shared:
             raise source.refused((place, "name its functions, or give 'functions' for all"))
-        return tuple(shared.values())
+        return tuple(make(address) for make in shared.values())
     source.unique([function.name for function in entry.functions], (*place, "functions"))
     return tuple(
-        _named(source, function, shared, (*place, "functions", index))
+        _named(source, function, shared, (*place, "functions", index))(address)
         for index, function in enumerate(entry.functions)
     )
 
 
-def _named(
-    source: Source, keys: FunctionKeys, shared: Mapping[str, Function], place: Place
-) -> Function:
+def _named(source: Source, keys: FunctionKeys, shared: Shared, place: Place) -> MakeFunction:
     """A bare name is one of the file's functions, where the file defines any."""
     if keys.model_fields_set != {"name"} or not shared:
-        return _function(source, keys, place)
+        return partial(function_of, source, keys, place)
     if keys.name not in shared:
         raise source.refused((place, nearest(keys.name, shared, "function")))
     return shared[keys.name]
-
-
-def _function(source: Source, keys: FunctionKeys, place: Place) -> Function:
-    given = keys.model_dump(exclude_none=True, exclude={"name", "body_file"})
-    if keys.body_file:
-        if keys.body is not None:
-            raise source.refused((place, "give body or body_file, not both"))
-        given["body"] = source.file(keys.body_file, (*place, "body_file"))
-    return source.at(place, lambda: Function(keys.name, **given))
-
-
-def _host(source: Source, keys: Ssh, address: str, place: Place) -> Host:
-    def path(value: str | None, key: str) -> Path | None:
-        at = (*place, key)
-        return source.file(source.filled(value, address, at), at) if value else None
-
-    if "@" in address:
-        raise source.refused((place, f"{address!r} is no address: give the user as 'user'"))
-
-    def make() -> Host:
-        jump = keys.jump
-        return Host(
-            address,
-            user=keys.user,
-            port=keys.port,
-            key=path(keys.key, "key"),
-            jump=_host(source, jump, jump.address, (*place, "jump")) if jump else None,
-            known_hosts=path(keys.known_hosts, "known_hosts"),
-            host_keys=keys.host_keys,
-            connect_timeout=keys.connect_timeout,
-            become=keys.become,
-            become_password=source.secret(
-                keys.become_password, keys.become_password_env, (*place, "become_password")
-            ),
-        )
-
-    return source.at(place, make)
-
-
-def _auth(source: Source, keys: AuthKeys, place: Place) -> tuple[str, str]:
-    password = source.secret(keys.password, keys.password_env, (*place, "password"))
-    if password is None:
-        raise source.refused((place, "give password, or password_env: NAME"))
-    return keys.user, password
 
 
 def _check_thresholds(source: Source, names: Iterable[str], targets: Iterable[TargetEntry]) -> None:
@@ -230,10 +208,3 @@ def _check_thresholds(source: Source, names: Iterable[str], targets: Iterable[Ta
     for name in names:
         if name not in known:
             raise source.refused((("thresholds", name), nearest(name, known, "function")))
-
-
-def _limits(source: Source, keys: LimitKeys) -> Limits:
-    given: dict[str, str] = keys.model_dump(exclude_none=True)
-    for key, value in given.items():
-        source.at(("limits", key), lambda value=value, key=key: seconds(value, what=key))  # type: ignore[misc]
-    return Limits(**given)

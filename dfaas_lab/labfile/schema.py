@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -15,6 +14,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from dfaas_lab.naming import nearest
 
 
 class Entry(BaseModel):
@@ -30,31 +31,34 @@ class Entry(BaseModel):
         keys = list(cls.model_fields)
         unknown = [str(key) for key in data if key not in keys]
         if unknown:
-            raise PydanticCustomError(
-                "unknown_key",
-                "{said}. Valid keys: {valid}",
-                {
-                    "said": "; ".join(nearest(key, keys) for key in unknown),
-                    "valid": ", ".join(keys),
-                },
-            )
+            raise PydanticCustomError("unknown_key", "unknown keys", {"keys": (unknown, keys)})
         return data
-
-
-def nearest(name: str, valid: Iterable[str], what: str = "key") -> str:
-    """Return a sentence that refuses a name and offers the nearest valid one.
-
-    >>> nearest("metod", ["method", "path"])
-    "unknown key 'metod'; did you mean 'method'?"
-    """
-    by_lower = {key.lower(): key for key in valid}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f"unknown {what} {name!r}" + (f"; did you mean {by_lower[close[0]]!r}?" if close else "")
 
 
 def _named(key: str) -> BeforeValidator:
     """A plain string stands for a mapping with only that key."""
     return BeforeValidator(lambda data: {key: data} if isinstance(data, str) else data)
+
+
+def _number(data: Any) -> Any:
+    """``yes`` is no number, though Python would count with it."""
+    if isinstance(data, bool):
+        raise PydanticCustomError("no_number", "give a number here")
+    return data
+
+
+def _port(port: int) -> int:
+    if not 0 < port < 65536:
+        raise PydanticCustomError(
+            "no_port", "{port} is no port: give a number from 1 to 65535", {"port": port}
+        )
+    return port
+
+
+def _name_or_switch(data: Any) -> Any:
+    if not isinstance(data, bool | str):
+        raise PydanticCustomError("no_name", "give true, or the name of a generator")
+    return data
 
 
 def _listed(data: Any) -> Any:
@@ -75,12 +79,14 @@ class Ssh(Entry):
     """How a host is reached; the meaning is that of :class:`dfaas_lab.Host`."""
 
     user: str | None = None
-    port: int = 22
+    port: Annotated[int, BeforeValidator(_number), AfterValidator(_port)] = 22
     key: str | None = None
     jump: Annotated[Address | None, _named("address")] = None
     known_hosts: str | None = None
     host_keys: Literal["strict", "accept-new"] = "strict"
-    connect_timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    connect_timeout: Annotated[
+        float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)
+    ] = 10.0
     become: bool = True
     become_password: str | None = None
     become_password_env: str | None = None
@@ -122,7 +128,9 @@ class FunctionKeys(Entry):
     body_file: str | None = None
     headers: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
     timeout: str | None = None
-    max_rate: float | None = None
+    max_rate: Annotated[
+        float | None, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)
+    ] = None
     image: str | None = None
     safe_headers: list[str] | None = None
 
@@ -137,7 +145,7 @@ class TargetKeys(Entry):
     gateway: str
     prometheus: str | None = None
     generator: str | None = None
-    via: bool | str = False
+    via: Annotated[bool | str, BeforeValidator(_name_or_switch)] = False
     host: Annotated[Address | None, _named("address")] = None
     auth: AuthKeys | None = None
     functions: list[FunctionEntry] | None = None
@@ -168,13 +176,49 @@ Ssh.model_rebuild()
 
 def problems(error: ValidationError) -> list[tuple[tuple[str | int, ...], str]]:
     """Return each problem's place and words. The values are left out: one may be a password."""
-    return [(tuple(detail["loc"]), _words(detail)) for detail in error.errors(include_input=False)]
+    return [
+        problem
+        for detail in error.errors(include_input=False)
+        for problem in (_unknown(detail) or [(_place(detail), _words(detail))])
+    ]
+
+
+def _place(detail: ErrorDetails) -> tuple[str | int, ...]:
+    """A key that is no text is told at its mapping: it could be taken for an index."""
+    place = tuple(detail["loc"])
+    return place[:-2] if place[-1:] == ("[key]",) else place
+
+
+def _unknown(detail: ErrorDetails) -> list[tuple[tuple[str | int, ...], str]]:
+    """Each unknown key of a mapping, at its own place."""
+    if detail["type"] != "unknown_key":
+        return []
+    unknown, valid = detail["ctx"]["keys"]
+    said = {key: nearest(key, valid) for key in unknown}
+    return [
+        (
+            (*detail["loc"], key),
+            f"{words if words.endswith('?') else words + '.'} Valid keys: {', '.join(valid)}",
+        )
+        for key, words in said.items()
+    ]
 
 
 def _words(detail: ErrorDetails) -> str:
+    if detail["loc"][-1:] == ("[key]",):
+        return f"the key {detail['loc'][-2]!r} is no text: put it into quotes"
     plain = {
         "missing": "this key is missing",
-        "string_type": "give text here (numbers, yes, no and dates need quotes)",
+        "string_type": "give text here (numbers, yes, no, dates and {host} need quotes)",
         "too_short": "the list is empty",
+        "list_type": "give a list here",
+        "dict_type": "give a mapping of keys here",
+        "int_type": "give a whole number here",
+        "int_parsing": "give a whole number here",
+        "int_from_float": "give a whole number here",
+        "float_type": "give a number here",
+        "float_parsing": "give a number here",
+        "bool_type": "give true or false here",
+        "bool_parsing": "give true or false here",
     }
     return plain.get(detail["type"], detail["msg"])

@@ -6,15 +6,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.labfile import text
-from dfaas_lab.labfile.schema import nearest
 from dfaas_lab.labfile.text import Place
+from dfaas_lab.naming import in_url, nearest, url_problem
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_CREDENTIALS = re.compile(r"//[^/?#]*@")
 T = TypeVar("T")
 
 
@@ -24,17 +23,29 @@ class PlacedError(ConfigError):
 
 @dataclass(frozen=True)
 class Source:
-    """A file, the environment variables it may use, and its text where lines can be told."""
+    """A file, the environment variables it may use, and its text where lines can be told.
+
+    ``theirs`` names the places of another tool's file for those of our keys.
+    """
 
     path: Path
     env: Mapping[str, str] = field(repr=False)
     content: str = field(default="", repr=False)
+    theirs: Mapping[Place, Place] = field(default_factory=dict, repr=False)
 
     def where(self, place: Place) -> str:
         """The file, the line and the place, for an error."""
+        place = self._named(place)
         number = text.line(self.content, place) if self.content and place else None
         shown = f"{self.path}:{number}" if number else str(self.path)
         return f"{shown}: {text.show(place)}" if place else shown
+
+    def _named(self, place: Place) -> Place:
+        """The place as the file has it: the longest known beginning is replaced."""
+        for length in range(len(place), 0, -1):
+            if place[:length] in self.theirs:
+                return (*self.theirs[place[:length]], *place[length:])
+        return place
 
     def refused(self, *found: tuple[Place, str]) -> ConfigError:
         """The error for these problems, each with its place."""
@@ -57,31 +68,37 @@ class Source:
             if name in names[:index]:
                 raise self.refused(((*place, index), f"{name!r} is named twice"))
 
-    def file(self, value: str, place: Place) -> Path:
+    def file(self, value: str, address: str | None, place: Place) -> Path:
         """A path of this machine: ``~`` is the user's home, the rest is relative to the file."""
+        filled = self.filled(value, address, place)
         try:
-            return self.path.parent / Path(value).expanduser()
+            return self.path.parent / Path(filled).expanduser()
         except RuntimeError:
-            raise self.refused((place, f"there is no home for {value}")) from None
+            raise self.refused((place, f"there is no home for {filled}")) from None
 
     def url(self, value: str, address: str | None, place: Place) -> str:
         """A URL of http or https, without a password, its placeholders filled."""
-        filled = self.filled(value, address, place)
-        if not filled.startswith(("http://", "https://")):
-            raise self.refused((place, "give a URL that begins with http:// or https://"))
-        if _CREDENTIALS.search(filled):
-            raise self.refused((place, "a URL holds no password: use 'auth'"))
+        filled = self.filled(value, address and in_url(address), place)
+        problem = url_problem(filled)
+        if problem:
+            raise self.refused((place, problem))
         return filled
 
     def filled(self, value: str, address: str | None, place: Place) -> str:
         """Put a host's address in for ``{host}`` and ``{host.address}``."""
         known = ("{host}", "{host.address}")
+        if "{{" in value:
+            raise self.refused((place, "write a placeholder in single braces: {host}"))
         for found in _BRACES.finditer(value):
-            if address is None:
-                raise self.refused((place, f"{found.group()} needs the target's 'host'"))
             if found.group() not in known:
                 raise self.refused((place, nearest(found.group(), known, "placeholder")))
+            if address is None:
+                raise self.refused((place, f"{found.group()} needs the target's 'host'"))
         return _BRACES.sub(lambda _: address or "", value)
+
+    def expanded(self, data: Any) -> Any:
+        """The data with environment variables put in; one that is not set is refused."""
+        return text.expand(data, self._variable)
 
     def secret(self, plain: str | None, name: str | None, place: Place) -> str | None:
         """A secret, given plainly or as the name of an environment variable."""
@@ -90,4 +107,12 @@ class Source:
         if name is None:
             return plain
         place = (*place[:-1], f"{place[-1]}_env")
-        return self.at((), lambda: text.variable(name, self.env, place))
+        if not text.is_name(name):  # it is not shown: it may be the password itself
+            raise self.refused((place, "give the name of an environment variable, not its value"))
+        value = self._variable(name, place)
+        if not value:
+            raise self.refused((place, f"the environment variable {name} is empty"))
+        return value
+
+    def _variable(self, name: str, place: Place) -> str:
+        return self.at(place, lambda: text.variable(name, self.env))

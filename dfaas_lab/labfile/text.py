@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,10 @@ from dfaas_lab.errors import ConfigError
 Place = tuple[str | int, ...]
 
 # "$${" stands for a literal "${".
-_VARIABLE = re.compile(r"\$(\$\{)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-# A body can hold anything and goes out as it is written (DESIGN.md, section 7.7).
-_VERBATIM = frozenset({"body"})
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, where PyYAML would take the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        data: dict[Any, Any] = super().construct_mapping(node, deep)
-        return data
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+_VARIABLE = re.compile(rf"\$(\$\{{)|\$\{{({_NAME})\}}")
+# A lab file has some hundred; aliases of aliases can make billions.
+_MOST_NODES = 100_000
 
 
 def load(path: Path, text: str) -> dict[Any, Any]:
@@ -45,8 +29,8 @@ def load(path: Path, text: str) -> dict[Any, Any]:
         ConfigError: Another ending, a syntax error (with its line), or no mapping at the top.
     """
     readers: dict[str, Callable[[], Any]] = {
-        ".yml": lambda: yaml.load(text, Loader=_UniqueKeys),  # noqa: S506 (a SafeLoader)
-        ".yaml": lambda: yaml.load(text, Loader=_UniqueKeys),  # noqa: S506 (a SafeLoader)
+        ".yml": lambda: _yaml(text),
+        ".yaml": lambda: _yaml(text),
         ".toml": lambda: tomllib.loads(text),
         ".json": lambda: json.loads(text, object_pairs_hook=_unique),
     }
@@ -69,33 +53,42 @@ def load(path: Path, text: str) -> dict[Any, Any]:
     return data
 
 
-def expand(data: Any, env: Mapping[str, str], place: Place = ()) -> Any:
+def expand(data: Any, value_of: Callable[[str, Place], str], place: Place = ()) -> Any:
     """Return the data with each ``${NAME}`` replaced by that environment variable.
 
-    Raises:
-        ConfigError: A variable is not set; it is named, with its place.
+    Args:
+        data: What the file says; bodies are left as they are.
+        value_of: Called with the name of a variable and the place that asks for it.
+        place: Where the data is in the file.
     """
     if isinstance(data, str):
-        return _VARIABLE.sub(lambda found: _value(found, env, place), data)
+        return _VARIABLE.sub(
+            lambda found: "${" if found.group(1) else value_of(found.group(2), place), data
+        )
     if isinstance(data, dict):
         return {
-            key: value if key in _VERBATIM else expand(value, env, (*place, str(key)))
+            key: value if _is_body(place, key) else expand(value, value_of, (*place, str(key)))
             for key, value in data.items()
         }
     if isinstance(data, list):
-        return [expand(value, env, (*place, index)) for index, value in enumerate(data)]
+        return [expand(value, value_of, (*place, index)) for index, value in enumerate(data)]
     return data
 
 
-def variable(name: str, env: Mapping[str, str], place: Place) -> str:
-    """Return one environment variable, or raise a ``ConfigError`` that names it and its place."""
+def variable(name: str, env: Mapping[str, str]) -> str:
+    """Return one environment variable, or raise a ``ConfigError`` that names it."""
     try:
         return env[name]
     except KeyError:
         raise ConfigError(
-            f"{show(place)}: the environment variable {name} is not set",
+            f"the environment variable {name} is not set",
             hint=f"Set it before you start: export {name}=... (its value is never shown).",
         ) from None
+
+
+def is_name(text: str) -> bool:
+    """Whether this can be the name of an environment variable."""
+    return re.fullmatch(_NAME, text) is not None
 
 
 def show(place: Place) -> str:
@@ -133,8 +126,54 @@ def line(text: str, place: Place) -> int | None:
     return at
 
 
-def _value(found: re.Match[str], env: Mapping[str, str], place: Place) -> str:
-    return "${" if found.group(1) else variable(found.group(2), env, place)
+def _is_body(place: Place, key: Any) -> bool:
+    """Whether this key of a function is its body, which goes out as it is written."""
+    return key == "body" and place[-2:-1] == ("functions",)
+
+
+def _yaml(text: str) -> Any:
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_keys(node, (), iter(range(_MOST_NODES)))
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _check_keys(node: yaml.Node, place: Place, left: Iterator[int]) -> None:
+    """Refuse what PyYAML would take wrongly: a key given twice (the last wins), or no text.
+
+    Aliases are followed as often as they are used, since whoever reads the data does so, too.
+    """
+    if next(left, None) is None:
+        raise yaml.MarkedYAMLError(problem="there is too much in it", problem_mark=node.start_mark)
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _check_keys(item, (*place, index), left)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            problem = _key_problem(key, seen, place)
+            if problem:
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            _check_keys(value, (*place, key.value), left)
+
+
+def _key_problem(key: yaml.Node, seen: set[str], place: Place) -> str:
+    if not isinstance(key, yaml.ScalarNode):
+        return (
+            f"{show(place)}: unquoted braces and brackets are no text: "
+            'write "http://{host}:31112", in quotes and with single braces'
+        )
+    if key.tag == "tag:yaml.org,2002:merge":
+        return ""
+    if key.value in seen:
+        return f"the key {key.value!r} is given twice"
+    seen.add(key.value)
+    return ""
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

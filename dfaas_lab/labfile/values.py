@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dfaas_lab.config import Host, Limits
+from dfaas_lab.labfile.source import Source
 from dfaas_lab.load import Function
 
 
@@ -61,7 +62,7 @@ class LabFile:
     """A lab as its file describes it.
 
     Args:
-        path: The file.
+        source: The file, which names its places in errors.
         generators: The generators, in the file's order; names are unique.
         targets: The targets, in the file's order; names are unique.
         store: Where results go; None means the default of :class:`dfaas_lab.Lab`.
@@ -70,10 +71,15 @@ class LabFile:
         unused: Keys of another tool's configuration that mean nothing here (yet).
     """
 
-    path: Path
+    source: Source
     generators: tuple[GeneratorEntry, ...]
     targets: tuple[TargetEntry, ...]
     store: Path | None = None
     limits: Limits = field(default_factory=Limits)
     thresholds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.source.path

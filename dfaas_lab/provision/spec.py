@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from dfaas_lab.config import Host
-from dfaas_lab.errors import ConfigError
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.remote.openssh import ssh_arguments
 from dfaas_lab.remote.ssh_config import resolve
+from dfaas_lab.variables import check_source
 
-SOURCES = ("auto", "copy", "release", "apt", "present")
 DEFAULT_K6_VERSION = "1.1.0"
 
 
@@ -51,10 +50,7 @@ class GeneratorSpec:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.k6_source is not None and self.k6_source not in SOURCES:
-            raise ConfigError(
-                f"k6_source={self.k6_source!r} is unknown", hint=f"Use one of {', '.join(SOURCES)}."
-            )
+        check_source(self.k6_source)
 
     @property
     def key(self) -> Hashable:

@@ -65,10 +65,21 @@ def test_thresholds_of_nobody_are_refused(tmp_path: Path) -> None:
         lab_of(tmp_path, FILE.replace("thresholds: {figlet", "thresholds: {figlte"))
 
 
-def test_an_unknown_variable_is_refused(tmp_path: Path) -> None:
-    text = FILE.replace("k6_release_base", "k6_relase_base")
-    with pytest.raises(ConfigError, match=r"gen: unknown variable.*'k6_release_base'"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("k6_relase_base", "unknown variable 'k6_relase_base'; did you mean 'k6_release_base'"),
+        ("k6_version", "the variable 'k6_version' would contradict an argument"),
+        ("k6_local", "the variable 'k6_local' is computed"),
+    ],
+)
+def test_a_variable_that_cannot_be_set_is_refused_with_its_place(
+    tmp_path: Path, name: str, said: str
+) -> None:
+    text = FILE.replace("k6_release_base", name)
+    with pytest.raises(ConfigError) as caught:
         lab_of(tmp_path, text)
+    assert f"lab.yml:9: generators[0].variables.{name}: {said}" in str(caught.value)
 
 
 def test_a_generator_that_nobody_uses_is_told(tmp_path: Path) -> None:
@@ -78,7 +89,7 @@ def test_a_generator_that_nobody_uses_is_told(tmp_path: Path) -> None:
 
 def test_monitoring_needs_a_host(tmp_path: Path) -> None:
     text = FILE.replace("heavy, gateway", "heavy, install_monitoring: true, gateway")
-    with pytest.raises(ConfigError, match="heavy has no host"):
+    with pytest.raises(ConfigError, match=r"lab.yml:15: targets\[1\]: target heavy has no host"):
         lab_of(tmp_path, text)
 
 

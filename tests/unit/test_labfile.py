@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
+from functools import partial, reduce
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -210,10 +214,72 @@ def test_every_unknown_key_is_named_with_line_place_and_nearest_key(tmp_path: Pa
                 zzz: 1
         """,
     )
-    assert "lab.yml:2: generators[0]: unknown key 'usr'; did you mean 'user'?" in said
-    assert "lab.yml:8: targets[0].functions[0]: unknown key 'metod'; did you mean 'method'?" in said
-    assert "unknown key 'zzz'." in said
-    assert "Valid keys: name, method, path" in said
+    assert "lab.yml:3: generators[0].usr: unknown key 'usr'; did you mean 'user'? Valid" in said
+    function = "targets[0].functions[0]"
+    assert f"lab.yml:9: {function}.metod: unknown key 'metod'; did you mean 'method'? V" in said
+    assert f"lab.yml:10: {function}.zzz: unknown key 'zzz'. Valid keys: name, method, path" in said
+    assert "?." not in said
+
+
+def inline(value: object) -> str:
+    """A value as TOML has it on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {inline(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(inline(one) for one in value) + "]"
+    return json.dumps(value)
+
+
+FORMS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "lab.yml": partial(yaml.safe_dump, sort_keys=False),
+    "lab.json": partial(json.dumps, indent=2),
+    "lab.toml": lambda data: "".join(f"{key} = {inline(one)}\n" for key, one in data.items()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("level", "wrong", "right"),
+    [
+        ([], "stroe", "store"),
+        (["limits"], "leese", "lease"),
+        (["functions", 0], "metod", "method"),
+        (["generators", 0], "usr", "user"),
+        (["generators", 0, "jump"], "prt", "port"),
+        (["targets", 0], "gatewayy", "gateway"),
+        (["targets", 0, "host"], "keyy", "key"),
+        (["targets", 0, "host", "jump"], "adress", "address"),
+        (["targets", 0, "auth"], "passwort", "password"),
+        (["targets", 0, "functions", 0], "bodi", "body"),
+    ],
+)
+def test_unknown_keys_at_every_level_in_every_form(
+    tmp_path: Path, form: str, level: list[str | int], wrong: str, right: str
+) -> None:
+    data: dict[str, Any] = {
+        "limits": {"timeout": "5m"},
+        "functions": [{"name": "env"}],
+        "generators": [{"host": "g", "jump": {"address": "b"}}],
+        "targets": [
+            {
+                "name": "t",
+                "gateway": "http://{host}:1",
+                "host": {"address": "h", "jump": {"address": "j"}},
+                "auth": {"password": "p"},
+                "functions": [{"name": "echo", "path": "/"}],
+            }
+        ],
+    }
+    assert read(write(tmp_path, FORMS[form](data), form)).targets[0].gateway == "http://h:1"
+    reduce(lambda value, key: value[key], level, data)[wrong] = "x"  # type: ignore[index]
+    text = FORMS[form](data)
+    said = refusal(tmp_path, text, form).splitlines()[0]
+    # A line where it can be told; none, rather than a wrong one, where it cannot.
+    number = next(n for n, line in enumerate(text.splitlines(), start=1) if wrong in line)
+    line = "" if form == "lab.toml" else f":{number}"
+    place = labfile.text.show((*level, wrong))
+    expected = f"{form}{line}: {place}: unknown key {wrong!r}; did you mean {right!r}? Valid keys: "
+    assert expected in said
 
 
 @pytest.mark.parametrize(
@@ -240,7 +306,7 @@ def test_every_unknown_key_is_named_with_line_place_and_nearest_key(tmp_path: Pa
         (MINIMAL.replace("{host: g}", "{host: g}, {host: h}"), "name one of the generators: g, h"),
         (
             MINIMAL.replace("{host: g}", "{host: 'g;rm'}"),
-            "generators[0]: 'g;rm' is no host address",
+            "generators[0].host: 'g;rm' is no host address",
         ),
         (MINIMAL.replace("{host: g}", "{host: g, port: 99999}"), "99999 is no port"),
         (MINIMAL.replace("{host: g}", "{host: me@g}"), "'me@g' is no address: give the user"),
@@ -286,6 +352,81 @@ def test_an_error_does_not_show_what_a_variable_holds(tmp_path: Path) -> None:
     said = refusal(tmp_path, MINIMAL.replace("env]", "env], via: {a: '${GW}'}"), GW="s3cret")
     assert "targets[0].via" in said
     assert "s3cret" not in said
+
+
+def test_a_password_in_the_place_of_a_variables_name_is_not_shown(tmp_path: Path) -> None:
+    said = refusal(tmp_path, MINIMAL.replace("env]", "env], auth: {password_env: s3cret!}"))
+    assert "targets[0].auth.password_env: give the name" in said
+    assert "s3cret" not in said
+
+
+def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
+    said = refusal(tmp_path, MINIMAL.replace("env]", "env], auth: {password_env: GW}"), GW="")
+    assert "lab.yml:2: targets[0].auth.password_env: the environment variable GW is empty" in said
+
+
+def test_variables_are_put_into_headers_whatever_their_names(tmp_path: Path) -> None:
+    text = MINIMAL.replace("[env]", "[{name: a, body: '${T}', headers: {body: '${T}'}}]")
+    (function,) = read(write(tmp_path, text), env={"T": "t0ken"}).targets[0].functions
+    assert (function.body, function.headers["body"]) == ("${T}", "t0ken")
+
+
+def test_the_host_is_filled_into_every_path(tmp_path: Path) -> None:
+    text = """\
+    functions: [{name: echo, body_file: "~/bodies/{host}.bin"}]
+    generators:
+      - host: g
+        key: ~/keys/{host}
+        known_hosts: known/{host.address}
+        workspace_root: /srv/{host}/runs
+        jump: {address: j, key: "/keys/{host}"}
+        variables: {install_dir: "/srv/{host}/k6"}
+    targets:
+      - {name: a, host: a.example, gateway: "http://{host}:1"}
+      - {name: b, host: {address: "fd00::b", key: "/keys/{host}"}, gateway: "http://{host}:1"}
+    """
+    lab = read(write(tmp_path, text), env={})
+    (generator,) = lab.generators
+    assert generator.host.key == Path("~/keys/g").expanduser()
+    assert generator.host.known_hosts == tmp_path / "known/g"
+    assert generator.host.jump == Host("j", key=Path("/keys/j"))
+    assert generator.workspace_root == "/srv/g/runs"
+    assert generator.variables == {"install_dir": "/srv/g/k6"}
+    bodies = [target.functions[0].body for target in lab.targets]
+    home = Path("~").expanduser()
+    assert bodies == [home / "bodies/a.example.bin", home / "bodies/fd00::b.bin"]
+    # An IPv6 address has brackets in a URL, and only there.
+    assert [target.gateway for target in lab.targets] == [
+        "http://a.example:1",
+        "http://[fd00::b]:1",
+    ]
+    assert lab.targets[1].host == Host("fd00::b", key=Path("/keys/fd00::b"))
+
+
+def test_a_function_of_no_target_is_checked_all_the_same(tmp_path: Path) -> None:
+    text = "functions: [{name: a, timeout: soon}]\n" + dedent(MINIMAL).replace(
+        "[env]", "[{name: env, path: /}]"
+    )
+    assert "lab.yml:1: functions[0]: timeout of function a is no duration" in refusal(
+        tmp_path, text
+    )
+
+
+def test_aliases_of_aliases_end(tmp_path: Path) -> None:
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True):
+        bomb += f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n"
+    assert "there is too much in it" in refusal(tmp_path, bomb)
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "lab.json"
+    data = {
+        "generators": [{"host": "g"}],
+        "targets": [{"name": "t", "gateway": "http://t:1", "functions": ["env"]}],
+    }
+    file.write_text(json.dumps(data), encoding="utf-8-sig")
+    assert read(file).targets[0].name == "t"
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))

@@ -11,7 +11,8 @@ import pytest
 
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.labfile import read
+from dfaas_lab.lab import Lab
+from dfaas_lab.labfile import LabFile, read
 from dfaas_lab.load import Function
 
 THEIRS: dict[str, Any] = {
@@ -123,10 +124,129 @@ def test_the_least_that_such_a_file_says(tmp_path: Path) -> None:
     assert [function.name for function in lab.targets[0].functions] == ["figlet"]
 
 
+def theirs(dfaas: dict[str, Any] | None = None, **host: Any) -> dict[str, Any]:
+    return {
+        "remote_hosts": [{"name": "n", "address": "a", **host}],
+        "plugin_settings": {"dfaas": {"k6_host": "g", **(dfaas or {})}},
+    }
+
+
+def quietly(folder: Path, data: dict[str, Any], env: dict[str, str] | None = None) -> LabFile:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return read(write(folder, data), env=env or {})
+
+
+def test_null_means_the_default(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(
+        (
+            "k6_user",
+            "k6_ssh_key",
+            "k6_port",
+            "k6_workspace_root",
+            "gateway_url",
+            "openfaas_port",
+            "prometheus_url",
+            "prometheus_port",
+            "functions",
+        )
+    )
+    with pytest.warns(UserWarning, match=r"_port$"):  # where no default follows from it
+        lab = read(write(tmp_path, theirs(nothing, port=None, user=None, become=None, vars=None)))
+    least = quietly(tmp_path, theirs())
+    assert (lab.generators, lab.targets) == (least.generators, least.targets)
+
+
+@pytest.mark.parametrize("url", [None, ""])
+def test_a_port_counts_where_there_is_no_url(tmp_path: Path, url: str | None) -> None:
+    dfaas = {"gateway_url": url, "openfaas_port": 8080, "prometheus_url": url}
+    (target,) = quietly(tmp_path, theirs(dfaas)).targets
+    assert (target.gateway, target.prometheus) == ("http://a:8080", None)
+    (target,) = quietly(tmp_path, theirs({**dfaas, "prometheus_port": 9090})).targets
+    assert target.prometheus == "http://a:9090"
+
+
+def test_only_variables_of_what_is_used_are_asked_for(tmp_path: Path) -> None:
+    data = {**theirs({"k6_user": "${WHO}"}), "loki": {"endpoint": "${NOT_SET}"}}
+    with pytest.warns(UserWarning, match="not used by dfaas_lab yet: loki"):
+        lab = read(write(tmp_path, data), env={"WHO": "me"})
+    assert lab.generators[0].host.user == "me"
+    with pytest.raises(ConfigError, match=r"dfaas\.k6_user: the environment variable WHO is not"):
+        read(write(tmp_path, theirs({"k6_user": "${WHO}"})), env={})
+
+
+@pytest.mark.parametrize("name", ["ansible_become_password", "ansible_become_pass"])
+def test_the_password_for_sudo_is_taken_over_and_masked(tmp_path: Path, name: str) -> None:
+    lab = quietly(tmp_path, theirs(vars={name: "${SUDO}"}), {"SUDO": "hunter2"})
+    host = lab.targets[0].host
+    assert host is not None
+    assert host.become_password == "hunter2"
+    assert "hunter2" not in repr(lab) + repr(host)
+
+
+def test_a_hosts_own_port(tmp_path: Path) -> None:
+    assert quietly(tmp_path, theirs(port=2222)).targets[0].host == Host("a", port=2222)
+    both = theirs(port=2222, vars={"ansible_port": 2200})
+    assert quietly(tmp_path, both).targets[0].host == Host("a", port=2200)
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    urls = {"gateway_url": "http://{host.address}:31112", "prometheus_port": 9090}
+    (target,) = quietly(tmp_path, theirs(urls, address="fd00::1")).targets
+    assert (target.gateway, target.prometheus) == (
+        "http://[fd00::1]:31112",
+        "http://[fd00::1]:9090",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "place", "said"),
+    [
+        (theirs({"k6_port": "x"}), "plugin_settings.dfaas.k6_port", "give a whole number"),
+        (theirs({"k6_port": 70000}), "plugin_settings.dfaas.k6_port", "70000 is no port"),
+        (theirs({"k6_host": "a b"}), "plugin_settings.dfaas.k6_host", "'a b' is no host address"),
+        (
+            theirs({"k6_workspace_root": "~/k6"}),
+            "plugin_settings.dfaas.k6_workspace_root",
+            "'~/k6'",
+        ),
+        (theirs({"gateway_url": "a:1"}), "plugin_settings.dfaas.gateway_url", "begins with http"),
+        (theirs({"openfaas_port": 0}), "plugin_settings.dfaas.openfaas_port", "0 is no port"),
+        (theirs({"prometheus_url": 5}), "plugin_settings.dfaas.prometheus_url", "give text here"),
+        (theirs({"functions": 5}), "plugin_settings.dfaas.functions", "give a list"),
+        (theirs({"functions": []}), "plugin_settings.dfaas.functions", "give a list"),
+        (theirs({"functions": [5]}), "plugin_settings.dfaas.functions[0]", "give a mapping"),
+        (theirs({"functions": [{"name": "E"}]}), "plugin_settings.dfaas.functions[0]", "'E' is no"),
+        (theirs(vars="ansible_user"), "remote_hosts[0].vars", "give a mapping"),
+        (theirs(vars={"ansible_port": "x"}), "remote_hosts[0].vars.ansible_port", "a whole number"),
+        (
+            theirs(vars={"ansible_become_pass": "{{ vaulted }}"}),
+            "remote_hosts[0].vars.ansible_become_pass",
+            "write the value, or ${NAME}",
+        ),
+        (theirs(address="a;b"), "remote_hosts[0].address", "'a;b' is no host address"),
+        (theirs(name="a/b"), "remote_hosts[0]", "'a/b' is no target name"),
+    ],
+)
+def test_errors_name_the_places_of_the_file(
+    tmp_path: Path, data: dict[str, Any], place: str, said: str
+) -> None:
+    file = write(tmp_path, data)
+    file.write_text(json.dumps(data, indent=1))
+    with pytest.raises(ConfigError) as caught:
+        Lab.from_file(file)
+    first = str(caught.value).splitlines()[0]
+    assert f": {place}: " in first
+    assert said in first
+    line = int(first.partition(".json:")[2].partition(":")[0])
+    if not place.endswith("]"):
+        assert place.rpartition(".")[2] in file.read_text().splitlines()[line - 1]
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({"remote_hosts": []}, "plugin_settings: no mapping"),
+        ({"remote_hosts": []}, "plugin_settings: this key is missing"),
         ({"remote_hosts": [], "plugin_settings": {"dfaas": {"k6_host": "g"}}}, "no host is listed"),
         (
             {"remote_hosts": [{"address": "a"}], "plugin_settings": {"dfaas": {}}},

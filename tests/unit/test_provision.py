@@ -205,7 +205,7 @@ def test_a_version_may_be_written_as_k6_writes_it() -> None:
 
 
 def test_an_unknown_source_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'snap' is unknown"):
+    with pytest.raises(ConfigError, match="unknown k6_source 'snap'"):
         replace(SPEC, k6_source="snap")
 
 

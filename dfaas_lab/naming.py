@@ -1,0 +1,116 @@
+"""How people name things: hosts, URLs, folders on a host, and the nearest valid name. No I/O."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterable
+
+from dfaas_lab.errors import ConfigError
+
+# Of a URL that holds a user or a password: it is stored and shown, so it may not.
+_CREDENTIALS = re.compile(r"//[^/?#]*@")
+_URL = re.compile(
+    r"https?://(?:\[(?P<v6>[0-9a-f:.]+)\]|(?P<name>[\w.-]+))(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:/[^?#\s\\{}]*)?",
+    re.IGNORECASE | re.ASCII,
+)
+_NO_ADDRESS = frozenset(" \t\r\n'\"`$;&|<>(){}[]\\,=/\0")
+
+
+def nearest(name: str, valid: Iterable[str], what: str = "key") -> str:
+    """Return a sentence that refuses a name and offers the nearest valid one.
+
+    >>> nearest("metod", ["method", "path"])
+    "unknown key 'metod'; did you mean 'method'?"
+    """
+    by_lower = {key.lower(): key for key in valid}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    return f"unknown {what} {name!r}" + (f"; did you mean {by_lower[close[0]]!r}?" if close else "")
+
+
+def host_address(text: str) -> str:
+    """Return an address as SSH takes it: an IPv6 address loses its brackets.
+
+    Raises:
+        ConfigError: It is none; a user or a port in it is named.
+    """
+    bare = text[1:-1] if isinstance(text, str) and re.fullmatch(r"\[.*:.*\]", text) else text
+    if isinstance(bare, str) and "@" in bare:
+        raise ConfigError(
+            f"{text!r} is no address: give the user as 'user'", hint="Write user=NAME."
+        )
+    if not isinstance(bare, str) or not bare or set(bare) & _NO_ADDRESS or bare.startswith("-"):
+        raise ConfigError(
+            f"{text!r} is no host address",
+            hint="Give a host name, an IP address or an alias of ~/.ssh/config.",
+        )
+    if ":" in bare and not _parses(ipaddress.IPv6Address, bare):
+        raise ConfigError(
+            f"{text!r} is no address: give the port as 'port'",
+            hint="Write port=NUMBER; only an IPv6 address has colons.",
+        )
+    return bare
+
+
+def in_url(address: str) -> str:
+    """Return an address as it stands in a URL: an IPv6 address has brackets there.
+
+    >>> in_url("fd00::1")
+    '[fd00::1]'
+    """
+    return f"[{address}]" if ":" in address else address
+
+
+def url_problem(url: str) -> str:
+    """Return what keeps a text from being the URL of a service; empty where nothing does.
+
+    The text is left out: it may hold a password.
+    """
+    if _CREDENTIALS.search(url):
+        return "a URL holds no password: use 'auth'"
+    if not url.lower().startswith(("http://", "https://")):
+        return "give a URL that begins with http:// or https://"
+    found = _URL.fullmatch(url)
+    if found is None or not url.isprintable() or not _host_parses(found["v6"], found["name"]):
+        return (
+            "this is no URL of a host and a port: "
+            "write http://10.0.0.60:31112, or http://[fd00::1]:31112"
+        )
+    if found["port"] and not 0 < int(found["port"]) < 65536:
+        return f"{found['port']} is no port: give a number from 1 to 65535"
+    return ""
+
+
+def workspace_root(text: object) -> str:
+    """Return the path of a folder on a generator that can hold workspaces.
+
+    Raises:
+        ConfigError: It is not absolute, or is the root of everything.
+    """
+    path = str(text)
+    parts = path.split("/")
+    plain = path.isprintable() and not set("{}") & set(path)
+    if parts[0] or not any(parts) or ".." in parts or not plain:
+        raise ConfigError(
+            f"workspace_root={path!r} cannot hold workspaces",
+            hint="Give the absolute path of a folder there, such as /tmp/dfaas-runs, without '..'; "
+            "what '~' means there is not known.",
+        )
+    return path
+
+
+def _host_parses(v6: str | None, name: str | None) -> bool:
+    if v6 is not None:
+        return _parses(ipaddress.IPv6Address, v6)
+    last = (name or "").rstrip(".").rpartition(".")[2]
+    return not last.isdecimal() or _parses(ipaddress.IPv4Address, name or "")
+
+
+def _parses(kind: type[ipaddress.IPv4Address | ipaddress.IPv6Address], text: str) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
