@@ -59,6 +59,7 @@ COMPUTED = (
     "marked",
     "look",
     "look_script",
+    "changes_script",
     "found",
     "privileged",
     "escalate",
