@@ -67,7 +67,7 @@ class Server(asyncssh.SSHServer):
         orig_port: int,  # noqa: ARG002
     ) -> bool:
         """Let streams through (``AllowTcpForwarding``, on in sshd), to loopback only."""
-        return dest_host in ("127.0.0.1", "localhost")
+        return dest_host in ("127.0.0.1", "::1", "localhost")
 
     def _session_closed(self) -> None:
         self._free += 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import socket
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -108,3 +111,40 @@ def test_answers_say_how_long_the_function_took_and_who_served_it(lab: Lab) -> N
     # Without a name of one's own it is the header of DFaaS nodes, which the embedded ones send.
     usual = lab.target.run_k6(load={"env": 3}, duration="1s", progress=False).requests
     assert set(usual["served_by"]) == {lab.target.name}
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    """Answers each request with two bytes."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class OverIpv6(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+def test_a_gateway_at_an_ipv6_address(lab: Lab, tmp_path: Path) -> None:
+    try:
+        server = OverIpv6(("::1", 0), Answering)
+    except OSError as error:
+        pytest.skip(f"no IPv6 on this machine: {error}")
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        target = Target(
+            "six",
+            gateway=f"http://[::1]:{server.server_port}",
+            generator=lab.generator,
+            functions=[Function("env")],
+            store=tmp_path,
+        )
+        run = target.run_k6(load=5, duration="1s", progress=False)
+        server.shutdown()
+    assert run.summary["failed"].sum() == 0
+    assert set(run.requests["http_status"]) == {200}
