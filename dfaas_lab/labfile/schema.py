@@ -129,7 +129,7 @@ class FunctionKeys(Entry):
     headers: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
     timeout: str | None = None
     max_rate: Annotated[
-        float | None, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)
+        Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(_number)
     ] = None
     image: str | None = None
     safe_headers: list[str] | None = None

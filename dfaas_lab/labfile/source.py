@@ -115,4 +115,9 @@ class Source:
         return value
 
     def _variable(self, name: str, place: Place) -> str:
+        if not text.is_name(name):
+            if self.theirs:
+                return f"${{{name}}}"  # it means nothing to the existing tools
+            words = "write an environment variable as ${NAME}, and a literal ${ as $${"
+            raise self.refused((place, words))
         return self.at(place, lambda: text.variable(name, self.env))

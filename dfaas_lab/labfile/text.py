@@ -16,8 +16,8 @@ from dfaas_lab.errors import ConfigError
 Place = tuple[str | int, ...]
 
 # "$${" stands for a literal "${".
-_NAME = "[A-Za-z_][A-Za-z0-9_]*"
-_VARIABLE = re.compile(rf"\$(\$\{{)|\$\{{({_NAME})\}}")
+_VARIABLE = re.compile(r"\$(\$\{)|\$\{([^}]*)\}")
+_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 # A lab file has some hundred; aliases of aliases can make billions.
 _MOST_NODES = 100_000
 
@@ -88,7 +88,7 @@ def variable(name: str, env: Mapping[str, str]) -> str:
 
 def is_name(text: str) -> bool:
     """Whether this can be the name of an environment variable."""
-    return re.fullmatch(_NAME, text) is not None
+    return _NAME.fullmatch(text) is not None
 
 
 def show(place: Place) -> str:

@@ -403,6 +403,20 @@ def test_the_host_is_filled_into_every_path(tmp_path: Path) -> None:
     assert lab.targets[1].host == Host("fd00::b", key=Path("/keys/fd00::b"))
 
 
+def test_null_is_what_is_not_given(tmp_path: Path) -> None:
+    given = {
+        "method": "GET",
+        "path": "/",
+        "headers": {},
+        "max_rate": 1,
+        "image": "i",
+        "timeout": "1s",
+    }
+    nothing = json.dumps({"name": "env", **dict.fromkeys(given)})
+    lab = read(write(tmp_path, MINIMAL.replace("[env]", f"[{nothing}]")))
+    assert lab.targets[0].functions == (Function("env"),)
+
+
 def test_a_function_of_no_target_is_checked_all_the_same(tmp_path: Path) -> None:
     text = "functions: [{name: a, timeout: soon}]\n" + dedent(MINIMAL).replace(
         "[env]", "[{name: env, path: /}]"

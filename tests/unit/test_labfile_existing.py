@@ -175,6 +175,12 @@ def test_only_variables_of_what_is_used_are_asked_for(tmp_path: Path) -> None:
         read(write(tmp_path, theirs({"k6_user": "${WHO}"})), env={})
 
 
+def test_what_is_no_variable_is_text(tmp_path: Path) -> None:
+    functions = [{"name": "env", "headers": {"X-Price": "${1}"}}]
+    (function,) = quietly(tmp_path, theirs({"functions": functions})).targets[0].functions
+    assert function.headers["X-Price"] == "${1}"
+
+
 @pytest.mark.parametrize("name", ["ansible_become_password", "ansible_become_pass"])
 def test_the_password_for_sudo_is_taken_over_and_masked(tmp_path: Path, name: str) -> None:
     lab = quietly(tmp_path, theirs(vars={name: "${SUDO}"}), {"SUDO": "hunter2"})
