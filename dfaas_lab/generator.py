@@ -122,19 +122,19 @@ class Generator:
         """What provisioning left there: k6's version and path; read once per session.
 
         Raises:
-            K6Missing: The generator was never provisioned, or k6 is gone.
+            K6Missing: The generator was never provisioned, k6 is gone, or it is another version.
         """
         if self._marker is None:
-            from dfaas_lab.provision import read_marker
+            from dfaas_lab.provision import forget, read_marker
 
+            spec = self.spec()
             marker = read_marker(self.remote, self.workspace_root)
-            if marker is None or not marker.answers:
+            if marker is None or (said := _unusable(marker, spec.wanted_version)):
+                forget([spec.key])  # whoever changed it: provision() is to look at the host again
                 raise K6Missing(
-                    f"{self.host}: no k6 is ready there"
-                    if marker is None
-                    else f"{self.host}: k6 at {marker.k6_path} does not answer",
-                    hint="Run generator.provision() first"
-                    + ("." if marker is None else ", with force=True."),
+                    f"{self.host}: {'no k6 is ready there' if marker is None else said}",
+                    hint="Run generator.provision() first. Where others provision the same host "
+                    "for another version, give this generator a workspace_root of its own.",
                 )
             self._marker = marker
         return self._marker
@@ -155,8 +155,8 @@ class Generator:
         """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""
         from dfaas_lab.checks import GeneratorLook, check_lab
 
-        look = GeneratorLook(self.name, self.remote, self.workspace_root, self._k6_version)
-        return check_lab([look])
+        wanted = self.spec().wanted_version or None
+        return check_lab([GeneratorLook(self.name, self.remote, self.workspace_root, wanted)])
 
     def facts(self) -> dict[str, Any]:
         """What the host is (CPU, memory, kernel), asked once per session."""
@@ -180,3 +180,12 @@ class Generator:
             remote, self._remote = self._remote, None
         if remote is not None:
             remote.close()
+
+
+def _unusable(marker: Marker, wanted: str) -> str:
+    """Say why the k6 of a marker is not what a generator wants; empty where it is."""
+    if not marker.answers:
+        return f"k6 at {marker.k6_path} does not answer"
+    if wanted not in ("", marker.k6_version):
+        return f"k6 {marker.k6_version} was provisioned there last, not {wanted}"
+    return ""

@@ -29,7 +29,8 @@ def look_at(targets: Iterable[Target], generators: Iterable[Generator]) -> pl.Da
 
 def _generator(generator: Generator) -> GeneratorLook:
     spec = generator.spec()
-    return GeneratorLook(spec.name, generator.remote, spec.workspace_root, spec.k6_version)
+    wanted = spec.wanted_version or None
+    return GeneratorLook(spec.name, generator.remote, spec.workspace_root, wanted)
 
 
 def _target(target: Target, stack: ExitStack) -> TargetLook:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dfaas_lab.labs.setting_up import TargetTurn, end_of, key_of
+from dfaas_lab.labs.setting_up import TargetTurn, end_of, host_of, key_of
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import (
     GeneratorSpec,
@@ -42,11 +42,7 @@ def generators_of(targets: Iterable[Target]) -> list[GeneratorSpec]:
 
 def hosts_of(targets: Iterable[Target]) -> list[TargetSpec]:
     """Return the hosts of targets on which something is installed."""
-    return [
-        TargetSpec(host=target.host, name=target.name, install_monitoring=True)
-        for target in targets
-        if target.host is not None and target.install_monitoring
-    ]
+    return [spec for target in targets if (spec := host_of(target)) is not None]
 
 
 def prepare(
@@ -78,7 +74,7 @@ def prepare(
     todo = [target for target in every if known(key_of(target)) is None]
     specs: list[GeneratorSpec | TargetSpec] = [*generators, *hosts]
     new = [spec for spec in specs if force or known(spec.key) is None]
-    for label in [str(spec.host) for spec in new] + [target.name for target in todo]:
+    for label in [spec.label for spec in new] + [target.name for target in todo]:
         progress.update(bar(label), text="starts")  # the order is the same every time
     with ThreadPoolExecutor(_AT_ONCE + 1) as pool:
         work = partial(provision, force=force, progress=progress, cancel=cancel)

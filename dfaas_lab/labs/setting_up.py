@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING
 from dfaas_lab.errors import ConnectionFailed, GatewayError, ProvisionError, TaskFailed
 from dfaas_lab.measuring.readiness import look_for_gateway
 from dfaas_lab.progress import Progress, StepState
-from dfaas_lab.provision import ProvisionReport, TaskRow, bar, hold_here, interrupted, remember
+from dfaas_lab.provision import (
+    GeneratorSpec,
+    ProvisionReport,
+    TargetSpec,
+    TaskRow,
+    bar,
+    hold_here,
+    interrupted,
+    known,
+    remember,
+)
 from dfaas_lab.services.target_setup import SetupStep, set_up_target
 
 if TYPE_CHECKING:
@@ -62,12 +72,11 @@ class TargetTurn:
         needed = _needs(self.target)
         if not needed:
             return None
-        self._tell(f"waits for {needed[0]}")
-        for failure in end_of(hosts)[1]:
-            host = getattr(failure, "host", needed[0])  # one that names no host is about all
-            if host in needed:
-                return str(host)
-        return None
+        self._tell(f"waits for {needed[0].label}")
+        if not end_of(hosts)[1]:
+            return None
+        # Several may have one address, on different ports: what is ready is known by its key.
+        return next((spec.label for spec in needed if known(spec.key) is None), None)
 
     def _set_up(self) -> TargetEnd:
         gateway, prometheus = self.target.services()
@@ -112,8 +121,15 @@ class TargetTurn:
 
 def key_of(target: Target) -> Hashable:
     """Return what makes two targets the same to the session; a password makes no difference."""
-    via = target.via and target.via.host
-    return ("services", target.name, target.gateway, target.functions, target.prometheus, via)
+    hosts = (target.generator.host, target.via and target.via.host)
+    return ("services", target.name, target.gateway, target.functions, target.prometheus, *hosts)
+
+
+def host_of(target: Target) -> TargetSpec | None:
+    """Return the target's own host, where something is installed there."""
+    if target.host is None or not target.install_monitoring:
+        return None
+    return TargetSpec(host=target.host, name=target.name, install_monitoring=True)
 
 
 def end_of(hosts: Hosts) -> tuple[ProvisionReport | None, list[ProvisionError]]:
@@ -124,10 +140,10 @@ def end_of(hosts: Hosts) -> tuple[ProvisionReport | None, list[ProvisionError]]:
         return None, list(error.failures or (error,))
 
 
-def _needs(target: Target) -> list[str]:
-    """Return the addresses of the hosts that must be ready before the target can be."""
-    own = [target.host.address] if target.host and target.install_monitoring else []
-    return own + ([target.via.host.address] if target.via else [])
+def _needs(target: Target) -> list[GeneratorSpec | TargetSpec]:
+    """Return the hosts that must be ready before the target can be."""
+    both = (host_of(target), target.via.spec() if target.via else None)
+    return [spec for spec in both if spec is not None]
 
 
 def _failure(target: Target, step: SetupStep) -> TaskFailed:

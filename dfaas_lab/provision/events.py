@@ -7,7 +7,7 @@ from typing import Any
 
 from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision.hints import hint_for, no_ssh_hint
+from dfaas_lab.provision.hints import hint_for, is_apt_lock, let_us_in, no_ssh_hint
 from dfaas_lab.provision.report import TaskRow
 
 _STATES = {
@@ -18,6 +18,7 @@ _STATES = {
 }
 _EXPECTED_TASKS = 12  # for the bar, before it is known which tasks are included
 _LONGEST_DETAIL = 2000
+_LONGEST_ITEM = 80
 _SAYS_NOTHING = ("non-zero return code", "MODULE FAILURE", "Task failed.", "Failed")
 
 
@@ -30,19 +31,34 @@ class Story:
     """
 
     def __init__(self, hosts: Mapping[str, tuple[str, str]], progress: Progress) -> None:
-        self.rows: list[TaskRow] = []
+        self.passed: frozenset[str] = frozenset()
+        """The hosts that the recap calls good; none before the playbook's own end."""
         self.failures: dict[str, ProvisionError] = {}
+        self._rows: dict[str, list[TaskRow]] = {name: [] for name in hosts}
+        self._told: list[TaskRow] = []
         self._hosts = hosts
         self._progress = progress
-        self._done = dict.fromkeys(hosts, 0)
         for name in hosts:
             progress.update(self._bar(name), done=0, total=_EXPECTED_TASKS, text="starts")
+
+    @property
+    def rows(self) -> list[TaskRow]:
+        """The tasks of all hosts, in the order in which they ended."""
+        return list(self._told)
+
+    def rows_of(self, name: str) -> tuple[TaskRow, ...]:
+        """Return the tasks of one host."""
+        return tuple(self._rows[name])
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Take an event of ansible-runner in."""
         data = event.get("event_data") or {}
         name, task = str(data.get("host", "")), str(data.get("task", ""))
         kind = event.get("event", "")
+        if kind == "playbook_on_stats":
+            bad = {*(data.get("failures") or ()), *(data.get("dark") or ())}
+            self.passed = frozenset(data.get("processed") or ()) - bad
+            return
         if name not in self._hosts:
             if kind == "runner_on_failed":  # a task on this machine: none of the hosts was reached
                 for each in self._hosts:
@@ -52,6 +68,8 @@ class Story:
             self._progress.update(self._bar(name), text=task)
         elif kind == "runner_retry":
             self._progress.update(self._bar(name), text=_waiting(task, data.get("res") or {}))
+        elif data.get("task_action") == "meta":
+            return  # it directs Ansible, and does nothing on a host
         elif kind in _STATES and not (kind == "runner_on_failed" and data.get("ignore_errors")):
             self._finish_task(name, task, _STATES[kind], data)
 
@@ -59,12 +77,16 @@ class Story:
         result = data.get("res") or {}
         if state == "ok" and result.get("changed"):
             state = "changed"
+        if state == "unreachable" and let_us_in(detail(result)):
+            state = "failed"
         message = detail(result) if state in ("failed", "unreachable") else ""
         seconds = float(data.get("duration") or 0.0)
-        self.rows.append(TaskRow(self._hosts[name][0], task, state, seconds, message))
-        self._done[name] += 1
-        total = max(_EXPECTED_TASKS, self._done[name] + 1)
-        self._progress.update(self._bar(name), done=self._done[name], total=total)
+        row = TaskRow(self._hosts[name][0], task, state, seconds, message)
+        self._told.append(row)
+        self._rows[name].append(row)
+        done = len(self._rows[name])
+        total = max(_EXPECTED_TASKS, done + 1)
+        self._progress.update(self._bar(name), done=done, total=total)
         if message or state in ("failed", "unreachable"):
             self._fail(name, state, task, data)
 
@@ -97,7 +119,17 @@ def bar(label: str) -> str:
 
 
 def detail(result: Mapping[str, Any]) -> str:
-    """Return the module's own message, with the output that explains it."""
+    """Return the module's own message, with the output that explains it.
+
+    Of a loop these are the messages of the items that failed, each with its item.
+    """
+    items = [one for one in result.get("results") or () if isinstance(one, Mapping)]
+    failed = [one for one in items if one.get("failed") or one.get("unreachable")]
+    parts = [f"{str(one.get('item', ''))[:_LONGEST_ITEM]}: {_said(one)}" for one in failed]
+    return ("\n".join(parts) or _said(result))[-_LONGEST_DETAIL:]
+
+
+def _said(result: Mapping[str, Any]) -> str:
     said = str(result.get("msg") or "").strip()
     parts = [said] if said else []
     if not said or said.startswith(_SAYS_NOTHING):
@@ -106,11 +138,11 @@ def detail(result: Mapping[str, Any]) -> str:
             if text and text not in said:
                 parts.append(text)
                 break
-    return ("\n".join(parts) or "no message")[-_LONGEST_DETAIL:]
+    return "\n".join(parts) or "no message"
 
 
 def _waiting(task: str, result: Mapping[str, Any]) -> str:
     said = detail(result)
-    if "lock" in said.lower():
+    if is_apt_lock(said):
         return f"{task}: waits for the APT lock, which someone else holds"
     return f"{task}: tries again ({said.splitlines()[0]})"

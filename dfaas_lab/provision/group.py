@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import HostUnreachable, ProvisionError
+from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision.events import Story, bar
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.playbook import Play, PlayEnd, run_play
 from dfaas_lab.provision.remote_tasks import end_tasks
 from dfaas_lab.provision.report import TaskRow
-from dfaas_lab.provision.spec import GeneratorSpec, Spec, TargetSpec
+from dfaas_lab.provision.spec import GeneratorSpec, Key, Spec, TargetSpec
 
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
@@ -29,19 +29,19 @@ class GroupEnd:
 
     Args:
         rows: The tasks, of all hosts.
-        ready: The hosts on which all went well.
+        ready: The hosts on which all went well, each with its own tasks.
         failures: What went wrong, by host.
     """
 
     rows: list[TaskRow]
-    ready: list[Spec] = field(default_factory=list)
+    ready: list[tuple[Spec, tuple[TaskRow, ...]]] = field(default_factory=list)
     failures: list[tuple[Spec, ProvisionError]] = field(default_factory=list)
 
 
 def run_group(
     playbook: str,
     specs: Sequence[Spec],
-    remotes: Mapping[Hashable, Remote],
+    remotes: Mapping[Key, Remote],
     *,
     progress: Progress,
     cancel: threading.Event,
@@ -57,7 +57,7 @@ def run_group(
     """
     mark = uuid.uuid4().hex
     by_name = {f"host{number}": spec for number, spec in enumerate(specs, start=1)}
-    labels = {name: (str(spec.host), spec.host.address) for name, spec in by_name.items()}
+    labels = {name: (spec.label, spec.host.address) for name, spec in by_name.items()}
     story = Story(labels, progress)
     end: PlayEnd | None = None
     try:
@@ -70,7 +70,10 @@ def run_group(
             end_tasks(left, mark)
     group = GroupEnd(story.rows)
     for name, spec in by_name.items():
-        _settle(group, spec, story.failures.get(name), end, progress, cancel=cancel)
+        if cancel.is_set():
+            progress.finish(bar(spec.label), "interrupted", "interrupted")
+        else:
+            _settle(group, spec, story, name, end, progress)
     return group
 
 
@@ -79,31 +82,23 @@ def _alive(story: Story, name: str) -> bool:
 
 
 def _settle(
-    group: GroupEnd,
-    spec: Spec,
-    failure: ProvisionError | None,
-    end: PlayEnd,
-    progress: Progress,
-    *,
-    cancel: threading.Event,
+    group: GroupEnd, spec: Spec, story: Story, name: str, end: PlayEnd, progress: Progress
 ) -> None:
-    """Write down what became of a host."""
-    if cancel.is_set():
-        progress.finish(bar(str(spec.host)), "interrupted", "interrupted")
-    elif failure is not None:
-        group.failures.append((spec, failure))
-    elif end.exit_code == 0 or (end.status == "failed" and _hosts_alone_failed(end)):
-        group.ready.append(spec)
-        progress.finish(bar(str(spec.host)), "ok", "ready")
-    else:
-        error = _ansible_failed(spec, end)
-        progress.finish(bar(str(spec.host)), "failed", error.message.splitlines()[0])
-        group.failures.append((spec, error))
+    """Write down what became of a host: it is ready only where Ansible's recap says so."""
+    failure = story.failures.get(name)
+    if failure is None and name in story.passed and _went_through(end):
+        group.ready.append((spec, story.rows_of(name)))
+        progress.finish(bar(spec.label), "ok", "ready")
+        return
+    if failure is None:
+        failure = _ansible_failed(spec, end)
+        progress.finish(bar(spec.label), "failed", failure.message.splitlines()[0])
+    group.failures.append((spec, failure))
 
 
-def _hosts_alone_failed(end: PlayEnd) -> bool:
-    """Return whether Ansible did its work and only hosts failed: bit 2 failed, 4 unreachable."""
-    return end.exit_code in (2, 4, 6)
+def _went_through(end: PlayEnd) -> bool:
+    """Return whether Ansible did its work to the end: bit 2 hosts failed, 4 unreachable."""
+    return end.exit_code in (0, 2, 4, 6)
 
 
 def _play(playbook: str, by_name: Mapping[str, Spec], mark: str) -> Play:
@@ -127,11 +122,12 @@ def _play(playbook: str, by_name: Mapping[str, Spec], mark: str) -> Play:
     )
 
 
-def _ansible_failed(spec: Spec, end: PlayEnd) -> ProvisionError:
+def _ansible_failed(spec: Spec, end: PlayEnd) -> TaskFailed:
     tail = "\n".join(end.output.strip().splitlines()[-12:])
-    error = ProvisionError(
-        f"{spec.host}: ansible-playbook ended with {end.exit_code}:\n{tail}",
+    return TaskFailed(
+        f"{spec.label}: ansible-playbook ended with {end.exit_code} and never finished it:\n{tail}",
+        host=spec.host.address,
+        task="ansible-playbook",
+        detail=tail,
         hint="Look at the last lines above. Is the installation of Ansible complete?",
     )
-    error.failures = (error,)
-    return error

@@ -6,7 +6,16 @@ import re
 
 _AGAIN = "Then call provision() again."
 
+# As apt, dpkg and the module apt say it; "blocked" and "clock" are something else.
+_APT_LOCK = r"(get|to|acquire) lock|(was|is) locked|dpkg.*\block\b|frontend lock"
+
 _HINTS = (
+    (
+        r"Failed to create temporary directory|failed to transfer file|"
+        r"/\.ansible/tmp.*No space left",
+        "Ansible's temporary files have no place there: free some space in that user's home "
+        "(df ~), or name another folder that it may write to (remote_tmp).",
+    ),
     (
         r"Timed out after|action timed out|exceeded the timeout",
         "The task took too long: look at the host's load and network.",
@@ -32,7 +41,7 @@ _HINTS = (
         "installed.",
     ),
     (
-        r"lock",
+        _APT_LOCK,
         "Another process installs packages there and does not end: look at it "
         "(ps -C apt,apt-get,dpkg), let it finish.",
     ),
@@ -68,6 +77,16 @@ def hint_for(said: str, task: str) -> str:
         if re.search(pattern, said, re.IGNORECASE):
             return f"{hint} {_AGAIN}"
     return f"Look at what the task {task!r} does in playbooks/tasks, and at that host. {_AGAIN}"
+
+
+def is_apt_lock(said: str) -> bool:
+    """Return whether a module waits for the lock of APT or dpkg."""
+    return re.search(_APT_LOCK, said, re.IGNORECASE) is not None
+
+
+def let_us_in(said: str) -> bool:
+    """Return whether it was not ssh that failed, though Ansible calls the host unreachable."""
+    return "Failed to create temporary directory" in said or "No space left" in said
 
 
 def no_ssh_hint(said: str) -> str:

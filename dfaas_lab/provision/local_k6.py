@@ -1,4 +1,4 @@
-"""The k6 of this machine: where it is and which one. Nothing is installed here."""
+"""The k6 of this machine that may be copied to a generator. Nothing is installed here."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LocalK6:
-    """A k6 that can be run here."""
+    """A k6 for Linux that can be run here."""
 
     path: Path
     version: str
     machine: str
 
 
-def local_k6() -> LocalK6 | None:
-    """Return this machine's k6, or None.
+def local_k6(system: str = "") -> LocalK6 | None:
+    """Return this machine's k6; None where it has none, or one that is not for Linux.
 
     A kernel that was started by its absolute path has no virtual environment on PATH: first the
     folder of the interpreter is searched, then PATH.
+
+    Args:
+        system: The system that this machine runs; empty means that it is asked.
     """
+    if (system or platform.system()) != "Linux":
+        return (
+            None  # of a Mac with the processor of the generator, for instance: no copy runs there
+        )
     beside = str(Path(sys.executable).parent)
     found = shutil.which("k6", path=beside + os.pathsep + os.environ.get("PATH", os.defpath))
     if found is None:

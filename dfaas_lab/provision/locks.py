@@ -7,30 +7,47 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import posixpath
 import shlex
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import ProvisionError
+from dfaas_lab.errors import ProvisionError, RemoteError
+from dfaas_lab.provision.answers import answer
 
 if TYPE_CHECKING:
+    from dfaas_lab.remote.process import Process
     from dfaas_lab.remote.remote import Remote
 
-# An owner that vanished without closing its connection loses the host's lock after this long.
-_LONGEST_HOLD_S = 900
 _POLL_S = 0.2
+# A laptop that vanished without closing its connection loses the host's lock after this long.
+_LONGEST_SILENCE_S = 300
+_LONGEST_ANSWER_S = 30.0
+_MINE, _BUSY = b"dfaas-lab: mine", b"dfaas-lab: busy"
 
-# flock on a folder: it needs no file of ours, and any user may do it.
+# flock on folders: it needs no file of ours, and any user may do it. The folder of an installation
+# may not be there yet, and be made by whoever holds its parent: so the folders above are locked
+# too, shared. Nobody waits in a circle, since everybody begins at the top.
 _HOLD = """d=%s
 while [ ! -d "$d" ]; do d=$(dirname "$d"); done
-if command -v flock >/dev/null && exec 9<"$d"; then
-  flock -n 9 || { echo busy; flock 9; }
-fi
-echo mine
-exec timeout %d cat >/dev/null"""
+d=$(cd "$d" && pwd -P) || d=/
+keep='echo "%s"; while s=$(timeout %s head -c 1) && [ -n "$s" ]; do :; done'
+lock() {
+  p=$d
+  set -- flock $now "$p" /bin/sh -c "$keep"
+  while [ "$p" != / ]; do
+    p=$(dirname "$p")
+    [ ! -r "$p" ] || set -- flock -s $now "$p" "$@"
+  done
+  "$@"
+}
+command -v flock >/dev/null || exec /bin/sh -c "$keep"
+now=-n; lock 2>/dev/null && exit
+echo "%s"
+now=; lock || exec /bin/sh -c "$keep"""
 
 
 def interrupted() -> ProvisionError:
@@ -87,37 +104,79 @@ def _lock_file(key: Hashable) -> Path:
 
 def identity(remote: Remote) -> str:
     """Return what tells hosts apart, whatever address and user they are reached by."""
-    command = "cat /proc/sys/kernel/random/boot_id /etc/machine-id /proc/sys/kernel/hostname"
-    return remote.run(f"{command} 2>/dev/null; :").text or remote.host.address
+    names = "/proc/sys/kernel/random/boot_id /etc/machine-id /proc/sys/kernel/hostname"
+    return answer(remote, f"cat {names} 2>/dev/null").strip() or remote.host.address
+
+
+def common_folder(folders: Iterable[str]) -> str:
+    """Return the deepest folder that contains all of these; empty ones count as the root's.
+
+    >>> common_folder(["/opt/a", "/opt/b/c"]), common_folder(["/opt/a", ""])
+    ('/opt', '/')
+    """
+    try:
+        return posixpath.commonpath([folder or "/" for folder in folders])
+    except ValueError:  # a relative one
+        return "/"
 
 
 @contextlib.contextmanager
 def hold_there(
-    remote: Remote, folder: str, *, cancel: threading.Event, waiting: Callable[[], None]
+    remote: Remote,
+    folder: str,
+    *,
+    cancel: threading.Event,
+    waiting: Callable[[], None],
+    silence_s: float = _LONGEST_SILENCE_S,
 ) -> Iterator[bool]:
     """Hold the lock of that host against everybody; the value says whether we had to wait.
 
-    It lasts as long as one channel of the connection.
+    It lasts as long as we do: we are heard from time to time, or it ends.
 
     Args:
         remote: The host.
-        folder: A folder there, whose nearest parent that is there is locked.
+        folder: The folder there in which something will be done; it need not be there yet.
         cancel: Once it is set, waiting ends with an error.
         waiting: Called when someone else holds the lock.
+        silence_s: Seconds without a word from us after which the lock is lost.
     """
-    script = _HOLD % (shlex.quote(folder), _LONGEST_HOLD_S)
+    script = _HOLD % (shlex.quote(folder), _MINE.decode(), silence_s, _BUSY.decode())
     with remote.open(f"/bin/sh -c {shlex.quote(script)}") as process:
-        said = b""
-        until = time.monotonic() + _LONGEST_HOLD_S + 30
-        while b"mine" not in said:
-            part = process.receive(timeout=_POLL_S)
-            if part == b"" or time.monotonic() > until:
-                break  # no lock can be had there: work without one
-            said += part or b""
-            if cancel.is_set():
-                raise interrupted()
-            if b"busy" in said:
-                waiting()
-        yield b"busy" in said
-        with contextlib.suppress(Exception):
+        waited = _wait_there(process, cancel, waiting)
+        with _heard(process, silence_s / 5):
+            yield waited
+        with contextlib.suppress(RemoteError):
             process.send_eof()
+
+
+def _wait_there(process: Process, cancel: threading.Event, waiting: Callable[[], None]) -> bool:
+    """Wait until the lock is ours, or cannot be had there: then we work without one."""
+    said = b""
+    until = time.monotonic() + _LONGEST_ANSWER_S
+    while _MINE not in said:
+        part = process.receive(timeout=_POLL_S)
+        if part == b"" or (_BUSY not in said and time.monotonic() > until):
+            break
+        said += part or b""
+        if cancel.is_set():
+            raise interrupted()
+        if _BUSY in said:
+            waiting()
+    return _BUSY in said
+
+
+@contextlib.contextmanager
+def _heard(process: Process, every_s: float) -> Iterator[None]:
+    """Send a sign of life again and again, until the block ends."""
+    done = threading.Event()
+
+    def send() -> None:
+        with contextlib.suppress(RemoteError):  # whoever works through that connection notices too
+            while not done.wait(every_s):
+                process.send(b".")
+
+    threading.Thread(target=send, name="dfaas-lab-hold", daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()

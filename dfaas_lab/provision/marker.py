@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dfaas_lab.provision.answers import answer
 from dfaas_lab.provision.spec import GeneratorSpec, Spec
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def read_marker(remote: Remote, workspace_root: str, *, timeout: float = 15.0) -
 
     Raises:
         ConnectionFailed: The host cannot be reached.
+        CommandFailed: The user's shell there runs no commands.
     """
     path = f"{shlex.quote(workspace_root)}/.provisioned-$(id -un).json"
     return _read(remote, path, "-O", timeout)  # in a folder where anybody may write
@@ -64,14 +66,13 @@ def is_ready(remote: Remote, spec: Spec, *, timeout: float = 15.0) -> bool:
 
 
 def _read(remote: Remote, path: str, test: str, timeout: float) -> Marker | None:
-    script = _READ % (path, test)
-    result = remote.run(f"/bin/sh -c {shlex.quote(script)}", timeout=timeout, check=False)
-    line, _, says = result.stdout.decode(errors="replace").partition("\n")
+    said = answer(remote, _READ % (path, test), timeout=timeout)
+    line, _, says = said.partition("\n")
     marker = parse_marker(line, says)
     if marker is not None and "\\" in line:
         # JSON had to escape something in the path, and the shell cannot undo that.
         command = f"{shlex.quote(marker.k6_path)} version"
-        marker = parse_marker(line, remote.run(command, timeout=timeout, check=False).text)
+        marker = parse_marker(line, answer(remote, command, timeout=timeout))
     return marker
 
 

@@ -8,15 +8,31 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
-from dfaas_lab.errors import HostUnreachable, ProvisionError, RemoteError
+from dfaas_lab.errors import (
+    CommandFailed,
+    ConfigError,
+    DfaasLabError,
+    HostUnreachable,
+    ProvisionError,
+    RemoteError,
+    TaskFailed,
+)
 from dfaas_lab.progress import Progress
+from dfaas_lab.provision.answers import SHELL_HINT
 from dfaas_lab.provision.events import bar
 from dfaas_lab.provision.failures import joined
 from dfaas_lab.provision.group import GroupEnd, run_group
-from dfaas_lab.provision.locks import hold_here, hold_there, identity, interrupted
+from dfaas_lab.provision.locks import (
+    common_folder,
+    hold_here,
+    hold_there,
+    identity,
+    interrupted,
+)
 from dfaas_lab.provision.marker import is_ready
 from dfaas_lab.provision.report import TaskRow
 from dfaas_lab.provision.spec import GeneratorSpec, Spec
+from dfaas_lab.provision.waves import waves_of
 
 
 class Round:
@@ -44,6 +60,7 @@ class Round:
         self._cancel = cancel or threading.Event()
         self._playbook = playbook
         self._remotes = {spec.key: Remote(spec.host) for spec in specs}
+        self._machines: dict[Hashable, str] = {}
         self._failures: dict[Hashable, ProvisionError] = {}
         self.rows: list[TaskRow] = []
         self.ready: dict[Hashable, tuple[TaskRow, ...]] = {}
@@ -68,7 +85,7 @@ class Round:
         todo = self._unready(self._specs, force=force)
         if todo and not self._cancel.is_set():
             with hold_here(
-                [spec.key for spec in todo],
+                [spec.slot for spec in todo],
                 cancel=self._cancel,
                 waiting=lambda: self._tell(todo, "waits: another notebook here is at it"),
             ):
@@ -86,26 +103,27 @@ class Round:
                 self._play(todo)
 
     def _lock_there(self, specs: list[Spec], stack: ExitStack) -> list[Spec]:
-        """Lock each host once, in an order that all laptops share; return those that answered."""
-        places: dict[tuple[str, str], list[Spec]] = {}
-
-        def find(spec: Spec) -> bool:
-            folder = spec.install_dir if isinstance(spec, GeneratorSpec) else None
-            place = (identity(self._remotes[spec.key]), folder or "/")
-            places.setdefault(place, []).append(spec)
-            return True
-
-        alive = self._each(specs, find)
-        for (_, folder), here in sorted(places.items(), key=lambda item: item[0]):
-            self._try(here[0], partial(self._lock, folder=folder, stack=stack))
+        """Lock each machine once, in an order that all laptops share; return who answered."""
+        alive = self._each(specs, self._identify)
+        machines: dict[str, list[Spec]] = {}
+        for spec in alive:
+            machines.setdefault(self._machines[spec.key], []).append(spec)
+        for _, here in sorted(machines.items()):
+            # Where one of its users is not let in, another one locks it.
+            any(self._try(spec, partial(self._lock, here, stack)) for spec in here)
         return [spec for spec in alive if spec.key not in self._failures]
 
-    def _lock(self, spec: Spec, *, folder: str, stack: ExitStack) -> bool:
+    def _identify(self, spec: Spec) -> bool:
+        self._machines[spec.key] = identity(self._remotes[spec.key])
+        return True
+
+    def _lock(self, here: list[Spec], stack: ExitStack, spec: Spec) -> bool:
+        folders = (s.install_dir or "" if isinstance(s, GeneratorSpec) else "" for s in here)
         held = hold_there(
             self._remotes[spec.key],
-            folder,
+            common_folder(folders),
             cancel=self._cancel,
-            waiting=lambda: self._tell([spec], "waits: someone else provisions this host"),
+            waiting=lambda: self._tell(here, "waits: someone else provisions this host"),
         )
         stack.enter_context(held)
         return True
@@ -121,7 +139,7 @@ class Round:
         if not is_ready(self._remotes[spec.key], spec):
             return True
         self.ready[spec.key] = ()
-        self._progress.finish(bar(str(spec.host)), "ok", "ready")
+        self._progress.finish(bar(spec.label), "ok", "ready")
         return False
 
     def _each(self, specs: list[Spec], ask: Callable[[Spec], bool]) -> list[Spec]:
@@ -135,28 +153,27 @@ class Round:
     def _try(self, spec: Spec, ask: Callable[[Spec], bool]) -> bool:
         try:
             return ask(spec)
-        except RemoteError as error:
-            failure = HostUnreachable(error.message, host=spec.host.address, hint=error.hint)
-            failure.__cause__ = error
-            self._fail(spec, failure)
-        except ProvisionError as error:
-            self._fail(spec, error)
+        except ConfigError as error:
+            if len(self._specs) == 1:
+                raise  # nothing was begun anywhere
+            self._fail(spec, _as_failure(spec, error))
+        except DfaasLabError as error:
+            self._fail(spec, _as_failure(spec, error))
         return False
 
     def _fail(self, spec: Spec, error: ProvisionError) -> None:
         self._failures[spec.key] = error
-        self._progress.finish(bar(str(spec.host)), "failed", error.message.splitlines()[0])
+        self._progress.finish(bar(spec.label), "failed", error.message.splitlines()[0])
 
     def _play(self, specs: list[Spec]) -> None:
-        """Run the playbook: once, or at the same time for hosts that cannot share a run."""
-        groups: dict[Hashable, list[Spec]] = {}
-        for spec in specs:
-            apart = (spec.host.become_password, repr(sorted(spec.variables.items())))
-            groups.setdefault(apart, []).append(spec)
+        """Run the playbook: once, or more often for hosts that cannot share a run."""
         self.ran = True
-        with ThreadPoolExecutor(len(groups)) as pool:
-            for end in pool.map(self._run_group, groups.values()):
-                self._take(end)
+        for wave in waves_of(specs, lambda spec: self._machines[spec.key]):
+            if self._cancel.is_set():
+                return
+            with ThreadPoolExecutor(len(wave)) as pool:
+                for end in pool.map(self._run_group, wave):
+                    self._take(end)
 
     def _run_group(self, specs: list[Spec]) -> GroupEnd:
         return run_group(
@@ -165,14 +182,14 @@ class Round:
 
     def _take(self, end: GroupEnd) -> None:
         self.rows += end.rows
-        for spec in end.ready:
-            self.ready[spec.key] = tuple(row for row in end.rows if row.host == str(spec.host))
+        for spec, rows in end.ready:
+            self.ready[spec.key] = rows
         for spec, error in end.failures:
             self._failures[spec.key] = error
 
     def _tell(self, specs: Iterable[Spec], text: str) -> None:
         for spec in specs:
-            self._progress.update(bar(str(spec.host)), text=text)
+            self._progress.update(bar(spec.label), text=text)
 
     def _raise_failures(self) -> None:
         failures = tuple(
@@ -180,3 +197,19 @@ class Round:
         )
         if failures:
             raise joined(failures, len(self._specs))
+
+
+def _as_failure(spec: Spec, error: DfaasLabError) -> ProvisionError:
+    """Return what went wrong before the playbook as the failure of that host."""
+    if isinstance(error, ProvisionError):
+        return error
+    failure: ProvisionError
+    host, text = spec.host.address, error.message
+    if isinstance(error, CommandFailed):  # it was reached
+        hint = f"{error.hint or SHELL_HINT} Then call provision() again."
+        failure = TaskFailed(text, host=host, task="Look at the host", detail=text, hint=hint)
+    else:
+        said = text if isinstance(error, RemoteError) else f"{spec.label}: {text}"
+        failure = HostUnreachable(said, host=host, hint=error.hint)
+    failure.__cause__ = error
+    return failure

@@ -7,6 +7,7 @@ import time
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dfaas_lab.errors import ConfigError
 from dfaas_lab.provision.report import ProvisionReport, TaskRow
 from dfaas_lab.provision.round import Round
 
@@ -40,9 +41,11 @@ def provision(
         HostUnreachable: One host, and only that one, could not be reached.
         TaskFailed: A task failed on one host, and only there.
         ProvisionError: Several hosts failed (``failures``), or it was interrupted.
+        ConfigError: Two generators want different versions of k6 in one place.
     """
     started = time.monotonic()
     specs = distinct((*generators, *targets))
+    _refuse_two_versions(generators)
     if force:
         forget(spec.key for spec in specs)  # what fails now is not known to be ready any more
     left = [spec for spec in specs if spec.key not in _ready]
@@ -53,6 +56,7 @@ def provision(
                 work.run(force=force)
             finally:
                 remember(work.ready)
+                _displace(spec for spec in left if spec.key in work.ready)
         changed, ran = sum(row.status == "changed" for row in work.rows), work.ran
     rows = tuple(row for spec in specs for row in _ready.get(spec.key, ()))
     return ProvisionReport(not ran, time.monotonic() - started, changed, rows)
@@ -61,6 +65,28 @@ def provision(
 def distinct(specs: Iterable[Spec]) -> list[Spec]:
     """Return the hosts, each once, in their order."""
     return list({spec.key: spec for spec in specs}.values())
+
+
+def _refuse_two_versions(generators: Iterable[GeneratorSpec]) -> None:
+    wanted: dict[Hashable, GeneratorSpec] = {}
+    for spec in generators:
+        other = wanted.setdefault(spec.slot, spec)
+        if other.wanted_version != spec.wanted_version:
+            versions = f"k6 {other.wanted_version or 'of any version'} and {spec.wanted_version}"
+            raise ConfigError(
+                f"{spec.label}: {versions} are wanted in {spec.workspace_root}",
+                hint="Give each of these generators a workspace_root of its own.",
+            )
+
+
+def _displace(new: Iterable[Spec]) -> None:
+    """Forget what these hosts were before: the marker there tells the newest state only."""
+    for spec in new:
+        length = len(spec.slot)
+        with _ready_lock:
+            for key in [key for key in _ready if key != spec.key]:
+                if isinstance(key, tuple) and key[:length] == spec.slot:
+                    del _ready[key]
 
 
 def forget(keys: Iterable[Hashable] | None = None) -> None:

@@ -18,6 +18,8 @@ from dfaas_lab.remote.openssh import ssh_arguments
 from dfaas_lab.remote.ssh_config import resolve
 from dfaas_lab.variables import check_source
 
+Key = tuple[Hashable, ...]
+
 DEFAULT_K6_VERSION = "1.1.0"
 
 
@@ -51,18 +53,30 @@ class GeneratorSpec:
 
     def __post_init__(self) -> None:
         check_source(self.k6_source)
+        if self.k6_version is not None:  # k6 itself writes v1.1.0; nobody else compares with that
+            object.__setattr__(self, "k6_version", self.k6_version.removeprefix("v"))
 
     @property
-    def key(self) -> Hashable:
+    def label(self) -> str:
+        """What people see of it in reports and bars."""
+        return _label(self.host)
+
+    @property
+    def slot(self) -> Key:
+        """What can be in one state only, which the marker there tells; the key begins with it."""
+        return ("generator", *_place(self.host), self.workspace_root)
+
+    @property
+    def key(self) -> Key:
         """What makes two of them the same to the session's cache."""
-        wanted = (self.workspace_root, self.k6_version, self.k6_source, self.install_dir)
-        return ("generator", *_place(self.host), *wanted, _text(self.variables))
+        wanted = (self.k6_version, self.k6_source, self.install_dir)
+        return (*self.slot, *wanted, _text(self.variables))
 
     @property
     def wanted_version(self) -> str:
         """The version of k6 that shall be there; empty means any."""
         if self.k6_version is not None:
-            return self.k6_version.removeprefix("v")
+            return self.k6_version
         if self.k6_source == "present":
             return ""
         own = local_k6()
@@ -106,9 +120,19 @@ class TargetSpec:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def key(self) -> Hashable:
+    def label(self) -> str:
+        """What people see of it in reports and bars."""
+        return _label(self.host)
+
+    @property
+    def slot(self) -> Key:
+        """What can be in one state only, which the marker there tells; the key begins with it."""
+        return ("target", *_place(self.host))
+
+    @property
+    def key(self) -> Key:
         """What makes two of them the same to the session's cache."""
-        return ("target", *_place(self.host), self.install_monitoring, _text(self.variables))
+        return (*self.slot, self.install_monitoring, _text(self.variables))
 
     def digest(self) -> str:
         """Return the digest of the playbooks and of what they are told about this host."""
@@ -149,8 +173,14 @@ def _item(host: Host, name: str) -> dict[str, Any]:
     }
 
 
-def _place(host: Host) -> tuple[Hashable, ...]:
-    return (host.address, host.port, host.user, host.become)
+def _place(host: Host) -> Key:
+    # One address may be different machines behind different jump hosts.
+    way = _place(host.jump) if host.jump else None
+    return (host.address, host.port, host.user, host.become, way)
+
+
+def _label(host: Host) -> str:
+    return f"{host} via {_label(host.jump)}" if host.jump else str(host)
 
 
 def _text(variables: Mapping[str, Any]) -> str:

@@ -149,7 +149,7 @@ def test_a_generator_that_is_off_is_one_failure(
         prepare([behind, fine], progress=progress)
     assert "a@127.0.0.1:1" in str(caught.value)
     bars = {step.label: (step.state, step.text) for step in progress.snapshot()}
-    assert bars["provision node1"] == ("failed", "127.0.0.1 is not ready")
+    assert bars["provision node1"] == ("failed", "a@127.0.0.1:1 is not ready")
     assert bars["provision node2"] == ("ok", "ready")
     assert prepare([fine]).cached
 
