@@ -58,12 +58,13 @@ class Story:
         if kind == "playbook_on_stats":
             bad = {*(data.get("failures") or ()), *(data.get("dark") or ())}
             self.passed = frozenset(data.get("processed") or ()) - bad
-            return
-        if name not in self._hosts:
-            if kind == "runner_on_failed":  # a task on this machine: none of the hosts was reached
-                for each in self._hosts:
-                    self._fail(each, "failed", task, data)
-            return
+        elif name in self._hosts:
+            self._hear_of(name, kind, task, data)
+        elif kind == "runner_on_failed":  # a task on this machine: none of the hosts was reached
+            for each in self._hosts:
+                self._fail(each, "failed", task, data)
+
+    def _hear_of(self, name: str, kind: str, task: str, data: Mapping[str, Any]) -> None:
         if kind == "runner_on_start":
             self._progress.update(self._bar(name), text=task)
         elif kind == "runner_retry":

@@ -47,7 +47,9 @@ lock() {
 command -v flock >/dev/null || exec /bin/sh -c "$keep"
 now=-n; lock 2>/dev/null && exit
 echo "%s"
-now=; lock || exec /bin/sh -c "$keep"""
+now=
+lock || exec /bin/sh -c "$keep"
+"""
 
 
 def interrupted() -> ProvisionError:

@@ -68,25 +68,24 @@ def distinct(specs: Iterable[Spec]) -> list[Spec]:
 
 
 def _refuse_two_versions(generators: Iterable[GeneratorSpec]) -> None:
-    wanted: dict[Hashable, GeneratorSpec] = {}
+    wanted: dict[Hashable, str] = {}
     for spec in generators:
-        other = wanted.setdefault(spec.slot, spec)
-        if other.wanted_version != spec.wanted_version:
-            versions = f"k6 {other.wanted_version or 'of any version'} and {spec.wanted_version}"
+        version = spec.wanted_version  # empty: any will do
+        other = wanted.setdefault(spec.slot, version) if version else ""
+        if other != version:
             raise ConfigError(
-                f"{spec.label}: {versions} are wanted in {spec.workspace_root}",
+                f"{spec.label}: k6 {other} and {version} are wanted in {spec.workspace_root}",
                 hint="Give each of these generators a workspace_root of its own.",
             )
 
 
 def _displace(new: Iterable[Spec]) -> None:
     """Forget what these hosts were before: the marker there tells the newest state only."""
-    for spec in new:
-        length = len(spec.slot)
-        with _ready_lock:
-            for key in [key for key in _ready if key != spec.key]:
-                if isinstance(key, tuple) and key[:length] == spec.slot:
-                    del _ready[key]
+    slots = {spec.key: spec.slot for spec in new}
+    with _ready_lock:
+        for key in [key for key in _ready if isinstance(key, tuple) and key not in slots]:
+            if any(key[: len(slot)] == slot for slot in slots.values()):
+                del _ready[key]
 
 
 def forget(keys: Iterable[Hashable] | None = None) -> None:

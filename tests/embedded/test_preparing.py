@@ -143,7 +143,8 @@ def test_a_generator_that_is_off_is_one_failure(
 ) -> None:
     off = Generator(replace(host, port=1, user="a"), name="off")
     behind = target_of(local, off, via=off)
-    fine = target_of(local, generator, 1)
+    # At the same address, on another port.
+    fine = target_of(local, generator, 1, via=generator)
     progress = Progress()
     with pytest.raises(HostUnreachable) as caught:
         prepare([behind, fine], progress=progress)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
+from dfaas_lab.errors import HostUnreachable, TaskFailed
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import GeneratorSpec, provision
 from dfaas_lab.provision.events import Story
@@ -180,9 +180,11 @@ def test_a_full_disk_for_temporary_files(gen: Machine, quick: GeneratorSpec) -> 
         " { mkdir /home/lab/.ansible && chown lab /home/lab/.ansible;"
         " mount -t tmpfs -o size=1m,mode=755,uid=$(id -u lab) tmpfs /home/lab/.ansible; }"
     )
-    with pytest.raises(ProvisionError) as caught:
+    with pytest.raises(TaskFailed) as caught:
         provision([quick])
-    assert isinstance(caught.value, TaskFailed | HostUnreachable)
+    assert caught.value.task == "Copy k6"
+    assert caught.value.host == gen.address
+    assert "remote_tmp" in caught.value.hint
     gen.run("umount /home/lab/.ansible")
     assert provision([quick])
 

@@ -86,6 +86,36 @@ def test_an_unreachable_host_is_another_error(story: Story) -> None:
     assert "authorized_keys" in error.hint
 
 
+def test_a_host_without_place_for_ansible_is_no_unreachable_one(story: Story) -> None:
+    said = "Task failed: Failed to create temporary directory. In some cases, ..."
+    story.hear(event("runner_on_unreachable", res={"msg": said}))
+    error = story.failures["host1"]
+    assert isinstance(error, TaskFailed)
+    assert "remote_tmp" in error.hint
+    assert story.rows[0].status == "failed"
+
+
+def test_only_the_recap_says_who_went_through(story: Story) -> None:
+    story.hear(event("runner_on_ok", res={}))
+    assert story.passed == frozenset()
+    recap = {"processed": {"host1": 1, "host2": 1, "localhost": 1}, "dark": {"host2": 1}}
+    story.hear({"event": "playbook_on_stats", "event_data": {**recap, "failures": {}}})
+    assert story.passed == {"host1", "localhost"}
+
+
+def test_what_only_directs_ansible_is_no_task(story: Story) -> None:
+    story.hear(event("runner_on_skipped", "Leave the targets out", task_action="meta", res={}))
+    assert story.rows == []
+
+
+def test_two_parts_of_one_machine_have_their_own_tasks(progress: Progress) -> None:
+    story = Story({"host1": ("u@a", "a"), "host2": ("u@a", "a")}, progress)
+    story.hear(event("runner_on_ok", "Copy k6", res={}))
+    story.hear(event("runner_on_ok", "Look at the host", host="host2", res={}))
+    assert [row.task for row in story.rows_of("host1")] == ["Copy k6"]
+    assert [row.task for row in story.rows] == ["Copy k6", "Look at the host"]
+
+
 def test_what_is_ignored_on_purpose_is_no_failure(story: Story) -> None:
     story.hear(event("runner_on_failed", res={"msg": "no"}, ignore_errors=True))
     assert story.failures == {}
@@ -114,6 +144,18 @@ def test_waiting_for_a_lock_is_told(story: Story, progress: Progress) -> None:
         ({"msg": "", "stdout": "out"}, "out"),
         ({}, "no message"),
         ({"msg": None}, "no message"),
+        (
+            {
+                "msg": "One or more items failed",
+                "results": [
+                    {"item": "prometheus", "msg": "started", "failed": False},
+                    {"item": "exporter", "msg": "no such unit", "failed": True},
+                    {"item": "other", "msg": "non-zero return code", "stderr": "x", "failed": True},
+                ],
+            },
+            "exporter: no such unit\nother: non-zero return code\nx",
+        ),
+        ({"msg": "All items completed", "results": [{"item": 1}]}, "All items completed"),
     ],
 )
 def test_the_module_s_own_message(result: dict[str, object], said: str) -> None:
@@ -129,6 +171,14 @@ def test_the_module_s_own_message(result: dict[str, object], said: str) -> None:
         ("k6_source=apt needs root or sudo, and plain may not", "k6_source='copy'"),
         ("The checksum for /opt/x did not match abc; it was def.", "the URL and the checksum"),
         ("Failed to lock apt for exclusive operation", "let it finish"),
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by 1", "let it finish"),
+        ("E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend)", "finish"),
+        ("E: Unable to lock directory /var/lib/apt/lists/", "let it finish"),
+        ("dpkg: error: dpkg frontend is locked by another process", "let it finish"),
+        ("Blocked by policy", "playbooks/tasks"),
+        ("Failed to set the clock", "playbooks/tasks"),
+        ("failed to transfer file to x y: dd: No space left on device", "remote_tmp"),
+        ("mkdir: '/home/u/.ansible/tmp': No space left on device", "remote_tmp"),
         ("Timed out after 4 second(s).", "too long"),
         ("Request failed: <urlopen error [Errno 111] Connection refused>", "internet access"),
         ("Failed to update apt cache: GPG error: NO_PUBKEY 12", "k6_apt_key_url"),

@@ -1,0 +1,330 @@
+"""Several hosts, sessions and versions in one place: none is taken for another, none hidden."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from dfaas_lab.config import Host
+from dfaas_lab.errors import CommandFailed, HostUnreachable, K6Missing, ProvisionError, TaskFailed
+from dfaas_lab.generator import Generator
+from dfaas_lab.local import LocalLab
+from dfaas_lab.progress import Progress
+from dfaas_lab.provision import GeneratorSpec, TargetSpec, forget, provision, read_marker
+from dfaas_lab.provision.group import run_group
+from dfaas_lab.provision.local_k6 import local_k6
+from dfaas_lab.provision.locks import hold_there, identity
+from dfaas_lab.remote.process import Process
+from dfaas_lab.remote.remote import Remote
+from tests.embedded.test_provision import host_of, spec_of
+from tests.sessions import new_session, outcome
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def remote(local_lab: LocalLab) -> Iterator[Remote]:
+    made = Remote(host_of(local_lab))
+    yield made
+    made.close()
+
+
+def target_spec(lab: LocalLab, **more: object) -> TargetSpec:
+    settings: dict[str, object] = {"host": host_of(lab), "python": lab.ssh.python, **more}
+    return TargetSpec(name="node", **settings)  # type: ignore[arg-type]
+
+
+# --- who is ready
+
+
+@pytest.mark.parametrize("playbook", ["setup_global.yml", "teardown.yml"])
+def test_a_target_has_its_turn_though_every_generator_failed(
+    local_lab: LocalLab, tmp_path: Path, playbook: str
+) -> None:
+    gone = spec_of(local_lab, tmp_path, host=host_of(local_lab, port=1))
+    target = target_spec(local_lab)
+    remotes = {spec.key: Remote(spec.host) for spec in (gone, target)}
+    specs = [gone, target]
+    end = run_group(playbook, specs, remotes, progress=Progress(), cancel=threading.Event())
+    [(failed, error)] = end.failures
+    assert (failed, type(error)) == (gone, HostUnreachable)
+    [(ready, rows)] = end.ready
+    assert ready == target
+    assert rows[0].status == "ok"
+
+
+def test_a_target_is_not_ready_because_a_generator_failed(
+    local_lab: LocalLab, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "runs").symlink_to(tmp_path / "elsewhere")
+    target = target_spec(local_lab, install_monitoring=True)  # which needs root
+    with pytest.raises(ProvisionError) as caught:
+        provision([spec_of(local_lab, tmp_path)], [target])
+    assert [failure.task for failure in caught.value.failures] == [  # type: ignore[attr-defined]
+        "Look at the host",
+        "Refuse to install without root",
+    ]
+    with pytest.raises(TaskFailed, match="install_monitoring needs root"):
+        provision([], [target])
+
+
+def test_what_ansible_never_came_to_is_not_ready(
+    local_lab: LocalLab, remote: Remote, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.yml"
+    broken.write_text("- hosts: nobody\n  tasks: []\n")
+    spec = spec_of(local_lab, tmp_path)
+    remotes = {spec.key: remote}
+    end = run_group(str(broken), [spec], remotes, progress=Progress(), cancel=threading.Event())
+    [(_, error)] = end.failures
+    assert isinstance(error, TaskFailed)
+    assert (error.host, error.task) == (spec.host.address, "ansible-playbook")
+    assert end.ready == []
+
+
+def test_a_machine_with_two_parts_is_told_each_task_once(
+    local_lab: LocalLab, tmp_path: Path
+) -> None:
+    report = provision([spec_of(local_lab, tmp_path)], [target_spec(local_lab)])
+    tasks = report.tasks["task"].to_list()
+    assert tasks.count("Check k6 and leave a marker") == 1
+    assert tasks.count("Look at the host") == 2  # once as a generator, once as a target
+
+
+def test_one_host_that_is_said_wrongly_costs_no_other(local_lab: LocalLab, tmp_path: Path) -> None:
+    good = spec_of(local_lab, tmp_path)
+    circle = host_of(local_lab, jump=host_of(local_lab))
+    wrong = spec_of(local_lab, tmp_path, host=circle)
+    with pytest.raises(HostUnreachable, match="in a circle") as caught:
+        provision([wrong, good])
+    assert "ProxyJump" in caught.value.hint
+    assert provision([good]).cached
+
+
+# --- two versions of k6
+
+
+@pytest.fixture
+def old(local_lab: LocalLab, tmp_path: Path) -> GeneratorSpec:
+    """The same place, with k6 1.0.0 from an archive."""
+    script = b"#!/bin/sh\necho 'k6 v1.0.0 (an old one)'\n"
+    archive = tmp_path / "k6.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        entry = tarfile.TarInfo("k6-v1.0.0-linux-amd64/k6")
+        entry.size, entry.mode = len(script), 0o755
+        tar.addfile(entry, BytesIO(script))
+    checksum = f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+    where = {"k6_release_url": archive.as_uri(), "k6_release_checksum": checksum}
+    return spec_of(local_lab, tmp_path, k6_version="v1.0.0", k6_source="release", variables=where)
+
+
+def generator_of(spec: GeneratorSpec) -> Generator:
+    places = {"install_dir": spec.install_dir, "python": spec.python, "remote_tmp": spec.remote_tmp}
+    return Generator(
+        spec.host,
+        workspace_root=spec.workspace_root,
+        k6_version=spec.k6_version,
+        k6_source=spec.k6_source,
+        variables={**places, **spec.variables},
+    )
+
+
+def test_what_another_version_displaced_is_not_known_to_be_ready(
+    local_lab: LocalLab, tmp_path: Path, old: GeneratorSpec
+) -> None:
+    new = spec_of(local_lab, tmp_path)
+    assert provision([new]).changed
+    assert not provision([old]).cached
+    assert not provision([new]).cached
+    assert provision([new]).cached
+
+
+def test_no_run_takes_the_k6_of_another_session(
+    local_lab: LocalLab, tmp_path: Path, old: GeneratorSpec
+) -> None:
+    own = local_k6()
+    assert own is not None
+    generator = generator_of(spec_of(local_lab, tmp_path))
+    generator.provision(progress=False)
+    assert outcome(new_session(old)).startswith("ran")
+    with pytest.raises(K6Missing, match=rf"k6 1\.0\.0 .* not {own.version}") as caught:
+        generator.k6_path()
+    assert "workspace_root of its own" in caught.value.hint
+    [found] = generator.check().filter(check="k6").to_dicts()
+    assert not found["ok"]
+    generator.provision(progress=False)
+    assert f"k6-{own.version}/" in generator.k6_path()
+    generator.close()
+
+
+# --- the host's lock
+
+
+class Holder:
+    """Takes the lock of a host, and keeps it until it is told to go."""
+
+    def __init__(self, remote: Remote, folder: Path, **more: float) -> None:
+        self.holds, self.waits = threading.Event(), threading.Event()
+        self._go, self._cancel = threading.Event(), threading.Event()
+        self._args = (remote, str(folder))
+        self._more = more
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        taken = hold_there(*self._args, cancel=self._cancel, waiting=self.waits.set, **self._more)
+        with contextlib.suppress(ProvisionError), taken:  # the test is over: interrupted
+            self.holds.set()
+            self._go.wait(60)
+
+    def __enter__(self) -> Holder:
+        self._thread.start()
+        return self
+
+    def go(self) -> None:
+        self._go.set()
+        self._thread.join(20)
+
+    def __exit__(self, *_: object) -> None:
+        self._cancel.set()
+        self.go()
+
+
+def test_a_folder_that_is_made_meanwhile_is_locked_all_the_same(
+    remote: Remote, tmp_path: Path
+) -> None:
+    folder = tmp_path / "deep" / "k6"
+    with Holder(remote, folder) as first:
+        assert first.holds.wait(20)
+        folder.mkdir(parents=True)
+        with Holder(remote, folder) as second:
+            assert second.waits.wait(20)
+            assert not second.holds.is_set()
+            first.go()
+            assert second.holds.wait(20)
+
+
+def test_folders_side_by_side_are_held_by_two(remote: Remote, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    with Holder(remote, tmp_path / "one") as one, Holder(remote, tmp_path / "two") as two:
+        assert one.holds.wait(20)
+        assert two.holds.wait(20)
+        with Holder(remote, tmp_path) as both:
+            assert both.waits.wait(20)
+            one.go()
+            two.go()
+            assert both.holds.wait(20)
+
+
+def test_the_lock_lasts_as_long_as_its_owner_is_heard(remote: Remote, tmp_path: Path) -> None:
+    with Holder(remote, tmp_path, silence_s=2.0) as first:
+        assert first.holds.wait(20)
+        time.sleep(5)
+        with Holder(remote, tmp_path) as second:
+            assert second.waits.wait(20)
+            assert not second.holds.wait(1)
+
+
+# --- shells with words of their own
+
+
+class Talkative(Remote):
+    """A host whose login shell says something before each command."""
+
+    greeting = "echo 'mine, busy: welcome'; "
+
+    def open(self, command: str, *, timeout: float = 30.0) -> Process:
+        return super().open(self.greeting + command, timeout=timeout)
+
+
+def test_what_a_shell_says_at_login_is_passed_over(local_lab: LocalLab, tmp_path: Path) -> None:
+    spec = spec_of(local_lab, tmp_path)
+    provision([spec])
+    remote = Talkative(spec.host)
+    try:
+        marker = read_marker(remote, spec.workspace_root)
+        assert marker is not None
+        assert marker.answers
+        assert "welcome" not in identity(remote)
+        with Holder(remote, tmp_path) as first:
+            assert first.holds.wait(20)
+            with Holder(remote, tmp_path) as second:
+                assert second.waits.wait(20)
+                assert not second.holds.wait(1)
+    finally:
+        remote.close()
+
+
+class Anybody(asyncssh.SSHServer):
+    """A server that lets everybody in."""
+
+    def begin_auth(self, username: str) -> bool:
+        return False
+
+
+def refuse(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Answer as nologin(8) does."""
+    process.stdout.write(b"This account is currently not available.\n")
+    process.exit(1)
+
+
+@pytest.fixture
+def nologin(tmp_path: Path) -> Iterator[Host]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    (tmp_path / "key").write_bytes(key.export_private_key())
+
+    async def serve() -> asyncssh.SSHAcceptor:
+        keys = {"server_host_keys": [key], "process_factory": refuse, "encoding": None}
+        return await asyncssh.create_server(Anybody, "127.0.0.1", 0, **keys)
+
+    async def end() -> None:
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0.1)  # the last connection sees that its client is gone
+
+    server = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
+    port = server.get_port()
+    known = tmp_path / "known_hosts"
+    known.write_bytes(f"[127.0.0.1]:{port} ".encode() + key.export_public_key())
+    yield Host("127.0.0.1", port=port, user="u", key=tmp_path / "key", known_hosts=known)
+    asyncio.run_coroutine_threadsafe(end(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+def test_a_user_without_a_shell_is_told_as_such(nologin: Host) -> None:
+    with pytest.raises(TaskFailed, match="currently not available") as caught:
+        provision([GeneratorSpec(host=nologin, name="shut")])
+    assert "user's shell" in caught.value.hint
+    assert isinstance(caught.value.__cause__, CommandFailed)
+
+
+def test_no_place_for_ansible_s_files_is_told_as_such(local_lab: LocalLab, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    spec = spec_of(local_lab, tmp_path, remote_tmp=str(tmp_path / "file" / "tmp"))
+    with pytest.raises(TaskFailed) as caught:
+        provision([spec])
+    assert caught.value.task == "Copy k6"
+    assert "remote_tmp" in caught.value.hint
+    assert provision([replace(spec, remote_tmp=str(local_lab.ssh.remote_tmp))])

@@ -1,0 +1,108 @@
+"""What is wanted of hosts, as values: which wishes are the same, which share a run, which clash."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dfaas_lab.config import Host
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.generator import Generator
+from dfaas_lab.labs.setting_up import key_of
+from dfaas_lab.load import Function
+from dfaas_lab.provision import GeneratorSpec, TargetSpec, provision
+from dfaas_lab.provision.local_k6 import local_k6
+from dfaas_lab.provision.locks import common_folder
+from dfaas_lab.provision.session import distinct
+from dfaas_lab.provision.waves import waves_of
+from dfaas_lab.target import Target
+
+HOST = Host("10.0.0.50", user="ubuntu")
+SPEC = GeneratorSpec(host=HOST, name="big", k6_version="1.1.0")
+
+
+def behind(jump: str) -> GeneratorSpec:
+    return replace(SPEC, host=replace(HOST, jump=Host(jump)))
+
+
+def test_one_address_behind_two_jump_hosts_is_two_hosts() -> None:
+    specs = [behind("a"), behind("b"), SPEC]
+    assert distinct(specs) == specs
+    assert [spec.label for spec in specs] == [
+        "ubuntu@10.0.0.50 via a",
+        "ubuntu@10.0.0.50 via b",
+        "ubuntu@10.0.0.50",
+    ]
+    far = replace(HOST, jump=Host("a", jump=Host("c")))
+    assert len(distinct([*specs, replace(SPEC, host=far)])) == 4
+
+
+def test_a_version_is_the_same_however_it_is_written() -> None:
+    written = replace(SPEC, k6_version="v1.1.0")
+    assert written == SPEC
+    assert (written.key, written.digest()) == (SPEC.key, SPEC.digest())
+    assert Generator("a", k6_version="v1.1.0").spec().k6_version == "1.1.0"
+
+
+def test_a_key_begins_with_the_place_that_has_one_state() -> None:
+    other = replace(SPEC, k6_version="1.0.0", k6_source="release")
+    assert other.slot == SPEC.slot
+    assert other.key != SPEC.key
+    target = TargetSpec(host=HOST, name="t")
+    for spec in (SPEC, other, target):
+        assert spec.key[: len(spec.slot)] == spec.slot
+    assert replace(SPEC, workspace_root="/data").slot != SPEC.slot
+
+
+def test_two_versions_in_one_place_are_refused_before_anything_runs() -> None:
+    with pytest.raises(ConfigError, match=r"k6 1\.1\.0 and 1\.0\.0 are wanted in /tmp") as caught:
+        provision([SPEC, replace(SPEC, k6_version="1.0.0")])
+    assert "workspace_root" in caught.value.hint
+
+
+def test_a_target_with_another_generator_is_set_up_anew() -> None:
+    def target(**more: Generator) -> Target:
+        made = {"generator": Generator("a"), **more}
+        return Target("t", gateway="http://g:1", functions=[Function("env")], **made)
+
+    assert key_of(target()) == key_of(target())
+    assert key_of(target()) != key_of(target(generator=Generator("b")))
+    assert key_of(target()) != key_of(target(via=Generator("a")))
+
+
+def test_a_machine_comes_once_in_a_wave() -> None:
+    tuned = replace(SPEC, variables={"k6_tuning": True})
+    node = TargetSpec(host=HOST, name="node")
+    other = replace(SPEC, host=Host("b"))
+    assert waves_of([tuned, node, other], lambda spec: spec.host.address) == [
+        [[tuned], [other]],  # at the same time, since they do not share their variables
+        [[node]],
+    ]
+    assert waves_of([SPEC, other], lambda spec: spec.host.address) == [[[SPEC, other]]]
+    assert waves_of([], lambda spec: spec.key) == []
+
+
+def test_hosts_that_differ_in_their_password_share_no_run() -> None:
+    secret = replace(SPEC, host=Host("b", become_password="x"))
+    assert waves_of([SPEC, secret], lambda spec: spec.host.address) == [[[SPEC], [secret]]]
+
+
+@pytest.mark.parametrize(
+    ("folders", "common"),
+    [
+        (["/opt/k6"], "/opt/k6"),
+        (["/opt/a/k6", "/opt/ab/k6"], "/opt"),
+        (["/opt/a", "/opt/a/b"], "/opt/a"),
+        (["/opt/a", ""], "/"),
+        (["", ""], "/"),
+        (["k6", "/opt"], "/"),
+    ],
+)
+def test_one_lock_is_for_all_folders(folders: list[str], common: str) -> None:
+    assert common_folder(folders) == common
+
+
+def test_a_k6_for_another_system_is_not_copied() -> None:
+    assert local_k6("Darwin") is None
+    assert local_k6("Linux") is not None
