@@ -8,19 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
-from dfaas_lab.errors import (
-    CommandFailed,
-    ConfigError,
-    DfaasLabError,
-    HostUnreachable,
-    ProvisionError,
-    RemoteError,
-    TaskFailed,
-)
+from dfaas_lab.errors import ConfigError, DfaasLabError, ProvisionError
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision.answers import SHELL_HINT
 from dfaas_lab.provision.events import bar
-from dfaas_lab.provision.failures import joined
+from dfaas_lab.provision.failures import failure_of, joined
 from dfaas_lab.provision.group import GroupEnd, run_group
 from dfaas_lab.provision.locks import (
     common_folder,
@@ -156,9 +147,9 @@ class Round:
         except ConfigError as error:
             if len(self._specs) == 1:
                 raise  # nothing was begun anywhere
-            self._fail(spec, _as_failure(spec, error))
+            self._fail(spec, failure_of(spec, error))
         except DfaasLabError as error:
-            self._fail(spec, _as_failure(spec, error))
+            self._fail(spec, failure_of(spec, error))
         return False
 
     def _fail(self, spec: Spec, error: ProvisionError) -> None:
@@ -197,19 +188,3 @@ class Round:
         )
         if failures:
             raise joined(failures, len(self._specs))
-
-
-def _as_failure(spec: Spec, error: DfaasLabError) -> ProvisionError:
-    """Return what went wrong before the playbook as the failure of that host."""
-    if isinstance(error, ProvisionError):
-        return error
-    failure: ProvisionError
-    host, text = spec.host.address, error.message
-    if isinstance(error, CommandFailed):  # it was reached
-        hint = f"{error.hint or SHELL_HINT} Then call provision() again."
-        failure = TaskFailed(text, host=host, task="Look at the host", detail=text, hint=hint)
-    else:
-        said = text if isinstance(error, RemoteError) else f"{spec.label}: {text}"
-        failure = HostUnreachable(said, host=host, hint=error.hint)
-    failure.__cause__ = error
-    return failure
