@@ -59,6 +59,7 @@ class Generator:
         self.name = name or self.host.address
         self.workspace_root = naming.workspace_root(workspace_root)
         self._k6_version = k6_version
+        self._one_version = k6_version is not None
         self._k6_source = k6_source
         self._variables = dict(variables or {})
         check_source(k6_source)
@@ -129,7 +130,7 @@ class Generator:
 
             spec = self.spec()
             marker = read_marker(self.remote, self.workspace_root)
-            if marker is None or (said := _unusable(marker, spec.wanted_version)):
+            if marker is None or (said := _unusable(marker, self.wanted_k6())):
                 forget([spec.key])  # whoever changed it: provision() is to look at the host again
                 raise K6Missing(
                     f"{self.host}: {'no k6 is ready there' if marker is None else said}",
@@ -155,8 +156,19 @@ class Generator:
         """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""
         from dfaas_lab.checks import GeneratorLook, check_lab
 
-        wanted = self.spec().wanted_version or None
+        wanted = self.wanted_k6()
         return check_lab([GeneratorLook(self.name, self.remote, self.workspace_root, wanted)])
+
+    def wanted_k6(self) -> str | None:
+        """The version of k6 that runs take: the named one, or what this session provisioned.
+
+        None for any: whoever provisioned it, it is recorded with the run.
+        """
+        from dfaas_lab.provision import known
+
+        spec = self.spec()
+        self._one_version = self._one_version or known(spec.key) is not None
+        return (spec.wanted_version or None) if self._one_version else None
 
     def facts(self) -> dict[str, Any]:
         """What the host is (CPU, memory, kernel), asked once per session."""
@@ -182,10 +194,10 @@ class Generator:
             remote.close()
 
 
-def _unusable(marker: Marker, wanted: str) -> str:
+def _unusable(marker: Marker, wanted: str | None) -> str:
     """Say why the k6 of a marker is not what a generator wants; empty where it is."""
     if not marker.answers:
         return f"k6 at {marker.k6_path} does not answer"
-    if wanted not in ("", marker.k6_version):
+    if wanted not in (None, marker.k6_version):
         return f"k6 {marker.k6_version} was provisioned there last, not {wanted}"
     return ""

@@ -28,9 +28,8 @@ def look_at(targets: Iterable[Target], generators: Iterable[Generator]) -> pl.Da
 
 
 def _generator(generator: Generator) -> GeneratorLook:
-    spec = generator.spec()
-    wanted = spec.wanted_version or None
-    return GeneratorLook(spec.name, generator.remote, spec.workspace_root, wanted)
+    root, wanted = generator.workspace_root, generator.wanted_k6()
+    return GeneratorLook(generator.name, generator.remote, root, wanted)
 
 
 def _target(target: Target, stack: ExitStack) -> TargetLook:

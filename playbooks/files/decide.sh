@@ -21,6 +21,9 @@ fi
 [ -z "$is" ] ||
   refuse "The workspace root $root is $is: it must be an empty folder of root or of $found_user, or not be there."
 
+case "$version" in
+  v*) refuse "k6_version is $version: give it without the v." ;;
+esac
 fits=no
 [ -n "$own_version" ] && [ "$own_version/$own_machine" = "$version/$found_machine" ] && fits=yes
 if [ "$source" = auto ]; then

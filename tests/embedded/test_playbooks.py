@@ -21,3 +21,15 @@ def test_the_playbooks_pass_the_strictest_lint() -> None:
         capture_output=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_playbooks_refuse_to_do_nothing() -> None:
+    for name in ("setup_global.yml", "teardown.yml"):
+        done = subprocess.run(
+            [sys.executable, "-m", "ansible", "playbook", str(playbooks_folder() / name)],
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+            text=True,
+            capture_output=True,
+        )
+        assert done.returncode == 2
+        assert "No host is named" in done.stdout

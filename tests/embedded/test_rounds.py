@@ -170,6 +170,17 @@ def test_no_run_takes_the_k6_of_another_session(
     generator.close()
 
 
+def test_a_run_takes_any_k6_where_none_was_named_or_provisioned(
+    local_lab: LocalLab, tmp_path: Path, old: GeneratorSpec
+) -> None:
+    assert outcome(new_session(old)).startswith("ran")
+    generator = generator_of(spec_of(local_lab, tmp_path))
+    assert "k6-1.0.0/" in generator.k6_path()
+    [found] = generator.check().filter(check="k6").to_dicts()
+    assert found["ok"]
+    generator.close()
+
+
 # --- hosts that take no commands
 
 

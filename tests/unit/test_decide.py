@@ -86,6 +86,7 @@ def test_where_k6_goes(tmp_path: Path) -> None:
 def test_what_would_not_work_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "runs"
     assert "needs v1.0.0 for" in refused(root, source="copy", version="1.0.0")
+    assert "without the v" in refused(root, version="v1.1.0")
     assert "no k6 to copy" in refused(root, source="copy", own_version="")
     assert "k6_source=apt needs root or sudo" in refused(root, source="apt")
     assert "k6_tuning needs root or sudo" in refused(root, tuning="true")
