@@ -88,5 +88,5 @@ def look_for_gateway(target: Target) -> None:
             f"the gateway of {target.name} cannot be reached from {target.generator.name}: "
             f"nothing answers at {target.gateway}",
             url=target.gateway,
-            hint="Check gateway=, and that the gateway runs.",
+            hint=f"Check gateway=, and that the gateway runs. {refused.hint}",
         ) from refused

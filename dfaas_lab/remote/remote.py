@@ -25,6 +25,7 @@ _CHANNELS_PER_CONNECTION = 8
 # Where MaxSessions is lower, each refusal tells one of several threads a little more about it.
 _CHANNEL_TRIES = 12
 _LOST_TRIES = 3
+_ANSWER_S = 5.0
 _FORBIDDEN = 1  # RFC 4254, 5.1: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
 
 
@@ -36,13 +37,35 @@ class _Link:
     used: int = 0
     capacity: int = _CHANNELS_PER_CONNECTION
     # Paramiko keeps one error per connection: of two threads that are refused at once, one would
-    # not learn why, and take the connection for lost.
-    opening: threading.Lock = field(default_factory=threading.Lock)
+    # not learn why. By kind: a stream that waits for its far end holds no command up.
+    opening: dict[str, threading.Lock] = field(
+        default_factory=lambda: {"session": threading.Lock(), "direct-tcpip": threading.Lock()}
+    )
 
     @property
     def alive(self) -> bool:
         transport = self.connection.client.get_transport()
         return transport is not None and transport.is_active()
+
+    def open(self, kind: str, destination: tuple[str, int] | None, timeout: float) -> Channel:
+        """Open a channel; paramiko says by which error it could not."""
+        transport = self.connection.client.get_transport()
+        if transport is None:
+            raise SSHException("the connection was closed")
+        with self.opening[kind]:
+            return transport.open_channel(
+                kind, dest_addr=destination, src_addr=("127.0.0.1", 0), timeout=timeout
+            )
+
+    def answers(self) -> bool:
+        """Whether the host still answers to anything."""
+        try:
+            self.open("session", None, _ANSWER_S).close()
+        except ChannelException:
+            return True
+        except (SSHException, OSError, EOFError):
+            return False
+        return True
 
 
 class TunnelRefused(ConnectionFailed):
@@ -51,16 +74,29 @@ class TunnelRefused(ConnectionFailed):
     Args:
         host: The host.
         destination: The address and port behind it.
-        error: What the host said.
+        error: What the host said; None where it did not say anything in time.
+        timeout: The seconds that it had.
     """
 
-    def __init__(self, host: Host, destination: tuple[str, int], error: ChannelException) -> None:
+    def __init__(
+        self,
+        host: Host,
+        destination: tuple[str, int],
+        error: ChannelException | None,
+        *,
+        timeout: float,
+    ) -> None:
+        address = f"{destination[0]}:{destination[1]}"
+        what, hint = f"no channel could be opened ({error})", ""
+        if error is None:
+            what = f"no channel to {address} within {timeout:g} s"
+            hint = " A firewall on the way may drop what is sent there."
         super().__init__(
-            f"{host}: no channel could be opened ({error})",
+            f"{host}: {what}",
             host=host.address,
-            hint=f"Check that {destination[0]}:{destination[1]} can be reached from that host.",
+            hint=f"Check that {address} can be reached from that host.{hint}",
         )
-        self.forbidden = error.code == _FORBIDDEN
+        self.forbidden = error is not None and error.code == _FORBIDDEN
         """Whether the host forbids forwarding, so that nothing is known of the address."""
 
 
@@ -174,21 +210,19 @@ class Remote:
         for _ in range(_CHANNEL_TRIES):
             link = self._acquire()
             try:
-                transport = link.connection.client.get_transport()
-                if transport is None:
-                    raise SSHException("the connection was closed")
-                with link.opening:
-                    channel = transport.open_channel(
-                        kind, dest_addr=destination, src_addr=("127.0.0.1", 0), timeout=timeout
-                    )
+                channel = link.open(kind, destination, timeout)
             except ChannelException as error:
                 refused = error
                 if destination is not None:
                     self._release(link)
-                    raise TunnelRefused(self.host, destination, error) from error
+                    raise TunnelRefused(self.host, destination, error, timeout=timeout) from error
                 self._full(link)
             except (SSHException, OSError, EOFError) as error:
                 refused = error
+                if destination is not None and link.answers():
+                    # sshd says nothing while it tries: the connection and all on it are well.
+                    self._release(link)
+                    raise TunnelRefused(self.host, destination, None, timeout=timeout) from error
                 self._drop(link)
                 lost += 1
                 if lost == _LOST_TRIES:

@@ -23,6 +23,7 @@ from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import forget
 from dfaas_lab.target import Target
+from tests.embedded.blackhole import Blackhole
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +154,23 @@ def test_a_generator_that_is_off_is_one_failure(
     assert bars["provision node1"] == ("failed", "a@127.0.0.1:1 is not ready")
     assert bars["provision node2"] == ("ok", "ready")
     assert prepare([fine]).cached
+
+
+def test_a_firewall_between_generator_and_gateway_is_the_targets_failure(
+    local: LocalLab, generator: Generator
+) -> None:
+    real = int(local.gateways[0].url.rpartition(":")[2])
+    with Blackhole(once_called=real) as hole:
+        url = f"http://127.0.0.1:{hole.port}"
+        # From here it is reached until the last question; from the generator it is not any more.
+        with pytest.raises(TaskFailed) as caught:
+            prepare([target_of(local, generator, gateway=url)])
+    failure = caught.value
+    assert (failure.host, failure.task) == ("node1", "Reach the gateway from the generator")
+    assert f"127.0.0.1:{hole.port}" in failure.hint
+    assert "firewall" in failure.hint
+    # The generator's connection is the same as before.
+    assert len(generator.remote._links) == 1
 
 
 def test_without_a_password_the_functions_are_only_called(

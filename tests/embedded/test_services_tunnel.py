@@ -6,7 +6,9 @@ import http.server
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,9 +23,10 @@ from dfaas_lab.config import Host
 from dfaas_lab.errors import GatewayError
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab
-from dfaas_lab.remote.remote import Remote
+from dfaas_lab.remote.remote import Remote, TunnelRefused
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.tunnel import Stream, through
+from tests.embedded.blackhole import Blackhole
 
 
 @pytest.fixture
@@ -64,6 +67,26 @@ def test_a_gateway_that_the_generator_cannot_reach_either(remote: Remote) -> Non
     with pytest.raises(GatewayError, match="no connection") as caught:
         Gateway(url, transport=by_ssh(remote)).functions()
     assert "no channel could be opened" in str(caught.value)
+
+
+def test_an_address_that_never_answers_harms_nothing_else_on_the_connection(
+    remote: Remote,
+) -> None:
+    with remote.open("read line; echo $PPID $line") as before, Blackhole() as hole:
+        opening = ThreadPoolExecutor(1).submit(
+            remote.open_tunnel, "127.0.0.1", hole.port, timeout=3.0
+        )
+        # A command that starts meanwhile shares the connection and does not wait for the stream.
+        assert remote.run("echo here").text == "here"
+        assert not opening.done()
+        with pytest.raises(TunnelRefused, match="no channel to 127") as caught:
+            opening.result(30)
+        assert f"127.0.0.1:{hole.port} can be reached" in caught.value.hint
+        assert "firewall" in caught.value.hint
+        assert not caught.value.forbidden
+        before.send(b"goes on\n")
+        assert b"goes on" in before.finish(deadline=time.monotonic() + 20).stdout
+        assert len(remote._links) == 1
 
 
 def straight(host: str, port: int, /, *, timeout: float) -> Stream:
