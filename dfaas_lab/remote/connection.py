@@ -8,7 +8,7 @@ import random
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import paramiko
 from fabric import Config, Connection
@@ -21,6 +21,8 @@ from paramiko.ssh_exception import (
 )
 
 from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.remote.key_file import KeyFile
+from dfaas_lab.remote.proxy import ProxySocket
 from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ _DEAD_PEER_S = 20
 _KEEPALIVE_S = 5
 # Above MaxStartups, sshd closes new connections at random; trying for so long, one gets in.
 _TURNED_AWAY_S = 5.0
+_UNKNOWN_HOST_KEY = "not found in known_hosts"
+
+
+class NotLetIn(ConnectionFailed):
+    """The host answered with its known host key, and no key of ours was good enough for it."""
 
 
 class _AppendNewKeys(paramiko.MissingHostKeyPolicy):
@@ -61,6 +68,15 @@ def connect(host: Host) -> Connection:
     return _connect(resolve(host))
 
 
+def close(connection: Connection) -> None:
+    """Close a connection with those to the hosts that it goes through, also a half-made one."""
+    connection.close()
+    connection.client.close()
+    gateway = connection.gateway
+    if isinstance(gateway, Connection):
+        close(gateway)
+
+
 def _quiet(logger: logging.Logger) -> None:
     """Keep Python from printing what paramiko logs where nobody listens: our errors say it."""
     if not logger.handlers:
@@ -73,7 +89,9 @@ def _connect(host: ResolvedHost) -> Connection:
         try:
             return _connected(host)
         except ConnectionFailed as error:
-            if not _turned_away(error) or time.monotonic() > patience_until:
+            # A command that ended was not turned away: it cannot reach the host.
+            hopeless = host.proxy_command or not _turned_away(error)
+            if hopeless or time.monotonic() > patience_until:
                 raise
         time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - so that those who wait do not meet
 
@@ -86,29 +104,56 @@ def _turned_away(error: ConnectionFailed) -> bool:
 
 
 def _connected(host: ResolvedHost) -> Connection:
+    gateway = _connect(host.jump) if host.jump else None
+    try:
+        proxy = ProxySocket.start(host.proxy_command) if host.proxy_command else None
+    except OSError as error:
+        raise _explained(error, host) from error
     connection = Connection(
         host.address,
         user=host.user,
         port=host.port,
         config=Config(lazy=True, overrides={"load_ssh_configs": False}),
-        gateway=_connect(host.jump) if host.jump else None,
-        connect_timeout=host.connect_timeout,
-        connect_kwargs={
-            "banner_timeout": host.connect_timeout,
-            "auth_timeout": host.connect_timeout,
-            "key_filename": [str(key) for key in host.keys],
-            "look_for_keys": host.usual_keys,
-            "allow_agent": host.agent,
-        },
+        gateway=gateway,
+        connect_kwargs=_connect_kwargs(host, proxy),
     )
     try:
         _trust(connection.client, host)
         connection.open()
     except (OSError, SSHException, EOFError, ValueError) as error:
-        connection.close()
-        raise _explained(error, host) from error
+        kind = NotLetIn if _asked_for_a_key(connection.client, error) else ConnectionFailed
+        said = proxy.said() if proxy else ""
+        close(connection)
+        raise _explained(error, host, kind, said) from error
+    finally:
+        if proxy is not None and connection.transport is None:
+            proxy.close()
     _tune(connection)
     return connection
+
+
+def _connect_kwargs(host: ResolvedHost, proxy: ProxySocket | None) -> dict[str, Any]:
+    timeouts = ("timeout", "banner_timeout", "auth_timeout", "channel_timeout")
+    return {
+        # Fabric's own connect_timeout is cut to whole seconds, and 0 means none. The last is for
+        # the way on from a jump host, an hour by default.
+        **dict.fromkeys(timeouts, host.connect_timeout),
+        "key_filename": [str(key) for key in host.keys],
+        "look_for_keys": host.usual_keys,
+        "allow_agent": host.agent,
+        **({"sock": proxy} if proxy else {}),
+    }
+
+
+def _asked_for_a_key(client: paramiko.SSHClient, error: Exception) -> bool:
+    """Whether the host key was good and the connection failed at ours."""
+    if isinstance(error, AuthenticationException):
+        return True
+    if isinstance(error, BadHostKeyException) or _UNKNOWN_HOST_KEY in str(error):
+        return False
+    transport = client.get_transport()
+    # Of a rejected RSA key paramiko says at last that it is none of another kind.
+    return transport is not None and transport.is_active() and transport.initial_kex_done
 
 
 def _trust(client: paramiko.SSHClient, host: ResolvedHost) -> None:
@@ -125,8 +170,8 @@ def _tune(connection: Connection) -> None:
     transport = connection.transport
     transport.set_keepalive(_KEEPALIVE_S)
     sock = transport.sock
-    if not isinstance(sock, socket.socket):
-        return  # a channel through a jump host: its own connection is tuned
+    if not isinstance(sock, socket.socket) or isinstance(sock, ProxySocket):
+        return  # a channel through a jump host, or a command: they are tuned at their own place
     # Nagle's algorithm against delayed acknowledgements costs 45 ms for every command.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -136,15 +181,42 @@ def _tune(connection: Connection) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_S)
 
 
-def _explained(error: Exception, host: ResolvedHost) -> ConnectionFailed:
-    what, hint = _reason(error, host)
-    return ConnectionFailed(f"{host}: {what}", host=host.name, hint=hint)
+def _explained(
+    error: Exception,
+    host: ResolvedHost,
+    kind: type[ConnectionFailed] = ConnectionFailed,
+    said: str = "",
+) -> ConnectionFailed:
+    what, hint = _about_keys(error, host) if kind is NotLetIn else _reason(error, host, said)
+    return kind(f"{host}: {what}", host=host.name, hint=hint)
 
 
-def _reason(error: Exception, host: ResolvedHost) -> tuple[str, str]:
+def _about_keys(error: Exception, host: ResolvedHost) -> tuple[str, str]:
+    """Return why the host did not let us in and what to do next."""
+    keys = ", ".join(map(str, host.keys))
+    if any(KeyFile.read(key).public for key in host.keys):
+        return (
+            f"the key {keys} is a public key, and no key of the agent is accepted",
+            "Give the path of the private key (without .pub), or add it to the agent: ssh-add.",
+        )
+    if isinstance(error, PasswordRequiredException):
+        return (
+            f"the key {keys} needs a passphrase, and the agent does not have it",
+            "Add it to the agent: ssh-add.",
+        )
+    if isinstance(error, FileNotFoundError):
+        return f"the key file is not there: {keys}", "Give the path of the private key."
+    if isinstance(error, OSError | ValueError) or "not a valid" in str(error):
+        return f"the key {keys} cannot be read: {error}", "Give the path of the private key."
+    return (
+        f"the host does not let {host.user} in with {keys or 'the keys at hand'}",
+        "Check user= and key=, and that the public key is in authorized_keys there.",
+    )
+
+
+def _reason(error: Exception, host: ResolvedHost, said: str) -> tuple[str, str]:
     """Return what happened and what to do next, from the exceptions of socket and paramiko."""
     known_hosts = host.known_hosts[0]
-    keys = ", ".join(map(str, host.keys))
     if isinstance(error, socket.gaierror):
         return "no such host", f"Check the address {host.address!r}."
     if isinstance(error, BadHostKeyException):
@@ -154,19 +226,18 @@ def _reason(error: Exception, host: ResolvedHost) -> tuple[str, str]:
             f"If you know why, remove its lines from {known_hosts} "
             f"(ssh-keygen -R) and connect again.",
         )
-    if isinstance(error, PasswordRequiredException):
+    if _UNKNOWN_HOST_KEY in str(error):
         return (
-            f"the key {keys} needs a passphrase, and the agent does not have it",
-            "Add it to the agent: ssh-add.",
+            "the host key is not known",
+            f"Connect once with ssh to check it, or give Host(..., host_keys='accept-new') "
+            f"to write it into {known_hosts}.",
         )
-    if isinstance(error, FileNotFoundError):
-        return f"the key file is not there: {keys}", "Give the path of the private key."
-    if isinstance(error, AuthenticationException):
+    if host.proxy_command:
         return (
-            f"the host does not let {host.user} in with {keys or 'the keys at hand'}",
-            "Check user= and key=, and that the public key is in authorized_keys there.",
+            f"no SSH connection through ProxyCommand {host.proxy_command}: {said or error}",
+            "Try that command by hand: a line that begins with SSH- must come.",
         )
-    if isinstance(error, TimeoutError):
+    if isinstance(error, TimeoutError) or "Timeout opening channel" in str(error):
         return (
             f"no answer within {host.connect_timeout:g} s",
             "Check that the host is on and the network lets SSH through.",
@@ -175,11 +246,5 @@ def _reason(error: Exception, host: ResolvedHost) -> tuple[str, str]:
         return (
             f"nothing listens for SSH on port {host.port}",
             "Check the port, and that sshd runs there.",
-        )
-    if "not found in known_hosts" in str(error):
-        return (
-            "the host key is not known",
-            f"Connect once with ssh to check it, or give Host(..., host_keys='accept-new') "
-            f"to write it into {known_hosts}.",
         )
     return f"no SSH connection: {error or type(error).__name__}", "Try `ssh -v` to the same host."

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from paramiko.ssh_exception import (
-    AuthenticationException,
-    BadHostKeyException,
-    NoValidConnectionsError,
-    SSHException,
-)
+from paramiko.ssh_exception import BadHostKeyException
 
 from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.remote.connection import NotLetIn
 
 Stage = Literal["reachable", "host key", "key accepted"]
 
@@ -21,9 +17,4 @@ def failed_at(error: ConnectionFailed) -> Stage:
     cause = error.__cause__
     if isinstance(cause, BadHostKeyException) or "not found in known_hosts" in str(cause):
         return "host key"
-    if isinstance(cause, AuthenticationException | FileNotFoundError):
-        return "key accepted"
-    if isinstance(cause, SSHException) and not isinstance(cause, NoValidConnectionsError):
-        # It spoke SSH, or something else did: the port is open.
-        return "key accepted" if "uthentic" in str(cause) else "reachable"
-    return "reachable"
+    return "key accepted" if isinstance(error, NotLetIn) else "reachable"

@@ -1,4 +1,4 @@
-"""What a private key's file says about itself without its passphrase."""
+"""What a key's file says about itself without its passphrase."""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ _MAGIC = b"openssh-key-v1\0"
 
 @dataclass(frozen=True)
 class KeyFile:
-    """A private key's file; one that cannot be read or is of no known form counts as ordinary."""
+    """A key's file; one that cannot be read or is of no known form counts as an ordinary key's."""
 
     path: Path
     encrypted: bool = False
     fido: bool = False
+    public: bool = False
+
+    @property
+    def needs_agent(self) -> bool:
+        """Whether the file alone opens nothing."""
+        return self.encrypted or self.public
 
     @classmethod
     def read(cls, path: Path) -> KeyFile:
@@ -25,6 +31,8 @@ class KeyFile:
             text = path.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError):
             return cls(path)
+        if text.startswith(("ssh-", "ecdsa-", "sk-")):
+            return cls(path, public=True)
         if "BEGIN OPENSSH PRIVATE KEY" not in text:
             return cls(path, encrypted="ENCRYPTED" in text)
         body = "".join(line for line in text.splitlines() if not line.startswith("-----"))

@@ -38,8 +38,9 @@ def ssh_arguments(host: ResolvedHost) -> list[str]:
     for path in host.keys:
         # A '%' begins a placeholder here.
         arguments += ["-o", f'IdentityFile="{_literal(str(path))}"']
-    if host.jump:
-        arguments += ["-o", f"ProxyCommand={_literal(_through(host.jump, host))}"]
+    proxy = _through(host.jump, host) if host.jump else host.proxy_command
+    if proxy:
+        arguments += ["-o", f"ProxyCommand={_literal(proxy)}"]
     return arguments
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from dfaas_lab.errors import CommandFailed, ConnectionFailed
-from dfaas_lab.remote.connection import connect
+from dfaas_lab.remote.connection import close, connect
 from dfaas_lab.remote.process import CommandResult, Process
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Remote:
         with self._lock:
             links, self._links = self._links, []
         for link in links:
-            _close(link.connection)
+            close(link.connection)
 
     def _channel(
         self, timeout: float, kind: str, destination: tuple[str, int] | None
@@ -248,7 +248,7 @@ class Remote:
         with self._lock:
             for dead in [link for link in self._links if not link.alive]:
                 self._links.remove(dead)
-                _close(dead.connection)
+                close(dead.connection)
             for link in self._links:
                 if link.used < link.capacity:
                     link.used += 1
@@ -276,7 +276,7 @@ class Remote:
     def _drop(self, link: _Link) -> None:
         with self._lock:
             self._links = [other for other in self._links if other is not link]
-        _close(link.connection)
+        close(link.connection)
 
     def _failed(self, command: str, exit_code: int, stderr: str) -> CommandFailed:
         shown = command if len(command) <= 200 else command[:200] + "..."
@@ -287,11 +287,3 @@ class Remote:
             exit_code=exit_code,
             stderr=stderr,
         )
-
-
-def _close(connection: Connection) -> None:
-    """Close a connection with those to the hosts that it goes through."""
-    connection.close()
-    gateway = connection.gateway
-    if gateway is not None and hasattr(gateway, "close"):
-        _close(gateway)

@@ -1,16 +1,16 @@
 """From a ``Host`` and ``~/.ssh/config`` to everything a connection needs. It opens none.
 
-Supported are ``Host`` and ``Match`` (``all``, ``host``, ``originalhost``, ``user``,
-``localuser``) with HostName, User, Port, IdentityFile, IdentitiesOnly, IdentityAgent
-none, ProxyJump, UserKnownHostsFile, StrictHostKeyChecking and ConnectTimeout. What is in force
-for a host and not supported is a ``ConfigError`` with its file and line, unless the ``Host``
-itself says what that line was about. The system's ``/etc/ssh/ssh_config`` is not read.
+Supported are ``Include``, ``Host`` and ``Match`` (``all``, ``final``, ``host``, ``originalhost``,
+``user``, ``localuser``, ``exec``) with HostName, User, Port, IdentityFile, IdentitiesOnly,
+IdentityAgent none, ProxyJump, ProxyCommand, UserKnownHostsFile, GlobalKnownHostsFile,
+StrictHostKeyChecking and ConnectTimeout. What is in force for a host and not supported is a
+``ConfigError`` with its file and line, unless the ``Host`` itself says what that line was about, or
+the line changes nothing here. The system's ``/etc/ssh/ssh_config`` is not read.
 """
 
 from __future__ import annotations
 
 import getpass
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,15 +19,20 @@ from dfaas_lab.config import Host, HostKeys
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.remote.key_file import KeyFile
 from dfaas_lab.remote.ssh_text import InForce
+from dfaas_lab.remote.ssh_tokens import fill, fill_command, host_tokens
 
 _DEFAULT_PORT = Host("x").port
 _DEFAULT_TIMEOUT_S = Host("x").connect_timeout
+_KNOWN_HOSTS = ("userknownhostsfile", "globalknownhostsfile")
 # A mark in one of these matters only where the host itself does not say it.
 _ABOUT_KEYS = (
     "identityfile",
     "identityagent",
     "certificatefile",
+    "dsaauthentication",
     "pkcs11provider",
+    "preferredauthentications",
+    "pubkeyauthentication",
     "securitykeyprovider",
 )
 
@@ -45,6 +50,7 @@ class ResolvedHost:
         usual_keys: Whether ``~/.ssh/id_*`` are tried.
         agent: Whether the agent is asked.
         jump: The host to go through.
+        proxy_command: The command whose standard input and output lead to the host, if any.
         known_hosts: Files with host keys; a new key is written into the first.
         host_keys: What an unknown host key means.
         connect_timeout: Seconds to wait for a connection.
@@ -58,6 +64,7 @@ class ResolvedHost:
     usual_keys: bool
     agent: bool
     jump: ResolvedHost | None
+    proxy_command: str
     known_hosts: tuple[Path, ...]
     host_keys: HostKeys
     connect_timeout: float
@@ -82,16 +89,7 @@ def resolve(host: Host, *, config_path: Path | None = None) -> ResolvedHost:
         ConfigError: The configuration cannot be read, or says something about this host that is
             not supported; file and line are named.
     """
-    path = config_path or Path("~/.ssh/config").expanduser()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        text = ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read: {error}", hint="Check the file and its permissions."
-        ) from error
-    return _resolve(host, _Asked(path, text))
+    return _resolve(host, _Asked(config_path or Path("~/.ssh/config").expanduser()))
 
 
 @dataclass(frozen=True)
@@ -99,71 +97,60 @@ class _Asked:
     """The configuration that is asked, and the hosts whose jump host is looked for."""
 
     path: Path
-    text: str
     through: tuple[str, ...] = ()
 
 
 def _resolve(host: Host, asked: _Asked) -> ResolvedHost:
-    path, text, through = asked.path, asked.text, asked.through
-    if host.address in through:
+    if host.address in asked.through:
+        around = " -> ".join((*asked.through, host.address))
         raise ConfigError(
-            f"{path}: the jump hosts go in a circle: {' -> '.join((*through, host.address))}",
-            hint="Correct ProxyJump.",
+            f"{asked.path}: the jump hosts go in a circle: {around}", hint="Correct ProxyJump."
         )
-    said = _in_force(host, path, text)
+    said = _in_force(host, asked.path)
     user = host.user or said.first("user") or getpass.getuser()
     port = _port(host, said)
-    tokens = {
-        "%d": str(Path.home()),
-        "%h": said.first("hostname") or host.address,
-        "%p": str(port),
-        "%r": user,
-        "%u": getpass.getuser(),
-    }
-    keys, encrypted = _keys(host, said, tokens)
+    address = said.first("hostname") or host.address
+    tokens = host_tokens(host.address, address=address, port=str(port), user=user)
+    keys, need_agent = _keys(host, said, tokens)
     agent = said.first("identityagent") != "none" and said.first("identitiesonly") != "yes"
     return ResolvedHost(
         name=host.address,
-        address=tokens["%h"],
+        address=address,
         user=user,
         port=port,
         keys=keys,
         usual_keys=host.key is None and not keys and said.first("identityfile") != "none",
-        # An encrypted key can be used only through the agent.
-        agent=encrypted or (host.key is None and agent),
-        jump=_jump(host, said, tokens, _Asked(path, text, (*asked.through, host.address))),
+        # An encrypted key can be used only through the agent, and a public one names one of its.
+        agent=need_agent or (host.key is None and agent),
+        jump=_jump(host, said, tokens, replace(asked, through=(*asked.through, host.address))),
+        proxy_command=_proxy_command(host, said, tokens),
         known_hosts=_known_hosts(host, said),
         host_keys=_host_keys(host, said),
         connect_timeout=_timeout(host, said),
     )
 
 
-def _in_force(host: Host, path: Path, text: str) -> InForce:
+def _in_force(host: Host, path: Path) -> InForce:
     """What the configuration says about a host; what is not supported is refused."""
-    said = InForce(host.address, host.user).read(text)
+    said = InForce.of(path, host.address, host.user)
     ignored: set[str] = set()
     ignored.update(_ABOUT_KEYS if host.key is not None else ())
-    ignored.update(("proxyjump",) if host.jump is not None else ())
-    ignored.update(("userknownhostsfile",) if host.known_hosts is not None else ())
+    ignored.update(("proxyjump", "proxycommand") if host.jump is not None else ())
+    ignored.update(_KNOWN_HOSTS if host.known_hosts is not None else ())
     ignored.update(("stricthostkeychecking",) if host.host_keys != "strict" else ())
     ignored.update(("port",) if host.port != _DEFAULT_PORT else ())
-    wrong = [
-        setting
-        for keyword in said.settings.keys() - ignored
-        for setting in said.settings[keyword]
-        if setting.problem
-    ]
-    if wrong:
-        first = min(wrong, key=lambda setting: setting.line)
-        raise ConfigError(
-            f"{path}:{first.line}: {first.problem}",
-            hint="Change that line, or give Host(...) what it is about.",
-        )
+    for keyword, setting in said.problems:
+        if keyword not in ignored:
+            raise ConfigError(
+                f"{setting.place}: {setting.problem}",
+                hint="Change that line, keep it from this host, or give Host(...) what it is "
+                "about.",
+            )
     return said
 
 
 def _keys(host: Host, said: InForce, tokens: Mapping[str, str]) -> tuple[tuple[Path, ...], bool]:
-    """The keys to try, and whether one of them is encrypted."""
+    """The keys to try, and whether one of them needs the agent."""
     if host.key is not None:
         files = [KeyFile.read(Path(host.key).expanduser().absolute())]
         if files[0].fido:
@@ -171,9 +158,9 @@ def _keys(host: Host, said: InForce, tokens: Mapping[str, str]) -> tuple[tuple[P
                 f"{host.key} is a FIDO key: these are not supported",
                 hint="Give the path of an ordinary private key.",
             )
-        return (files[0].path,), files[0].encrypted
+        return (files[0].path,), files[0].needs_agent
     named = [
-        Path(_filled(setting.words[0], tokens)).expanduser()
+        Path(fill(setting.words[0], tokens)).expanduser()
         for setting in said.settings.get("identityfile", ())
         if setting.words[0] != "none"
     ]
@@ -186,7 +173,7 @@ def _keys(host: Host, said: InForce, tokens: Mapping[str, str]) -> tuple[tuple[P
             "these are not supported",
             hint="Give the path of an ordinary private key with key=.",
         )
-    return tuple(file.path for file in usable), any(file.encrypted for file in usable)
+    return tuple(file.path for file in usable), any(file.needs_agent for file in usable)
 
 
 def _jump(
@@ -194,8 +181,8 @@ def _jump(
 ) -> ResolvedHost | None:
     if host.jump is not None:
         return _resolve(host.jump, asked)
-    value = _filled(said.first("proxyjump"), tokens)
-    if value in ("", "none"):
+    value = fill(said.first("proxyjump"), tokens)
+    if value.lower() in ("", "none"):
         return None
     hops = [_hop(hop, host) for hop in value.split(",")]
     if host.address in [hop.address for hop in hops]:
@@ -204,6 +191,13 @@ def _jump(
     for hop in hops:  # from here to there: each goes through the ones before it
         chain = replace(hop, jump=chain)
     return None if chain is None else _resolve(chain, asked)
+
+
+def _proxy_command(host: Host, said: InForce, tokens: Mapping[str, str]) -> str:
+    settings = said.settings.get("proxycommand") if host.jump is None else None
+    if not settings or not settings[0].command:
+        return ""
+    return fill_command(settings[0].command, tokens, settings[0].place)
 
 
 def _hop(text: str, host: Host) -> Host:
@@ -225,9 +219,15 @@ def _hop(text: str, host: Host) -> Host:
 def _known_hosts(host: Host, said: InForce) -> tuple[Path, ...]:
     if host.known_hosts is not None:
         return (Path(host.known_hosts).expanduser().absolute(),)
-    settings = said.settings.get("userknownhostsfile")
-    named = settings[0].words if settings else ("~/.ssh/known_hosts",)
-    return tuple(Path(name).expanduser() for name in named)
+    # New keys are written into the first.
+    named = [*_files(said, "userknownhostsfile", "~/.ssh/known_hosts")]
+    named += _files(said, "globalknownhostsfile", "none")
+    return tuple(Path(name).expanduser() for name in named if name not in ("none", "/dev/null"))
+
+
+def _files(said: InForce, keyword: str, usual: str) -> tuple[str, ...]:
+    settings = said.settings.get(keyword)
+    return settings[0].words if settings else (usual,)
 
 
 def _host_keys(host: Host, said: InForce) -> HostKeys:
@@ -245,7 +245,3 @@ def _timeout(host: Host, said: InForce) -> float:
     if host.connect_timeout != _DEFAULT_TIMEOUT_S:
         return host.connect_timeout
     return float(said.first("connecttimeout") or _DEFAULT_TIMEOUT_S)
-
-
-def _filled(text: str, tokens: Mapping[str, str]) -> str:
-    return re.sub("%.", lambda found: tokens[found.group()], text)

@@ -116,10 +116,11 @@ def test_without_a_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("Include ~/other", "include: other files are not read"),
+        ("Include ${HOME}/other", "include: a placeholder"),
+        ("Include ~root/other", "your own home"),
         ("CertificateFile ~/.ssh/cert.pub", "certificatefile: certificates"),
         ("PKCS11Provider /lib/p11.so", "pkcs11provider: PKCS#11"),
-        ("ProxyCommand nc %h %p", "proxycommand: not supported"),
+        ("ProxyCommand nc %C %p", "proxycommand: a placeholder"),
         ("HostKeyAlias other", "hostkeyalias"),
         ("CanonicalizeHostname yes", "host names are not made canonical"),
         ("IdentityAgent ~/agent", "another agent"),
@@ -132,8 +133,14 @@ def test_without_a_configuration(tmp_path: Path) -> None:
         ('User "a', "cannot be read"),
         ("Port ssh", "no whole number"),
         ("ConnectTimeout 1m", "no whole number"),
-        ("Match exec true\n  Port 1", "Match exec is not supported"),
-        ("Match final\n  Port 1", "Match final is not supported"),
+        ("RevokedHostKeys ~/.ssh/revoked", "revokedhostkeys: revoked host keys"),
+        ("KexAlgorithms +diffie-hellman-group1-sha1", "kexalgorithms: a choice of algorithms"),
+        ("AddressFamily inet6", "addressfamily: a choice of IPv4 or IPv6"),
+        ("PubkeyAuthentication no", "nobody can log in without a key"),
+        ("PreferredAuthentications password", "only keys are supported"),
+        ("RemoteCommand tmux", "remotecommand: a command of its own"),
+        ("Hostnam 1.2.3.4", "hostnam is not known: did you mean hostname?"),
+        ("Match exec %C\n  Port 1", "match exec: a placeholder"),
         ("Match host la* address 10.*\n  Port 1", "Match address is not supported"),
     ],
 )
@@ -147,8 +154,104 @@ def test_what_is_not_supported_is_refused_with_its_line_where_it_matters(
         resolved(tmp_path, f"Host elsewhere\n  {line}\nHost lab\n  Port 2\n")
 
 
+USUAL = """\
+    Include /none/ssh_config.d/*.conf
+    Host *
+        SendEnv LANG LC_*
+        HashKnownHosts yes
+        GSSAPIAuthentication yes
+        # of macOS, and of what people add
+        IgnoreUnknown UseKeychain,Apple*
+        UseKeychain yes
+        AppleMultiPath no
+        AddKeysToAgent yes
+        ControlMaster auto
+        ControlPath ~/.ssh/%C
+        ControlPersist 10m
+        ServerAliveInterval 30
+        ForwardAgent yes
+        VisualHostKey yes
+        LocalCommand echo "a\\b"
+        SetEnv A="b\\c"
+        AddressFamily any
+        PubkeyAuthentication yes
+        PreferredAuthentications publickey,password
+        RevokedHostKeys none
+        GlobalKnownHostsFile /dev/null
+        ProxyCommand none
+        Port 2222
+"""
+
+
+def test_what_usual_configurations_hold_does_no_harm(tmp_path: Path) -> None:
+    host = resolved(tmp_path, USUAL)
+    assert (host.port, host.jump, host.proxy_command, host.agent) == (2222, None, "", True)
+    assert host.known_hosts == (Path("~/.ssh/known_hosts").expanduser(),)
+
+
+def test_ignored_is_only_what_ssh_does_not_know(tmp_path: Path) -> None:
+    assert "ciphers" in refusal(tmp_path, "IgnoreUnknown *\nHostnam x\nCiphers +3des-cbc\n")
+    assert "hostnam" in refusal(tmp_path, "Hostnam x\nIgnoreUnknown *\n")
+
+
+def test_other_files_are_read_where_they_are_included(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/1.conf").write_text("Host lab\n User ann\n Port 1\nHost other\n")
+    (tmp_path / "d/2.conf").write_text("Port 3\nUser bob\n")
+    (tmp_path / "bad").write_text("\nHost other\n Port x\nHost *\n Hostnam x\n")
+    include = f"Host lab*\n Include {tmp_path}/d/*.conf {tmp_path}/none\n Port 4\n"
+    # What is included ends where its file ends: the block around it goes on.
+    host = resolved(tmp_path, f'{include}Host other\n Include "{tmp_path}/bad"\n')
+    assert (host.user, host.port) == ("ann", 1)
+    host = resolved(tmp_path, include, "lab2")
+    assert (host.user, host.port) == ("bob", 3)
+    assert resolved(tmp_path, include, "elsewhere").port == 22
+    refused = refusal(tmp_path, f"Host lab\n Include {tmp_path}/bad\n")
+    assert refused.startswith(f"{tmp_path / 'bad'}:5: hostnam")
+
+
+def test_files_are_included_from_the_users_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".orbstack/ssh").mkdir(parents=True)
+    (tmp_path / ".orbstack/ssh/config").write_text("Host lab\n  Port 32222\n")
+    (tmp_path / ".ssh/more").mkdir(parents=True)
+    (tmp_path / ".ssh/more/b").write_text("Host lab\n  User default\n")
+    (tmp_path / ".ssh/config").write_text("Include ~/.orbstack/ssh/config\nInclude more/*\n")
+    host = resolve(Host("lab"))
+    assert (host.port, host.user) == (32222, "default")
+
+
+def test_files_that_include_each_other(tmp_path: Path) -> None:
+    assert "include each other" in refusal(tmp_path, f"Include {tmp_path}/config\n")
+
+
+def test_a_host_given_in_full_needs_nothing_of_the_configuration(tmp_path: Path) -> None:
+    text = f"Include {tmp_path}/more\n"
+    (tmp_path / "more").write_text("Host *\n Include none\n StrictHostKeyChecking no\n")
+    known = tmp_path / "known"
+    host = Host("lab", user="u", port=1, key="k", known_hosts=known, host_keys="accept-new")
+    assert resolved(tmp_path, text, host).port == 1
+
+
+def test_a_proxy_command_is_filled_in(tmp_path: Path) -> None:
+    text = "Host lab\n HostName node\n User ann\n ProxyCommand  ssh -W '%h:%p' %r@gate # %n %%h\n"
+    host = resolved(tmp_path, text)
+    assert host.proxy_command == "ssh -W 'node:22' ann@gate # lab %h"
+    assert resolved(tmp_path, text, Host("lab", jump=Host("j"))).proxy_command == ""
+    assert resolved(tmp_path, f"ProxyJump j\n{text}").proxy_command == ""
+    assert resolved(tmp_path, f"ProxyCommand NONE\n{text}ProxyJump j").jump is None
+
+
+def test_what_a_shell_would_take_for_more_does_not_go_into_a_command(tmp_path: Path) -> None:
+    evil = Host("lab", user="x;touch /tmp/y")
+    assert "must not go" in refusal(tmp_path, "ProxyCommand nc %r %h\n", evil)
+    assert "must not go" in refusal(tmp_path, "Match exec 'test %r'\n", evil)
+
+
 def test_a_match_that_cannot_apply_does_no_harm(tmp_path: Path) -> None:
-    assert resolved(tmp_path, "Match host elsewhere exec true\n Port 1\nHost *\n Port 2").port == 2
+    assert resolved(tmp_path, "Match host elsewhere exec %C\n Port 1\nHost *\n Port 2").port == 2
 
 
 def test_a_value_that_is_not_in_force_does_no_harm(tmp_path: Path) -> None:
@@ -211,7 +314,13 @@ values = st.one_of(
     st.tuples(st.just("ConnectTimeout"), st.sampled_from(["3", "30"])),
     st.tuples(st.just("identitiesonly"), st.sampled_from(["yes", "no"])),
     st.tuples(st.just("SendEnv"), st.just("LANG LC_*")),
+    st.tuples(st.just("ProxyCommand"), st.sampled_from(["none", "nc '%h' %p # %r@%n 100%%"])),
+    st.tuples(st.just("Include"), st.sampled_from(["/inc/a", "/inc/*", "/inc/none"])),
 )
+INCLUDED = {
+    "a": "  User cat\nHost lab*\n  Port 2022\n",
+    "b": "Match host 10.1.1.1\n  IdentityFile /k/c\nHost node\n  HostName far\n",
+}
 settings_lines = st.tuples(values, st.sampled_from([" ", "=", " = "])).map(
     lambda line: f"  {line[0][0]}{line[1]}{line[0][1]}"
 )
@@ -221,21 +330,35 @@ criteria = st.one_of(
     st.lists(patterns, min_size=1, max_size=2).map(lambda p: "originalhost " + ",".join(p)),
     users.map(lambda user: f"user {user}"),
     users.map(lambda user: f"!user {user}"),
+    st.sampled_from(["exec true", '!exec "test %h = node"', 'exec "test %p%r = 22ann"', "final"]),
 )
 match_lines = st.lists(criteria, min_size=1, max_size=2).map(lambda c: "Match " + " ".join(c))
 lines = st.one_of(settings_lines, settings_lines, settings_lines, host_lines, match_lines)
+
+
+def written(folder: Path, config: list[str]) -> Path:
+    """Write a configuration and what it includes."""
+    (folder / "inc").mkdir(exist_ok=True)
+    for name, text in INCLUDED.items():
+        (folder / "inc" / name).write_text(text)
+    file = folder / "config"
+    file.write_text("\n".join(config).replace("/inc/", f"{folder}/inc/") + "\n")
+    return file
 
 
 @needs_ssh
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(lines, max_size=14), names, st.none() | users)
 @example(["Match all", "  Port 2222"], "lab", None)
+@example(["Host lab", "  HostName node", "Host node", "  User ann", "Match final"], "lab", None)
+@example(["Match final", "  HostName node"], "lab", None)
+@example(["ProxyJump none", "ProxyCommand nc %h"], "lab", None)
+@example(["Host node", "  Include /inc/*", "Host *", "  Port 2222"], "lab", "bob")
 @example(["Host lab", "  HostName node", "Match host node", "  User ann"], "lab", None)
 def test_it_means_what_it_means_to_ssh(
     tmp_path: Path, config: list[str], name: str, user: str | None
 ) -> None:
-    file = tmp_path / "config"
-    file.write_text("\n".join(config) + "\n")
+    file = written(tmp_path, config)
     ours = resolve(Host(name, user=user), config_path=file)
     theirs = ssh_says("-F", str(file), *(["-l", user] if user else []), name)
     assert ours.address == theirs["hostname"][0]
@@ -249,6 +372,9 @@ def test_it_means_what_it_means_to_ssh(
     timeout = theirs["connecttimeout"][0]
     assert ours.connect_timeout == (10.0 if timeout == "none" else float(timeout))
     assert ours.agent == (theirs["identitiesonly"][0] == "no")
+    [command] = theirs.get("proxycommand", [""])
+    filled = command.replace("%h", ours.address).replace("%p", str(ours.port)).replace("%n", name)
+    assert ours.proxy_command == filled.replace("%r", ours.user).replace("%%", "%")
     jump = theirs.get("proxyjump", [None])[0]
     if ours.jump is None:
         assert jump is None
@@ -264,8 +390,7 @@ def test_keys_are_tried_in_the_order_of_ssh(tmp_path: Path, config: list[str], n
     keys.mkdir(exist_ok=True)
     for key in ("a", "b", "with blank"):
         (keys / key).touch()
-    file = tmp_path / "config"
-    file.write_text("\n".join(config).replace("/k/", f"{keys}/") + "\n")
+    file = written(tmp_path, [line.replace("/k/", f"{keys}/") for line in config])
     theirs = [path for path in ssh_says("-F", str(file), name)["identityfile"] if str(keys) in path]
     ours = [str(path) for path in resolve(Host(name), config_path=file).keys]
     assert ours == [path for path in theirs if Path(path).exists()]
@@ -295,3 +420,11 @@ def test_the_arguments_for_ansible_say_the_same_to_ssh(tmp_path: Path) -> None:
     (proxy,) = said["proxycommand"]
     assert proxy.endswith("-p 2201 -l me -W '[10.0.0.5]:2222' gate")
     assert "-l you -W" in proxy
+
+
+@needs_ssh
+def test_a_proxy_command_for_ansible_is_the_one_for_fabric(tmp_path: Path) -> None:
+    host = resolved(tmp_path, "ProxyCommand nc '%h' \"%p\" # 100%%\n")
+    said = ssh_says(*ssh_arguments(host), host.address)
+    # ssh fills its own placeholders in once more.
+    assert said["proxycommand"] == [host.proxy_command.replace("%", "%%")]
