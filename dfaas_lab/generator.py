@@ -156,8 +156,8 @@ class Generator:
         """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""
         from dfaas_lab.checks import GeneratorLook, check_lab
 
-        wanted = self.wanted_k6()
-        return check_lab([GeneratorLook(self.name, self.remote, self.workspace_root, wanted)])
+        look = GeneratorLook.of(self.spec(), self.remote, k6_version=self.wanted_k6())
+        return check_lab([look])
 
     def wanted_k6(self) -> str | None:
         """The version of k6 that runs take: the named one, or what this session provisioned.

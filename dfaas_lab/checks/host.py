@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dfaas_lab.checks.attempt import attempt
-from dfaas_lab.errors import CommandFailed, ConnectionFailed
+from dfaas_lab.errors import CommandFailed, ConnectionFailed, DfaasLabError
 from dfaas_lab.findings import Finding
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def check_host(remote: Remote, workspace_root: str = "/") -> tuple[list[Finding]
             Finding("reachable", True, address),
             Finding("shell", False, error.message, error.hint),
         ], None
+    except DfaasLabError as error:  # the ssh configuration, or a key that is not supported
+        return [Finding("configuration", False, error.message, error.hint)], None
     return [
         Finding("reachable", True, address),
         Finding("host key", True, "known"),
@@ -58,7 +60,11 @@ def check_host(remote: Remote, workspace_root: str = "/") -> tuple[list[Finding]
 
 
 def check_generator(
-    remote: Remote, *, workspace_root: str, k6_version: str | None = None
+    remote: Remote,
+    *,
+    workspace_root: str,
+    k6_version: str | None = None,
+    playbook_digest: str | None = None,
 ) -> tuple[list[Finding], HostFacts | None]:
     """Look at a generator: what :func:`check_host` does, and k6, its limits, its workspace root.
 
@@ -66,13 +72,15 @@ def check_generator(
         remote: The generator's host.
         workspace_root: Where its workspaces are.
         k6_version: The version that is wanted; None takes any.
+        playbook_digest: What the marker holds where provisioning would change nothing; None does
+            not compare.
     """
     findings, facts = check_host(remote, workspace_root)
     if facts is not None:
         findings += [
             _open_files(facts),
             _workspace_root(facts, workspace_root),
-            attempt("k6", lambda: _k6(remote, workspace_root, k6_version)),
+            attempt("k6", lambda: _k6(remote, workspace_root, k6_version, playbook_digest)),
         ]
     return findings, facts
 
@@ -120,7 +128,7 @@ def _workspace_root(facts: HostFacts, path: str) -> Finding:
     return Finding("workspace root", enough, f"{path}{free}", "Make room there.")
 
 
-def _k6(remote: Remote, workspace_root: str, wanted: str | None) -> Finding:
+def _k6(remote: Remote, workspace_root: str, wanted: str | None, digest: str | None) -> Finding:
     from dfaas_lab.provision import read_marker
 
     marker = read_marker(remote, workspace_root)
@@ -131,4 +139,8 @@ def _k6(remote: Remote, workspace_root: str, wanted: str | None) -> Finding:
     said = f"{marker.k6_version} ({marker.k6_path})"
     if wanted not in (None, marker.k6_version):
         return Finding("k6", False, f"{said}, not {wanted}", _PROVISION)
+    if digest not in (None, marker.playbook_digest):
+        # A run needs no more than the k6 that is there.
+        older = "set up by another playbook, or for other settings"
+        return Finding("k6", None, f"{said}, {older}", _PROVISION)
     return Finding("k6", True, said)

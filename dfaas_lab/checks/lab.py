@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.load import Function
+    from dfaas_lab.provision import GeneratorSpec
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.services.gateway import Gateway
@@ -30,12 +31,18 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class GeneratorLook:
-    """A generator to look at; ``k6_version`` is the one that is wanted, None takes any."""
+    """A generator to look at, and what it shall be; None takes any k6, or any playbook."""
 
     name: str
     remote: Remote
     workspace_root: str
     k6_version: str | None = None
+    playbook_digest: str | None = None
+
+    @classmethod
+    def of(cls, spec: GeneratorSpec, remote: Remote, *, k6_version: str | None) -> GeneratorLook:
+        """Return the look at a generator whose runs take that k6, and its playbook is the spec's."""
+        return cls(spec.name, remote, spec.workspace_root, k6_version, spec.digest())
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,10 @@ def check_lab(
 
 def _look_at_generator(look: GeneratorLook) -> tuple[Found, HostFacts | None]:
     findings, facts = check_generator(
-        look.remote, workspace_root=look.workspace_root, k6_version=look.k6_version
+        look.remote,
+        workspace_root=look.workspace_root,
+        k6_version=look.k6_version,
+        playbook_digest=look.playbook_digest,
     )
     return [(look.name, finding) for finding in findings], facts
 

@@ -22,14 +22,9 @@ def look_at(targets: Iterable[Target], generators: Iterable[Generator]) -> pl.Da
     """Look at targets and generators: ``host, check, ok, detail, fix``."""
     with ExitStack() as stack:
         return check_lab(
-            [_generator(generator) for generator in generators],
+            [GeneratorLook.of(g.spec(), g.remote, k6_version=g.wanted_k6()) for g in generators],
             [_target(target, stack) for target in targets],
         )
-
-
-def _generator(generator: Generator) -> GeneratorLook:
-    root, wanted = generator.workspace_root, generator.wanted_k6()
-    return GeneratorLook(generator.name, generator.remote, root, wanted)
 
 
 def _target(target: Target, stack: ExitStack) -> TargetLook:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import httpx
+
 from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
 from dfaas_lab.services.gateway import Gateway
@@ -123,9 +125,7 @@ class _Setup:
     def _call(self, function: Function, until: float) -> None:
         """Call a function until it is up. A 404 that stays is the function's own."""
         patient = time.monotonic() + (_LONGEST_404_S if self.let_in else 0.0)
-        # A function that sleeps takes a while to wake up, whatever it may take in a run.
-        timeout_s = max(function.timeout_s, _SHORTEST_LIMIT_S)
-        while (status := self.gateway.call(function, timeout_s=timeout_s)) in _NOT_UP:
+        while (status := self._status(function, until)) is None or status in _NOT_UP:
             now = time.monotonic()
             if status == 404 and now >= patient and self.let_in:
                 return
@@ -133,12 +133,27 @@ class _Setup:
                 raise _not_up(self.gateway, function, status)
             self.sleep(_POLL_S)
 
+    def _status(self, function: Function, until: float) -> int | None:
+        """Call a function once; None where it does not answer in time."""
+        # One that sleeps takes a while to wake up, whatever it may take in a run. Longer than that
+        # is asked for again and again: an interrupt is seen in between.
+        timeout_s = max(function.timeout_s, _SHORTEST_LIMIT_S)
+        left_s = max(until - time.monotonic(), 1.0)
+        try:
+            return self.gateway.call(function, timeout_s=min(timeout_s, left_s))
+        except GatewayError as error:
+            if isinstance(error.__cause__, httpx.TimeoutException):
+                return None
+            raise
 
-def _not_up(gateway: Gateway, function: Function, status: int) -> GatewayError:
+
+def _not_up(gateway: Gateway, function: Function, status: int | None) -> GatewayError:
+    said = "does not answer" if status is None else f"answers {status}"
     return GatewayError(
-        f"the gateway at {gateway.url}: {function.name} answers {status}",
+        f"the gateway at {gateway.url}: {function.name} {said}",
         url=gateway.url,
-        hint="Check that it is deployed, its logs, its path, and its request by hand.",
+        hint="Check that it is deployed, its logs, its path, and its request by hand"
+        + (", and Function(timeout=...)." if status is None else "."),
     )
 
 

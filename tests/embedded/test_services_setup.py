@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
+import json
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
+from dfaas_lab.config import Host
+from dfaas_lab.errors import MetricsError
+from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
 from dfaas_lab.services.target_metrics import target_metrics
 from dfaas_lab.services.target_setup import set_up_target
+from dfaas_lab.target import Target
 from tests.embedded import prometheus_server
 
 
@@ -67,6 +76,53 @@ def test_what_a_target_lacks(gateway: Gateway, function: Function, said: str, fi
     assert fix in last.error.hint
 
 
+class Cold(http.server.BaseHTTPRequestHandler):
+    """A gateway that holds calls back until its function has woken up."""
+
+    awake = threading.Event()
+
+    def do_GET(self) -> None:
+        there = json.dumps([{"name": "env", "replicas": 1, "availableReplicas": 1}]).encode()
+        if self.path.startswith("/function"):
+            self.awake.wait(60)
+        with contextlib.suppress(OSError):  # the client may have gone
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(there)))
+            self.end_headers()
+            self.wfile.write(there)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def cold() -> Iterator[Gateway]:
+    Cold.awake.clear()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Cold)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield Gateway(f"http://127.0.0.1:{server.server_port}", auth=("a", "b"))
+    Cold.awake.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_function_that_wakes_up_slowly_is_waited_for(cold: Gateway) -> None:
+    # The first call is given up after 10 s; only then does the function wake up.
+    steps = set_up_target(cold, [Function("env")], sleep=lambda _: Cold.awake.set())
+    assert [step.status for step in steps] == ["ok", "ok", "ok"]
+    assert steps[-1].seconds > 9
+
+
+def test_a_function_that_never_answers_is_named_at_the_limit(cold: Gateway) -> None:
+    last = set_up_target(cold, [Function("env")], timeout_s=0.5)[-1]
+    assert (last.task, last.status) == ("Wait for the functions", "failed")
+    assert "env does not answer" in last.message
+    assert last.error is not None
+    assert "Function(timeout=...)" in last.error.hint
+
+
 def test_a_wrong_password_ends_it_before_anything_is_deployed(gateway: Gateway) -> None:
     steps = set_up_target(Gateway(gateway.url, auth=("admin", "no")), [Function("y", image="echo")])
     assert [step.status for step in steps] == ["failed"]
@@ -78,6 +134,33 @@ def test_a_prometheus_that_is_not_there(gateway: Gateway) -> None:
     last = set_up_target(gateway, [], Prometheus("http://127.0.0.1:1"))[-1]
     assert (last.task, last.status) == ("Check Prometheus", "failed")
     assert "Prometheus at http://127.0.0.1:1: no connection" in last.message
+
+
+def test_a_prometheus_that_only_the_generator_reaches(
+    lab: LocalLab, prometheus: Prometheus
+) -> None:
+    ssh = lab.ssh
+    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
+    began = datetime.now(UTC) - timedelta(seconds=5)
+    for via in (Generator(host, name="near"), Generator(replace(host, port=1), name="off")):
+        target = Target(
+            "node",
+            gateway=lab.gateways[0].url,
+            generator=via,
+            functions=[Function("echo")],
+            prometheus=prometheus.url,
+            via=via,
+        )
+        found = target.services()[1]
+        assert found is not None
+        if via.name == "off":  # what does not go through the generator would answer
+            with pytest.raises(MetricsError, match="nothing listens for SSH"):
+                found.query("vector(1)")
+            continue
+        assert found.scrape_interval_s() == 0.5
+        assert found.query("vector(1)")["value"].to_list() == [1.0]
+        assert "replicas" in set(target.metrics(began, datetime.now(UTC))["metric"])
+        via.close()
 
 
 def test_a_targets_own_view_of_a_while(gateway: Gateway, prometheus: Prometheus) -> None:

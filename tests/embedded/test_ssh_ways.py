@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dfaas_lab.config import Host
-from dfaas_lab.errors import ConfigError, ConnectionFailed
+from dfaas_lab.errors import ConfigError, ConnectionFailed, HostUnreachable
+from dfaas_lab.generator import Generator
 from dfaas_lab.local import LocalLab
+from dfaas_lab.provision import forget
 from dfaas_lab.remote.openssh import ssh_arguments
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.ssh_config import resolve
+from tests.embedded.blackhole import Blackhole
 
 
 @pytest.fixture
@@ -81,10 +88,101 @@ def test_a_jump_host_that_is_not_there(home: Path, local_lab: LocalLab, way: obj
 
 
 def test_a_line_that_is_not_supported_is_named(home: Path, local_lab: LocalLab) -> None:
-    config(home, local_lab, local_lab.ssh.key, "Host gen\n ProxyCommand nc %h %p")
-    with pytest.raises(ConfigError, match=r"\.ssh/config:10: proxycommand: not supported"):
+    config(home, local_lab, local_lab.ssh.key, "Host gen\n Ciphers aes128-ctr")
+    with pytest.raises(ConfigError, match=r"\.ssh/config:10: ciphers: a choice of algorithms"):
         by_fabric(Host("gen"))
     assert by_fabric(Host("gate")) == "here"
+
+
+RELAY = """\
+import os, socket, sys, threading
+far = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def back():
+    while data := far.recv(65536):
+        os.write(1, data)
+    os._exit(0)
+threading.Thread(target=back, daemon=True).start()
+while data := os.read(0, 65536):
+    far.sendall(data)
+"""
+
+
+def relay(home: Path) -> str:
+    """A ProxyCommand that passes on what it gets, as ``nc`` does."""
+    script = home / "relay.py"
+    script.write_text(RELAY)
+    return f"{sys.executable} '{script}' %h %p"
+
+
+def children_with(text: str) -> list[int]:
+    """Our own child processes, ended ones too, that have this text in their arguments."""
+    found = []
+    for proc in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (proc / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid() and text.encode() in (proc / "cmdline").read_bytes():
+                found.append(int(proc.name))
+        except OSError:
+            continue
+    return found
+
+
+@WAYS
+def test_a_proxy_command(home: Path, local_lab: LocalLab, way: object) -> None:
+    config(home, local_lab, local_lab.ssh.key, f"Host gen\n ProxyCommand {relay(home)}")
+    assert callable(way)
+    assert way(Host("gen")) == "here"
+    assert children_with("relay.py") == []
+
+
+@WAYS
+def test_a_proxy_command_to_the_jump_host(home: Path, local_lab: LocalLab, way: object) -> None:
+    more = f"Host gen\n ProxyJump gate\n Host gate\n ProxyCommand {relay(home)}"
+    config(home, local_lab, local_lab.ssh.key, more)
+    assert callable(way)
+    assert way(Host("gen")) == "here"
+
+
+def test_a_proxy_command_that_ends_is_a_lost_connection(home: Path, local_lab: LocalLab) -> None:
+    config(home, local_lab, local_lab.ssh.key, f"Host gen\n ProxyCommand {relay(home)}")
+    remote = Remote(Host("gen"))
+    try:
+        with remote.open("sleep 30") as process:
+            [child] = children_with("relay.py")
+            os.kill(child, signal.SIGKILL)
+            with pytest.raises(ConnectionFailed, match="was lost"):
+                process.finish(deadline=time.monotonic() + 25)
+        assert remote.run("echo again").text == "again"
+    finally:
+        remote.close()
+    assert children_with("relay.py") == []
+
+
+@WAYS
+def test_a_proxy_command_that_fails_says_why(home: Path, local_lab: LocalLab, way: object) -> None:
+    config(home, local_lab, local_lab.ssh.key, "Host gen\n ProxyCommand sh -c 'echo no way >&2'")
+    assert callable(way)
+    try:
+        said = way(Host("gen"))
+    except ConnectionFailed as error:
+        said = str(error)
+    assert "no way" in said
+
+
+def test_a_jump_host_from_which_nothing_answers(home: Path, local_lab: LocalLab) -> None:
+    config(home, local_lab, local_lab.ssh.key)
+    with Blackhole() as hole:
+        jump = Host("gate", connect_timeout=1.0)
+        host = Host("127.0.0.1", port=hole.port, jump=jump, connect_timeout=1.0)
+        with pytest.raises(ConnectionFailed, match="no answer within 1 s"):
+            by_fabric(host)
+
+
+def test_a_host_that_drops_packets_within_a_part_of_a_second(home: Path) -> None:
+    with Blackhole() as hole:
+        host = Host("127.0.0.1", port=hole.port, connect_timeout=0.5)
+        with pytest.raises(ConnectionFailed, match=r"no answer within 0\.5 s"):
+            by_fabric(host)
 
 
 @pytest.fixture
@@ -100,14 +198,22 @@ def encrypted(home: Path, local_lab: LocalLab) -> Path:
 @pytest.fixture
 def agent(home: Path, local_lab: LocalLab, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A real agent that holds the lab's key."""
+    with running_agent(home, monkeypatch):
+        add = ["ssh-add", "-q", str(local_lab.ssh.key)]
+        subprocess.run(add, check=True, capture_output=True)
+        yield
+
+
+@contextmanager
+def running_agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     socket = home / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
     try:
-        for _ in range(100):
-            add = ["ssh-add", "-q", str(local_lab.ssh.key)]
-            if subprocess.run(add, env=dict(os.environ), capture_output=True).returncode == 0:
-                break
+        until = time.monotonic() + 20
+        while not socket.exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
         yield
     finally:
         process.terminate()
@@ -130,6 +236,18 @@ def test_an_encrypted_key_without_an_agent(local_lab: LocalLab, encrypted: Path)
     with pytest.raises(ConnectionFailed, match="needs a passphrase") as caught:
         by_fabric(host)
     assert "ssh-add" in str(caught.value)
+
+
+@WAYS
+def test_a_public_key_names_one_of_the_agents(
+    home: Path, local_lab: LocalLab, agent: None, way: object
+) -> None:
+    public = home / "key.pub"
+    asked = ["ssh-keygen", "-y", "-f", str(local_lab.ssh.key)]
+    public.write_bytes(subprocess.run(asked, check=True, capture_output=True).stdout)
+    config(home, local_lab, public)
+    assert callable(way)
+    assert way(Host("gen")) == "here"
 
 
 @WAYS
@@ -157,3 +275,62 @@ def test_a_new_host_key_is_written_once_where_that_is_asked_for(
     assert by_openssh(host) == "here"
     assert by_fabric(host) == "here"
     assert len(known.read_text().splitlines()) == 1
+
+
+@pytest.fixture
+def _nothing_remembered() -> Iterator[None]:
+    forget()
+    yield
+    forget()
+
+
+def generator_of(local_lab: LocalLab, root: Path, key: Path | None) -> Generator:
+    ssh = local_lab.ssh
+    places = {"install_dir": str(root / "k6"), "python": ssh.python}
+    return Generator(
+        Host(
+            ssh.host,
+            port=ssh.port,
+            user=ssh.user,
+            key=key,
+            known_hosts=ssh.known_hosts,
+            become=False,
+        ),
+        workspace_root=str(root / "runs"),
+        variables={**places, "remote_tmp": str(ssh.remote_tmp)},
+    )
+
+
+def provisioned(generator: Generator) -> int:
+    """Provision it by Fabric and Ansible, and return how many tasks ran."""
+    try:
+        assert generator.provision(progress=False)
+        assert generator.k6_path()
+        forget()
+        assert generator.provision(progress=False).cached
+        return generator.provision(True, progress=False).tasks.height
+    finally:
+        generator.close()
+
+
+@pytest.mark.usefixtures("_nothing_remembered", "agent")
+def test_provisioning_by_the_agent_alone(local_lab: LocalLab, tmp_path: Path) -> None:
+    assert provisioned(generator_of(local_lab, tmp_path / "gen", None))
+
+
+@pytest.mark.usefixtures("_nothing_remembered")
+def test_provisioning_by_an_encrypted_key_whose_passphrase_the_agent_was_told(
+    home: Path, local_lab: LocalLab, encrypted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = generator_of(local_lab, home / "gen", encrypted)
+    with pytest.raises(HostUnreachable, match="needs a passphrase") as caught:
+        generator.provision(progress=False)
+    assert "ssh-add" in caught.value.hint
+    asked = home / "askpass"
+    asked.write_text("#!/bin/sh\necho 'a passphrase'\n")
+    asked.chmod(0o700)
+    monkeypatch.setenv("SSH_ASKPASS", str(asked))
+    monkeypatch.setenv("SSH_ASKPASS_REQUIRE", "force")
+    with running_agent(home, monkeypatch):
+        subprocess.run(["ssh-add", "-q", str(encrypted)], check=True, capture_output=True)
+        assert provisioned(generator)
