@@ -7,7 +7,6 @@ import logging
 import random
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import paramiko
@@ -21,6 +20,12 @@ from paramiko.ssh_exception import (
 )
 
 from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.remote.host_keys import (
+    UNKNOWN_HOST_KEY,
+    RevokedHostKey,
+    refuse_revoked,
+    trust,
+)
 from dfaas_lab.remote.key_file import KeyFile
 from dfaas_lab.remote.proxy import ProxySocket
 from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
@@ -33,28 +38,14 @@ _DEAD_PEER_S = 20
 _KEEPALIVE_S = 5
 # Above MaxStartups, sshd closes new connections at random; trying for so long, one gets in.
 _TURNED_AWAY_S = 5.0
-_UNKNOWN_HOST_KEY = "not found in known_hosts"
+
+
+class NotTrusted(ConnectionFailed):
+    """The host answered with a host key that is not known, not the known one, or revoked."""
 
 
 class NotLetIn(ConnectionFailed):
     """The host answered with its known host key, and no key of ours was good enough for it."""
-
-
-class _AppendNewKeys(paramiko.MissingHostKeyPolicy):
-    """Writes an unknown host key down; paramiko's own policy rewrites the user's whole file."""
-
-    def __init__(self, known_hosts: Path) -> None:
-        self._known_hosts = known_hosts
-
-    def missing_host_key(
-        self,
-        client: paramiko.SSHClient,  # noqa: ARG002 (paramiko's interface)
-        hostname: str,
-        key: paramiko.PKey,
-    ) -> None:
-        self._known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._known_hosts.open("a", encoding="utf-8") as file:
-            file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
 
 
 def connect(host: Host) -> Connection:
@@ -118,10 +109,11 @@ def _connected(host: ResolvedHost) -> Connection:
         connect_kwargs=_connect_kwargs(host, proxy),
     )
     try:
-        _trust(connection.client, host)
+        trust(connection.client, host)
         connection.open()
+        refuse_revoked(connection.client, host)
     except (OSError, SSHException, EOFError, ValueError) as error:
-        kind = NotLetIn if _asked_for_a_key(connection.client, error) else ConnectionFailed
+        kind = _kind(connection.client, error)
         said = proxy.said() if proxy else ""
         close(connection)
         raise _explained(error, host, kind, said) from error
@@ -145,25 +137,14 @@ def _connect_kwargs(host: ResolvedHost, proxy: ProxySocket | None) -> dict[str, 
     }
 
 
-def _asked_for_a_key(client: paramiko.SSHClient, error: Exception) -> bool:
-    """Whether the host key was good and the connection failed at ours."""
-    if isinstance(error, AuthenticationException):
-        return True
-    if isinstance(error, BadHostKeyException) or _UNKNOWN_HOST_KEY in str(error):
-        return False
+def _kind(client: paramiko.SSHClient, error: Exception) -> type[ConnectionFailed]:
+    """Return how far it came: to the host, to its key, to ours."""
+    if isinstance(error, BadHostKeyException | RevokedHostKey) or UNKNOWN_HOST_KEY in str(error):
+        return NotTrusted
     transport = client.get_transport()
     # Of a rejected RSA key paramiko says at last that it is none of another kind.
-    return transport is not None and transport.is_active() and transport.initial_kex_done
-
-
-def _trust(client: paramiko.SSHClient, host: ResolvedHost) -> None:
-    for known_hosts in host.known_hosts:
-        if known_hosts.exists():
-            client.load_system_host_keys(str(known_hosts))
-    accept = host.host_keys == "accept-new"
-    client.set_missing_host_key_policy(
-        _AppendNewKeys(host.known_hosts[0]) if accept else paramiko.RejectPolicy()
-    )
+    agreed = transport is not None and transport.is_active() and transport.initial_kex_done
+    return NotLetIn if agreed or isinstance(error, AuthenticationException) else ConnectionFailed
 
 
 def _tune(connection: Connection) -> None:
@@ -226,7 +207,12 @@ def _reason(error: Exception, host: ResolvedHost, said: str) -> tuple[str, str]:
             f"If you know why, remove its lines from {known_hosts} "
             f"(ssh-keygen -R) and connect again.",
         )
-    if _UNKNOWN_HOST_KEY in str(error):
+    if isinstance(error, RevokedHostKey):
+        return (
+            f"its host key is revoked ({error})",
+            "Somebody else may have that key: ask for a new one there.",
+        )
+    if UNKNOWN_HOST_KEY in str(error):
         return (
             "the host key is not known",
             f"Connect once with ssh to check it, or give Host(..., host_keys='accept-new') "

@@ -58,7 +58,7 @@ _REFUSED = {
     "pubkeyauthentication": "nobody can log in without a key",
     "remotecommand": "a command of its own is not supported",
     "requiredrsasize": _ALGORITHMS,
-    "revokedhostkeys": "revoked host keys are not known here: take them out of known_hosts",
+    "revokedhostkeys": "a file of revoked keys is not supported: mark them @revoked in known_hosts",
     "securitykeyprovider": "FIDO keys are not supported: name a key file with key=",
     "sessiontype": "another kind of session is not supported",
 }

@@ -10,11 +10,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dfaas_lab.config import Host
+from dfaas_lab.config import Host, HostKeys
 from dfaas_lab.errors import ConfigError, ConnectionFailed, HostUnreachable
 from dfaas_lab.generator import Generator
 from dfaas_lab.local import LocalLab
@@ -167,6 +168,39 @@ def test_a_proxy_command_that_fails_says_why(home: Path, local_lab: LocalLab, wa
     except ConnectionFailed as error:
         said = str(error)
     assert "no way" in said
+
+
+@pytest.mark.parametrize("host_keys", ["strict", "accept-new"])
+@WAYS
+def test_a_revoked_host_key_is_refused(
+    home: Path, local_lab: LocalLab, way: object, host_keys: HostKeys
+) -> None:
+    ssh = local_lab.ssh
+    known = ssh.known_hosts.read_text() if host_keys == "strict" else ""
+    kind_and_key = ssh.known_hosts.read_text().partition(" ")[2]
+    (home / "known").write_text(f"{known}@revoked * {kind_and_key}")
+    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=home / "known")
+    assert callable(way)
+    try:
+        said = way(replace(host, host_keys=host_keys))
+    except ConnectionFailed as error:
+        said = str(error)
+    assert "revoked" in said
+
+
+@WAYS
+def test_lines_of_known_hosts_that_mean_nothing_here_do_no_harm(
+    home: Path, local_lab: LocalLab, way: object
+) -> None:
+    ssh = local_lab.ssh
+    right = ssh.known_hosts.read_text()
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPRUVpIaGi3fW3AeCyDuHmRb7DNR76HOg9o6taDaC6Np"
+    odd = f"# a comment\n\n@cert-authority *.example.org {other}\n@revoked * {other}\n"
+    odd += "x ssh-rsa A\ny ssh-ed25519 AAAA\n"
+    (home / "known").write_text(odd + right)
+    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=home / "known")
+    assert callable(way)
+    assert way(host) == "here"
 
 
 def test_a_jump_host_from_which_nothing_answers(home: Path, local_lab: LocalLab) -> None:

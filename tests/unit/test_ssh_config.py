@@ -133,7 +133,7 @@ def test_without_a_configuration(tmp_path: Path) -> None:
         ('User "a', "cannot be read"),
         ("Port ssh", "no whole number"),
         ("ConnectTimeout 1m", "no whole number"),
-        ("RevokedHostKeys ~/.ssh/revoked", "revokedhostkeys: revoked host keys"),
+        ("RevokedHostKeys ~/.ssh/revoked", "revokedhostkeys: a file of revoked"),
         ("KexAlgorithms +diffie-hellman-group1-sha1", "kexalgorithms: a choice of algorithms"),
         ("AddressFamily inet6", "addressfamily: a choice of IPv4 or IPv6"),
         ("PubkeyAuthentication no", "nobody can log in without a key"),
