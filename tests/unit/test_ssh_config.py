@@ -347,7 +347,9 @@ def written(folder: Path, config: list[str]) -> Path:
 
 
 @needs_ssh
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(lines, max_size=14), names, st.none() | users)
 @example(["Match all", "  Port 2222"], "lab", None)
 @example(["Host lab", "  HostName node", "Host node", "  User ann", "Match final"], "lab", None)
@@ -383,7 +385,9 @@ def test_it_means_what_it_means_to_ssh(
 
 
 @needs_ssh
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(lines, max_size=10), names)
 def test_keys_are_tried_in_the_order_of_ssh(tmp_path: Path, config: list[str], name: str) -> None:
     keys = tmp_path / "k"
