@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from typing import IO
 
 from dfaas_lab.remote.ssh_tokens import in_shell
@@ -25,6 +26,7 @@ class ProxySocket(socket.socket):
 
     _process: subprocess.Popen[bytes] | None = None
     _errors: IO[bytes]
+    _closing: threading.Lock
 
     @classmethod
     def start(cls, command: str) -> ProxySocket:
@@ -35,6 +37,7 @@ class ProxySocket(socket.socket):
         """
         ours, theirs = socket.socketpair()
         made = cls(fileno=ours.detach())
+        made._closing = threading.Lock()
         made._errors = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the socket
         try:
             with theirs:
@@ -62,10 +65,12 @@ class ProxySocket(socket.socket):
     def close(self) -> None:
         """Close our end and end the process."""
         super().close()
-        process, self._process = self._process, None
-        if process is not None:
-            _end(process)
-        self._errors.close()
+        # Paramiko's thread and ours close it at once: both are to find the process ended.
+        with self._closing:
+            process, self._process = self._process, None
+            if process is not None:
+                _end(process)
+            self._errors.close()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
