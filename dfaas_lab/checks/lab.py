@@ -41,7 +41,7 @@ class GeneratorLook:
 
     @classmethod
     def of(cls, spec: GeneratorSpec, remote: Remote, *, k6_version: str | None) -> GeneratorLook:
-        """Return the look at a generator whose runs take that k6, and its playbook is the spec's."""
+        """Return the look at a generator that shall be as the spec says, with that k6."""
         return cls(spec.name, remote, spec.workspace_root, k6_version, spec.digest())
 
 
