@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import random
 import socket
@@ -228,9 +229,21 @@ def _reason(error: Exception, host: ResolvedHost, said: str) -> tuple[str, str]:
             f"no answer within {host.connect_timeout:g} s",
             "Check that the host is on and the network lets SSH through.",
         )
+    if _no_way(error):
+        return (
+            "the network knows no way to it",
+            "Check that the host is on, its address, and the network between.",
+        )
     if isinstance(error, ConnectionRefusedError | NoValidConnectionsError):
         return (
             f"nothing listens for SSH on port {host.port}",
             "Check the port, and that sshd runs there.",
         )
     return f"no SSH connection: {error or type(error).__name__}", "Try `ssh -v` to the same host."
+
+
+def _no_way(error: Exception) -> bool:
+    """Whether nobody was there to refuse: paramiko has one error for both."""
+    each = error.errors.values() if isinstance(error, NoValidConnectionsError) else [error]
+    found = {one.errno for one in each if isinstance(one, OSError)}
+    return bool(found) and found <= {errno.EHOSTUNREACH, errno.ENETUNREACH}
