@@ -65,7 +65,8 @@ class Limits:
 
     Args:
         timeout: The longest one iteration may take, enforced on the generator; None means what
-            follows from the plan (set-up, duration, graceful stop and a reserve).
+            follows from the plan (set-up, duration, graceful stop and a reserve). A warm-up that is
+            longer has the time that it takes.
         lease: How long k6 may go on when the controller is gone; then it is stopped.
     """
 

@@ -117,6 +117,17 @@ class Order:
             return math.ceil(self.plan.time_limit_s)
         return math.ceil(seconds(self.limits.timeout, what="limits.timeout"))
 
+    def limit_of(self, turn: int) -> int:
+        """The time limit of an iteration or of the warm-up, in seconds.
+
+        A limit that was asked is an iteration's: the warm-up has what its own duration takes.
+        """
+        return self.limit_s if turn else max(self.limit_s, math.ceil(self.plan_of(0).time_limit_s))
+
+    def rest_there_s(self, turn: int) -> int:
+        """The rest before a turn that the generator keeps by itself, which counts whole seconds."""
+        return math.ceil(self.rest_s) if self.detached and turn > self.turns[0] else 0
+
     @property
     def lease_s(self) -> int:
         """How long k6 may go on without its controller, in seconds; 0 where it needs none."""
@@ -150,8 +161,9 @@ class Order:
             rest_s=self.rest_s,
             warmup_s=self.warmup_s,
         )
-        kept = len(self.turns) if self.detached else 1
-        preview.refuse_impossible(memory_bytes=memory_bytes, disk_bytes=disk_bytes, kept=kept)
+        preview.refuse_impossible(
+            memory_bytes=memory_bytes, disk_bytes=disk_bytes, together=self.detached
+        )
         return preview
 
     @property

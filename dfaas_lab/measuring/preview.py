@@ -21,8 +21,8 @@ class Preview:
     """The cost of a run: VUs at most, memory on the generator, data per iteration, time in all.
 
     ``memory_bytes`` is needed where all VUs are made, ``least_memory_bytes`` in any case;
-    ``longest_s`` is reached where requests are under way until the graceful stop ends; ``ends_at``
-    is when it would end, begun now.
+    ``warmup_bytes`` is the data of the warm-up; ``longest_s`` is reached where requests are under
+    way until the graceful stop ends; ``ends_at`` is when it would end, begun now.
     """
 
     iterations: int
@@ -32,6 +32,7 @@ class Preview:
     memory_bytes: int
     least_memory_bytes: int
     data_bytes: int
+    warmup_bytes: int
     expected_s: float
     longest_s: float
     ends_at: datetime
@@ -56,9 +57,12 @@ class Preview:
             warmup_s: How long the warm-up lasts, in seconds.
         """
         once = plan.load.duration_s + _OVERHEAD_S
-        rests = (iterations - 1) * rest_s + (warmup_s + _OVERHEAD_S if warmup_s else 0.0)
+        warm_s = warmup_s + _OVERHEAD_S if warmup_s else 0.0
+        # After the warm-up there is a rest, too.
+        between_s = (iterations - (0 if warmup_s else 1)) * rest_s + warm_s
         ready = sum(scenario.ready_vus for scenario in plan.scenarios)
-        expected_s = iterations * once + rests
+        expected_s = iterations * once + between_s
+        last_s = plan.graceful_stop_s * (iterations + bool(warmup_s))
         rate_rps = sum(plan.load.rates.values())
         return cls(
             iterations=iterations,
@@ -68,20 +72,21 @@ class Preview:
             memory_bytes=plan.memory_bytes,
             least_memory_bytes=_K6_BYTES + ready * _READY_VU_BYTES,
             data_bytes=plan.data_bytes,
+            warmup_bytes=plan.lasting(warmup_s).data_bytes if warmup_s else 0,
             expected_s=expected_s,
-            longest_s=iterations * (once + plan.graceful_stop_s) + rests,
+            longest_s=expected_s + last_s,
             ends_at=now + timedelta(seconds=expected_s),
         )
 
     def refuse_impossible(
-        self, *, memory_bytes: int | None, disk_bytes: int | None, kept: int = 1
+        self, *, memory_bytes: int | None, disk_bytes: int | None, together: bool = False
     ) -> None:
         """Raise where a generator cannot do it.
 
         Args:
             memory_bytes: All of its memory; None where that is not known.
             disk_bytes: What is free under its workspaces; None where that is not known.
-            kept: How many iterations lie there at once: one, or all that nobody fetches.
+            together: Whether all iterations lie there at once: nobody fetches them.
 
         Raises:
             ConfigError: It has too little.
@@ -92,13 +97,25 @@ class Preview:
                 f"the generator has {_size(memory_bytes)}",
                 hint="Give a lower rate, or a generator with more memory.",
             )
-        if disk_bytes is not None and self.data_bytes * kept > disk_bytes:
-            what = "an iteration writes" if kept == 1 else f"{kept} iterations write"
+        what, most = self._most_data(together)
+        if disk_bytes is not None and most > disk_bytes:
             raise ConfigError(
-                f"{what} about {_size(self.data_bytes * kept)} of samples; the "
+                f"{what} about {_size(most)} of samples; the "
                 f"generator has {_size(disk_bytes)} free",
                 hint="Give a shorter duration, a lower rate, or Generator(workspace_root=...).",
             )
+
+    def _most_data(self, together: bool) -> tuple[str, int]:
+        """What lies on the generator at once, in words and bytes."""
+        if together and (self.iterations > 1 or self.warmup_bytes):
+            warm = "the warm-up and " if self.warmup_bytes else ""
+            return (
+                f"{warm}{self.iterations} iterations write",
+                self.warmup_bytes + self.iterations * self.data_bytes,
+            )
+        if self.warmup_bytes > self.data_bytes:
+            return "the warm-up writes", self.warmup_bytes
+        return "an iteration writes", self.data_bytes
 
     def __str__(self) -> str:
         return (

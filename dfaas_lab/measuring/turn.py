@@ -57,12 +57,12 @@ class Turn:
 
     def terms(self, k6_path: str = "") -> Terms:
         """On what terms the supervisor runs it."""
-        order, later = self.order, self.number > self.order.turns[0]
+        order = self.order
         return Terms(
             k6_path=k6_path,
-            limit_s=order.limit_s,
+            limit_s=order.limit_of(self.number),
             lease_s=order.lease_s,
-            rest_s=round(order.rest_s) if order.detached and later else 0,
+            rest_s=order.rest_there_s(self.number),
             options=order.plan.options,
             script=order.plan.script_name,
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dfaas_lab import Function, Generator, Lab, Target
+from dfaas_lab import Function, Generator, Lab, Limits, Target
 from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
 from tests.embedded import prometheus_server
 
@@ -40,6 +40,13 @@ def test_rest_and_warm_up_are_kept(target: Target) -> None:
     # The first iteration rests, too, after the warm-up; none of its requests counts.
     assert warm["ended_at"].max() < run.requests["started_at"].min()
     assert set(run.requests["iteration"]) == {1, 2}
+
+
+def test_a_warm_up_may_be_longer_than_an_iteration_may_take(target: Target) -> None:
+    limits = Limits(timeout="5s")
+    run = target.run_k6(load={"env": 5}, duration="1s", warmup="7s", limits=limits, progress=False)
+    assert run.status == "ok"
+    assert pl.read_parquet(run.path / "warmup" / "warmup_requests.parquet").height >= 30
 
 
 def test_what_was_started_is_the_last_run(target: Target) -> None:
