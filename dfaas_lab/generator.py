@@ -156,7 +156,9 @@ class Generator:
         """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""
         from dfaas_lab.checks import GeneratorLook, check_lab
 
-        look = GeneratorLook.of(self.spec(), self.remote, k6_version=self.wanted_k6())
+        look = GeneratorLook.of(
+            self.spec(), self.remote, k6_version=self.wanted_k6(), learn=self.learn
+        )
         return check_lab([look])
 
     def wanted_k6(self) -> str | None:
@@ -177,6 +179,23 @@ class Generator:
 
             self._facts = read_facts(self.remote, self.workspace_root)
         return dict(self._facts.provenance())
+
+    def learn(self, facts: HostFacts) -> None:
+        """Take what somebody else asked the host for."""
+        self._facts = facts
+
+    def look_for_room(self) -> None:
+        """Ask how much room there is now; :meth:`room` says it.
+
+        Raises:
+            ConnectionFailed: The host cannot be asked.
+        """
+        if self._facts is None:
+            self.facts()
+        else:
+            from dfaas_lab.remote.facts import with_room_now
+
+            self._facts = with_room_now(self._facts, self.remote, self.workspace_root)
 
     def room(self) -> dict[str, int | None]:
         """``memory_bytes`` and ``disk_bytes`` for workspaces as far as known; asks nothing."""

@@ -193,7 +193,7 @@ class Target:
 
         Raises:
             ConfigError: What was asked cannot be, also for want of memory or disk on the generator
-                where these are known (after ``provision()``, ``check()`` or a run).
+                where these are known (after ``check()`` or a run).
         """
         order = self.order(iterations, load=load, duration=duration, rest=rest)
         return order.preview(**self.generator.room())

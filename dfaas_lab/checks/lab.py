@@ -31,18 +31,29 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class GeneratorLook:
-    """A generator to look at, and what it shall be; None takes any k6, or any playbook."""
+    """A generator to look at, and what it shall be; None takes any k6, or any playbook.
+
+    ``learn`` is told the host's facts.
+    """
 
     name: str
     remote: Remote
     workspace_root: str
     k6_version: str | None = None
     playbook_digest: str | None = None
+    learn: Callable[[HostFacts], None] | None = None
 
     @classmethod
-    def of(cls, spec: GeneratorSpec, remote: Remote, *, k6_version: str | None) -> GeneratorLook:
+    def of(
+        cls,
+        spec: GeneratorSpec,
+        remote: Remote,
+        *,
+        k6_version: str | None,
+        learn: Callable[[HostFacts], None] | None = None,
+    ) -> GeneratorLook:
         """Return the look at a generator that shall be as the spec says, with that k6."""
-        return cls(spec.name, remote, spec.workspace_root, k6_version, spec.digest())
+        return cls(spec.name, remote, spec.workspace_root, k6_version, spec.digest(), learn)
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,8 @@ def _look_at_generator(look: GeneratorLook) -> tuple[Found, HostFacts | None]:
         k6_version=look.k6_version,
         playbook_digest=look.playbook_digest,
     )
+    if facts is not None and look.learn is not None:
+        look.learn(facts)
     return [(look.name, finding) for finding in findings], facts
 
 

@@ -22,7 +22,10 @@ def look_at(targets: Iterable[Target], generators: Iterable[Generator]) -> pl.Da
     """Look at targets and generators: ``host, check, ok, detail, fix``."""
     with ExitStack() as stack:
         return check_lab(
-            [GeneratorLook.of(g.spec(), g.remote, k6_version=g.wanted_k6()) for g in generators],
+            [
+                GeneratorLook.of(g.spec(), g.remote, k6_version=g.wanted_k6(), learn=g.learn)
+                for g in generators
+            ],
             [_target(target, stack) for target in targets],
         )
 

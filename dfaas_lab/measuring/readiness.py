@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -61,8 +62,10 @@ def ready_for(target: Target, order: Order) -> Order:
     """
     generator, plan = target.generator, order.plan
     k6_path = generator.k6_path()
-    look_for_gateway(target)
-    generator.facts()
+    with ThreadPoolExecutor(1, "dfaas-lab-room") as beside:
+        room = beside.submit(generator.look_for_room)
+        look_for_gateway(target)
+    room.result()
     if isinstance(plan, CustomScript):
         needs = inspect(generator.remote, generator.workspace_root, k6_path, plan)
         return replace(order, plan=plan.requiring(needs))

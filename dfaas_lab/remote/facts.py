@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.skew import Skew
@@ -14,9 +14,14 @@ from dfaas_lab.errors import CommandFailed
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
 
+_FREE = r"""
+[ -d "$root" ] && at=$root || at=/
+say root_free_kb "$(df -Pk "$at" | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p')"
+"""
 # POSIX sh and what every Linux has; what is missing leaves its value empty. The clock is read
 # first and last: the two readings enclose everything but the way there and back.
-_SCRIPT = r"""
+_SCRIPT = (
+    r"""
 export LC_ALL=C
 root=%(root)s
 say() { printf '%%s=%%s\n' "$1" "$2"; }
@@ -36,10 +41,12 @@ say root_kind "$(stat -c '%%F' "$root")"
 say root_mode "$(stat -c '%%a' "$root")"
 say root_owner "$(stat -c '%%U' "$root")"
 [ -w "$root" ] && [ -x "$root" ] && say root_writable yes
-[ -d "$root" ] && at=$root || at=/
-say root_free_kb "$(df -Pk "$at" | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p')"
+"""
+    + _FREE
+    + r"""
 say clock_last "$(date +%%s.%%N)"
 """
+)
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,24 @@ def read_facts(
             stderr=result.stderr.decode(errors="replace"),
             hint="Check that /bin/sh works there and prints nothing of its own.",
         ) from error
+
+
+def with_room_now(
+    facts: HostFacts, remote: Remote, workspace_root: str, *, timeout: float = 15.0
+) -> HostFacts:
+    """Return a host's facts with what is free under a folder now; a disk fills up in between.
+
+    Raises:
+        ConnectionFailed: It cannot be reached.
+    """
+    script = (
+        f'export LC_ALL=C; root={shlex.quote(workspace_root)}; say() {{ echo "$1=$2"; }}{_FREE}'
+    )
+    command = f"/bin/sh -c {shlex.quote(script)} 2>/dev/null"
+    said = remote.run(command, timeout=timeout, check=False).text.strip().partition("=")[2]
+    free_kb = _number(said)
+    free_bytes = None if free_kb is None else free_kb * 1024
+    return replace(facts, root=replace(facts.root, free_bytes=free_bytes))
 
 
 def parse_facts(text: str, asked_at: float, answered_at: float) -> HostFacts:

@@ -30,6 +30,8 @@ from dfaas_lab.errors import (
     K6Missing,
     K6TimedOut,
 )
+from dfaas_lab.measuring.readiness import ready_for
+from dfaas_lab.remote.facts import read_facts
 from dfaas_lab.schemas import REQUESTS, SUMMARY, TIMELINE
 
 SEED = 20
@@ -216,6 +218,23 @@ def test_what_its_generator_has_no_room_for_is_refused_before_anything_runs(lab:
     with pytest.raises(ConfigError, match="samples; the generator has"):
         lab.target.preview({"env": 20_000}, "100h")
     assert _runs(lab) == before
+
+
+def test_room_that_was_made_or_taken_since_the_last_look_counts(lab: Lab) -> None:
+    generator = Generator(lab.generator.host, workspace_root=lab.generator.workspace_root)
+    target = Target(
+        "again", gateway=lab.target.gateway, generator=generator, functions=[Function("env")]
+    )
+    assert not generator.check().is_empty()
+    free_bytes = generator.room()["disk_bytes"]
+    assert free_bytes  # what check() asked is known without asking again
+    then = read_facts(generator.remote, generator.workspace_root)
+    generator.learn(replace(then, root=replace(then.root, free_bytes=1000)))
+    with pytest.raises(ConfigError, match="free"):
+        target.preview(100, "10s")
+    ready_for(target, target.order(1, load=100, duration="10s"))  # looks anew
+    assert generator.room()["disk_bytes"] == pytest.approx(free_bytes, rel=0.5)
+    generator.close()
 
 
 @pytest.mark.parametrize("name", ["", "Env", "a b", "../env", "a/b", "-a", "a" * 64, "a;id"])
