@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -117,6 +117,14 @@ class Function:
                 f"function {self.name}: the body's file cannot be read: {error}",
                 hint="Give the path of a file that is there.",
             ) from error
+
+    def frozen(self) -> Function:
+        """Return the same with the body's bytes as they are now, in the place of its ``Path``.
+
+        Raises:
+            ConfigError: The file cannot be read.
+        """
+        return replace(self, body=self.body_bytes()) if isinstance(self.body, Path) else self
 
     def shown_headers(self) -> dict[str, str]:
         """Return the headers as they may be shown and stored."""

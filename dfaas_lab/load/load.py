@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -88,6 +88,17 @@ class Load:
                     hint="Ask for a higher rate.",
                 )
         return cls(shares, duration_s)
+
+    def frozen(self) -> Load:
+        """Return the same with all bodies as their files hold them now.
+
+        Raises:
+            ConfigError: A body's file cannot be read.
+        """
+        return replace(
+            self,
+            shares=tuple(replace(share, function=share.function.frozen()) for share in self.shares),
+        )
 
     def __iter__(self) -> Iterator[Share]:
         return iter(self.shares)

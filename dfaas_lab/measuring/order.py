@@ -91,9 +91,9 @@ class Order:
         if script is None:
             if env:
                 raise ConfigError("env is for a script of your own", hint="Give script=..., too.")
-            checked = Load.of(load, duration=duration, functions=functions)
+            # A body's file is read once: each iteration measures the same, whatever becomes of it.
+            checked = Load.of(load, duration=duration, functions=functions).frozen()
             plan = K6Plan(checked, gateway, thresholds, served_by_header)
-            plan.files()  # reads the bodies' files: a missing one is told before anything runs
         else:
             if (load, duration, thresholds) != (DEFAULT_LOAD, DEFAULT_DURATION, None):
                 raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +62,19 @@ def test_a_short_rest_of_a_detached_run_is_no_rest_of_none() -> None:
     order = _order(rest="400ms", iterations=2, detached=True)
     assert [order.rest_there_s(turn) for turn in order.turns] == [0, 1]
     assert _order(rest="400ms", iterations=2).rest_there_s(2) == 0  # kept from here, exactly
+
+
+def test_every_iteration_sends_the_body_as_it_was_when_the_run_was_ordered(tmp_path: Path) -> None:
+    file = tmp_path / "body"
+    file.write_text("before")
+    order = _order(Function("echo", method="POST", body=file), iterations=2)
+    digest, files = order.plan.digest, order.plan_of(1).files()
+    file.write_text("after")
+    assert order.plan_of(2).files() == files
+    assert order.plan.digest == digest
+    assert b"before" in files["bodies.json"]
+
+
+def test_a_body_whose_file_is_missing_is_told_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        _order(Function("echo", body=tmp_path / "none"))
