@@ -33,6 +33,7 @@ class RunHandle:
         folder: The run's folder in the store.
         keep: Called with the run as it is: when it begins, and when it has ended.
         progress: How ``wait()`` shows progress: None chooses, False shows nothing.
+        new: Whether nobody else can have begun it.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class RunHandle:
         *,
         keep: Callable[[Run], None] = lambda _: None,
         progress: bool | None = None,
+        new: bool = False,
     ) -> None:
         self._measurements = measurements
         self._folder = folder
         self._keep = keep
         self._shown = progress
+        self._new = new
         self._stop = threading.Event()
         self._done = threading.Event()
         self._errors: list[BaseException] = []
@@ -65,12 +68,16 @@ class RunHandle:
 
     def send(self) -> RunHandle:
         """Send a detached run to its generators, which go on alone."""
+        self._new = False
         try:
             for part in self._measurements:
                 part.send()
-        except DfaasLabError as error:
+        except BaseException as error:
+            # Some of it may have been sent, and goes on: whoever attaches finds out.
             self._folder.update(status="lost")
-            error.run = self.run
+            self._keep(self.run)
+            if isinstance(error, DfaasLabError):
+                error.run = self.run
             raise
         return self
 
@@ -105,16 +112,16 @@ class RunHandle:
         Raises:
             DfaasLabError: An iteration failed; ``error.run`` holds what was measured.
         """
-        from dfaas_lab.widgets import choose_face
-
-        face = face or choose_face(self._shown)
         try:
+            face = face or self._face()
             self.start()
             while not self._done.wait(_FRAME_S):
                 if face is not None:
                     face.draw(self.progress.snapshot())
         except KeyboardInterrupt:
             self._stop.set()
+            if self._new and (self._thread is None or self._thread.ident is None):
+                self._abandon()
             self._come_home()
             raise
         finally:
@@ -123,6 +130,18 @@ class RunHandle:
         if self._errors:
             raise self._error()
         return self.run
+
+    def _abandon(self) -> None:
+        """Close a run of which nothing was begun: nobody who attaches shall begin it."""
+        close_folder(self._folder, status="interrupted")
+        self._ended = Run(self._folder)
+        self._keep(self._ended)
+        self._done.set()
+
+    def _face(self) -> Face | None:
+        from dfaas_lab.widgets import choose_face  # takes a moment: ipywidgets
+
+        return choose_face(self._shown)
 
     def _come_home(self) -> None:
         """Wait until everything is stored, but not for a generator that does not answer."""

@@ -38,6 +38,7 @@ def open_run(
     """
     from dfaas_lab.measuring.handle import RunHandle
     from dfaas_lab.measuring.measurement import Measurement
+    from dfaas_lab.record.closing import close_folder
     from dfaas_lab.remote.workspace import Workspace
 
     several = len(parts) > 1
@@ -47,20 +48,24 @@ def open_run(
         for target, order in parts
     ]
     folder = _open_folder(store, parts, workspaces, label, seed)
-    measurements = [
-        Measurement(
-            order,
-            target=target.name,
-            generator=target.generator,
-            folder=folder,
-            workspaces=own,
-            several=several,
-            line=_prefixed(live, target.name) if several else live,
-        )
-        for (target, order), own in zip(parts, workspaces, strict=True)
-    ]
-    keep = last_run_of([target for target, _ in parts])
-    return RunHandle(measurements, folder, keep=keep, progress=progress)
+    try:
+        measurements = [
+            Measurement(
+                order,
+                target=target.name,
+                generator=target.generator,
+                folder=folder,
+                workspaces=own,
+                several=several,
+                line=_prefixed(live, target.name) if several else live,
+            )
+            for (target, order), own in zip(parts, workspaces, strict=True)
+        ]
+        keep = last_run_of([target for target, _ in parts])
+        return RunHandle(measurements, folder, keep=keep, progress=progress, new=True)
+    except BaseException:  # an interrupt: nobody who attaches later shall begin it
+        close_folder(folder, status="interrupted")
+        raise
 
 
 def last_run_of(targets: Sequence[Target]) -> Callable[[Run], None]:
