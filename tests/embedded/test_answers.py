@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from dfaas_lab import Function, Lab, Run, Target
 
 NODE = 'node b/\u00fc,"quoted"; 100 %'
+LONG_NODE = "a" + "%" * 400
 SCRIPT = """
 import http from "k6/http";
 export const options = {
@@ -126,6 +128,19 @@ class Answering(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Streaming(Answering):
+    """Answers at once with headers, and with the body only after a while."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.send_header("Dfaas-Node-Id", LONG_NODE)
+        self.end_headers()
+        self.wfile.write(b"o")
+        time.sleep(4)
+        self.wfile.write(b"k")
+
+
 class OverIpv6(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6
 
@@ -148,3 +163,21 @@ def test_a_gateway_at_an_ipv6_address(lab: Lab, tmp_path: Path) -> None:
         server.shutdown()
     assert run.summary["failed"].sum() == 0
     assert set(run.requests["http_status"]) == {200}
+
+
+def test_a_body_that_takes_long_says_nothing_about_the_clock(lab: Lab) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Streaming) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        target = Target(
+            "streaming",
+            gateway=f"http://127.0.0.1:{server.server_port}",
+            generator=lab.generator,
+            functions=[Function("slow")],
+            store=lab.store.root,
+        )
+        run = target.run_k6(load=2, duration="2s", progress=False)
+        server.shutdown()
+    assert run.status == "ok"
+    skew = run.provenance["clock_skew"]["streaming"]
+    assert abs(skew["seconds"]) < 2  # both are this machine's clock; Date has whole seconds
+    assert set(run.requests["served_by"]) == {LONG_NODE[:300]}
