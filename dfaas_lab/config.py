@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -44,8 +45,16 @@ class Host:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", host_address(self.address))
-        if not isinstance(self.port, int) or not 0 < self.port < 65536:
-            raise ConfigError(f"{self.port} is no port", hint="Give a number from 1 to 65535.")
+        if type(self.port) is not int or not 0 < self.port < 65536:
+            raise ConfigError(
+                f"port={self.port!r} is no port",
+                hint="Give a number from 1 to 65535, without quotes: port=22.",
+            )
+        if not _positive(self.connect_timeout):
+            raise ConfigError(
+                f"connect_timeout={self.connect_timeout!r} is no time to wait",
+                hint="Give seconds above 0: connect_timeout=10.",
+            )
         if self.host_keys not in ("strict", "accept-new"):
             raise ConfigError(
                 f"host_keys={self.host_keys!r} is unknown",
@@ -57,6 +66,12 @@ class Host:
         if self.port == 22:
             return f"{user}{self.address}"
         return f"{user}{in_url(self.address)}:{self.port}"
+
+
+def _positive(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 < value < math.inf
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,19 @@ def host_address(text: str) -> str:
     return bare
 
 
+def is_utf8(text: str) -> bool:
+    r"""Whether a text can be sent: half of a surrogate pair cannot.
+
+    >>> is_utf8("caf\u00e9"), is_utf8("\ud800")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def in_url(address: str) -> str:
     """Return an address as it stands in a URL: an IPv6 address has brackets there.
 

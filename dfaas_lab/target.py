@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
+from dfaas_lab.load.function import listed
+from dfaas_lab.load.headers import masked
 from dfaas_lab.measuring.order import DEFAULT_DURATION, DEFAULT_LOAD
 from dfaas_lab.naming import url_problem
 
@@ -76,7 +78,7 @@ class Target:
         self.name = name
         self.gateway = _url(gateway, "gateway")
         self.generator = generator
-        self.functions = tuple(functions)
+        self.functions = listed(functions, target=name)
         self.prometheus = None if prometheus is None else _url(prometheus, "prometheus")
         self.host = host
         self.install_monitoring = install_monitoring
@@ -87,7 +89,6 @@ class Target:
         self.store = Path(store)
         self.last_run: Run | None = None
         self._auth = auth
-        _check_functions(name, self.functions)
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
@@ -274,21 +275,9 @@ class Target:
 def _url(text: str, what: str) -> str:
     problem = url_problem(str(text))
     if problem:
-        shown = "" if "@" in str(text) else f"={text!r}"  # no password in an error
+        shown = "" if "@" in str(text) else f"={masked(str(text))!r}"  # no password in an error
         raise ConfigError(
             f"{what}{shown}: {problem}",
             hint=f"Write it as {what}='http://10.0.0.60:31112'; a password goes into auth=.",
         )
     return str(text).rstrip("/")
-
-
-def _check_functions(name: str, functions: Sequence[Function]) -> None:
-    names = [function.name for function in functions]
-    if not names:
-        raise ConfigError(f"target {name} has no function", hint="Give functions=[Function(...)].")
-    twice = sorted({n for n in names if names.count(n) > 1})
-    if twice:
-        raise ConfigError(
-            f"target {name} has two functions of the same name: {', '.join(twice)}",
-            hint="Give each function once.",
-        )

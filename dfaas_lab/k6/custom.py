@@ -16,6 +16,7 @@ from pathlib import Path
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.plan import json_bytes, system_tags, trend_stats
 from dfaas_lab.load import Load, seconds
+from dfaas_lab.naming import is_utf8
 
 FOLDER = "script"
 """The folder in the workspace that holds the user's files."""
@@ -75,7 +76,7 @@ class CustomScript:
 
     def __post_init__(self) -> None:
         for name, value in self.env.items():
-            if not _NAME.fullmatch(name):
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise ConfigError(
                     f"env name {name!r} is no name of a variable", hint="Use letters, digits and _."
                 )
@@ -83,7 +84,7 @@ class CustomScript:
                 raise ConfigError(
                     f"env {name} would change k6 itself", hint="Set options in the script."
                 )
-            if not isinstance(value, str) or "\0" in value:
+            if not isinstance(value, str) or "\0" in value or not is_utf8(value):
                 raise ConfigError(f"env {name} is no text", hint="Give a str.")
 
     @classmethod

@@ -8,6 +8,10 @@ from fractions import Fraction
 
 from dfaas_lab.errors import ConfigError
 
+LONGEST_S = 10 * 366 * 86_400
+"""The longest that anything may take, in seconds: far below what k6 and the calendar can count."""
+
+_MOST_CHARACTERS = 100
 _UNIT_S = {
     "ns": Fraction(1, 10**9),
     "us": Fraction(1, 10**6),
@@ -29,7 +33,7 @@ def seconds(duration: str | timedelta, *, what: str = "duration") -> float:
         what: The name of the argument, for the error.
 
     Raises:
-        ConfigError: It is negative, or k6 would not take it.
+        ConfigError: It is negative, longer than ten years, or k6 would not take it.
 
     >>> seconds("1m30s")
     90.0
@@ -38,19 +42,33 @@ def seconds(duration: str | timedelta, *, what: str = "duration") -> float:
         value = duration.total_seconds()
         if value < 0:
             raise ConfigError(f"{what} is negative: {duration}", hint="Give a positive duration.")
-        return value
+        return _possible(Fraction(value), what)
     if not isinstance(duration, str):
         raise ConfigError(
             f"{what} must be a string or a timedelta, not {duration!r}",
             hint="Write it as k6 does, with a unit: '30s', '1m30s' or '500ms'.",
         )
+    if len(duration) > _MOST_CHARACTERS:
+        raise _too_long(what)
     parts = list(_PART.finditer(duration))
     if not parts or "".join(part.group(0) for part in parts) != duration:
         raise ConfigError(
             f"{what} is no duration that k6 takes: {duration!r}",
             hint="Write it as k6 does, with a unit: '30s', '1m30s' or '500ms'.",
         )
-    return float(sum(Fraction(part.group(1)) * _UNIT_S[part.group(2)] for part in parts))
+    return _possible(
+        sum((Fraction(part.group(1)) * _UNIT_S[part.group(2)] for part in parts), Fraction()), what
+    )
+
+
+def _possible(value_s: Fraction, what: str) -> float:
+    if value_s > LONGEST_S:
+        raise _too_long(what)
+    return float(value_s)
+
+
+def _too_long(what: str) -> ConfigError:
+    return ConfigError(f"{what} is longer than ten years", hint="Give a shorter one: '30s', '2h'.")
 
 
 def format_duration(value_s: float) -> str:

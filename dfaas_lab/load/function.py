@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,8 @@ from types import MappingProxyType
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import format_duration, seconds
-from dfaas_lab.load.headers import names_a_secret, redacted
+from dfaas_lab.load.headers import masked, names_a_secret, redacted
+from dfaas_lab.naming import is_utf8
 
 # RFC 1123 label, as Kubernetes asks of a service; OpenFaaS appends ".namespace".
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -19,6 +20,12 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})?")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 # RFC 9110, section 5.6.2: a field name is a token.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# As Go parses a URL: in its path each % begins an encoded byte.
+_PATH = re.compile(r"(?:/(?:[^#?% ]|%[0-9A-Fa-f]{2})*)?(?:\?[^# ]*)?")
+# What Go sends as a header's value: no control character but the tabulator.
+_NO_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_LEAST_TIMEOUT_S = 0.001
 
 
 @dataclass(frozen=True)
@@ -68,33 +75,31 @@ class Function:
                 hint=f"Use one of {', '.join(_METHODS)}.",
             )
         object.__setattr__(self, "method", method)
-        if self.path and (
-            self.path[0] not in "/?" or not self.path.isprintable() or " " in self.path
-        ):
+        path = str(self.path)
+        if not _PATH.fullmatch(path) or not path.isprintable():
             raise ConfigError(
-                f"function {self.name}: path {self.path!r} cannot follow /function/{self.name}",
-                hint="A path is empty or begins with '/' or '?', percent-encoded, without blanks.",
+                f"function {self.name}: path {masked(path)!r} cannot follow /function/{self.name}",
+                hint="A path is empty or begins with '/' or '?', percent-encoded (%20), without "
+                "blanks; a server never sees what follows '#': write %23.",
+            )
+        if isinstance(self.body, str) and not is_utf8(self.body):
+            raise ConfigError(
+                f"function {self.name}: the body is no text that UTF-8 can hold",
+                hint="Give it as bytes.",
             )
         if not isinstance(self.body, str | bytes | Path):
             raise ConfigError(
                 f"function {self.name}: the body is a {type(self.body).__name__}",
                 hint="Give text, bytes or the Path of a file.",
             )
-        for key, value in self.headers.items():
-            if not _TOKEN.fullmatch(key) or any(c in str(value) for c in "\r\n\0"):
-                raise ConfigError(
-                    f"function {self.name}: header {key!r} cannot be sent",
-                    hint="A header name is a token of RFC 9110; a value has no line break.",
-                )
-        object.__setattr__(
-            self, "headers", MappingProxyType({k: str(v) for k, v in self.headers.items()})
-        )
+        object.__setattr__(self, "headers", MappingProxyType(_headers(self.name, self.headers)))
         if isinstance(self.timeout, timedelta):
             object.__setattr__(self, "timeout", format_duration(self.timeout_s))
         object.__setattr__(self, "safe_headers", _safe(self.name, self.safe_headers))
-        if self.timeout_s <= 0:
+        if self.timeout_s < _LEAST_TIMEOUT_S:
             raise ConfigError(
-                f"function {self.name}: the timeout is 0", hint="Give it a second or more."
+                f"function {self.name}: the timeout is less than 1ms, which k6 takes for none",
+                hint="Give it a second or more.",
             )
         if self.max_rate is not None and not self.max_rate > 0:
             raise ConfigError(f"function {self.name}: max_rate must be positive")
@@ -133,7 +138,7 @@ class Function:
     def __repr__(self) -> str:
         shown = {
             "method": self.method,
-            "path": self.path,
+            "path": masked(self.path),
             "body": _short(self.body),
             "headers": self.shown_headers(),
             "timeout": self.timeout,
@@ -180,6 +185,49 @@ def _rebuild(
         image=image,
         safe_headers=safe_headers,
     )
+
+
+def listed(given: Iterable[Function], *, target: str) -> tuple[Function, ...]:
+    """Check the functions of a target.
+
+    Raises:
+        ConfigError: There are none, something else is among them, or two have the same name.
+    """
+    alone = isinstance(given, str | Function) or not isinstance(given, Iterable)
+    functions = () if alone else tuple(given)
+    wrong = [one for one in functions if not isinstance(one, Function)]
+    if alone or wrong:
+        raise ConfigError(
+            f"target {target}: functions={wrong or given!r} is no list of functions",
+            hint="Write functions=[Function('figlet')].",
+        )
+    names = [function.name for function in functions]
+    if not names:
+        raise ConfigError(
+            f"target {target} has no function", hint="Give functions=[Function(...)]."
+        )
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ConfigError(
+            f"target {target} has two functions of the same name: {', '.join(twice)}",
+            hint="Give each function once.",
+        )
+    return functions
+
+
+def _headers(function: str, headers: Mapping[str, str]) -> dict[str, str]:
+    checked = {}
+    for key, value in headers.items():
+        text = str(value)
+        name = isinstance(key, str) and _TOKEN.fullmatch(key)
+        if not name or _NO_VALUE.search(text) or not is_utf8(text):
+            raise ConfigError(
+                f"function {function}: header {key!r} cannot be sent",
+                hint="A header name is a token of RFC 9110; a value has no line break or other "
+                "control character.",
+            )
+        checked[key] = text
+    return checked
 
 
 def _safe(function: str, names: object) -> tuple[str, ...]:

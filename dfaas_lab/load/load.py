@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
+from numbers import Real
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import seconds
@@ -114,7 +115,7 @@ def _rates(load: float | Mapping[str, float], functions: Sequence[Function]) -> 
     asked = dict(load) if isinstance(load, Mapping) else dict.fromkeys(names, load)
     if not asked:
         raise ConfigError("the load is empty", hint=f"Name a rate for one of: {', '.join(names)}.")
-    for name, rate in asked.items():
+    for name in asked:
         if name not in names:
             near = difflib.get_close_matches(str(name), names, n=1)
             raise ConfigError(
@@ -122,19 +123,27 @@ def _rates(load: float | Mapping[str, float], functions: Sequence[Function]) -> 
                 + (f"; did you mean {near[0]!r}?" if near else ""),
                 hint=f"Its functions are: {', '.join(names)}.",
             )
-        _check_rate(name, rate)
-    return {name: float(rate) for name, rate in asked.items()}
+    return {name: _rate(name, rate) for name, rate in asked.items()}
 
 
-def _check_rate(name: str, rate: object) -> None:
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not math.isfinite(rate):
+def _rate(name: str, rate: object) -> float:
+    """Return a rate as a number, also one of NumPy's or a fraction."""
+    if isinstance(rate, bool) or not isinstance(rate, Real) or math.isnan(value := _float(rate)):
         raise ConfigError(
             f"the rate of {name} is no number: {rate!r}", hint="Give requests per second."
         )
-    if rate < 0:
-        raise ConfigError(f"the rate of {name} is negative: {rate:g}", hint="Give 0 or more.")
-    if rate > _MAX_RATE_RPS:
+    if value < 0:
+        raise ConfigError(f"the rate of {name} is negative: {value:g}", hint="Give 0 or more.")
+    if value > _MAX_RATE_RPS:
         raise ConfigError(
-            f"the rate of {name} is {rate:g} requests/s, more than any generator can make",
+            f"the rate of {name} is {value:g} requests/s, more than any generator can make",
             hint="Give a lower rate, or split the load over several generators.",
         )
+    return value
+
+
+def _float(number: Real) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf

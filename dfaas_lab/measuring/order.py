@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,14 @@ from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.custom import CustomScript
 from dfaas_lab.k6.plan import K6Plan, Thresholds
 from dfaas_lab.load import Function, Load, seconds
+from dfaas_lab.load.duration import LONGEST_S
 
 if TYPE_CHECKING:
     from dfaas_lab.measuring.preview import Preview
 
 DEFAULT_LOAD = 10
 DEFAULT_DURATION = "30s"
+_MOST_ITERATIONS = 100_000  # each has a workspace of its own, named in the manifest
 
 
 class Asked(TypedDict, total=False):
@@ -51,18 +54,19 @@ class Order:
             raise ConfigError(
                 f"limits={self.limits!r} is no Limits", hint="Give Limits(timeout=..., lease=...)."
             )
-        whole = isinstance(self.iterations, int) and not isinstance(self.iterations, bool)
-        if not whole or self.iterations < 1:
-            raise ConfigError(
-                f"iterations={self.iterations!r}: there must be at least one",
-                hint="Give a whole number from 1.",
-            )
+        object.__setattr__(self, "iterations", _count(self.iterations))
         if self.limit_s < 1:
             raise ConfigError("a time limit of 0 s ends k6 at once", hint="Give 1s or more.")
         if not self.detached and self.lease_s < 3:
             raise ConfigError(f"a lease of {self.lease_s} s is too short", hint="Give 3s or more.")
         if self.warmup_s:
             self.plan.lasting(self.warmup_s)  # a script of the user's own has none
+        once_s = self.plan.duration_s + self.rest_s
+        if self.warmup_s + self.iterations * once_s > LONGEST_S:
+            raise ConfigError(
+                f"{self.iterations} iterations take longer than ten years",
+                hint="Give fewer iterations, a shorter duration or a shorter rest.",
+            )
 
     @classmethod
     def of(
@@ -174,3 +178,22 @@ class Order:
     def plan_of(self, turn: int) -> K6Plan | CustomScript:
         """The plan of an iteration, or of the warm-up."""
         return self.plan if turn else self.plan.lasting(self.warmup_s)
+
+
+def _count(iterations: object) -> int:
+    """A number of iterations, also one of NumPy's."""
+    try:
+        count = 0 if isinstance(iterations, bool) else operator.index(iterations)  # type: ignore[arg-type]
+    except TypeError:
+        count = 0
+    if count < 1:
+        raise ConfigError(
+            f"iterations={iterations!r}: there must be at least one",
+            hint="Give a whole number from 1.",
+        )
+    if count > _MOST_ITERATIONS:
+        raise ConfigError(
+            f"more than {_MOST_ITERATIONS} iterations are too many",
+            hint="Give fewer, or a longer duration.",
+        )
+    return count

@@ -11,6 +11,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from dfaas_lab.errors import ConfigError, ServiceError
+from dfaas_lab.load.headers import masked
 
 Transport = Callable[[], httpx.BaseTransport]
 
@@ -52,7 +53,7 @@ class Endpoint:
         # What cannot be in a host's name comes back percent-encoded.
         if url.scheme not in ("http", "https") or not url.host or "%" in url.host:
             raise ConfigError(
-                f"{self.url!r} is no URL of {self.what}",
+                f"{masked(self.url)!r} is no URL of {self.what}",
                 hint="Give one like http://10.0.0.60:31112.",
             )
         object.__setattr__(self, "url", str(url).rstrip("/"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from datetime import timedelta
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,8 @@ def test_a_mapping_names_its_functions_and_may_hold_a_zero() -> None:
         ({"figlet": "5"}, "2s", "no number"),
         ({"figlet": True}, "2s", "no number"),
         (1e9, "2s", "more than any generator"),
+        (10**400, "2s", "more than any generator"),
+        (float("inf"), "2s", "more than any generator"),
         (50, "500ms", "too short"),
     ],
 )
@@ -108,3 +111,54 @@ def test_a_timeout_may_be_a_timedelta() -> None:
     function = Function("env", timeout=timedelta(milliseconds=2500))
     assert function.timeout == "2.5s"
     assert function.timeout_s == 2.5
+
+
+@pytest.mark.parametrize("text", ["9999999d", "9" * 400 + "s", "1s" * 5000, timedelta.max])
+def test_durations_beyond_all_calendars_are_refused(text: str | timedelta) -> None:
+    with pytest.raises(ConfigError, match="rest is longer than ten years"):
+        seconds(text, what="rest")
+
+
+def test_a_rate_may_be_any_real_number() -> None:
+    assert Load.of(Fraction(5, 2), duration="2s", functions=FUNCTIONS).rates["env"] == 2.5  # type: ignore[arg-type]
+    numpy = pytest.importorskip("numpy")
+    for rate in (numpy.int64(10), numpy.float32(10)):
+        load = Load.of({"env": rate}, duration="2s", functions=FUNCTIONS)
+        assert load.shares[0].rate == 10
+        assert type(load.rates["env"]) is float  # as JSON takes it
+
+
+@pytest.mark.parametrize(
+    ("asked", "word"),
+    [
+        ({"body": "\ud800"}, "UTF-8"),
+        ({"headers": {1: "x"}}, "header 1"),
+        ({"headers": {"X": "\ud800"}}, "header 'X'"),
+        ({"headers": {"X": "a\x01b"}}, "control character"),
+        ({"headers": {"X": "a\x7f"}}, "control character"),
+        ({"path": "/%zz"}, "percent-encoded"),
+        ({"path": "/%2"}, "percent-encoded"),
+        ({"path": "/a#b"}, "%23"),
+        ({"path": "/a?x=1#b"}, "%23"),
+        ({"path": "/a\ud800"}, "percent-encoded"),
+        ({"path": 5}, "begins with"),
+        ({"timeout": "100us"}, "1ms"),
+    ],
+    ids=ascii,
+)
+def test_a_request_that_cannot_be_made_is_refused(asked: dict[str, Any], word: str) -> None:
+    with pytest.raises(ConfigError, match=word) as caught:
+        Function("env", **asked)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a%20b/c", "?x=1&y=%zz", "/a?x=/b?c", "/\u00e8"])
+def test_a_path_that_can_be_sent_is_kept(path: str) -> None:
+    assert Function("env", path=path, headers={"X": "a\tb\u00e8"}).path == path
+
+
+def test_a_token_in_a_path_is_not_shown() -> None:
+    assert "abc" not in repr(Function("f", path="?api_key=abc"))
+    with pytest.raises(ConfigError) as caught:
+        Function("f", path="a?api_key=abc")
+    assert "abc" not in str(caught.value)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from dfaas_lab import Function, Generator, Limits, Target
+from dfaas_lab import Function, Generator, Host, Limits, Target
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.measuring.order import Order
+from dfaas_lab.services.gateway import Gateway
 
 
 def _order(*functions: Function, iterations: Any = 1, **asked: Any) -> Order:
@@ -78,3 +79,81 @@ def test_every_iteration_sends_the_body_as_it_was_when_the_run_was_ordered(tmp_p
 def test_a_body_whose_file_is_missing_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         _order(Function("echo", body=tmp_path / "none"))
+
+
+class Whole:
+    """A whole number of another library."""
+
+    def __index__(self) -> int:
+        return 3
+
+
+def test_a_number_of_iterations_may_be_of_another_library() -> None:
+    count = _order(iterations=Whole()).iterations
+    assert (count, type(count)) == (3, int)
+
+
+@pytest.mark.parametrize("iterations", [0, -1, 2.0, True, "3", None, 10**9, 10**400])
+def test_a_number_of_iterations_that_cannot_be_is_refused(iterations: object) -> None:
+    with pytest.raises(ConfigError, match="iterations") as caught:
+        _order(iterations=iterations)
+    assert caught.value.hint
+
+
+def test_a_run_of_centuries_is_refused() -> None:
+    with pytest.raises(ConfigError, match="longer than ten years"):
+        _target().preview(10, "300d", 50)
+    with pytest.raises(ConfigError, match="longer than ten years"):
+        _target().preview(10, "9999999d")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"address": None},
+        {"address": "ubuntu@10.0.0.50"},
+        {"address": "10.0.0.50:2222"},
+        {"port": "22"},
+        {"port": True},
+        {"port": 70_000},
+        {"connect_timeout": -1},
+        {"connect_timeout": 0},
+        {"connect_timeout": float("nan")},
+        {"connect_timeout": "10"},
+    ],
+    ids=ascii,
+)
+def test_a_host_that_cannot_be_is_refused(asked: dict[str, Any]) -> None:
+    values = {"address": "10.0.0.50"} | asked
+    with pytest.raises(ConfigError) as caught:
+        Host(values.pop("address"), **values)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "functions", [["figlet"], "figlet", Function("figlet"), None, [], 5], ids=ascii
+)
+def test_what_is_no_list_of_functions_is_refused(functions: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Target("mid", gateway="http://h", generator=Generator("h"), functions=functions)
+    assert "Function(" in caught.value.hint
+
+
+@pytest.mark.parametrize("env", [{1: "x"}, {"A": 1}, {"A": "\ud800"}], ids=ascii)
+def test_an_environment_that_cannot_be_is_refused(tmp_path: Path, env: Any) -> None:
+    (tmp_path / "mine.js").write_text("")
+    with pytest.raises(ConfigError, match="env") as caught:
+        _order(script=tmp_path / "mine.js", env=env)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "url", ["http://u:pw@h:99999", "http://u:pw@h", "http://h/?token=pw", "x?token=pw"]
+)
+def test_no_error_shows_what_may_be_secret(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Target("mid", gateway=url, generator=Generator("h"), functions=[Function("env")])
+    assert "pw" not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        Gateway(url + "\x01")
+    assert "pw" not in str(caught.value)
