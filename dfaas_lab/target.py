@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.custom import CustomScript
-    from dfaas_lab.k6.plan import Thresholds
+    from dfaas_lab.k6.thresholds import Thresholds
     from dfaas_lab.measuring.handle import RunHandle
     from dfaas_lab.measuring.order import Asked, Order
     from dfaas_lab.measuring.preview import Preview
@@ -206,8 +206,8 @@ class Target:
         asked["limits"] = asked.get("limits") or self.limits
         if asked.get("thresholds") is None and asked.get("script") is None and self.thresholds:
             load = asked.get("load")
-            named = load if isinstance(load, Mapping) else self.thresholds
-            asked["thresholds"] = {n: t for n, t in self.thresholds.items() if n in named}
+            named = load if isinstance(load, Mapping) else dict.fromkeys(self.thresholds, True)
+            asked["thresholds"] = {n: t for n, t in self.thresholds.items() if named.get(n)}
         return Order.of(
             self.gateway,
             self.functions,

@@ -6,13 +6,12 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from typing import ClassVar
 
-from dfaas_lab.errors import ConfigError
+from dfaas_lab.k6.thresholds import Thresholds, rules_of
 from dfaas_lab.load import Function, Load, Share, format_duration
 from dfaas_lab.load.headers import masked
 
@@ -42,8 +41,6 @@ _SYSTEM_TAGS = (
 )
 _OWN_SYSTEM_TAGS = tuple(tag for tag in _SYSTEM_TAGS if tag not in ("name", "group", "check"))
 _TREND_STATS = ("avg", "min", "med", "max", "p(90)", "p(95)", "p(99)", "count")
-
-Thresholds = Mapping[str, "str | Sequence[str] | Mapping[str, str | Sequence[str]]"]
 
 
 @dataclass(frozen=True)
@@ -109,19 +106,7 @@ class K6Plan:
     options: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        for name in self.thresholds or {}:
-            if name not in self.load.rates:
-                raise ConfigError(
-                    f"thresholds name {name!r}, which is no function of the load",
-                    hint=f"The load's functions are: {', '.join(self.load.rates)}.",
-                )
-        try:
-            self._thresholds()
-        except TypeError as error:
-            raise ConfigError(
-                f"thresholds={self.thresholds!r} is not k6's form",
-                hint="Give k6's expressions by function: {'env': 'p(95)<200'} or a list of them.",
-            ) from error
+        rules_of(self.thresholds, self.load.rates)  # refuses what k6 would not take
 
     @cached_property
     def scenarios(self) -> tuple[Scenario, ...]:
@@ -233,12 +218,10 @@ class K6Plan:
             for scenario in self.scenarios
             for metric in ("http_req_duration", "http_reqs", "http_req_failed")
         }
+        asked = rules_of(self.thresholds, self.load.rates)
         for scenario in self.scenarios:
-            asked = (self.thresholds or {}).get(scenario.share.function.name, {})
-            by_metric = asked if isinstance(asked, Mapping) else {"http_req_duration": asked}
-            for metric, rules in by_metric.items():
-                listed = [rules] if isinstance(rules, str) else list(rules)
-                result[f"{metric}{{scenario:{scenario.id}}}"] = listed
+            for metric, rules in asked.get(scenario.share.function.name, {}).items():
+                result[f"{metric}{{scenario:{scenario.id}}}"] = rules
         return result
 
 

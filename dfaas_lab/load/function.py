@@ -216,7 +216,7 @@ def listed(given: Iterable[Function], *, target: str) -> tuple[Function, ...]:
 
 
 def _headers(function: str, headers: Mapping[str, str]) -> dict[str, str]:
-    checked = {}
+    checked: dict[str, str] = {}
     for key, value in headers.items():
         text = str(value)
         name = isinstance(key, str) and _TOKEN.fullmatch(key)
@@ -225,6 +225,11 @@ def _headers(function: str, headers: Mapping[str, str]) -> dict[str, str]:
                 f"function {function}: header {key!r} cannot be sent",
                 hint="A header name is a token of RFC 9110; a value has no line break or other "
                 "control character.",
+            )
+        if key.casefold() in map(str.casefold, checked):
+            raise ConfigError(
+                f"function {function}: header {key!r} is given twice",
+                hint="Upper and lower case are the same: one of them would be sent.",
             )
         checked[key] = text
     return checked

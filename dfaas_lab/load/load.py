@@ -15,6 +15,8 @@ from dfaas_lab.load.duration import seconds
 from dfaas_lab.load.function import Function
 
 _MAX_RATE_RPS = 1_000_000
+_MOST_ROUNDING = 1e-3
+_TOLERANCE = 1e-9
 _LEAST_S = 1.0  # k6 refuses a shorter scenario
 
 
@@ -77,17 +79,7 @@ class Load:
             )
         shares = tuple(Share(f, rates[f.name]) for f in functions if f.name in rates)
         for share in shares:
-            if share.rate_rps and share.rate_rps * duration_s < 1:
-                raise ConfigError(
-                    f"{share.function.name}: {share.rate_rps:g} requests/s for {duration_s:g} s "
-                    "is less than one request",
-                    hint="Ask for a higher rate or a longer duration.",
-                )
-            if share.rate_rps and not share.rate:
-                raise ConfigError(
-                    f"{share.function.name}: {share.rate_rps:g} requests/s is below one an hour",
-                    hint="Ask for a higher rate.",
-                )
+            _check_share(share, duration_s)
         return cls(shares, duration_s)
 
     def frozen(self) -> Load:
@@ -108,6 +100,28 @@ class Load:
     def rates(self) -> dict[str, float]:
         """Requests per second by function name."""
         return {share.function.name: share.rate_rps for share in self.shares}
+
+
+def _check_share(share: Share, duration_s: float) -> None:
+    if not share.rate_rps:
+        return
+    name, rate_rps = share.function.name, share.rate_rps
+    # 1/49 requests/s for 49 s is one request, which a product of floats misses.
+    if rate_rps * duration_s < 1 - _TOLERANCE:
+        raise ConfigError(
+            f"{name}: {rate_rps:g} requests/s for {duration_s:g} s is less than one request",
+            hint="Ask for a higher rate or a longer duration.",
+        )
+    if not share.rate:
+        raise ConfigError(
+            f"{name}: {rate_rps:g} requests/s is below one an hour", hint="Ask for a higher rate."
+        )
+    if abs(float(share.rate) / rate_rps - 1) > _MOST_ROUNDING:
+        raise ConfigError(
+            f"{name}: k6 cannot make {rate_rps:g} requests/s: whole requests in whole seconds, "
+            "at most an hour",
+            hint=f"The nearest that it can is {float(share.rate)!r}, which is {share.rate}.",
+        )
 
 
 def _rates(load: float | Mapping[str, float], functions: Sequence[Function]) -> dict[str, float]:

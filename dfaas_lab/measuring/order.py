@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TypedDict
 from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.custom import CustomScript
-from dfaas_lab.k6.plan import K6Plan, Thresholds
+from dfaas_lab.k6.plan import K6Plan
+from dfaas_lab.k6.thresholds import Thresholds
 from dfaas_lab.load import Function, Load, seconds
 from dfaas_lab.load.duration import LONGEST_S
 

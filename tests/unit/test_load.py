@@ -68,6 +68,8 @@ def test_a_mapping_names_its_functions_and_may_hold_a_zero() -> None:
         (10**400, "2s", "more than any generator"),
         (float("inf"), "2s", "more than any generator"),
         (50, "500ms", "too short"),
+        (0.0002, "5h", "cannot make 0.0002 requests/s"),
+        (1e-5, "100d", "below one an hour"),
     ],
 )
 def test_what_cannot_be_is_refused(load: object, duration: str, word: str) -> None:
@@ -133,6 +135,7 @@ def test_a_rate_may_be_any_real_number() -> None:
     [
         ({"body": "\ud800"}, "UTF-8"),
         ({"headers": {1: "x"}}, "header 1"),
+        ({"headers": {"X-A": "x", "x-a": "y"}}, "given twice"),
         ({"headers": {"X": "\ud800"}}, "header 'X'"),
         ({"headers": {"X": "a\x01b"}}, "control character"),
         ({"headers": {"X": "a\x7f"}}, "control character"),
@@ -162,3 +165,18 @@ def test_a_token_in_a_path_is_not_shown() -> None:
     with pytest.raises(ConfigError) as caught:
         Function("f", path="a?api_key=abc")
     assert "abc" not in str(caught.value)
+
+
+def test_a_rate_that_gives_one_request_is_enough() -> None:
+    for whole in range(1, 200):
+        assert Load.of(1 / whole, duration=f"{whole}s", functions=FUNCTIONS).shares[0].rate
+
+
+def test_a_rate_is_rounded_by_a_thousandth_at_most() -> None:
+    for rate in (99.9999, 1 / 3, 0.1 + 0.2, 1 / 3600):
+        (share, _) = Load.of(rate, duration="1h", functions=FUNCTIONS)
+        assert float(share.rate) == pytest.approx(rate, rel=1e-3)
+    with pytest.raises(ConfigError, match="which is 1/3600") as caught:
+        Load.of(0.0002, duration="5h", functions=FUNCTIONS)
+    nearest = float(caught.value.hint.split(" is ")[1].split(",")[0])
+    assert Load.of(nearest, duration="5h", functions=FUNCTIONS)

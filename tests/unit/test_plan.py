@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from dfaas_lab import Function
+from dfaas_lab import Function, Generator, Target
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.plan import K6Plan
 from dfaas_lab.load import Load
@@ -69,6 +70,56 @@ def test_thresholds_of_no_function_are_refused() -> None:
         _plan(Function("env"), thresholds={"figlet": "p(95)<200"})
 
 
-def test_thresholds_of_another_type_are_refused() -> None:
-    with pytest.raises(ConfigError, match="k6's form"):
-        _plan(Function("env"), thresholds={"env": 5})
+@pytest.mark.parametrize(
+    ("thresholds", "said"),
+    [
+        (5, "k6's form"),
+        ({"env": 5}, "k6's form"),
+        ({"env": [200]}, "k6's form"),
+        ({"env": {"p(95)<200"}}, "k6's form"),
+        ({"env": b"p(95)<200"}, "k6's form"),
+        ({"env": {"http_req_duration": {"threshold": "p(95)<200"}}}, "k6's form"),
+        ({"env": "foo"}, "k6 takes no 'foo'"),
+        ({"env": "p(95)<200ms"}, "k6 takes no"),
+        ({"env": "avg=5"}, "k6 takes no"),
+        ({"env": "rate<0.1"}, "http_req_duration"),
+        ({"env": {"http_req_failed": "p(95)<200"}}, "http_req_failed"),
+        ({"env": {"http_req_duraton": "p(95)<200"}}, "no metric of a request"),
+        ({"env": {5: "p(95)<200"}}, "no metric of a request"),
+        ({"idle": "p(95)<200"}, "whose rate is 0"),
+    ],
+    ids=ascii,
+)
+def test_thresholds_that_k6_would_not_take_are_refused(thresholds: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)) as caught:
+        _plan(Function("env"), Function("idle"), load={"env": 5, "idle": 0}, thresholds=thresholds)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule"),
+    [
+        ("http_req_duration", "p(95)<200"),
+        ("http_req_duration", " p(99.9) <= 1.5e3 "),
+        ("http_req_duration", "avg===.5"),
+        ("http_req_failed", "rate<0.01"),
+        ("http_reqs", "count>10"),
+    ],
+)
+def test_thresholds_that_k6_takes_are_taken(metric: str, rule: str) -> None:
+    for rules in (rule, [rule], (rule,)):
+        plan = _plan(Function("env"), thresholds={"env": {metric: rules}})
+        assert _options(plan)["thresholds"][f"{metric}{{scenario:f0}}"] == [rule]  # type: ignore[index]
+        assert json.dumps(plan.thresholds)  # a manifest holds them
+
+
+def test_a_targets_own_thresholds_are_for_the_functions_that_take_load() -> None:
+    target = Target(
+        "mid",
+        gateway="http://10.0.0.60:8080",
+        generator=Generator("10.0.0.50"),
+        functions=[Function("env"), Function("idle")],
+        thresholds={"env": "p(95)<200", "idle": "p(95)<100"},
+    )
+    assert target.order(1, load={"env": 5, "idle": 0}).thresholds == {"env": "p(95)<200"}
+    assert target.order(1, load=5).thresholds == target.thresholds
