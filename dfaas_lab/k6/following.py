@@ -18,7 +18,6 @@ from typing import Literal
 from dfaas_lab.errors import ConnectionFailed
 from dfaas_lab.k6.execution import Terms
 from dfaas_lab.k6.journal import Elapsed, Ended, Journal, LogLine, Stopping
-from dfaas_lab.k6.listener import Listener
 from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, gone
@@ -72,7 +71,7 @@ class Following:
         terms: On what terms it runs.
         process: The channel that follows it; None connects anew (to attach).
         elapsed: Called with k6's own elapsed time.
-        line: Called with each line that k6 logs.
+        line: Called with each line that k6 logs; it must return at once.
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class Following:
         self._terms = terms
         self._process = process
         self._elapsed = elapsed
-        self._listener = Listener(line) if line is not None else None
+        self._line = line
         self._journal = Journal(workspace.id)
         self._stop_sent_at: float | None = None
         self._acknowledged = False
@@ -115,8 +114,6 @@ class Following:
         finally:
             if self._process is not None:
                 self._process.close()
-            if self._listener is not None:
-                self._listener.close()
 
     def _step(self, stop: threading.Event) -> End | None:
         try:
@@ -177,8 +174,8 @@ class Following:
         for event in self._journal.feed(chunk):
             if isinstance(event, LogLine):
                 log.info("%s", event.text)
-                if self._listener is not None:
-                    self._listener.tell(event.text)
+                if self._line is not None:
+                    self._line(event.text)
             elif isinstance(event, Elapsed) and self._elapsed is not None:
                 self._elapsed(event)
             elif isinstance(event, Stopping):

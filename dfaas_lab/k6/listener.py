@@ -13,9 +13,10 @@ _DRAIN_S = 2.0
 
 
 class Listener:
-    """Tells a callback each line, in order, without holding up who tells.
+    """Tells a callback each line of a run, in order, without holding up who tells.
 
-    What the callback raises ends its listening, not the measurement.
+    One for all iterations and targets, so that the callback is never called twice at once. What it
+    raises ends its listening, not the measurement.
 
     Args:
         callback: Called with each line, from one thread.
@@ -24,22 +25,35 @@ class Listener:
     def __init__(self, callback: Callable[[str], None]) -> None:
         self._callback = callback
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="dfaas-lab-live", daemon=True)
-        self._thread.start()
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def tell(self, line: str) -> None:
         """Tell a line; returns at once."""
+        if self._over.is_set():
+            return
         self._lines.put(line)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="dfaas-lab-live", daemon=True
+                )
+                self._thread.start()
 
     def close(self) -> None:
         """Tell nothing more; waits a moment for the lines that were told."""
-        self._lines.put(None)
-        self._thread.join(_DRAIN_S)
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            self._lines.put(None)
+            thread.join(_DRAIN_S)
+        self._over.set()  # who blocks is told no more when it comes back
 
     def _work(self) -> None:
-        while (line := self._lines.get()) is not None:
+        while (line := self._lines.get()) is not None and not self._over.is_set():
             try:
                 self._callback(line)
             except Exception:
+                self._over.set()
                 log.warning("live= failed and is called no more", exc_info=True)
-                return

@@ -16,6 +16,7 @@ from dfaas_lab.record.closing import close_folder
 from dfaas_lab.run import Run
 
 if TYPE_CHECKING:
+    from dfaas_lab.k6.listener import Listener
     from dfaas_lab.store import RunFolder
 
 log = logging.getLogger("dfaas_lab")
@@ -33,6 +34,7 @@ class RunHandle:
         folder: The run's folder in the store.
         keep: Called with the run as it is: when it begins, and when it has ended.
         progress: How ``wait()`` shows progress: None chooses, False shows nothing.
+        listener: What the parts tell k6's lines; closed at the end.
         new: Whether nobody else can have begun it.
     """
 
@@ -43,12 +45,14 @@ class RunHandle:
         *,
         keep: Callable[[Run], None] = lambda _: None,
         progress: bool | None = None,
+        listener: Listener | None = None,
         new: bool = False,
     ) -> None:
         self._measurements = measurements
         self._folder = folder
         self._keep = keep
         self._shown = progress
+        self._listener = listener
         self._new = new
         self._stop = threading.Event()
         self._done = threading.Event()
@@ -172,6 +176,8 @@ class RunHandle:
         except BaseException as error:  # raised again in the thread that waits
             self._errors.append(error)
         finally:
+            if self._listener is not None:
+                self._listener.close()
             self._ended = Run(self._folder)
             for failure in self._errors:
                 if isinstance(failure, DfaasLabError):

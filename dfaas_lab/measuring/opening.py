@@ -36,6 +36,7 @@ def open_run(
         progress: How progress is shown to who waits for it.
         seed: The seed of what chose these orders at random, if anything did.
     """
+    from dfaas_lab.k6.listener import Listener
     from dfaas_lab.measuring.handle import RunHandle
     from dfaas_lab.measuring.measurement import Measurement
     from dfaas_lab.record.closing import close_folder
@@ -49,6 +50,8 @@ def open_run(
     ]
     folder = _open_folder(store, parts, workspaces, label, seed)
     try:
+        listener = None if live is None else Listener(live)
+        line = None if listener is None else listener.tell
         measurements = [
             Measurement(
                 order,
@@ -57,12 +60,14 @@ def open_run(
                 folder=folder,
                 workspaces=own,
                 several=several,
-                line=_prefixed(live, target.name) if several else live,
+                line=_prefixed(line, target.name) if several else line,
             )
             for (target, order), own in zip(parts, workspaces, strict=True)
         ]
         keep = last_run_of([target for target, _ in parts])
-        return RunHandle(measurements, folder, keep=keep, progress=progress, new=True)
+        return RunHandle(
+            measurements, folder, keep=keep, progress=progress, listener=listener, new=True
+        )
     except BaseException:  # an interrupt: nobody who attaches later shall begin it
         close_folder(folder, status="interrupted")
         raise
@@ -78,8 +83,8 @@ def last_run_of(targets: Sequence[Target]) -> Callable[[Run], None]:
     return keep
 
 
-def _prefixed(live: Callable[[str], None] | None, name: str) -> Callable[[str], None] | None:
-    return None if live is None else lambda line: live(f"{name}: {line}")
+def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], None] | None:
+    return None if tell is None else lambda line: tell(f"{name}: {line}")
 
 
 def _open_folder(
