@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 
@@ -101,8 +102,13 @@ class Function:
                 f"function {self.name}: the timeout is less than 1ms, which k6 takes for none",
                 hint="Give it a second or more.",
             )
-        if self.max_rate is not None and not self.max_rate > 0:
-            raise ConfigError(f"function {self.name}: max_rate must be positive")
+        if self.max_rate is not None and not (
+            isinstance(self.max_rate, Real) and self.max_rate > 0
+        ):
+            raise ConfigError(
+                f"function {self.name}: max_rate={self.max_rate!r} is no rate above 0",
+                hint="Give requests per second: max_rate=100.",
+            )
 
     @property
     def timeout_s(self) -> float:
@@ -216,6 +222,11 @@ def listed(given: Iterable[Function], *, target: str) -> tuple[Function, ...]:
 
 
 def _headers(function: str, headers: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(headers, Mapping):
+        raise ConfigError(
+            f"function {function}: headers={headers!r} is no mapping",
+            hint="Write headers={'Content-Type': 'text/plain'}.",
+        )
     checked: dict[str, str] = {}
     for key, value in headers.items():
         text = str(value)

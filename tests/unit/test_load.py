@@ -146,6 +146,9 @@ def test_a_rate_may_be_any_real_number() -> None:
         ({"path": "/a\ud800"}, "percent-encoded"),
         ({"path": 5}, "begins with"),
         ({"timeout": "100us"}, "1ms"),
+        ({"headers": ["X: a"]}, "no mapping"),
+        ({"max_rate": "5"}, "no rate above 0"),
+        ({"max_rate": -1}, "no rate above 0"),
     ],
     ids=ascii,
 )
