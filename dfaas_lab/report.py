@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dfaas_lab.display import image_html, png, shown_width, text
+from dfaas_lab.display import Spec, image_html, png, shown_width, spec_of, text
 
 if TYPE_CHECKING:
     import altair as alt
@@ -98,7 +98,7 @@ def _section(folder: Path, stem: str, section: Section) -> str:
     files = []
     figure = ""
     if section.chart is not None:
-        spec = section.chart.to_dict()
+        spec = spec_of(section.chart)
         picture = png(spec)
         (folder / f"{stem}.png").write_bytes(picture)
         files.append(f"{stem}.png")
@@ -114,7 +114,7 @@ def _section(folder: Path, stem: str, section: Section) -> str:
     )
 
 
-def _figure(spec: dict[str, Any], picture: bytes, title: str) -> str:
+def _figure(spec: Spec, picture: bytes, title: str) -> str:
     # The picture is what is seen until the scripts have drawn the chart, or where there are none.
     encoded = base64.b64encode(picture).decode("ascii")
     image = image_html(encoded, width=shown_width(picture), what=title)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
 
-_NAME = re.compile(r"[^\0/\n\r]{1,100}")
+# Without C0, DEL, C1 and surrogates: they move cursors, or have no place in XML or UTF-8.
+_NAME = re.compile(r"[^/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]{1,100}")
 
 
 class Target:
@@ -74,7 +75,10 @@ class Target:
         store: str | Path = "results",
     ) -> None:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigError(f"{name!r} is no target name", hint="Give a short text without '/'.")
+            raise ConfigError(
+                f"{name!r} is no target name",
+                hint="Give a short text without '/' and control characters.",
+            )
         self.name = name
         self.gateway = _url(gateway, "gateway")
         self.generator = generator

@@ -11,7 +11,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from dfaas_lab.display import chart_bundle, shown_metadata
+from dfaas_lab.display import chart_bundle, printable, shown_metadata
 
 # After Okabe and Ito (2008) and Tol: told apart with any colour vision, and by lightness in print.
 BLUE, PURPLE, SKY, VERMILION, BLACK = "#0072B2", "#AA4499", "#A6CEE3", "#D55E00", "#333333"
@@ -104,7 +104,8 @@ def _nothing() -> alt.Chart:
 def panel_title(panel: Panel, subtitle: str, width: int) -> alt.TitleParams:
     """Return a panel's title: the function, and one line of numbers below it."""
     return alt.Title(
-        _cut(panel.title, width // 7),
+        # Here too: whoever saves the figure by Altair's own means is not to lose the process.
+        _cut(printable(panel.title), width // 7),
         subtitle=subtitle,
         anchor="start",
         frame="group",

@@ -1,6 +1,7 @@
 """How a result looks where it is shown. Pure: frames, texts and charts in; HTML and MIME out."""
 
 from dfaas_lab.display.bundles import (
+    Spec,
     chart_bundle,
     image_html,
     mimebundle,
@@ -8,6 +9,7 @@ from dfaas_lab.display.bundles import (
     publish,
     shown_metadata,
     shown_width,
+    spec_of,
 )
 from dfaas_lab.display.tables import (
     printable,
@@ -19,6 +21,7 @@ from dfaas_lab.display.tables import (
 )
 
 __all__ = [
+    "Spec",
     "chart_bundle",
     "image_html",
     "mimebundle",
@@ -28,6 +31,7 @@ __all__ = [
     "run_html",
     "shown_metadata",
     "shown_width",
+    "spec_of",
     "summary_html",
     "summary_text",
     "table_html",

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import html
 import logging
+import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NewType
 
 if TYPE_CHECKING:
     import altair as alt
@@ -22,6 +23,11 @@ _PNG_SCALE = 1.5
 _VEGALITE_5 = "application/vnd.vegalite.v5+json"
 _VEGALITE_6 = "application/vnd.vegalite.v6+json"
 _SCHEMA_5 = "https://vega.github.io/schema/vega-lite/v5.json"
+# XML 1.0, section 2.2: what no XML may hold, so no SVG; vl-convert ends the process at one of them.
+_NO_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\uffff]")
+
+# A Vega-Lite specification whose every text can be drawn; only spec_of makes one.
+Spec = NewType("Spec", dict[str, Any])
 
 
 def publish(table: Callable[[], str], chart: Callable[[], alt.TopLevelMixin], plain: str) -> None:
@@ -63,7 +69,7 @@ def mimebundle(
 
 def chart_bundle(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """Return a chart as Vega-Lite for viewers that draw it, and as a PNG for all others."""
-    spec = chart.to_dict()
+    spec = spec_of(chart)
     bundle: dict[str, Any] = {
         _VEGALITE_5: spec | {"$schema": _SCHEMA_5},
         _VEGALITE_6: spec,
@@ -78,7 +84,18 @@ def shown_metadata(bundle: Mapping[str, Any]) -> dict[str, Any]:
     return {"image/png": {"width": _width(bundle)}} if "image/png" in bundle else {}
 
 
-def png(spec: dict[str, Any]) -> bytes:
+def spec_of(chart: alt.TopLevelMixin) -> Spec:
+    """Return a chart as Vega-Lite, with a replacement character for what cannot be drawn.
+
+    The user may have enabled a data transformer (``vegafusion``) that refuses to make Vega-Lite.
+    """
+    import altair as alt
+
+    with alt.data_transformers.enable("default"):
+        return Spec(_drawable(chart.to_dict()))
+
+
+def png(spec: Spec) -> bytes:
     """Return a Vega-Lite specification as a PNG, drawn here without browser or network."""
     import vl_convert
 
@@ -95,6 +112,16 @@ def shown_width(picture: bytes) -> int:
     """Return the width at which a PNG of :func:`png` is to be shown, in pixels of the page."""
     # RFC 2083, section 4.1.1: the header is the first chunk and begins with the width.
     return round(int.from_bytes(picture[16:20], "big") / _PNG_SCALE)
+
+
+def _drawable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _NO_XML.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_drawable(key): _drawable(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_drawable(one) for one in value]
+    return value
 
 
 def _width(bundle: Mapping[str, Any]) -> int:

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -15,8 +16,11 @@ import vl_convert
 
 from dfaas_lab.charts import rates_chart, run_chart
 from dfaas_lab.charts.parts import up_from_0
+from dfaas_lab.display import mimebundle
+from dfaas_lab.report import Section, write_report
 from tests.unit.frames import summary, timeline
 
+ROOT = Path(__file__).parents[2]
 HOSTILE = [
     "</script><script>alert(1)</script>",
     "${7*7}",
@@ -144,6 +148,33 @@ def test_any_name_is_drawn_as_text(name: str) -> None:
         assert "<script" not in draw(chart)
 
 
+def test_a_control_character_ends_no_process(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+import altair as alt
+from dfaas_lab.charts import rates_chart, run_chart
+from dfaas_lab.display import chart_bundle
+from dfaas_lab.report import Section, write_report
+from tests.unit.frames import summary, timeline
+
+folder = Path(sys.argv[1])
+for evil in ("\\x01", "\\x1b[31m", "\\ufffe\\uffff", "".join(map(chr, range(160)))):
+    frame = summary(["f" + evil])
+    own = run_chart(frame, timeline(["f" + evil]))
+    own.save(folder / "by_altair.svg")
+    data = alt.InlineData(values=[{"a": evil}])
+    foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
+    for chart in (own, rates_chart(frame), foreign):
+        assert "image/png" in chart_bundle(chart), evil
+    write_report(folder, evil, [Section(evil, chart=foreign)])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+
+
 def test_a_large_run_stays_a_small_figure() -> None:
     functions = [f"f{index}" for index in range(12)]
     chart = run_chart(
@@ -201,6 +232,18 @@ def test_the_users_altair_settings_stay_as_they_were() -> None:
     before = alt.renderers.active, alt.theme.active, alt.data_transformers.active
     draw(run_chart(summary(), timeline()))
     assert before == (alt.renderers.active, alt.theme.active, alt.data_transformers.active)
+
+
+def test_a_data_transformer_that_the_user_enabled_hides_no_chart(tmp_path: Path) -> None:
+    def figure() -> alt.ConcatChart:
+        return run_chart(summary(), timeline())
+
+    with alt.data_transformers.enable("vegafusion"):
+        bundle, _ = figure()._repr_mimebundle_()
+        assert "image/png" in bundle
+        assert "image/png" in mimebundle(lambda: "<table></table>", figure, "a run")
+        assert write_report(tmp_path, "Demo", [Section("One", chart=figure())]).exists()
+        assert alt.data_transformers.active == "vegafusion"
 
 
 def test_importing_charts_does_not_import_altair() -> None:
