@@ -9,11 +9,13 @@ from typing import Protocol
 
 import polars as pl
 
-from dfaas_lab.analysis.intervals import Interval, difference_interval, ratio_interval
+from dfaas_lab.analysis.intervals import ratio_interval
+from dfaas_lab.analysis.proportions import rate_difference_interval
 from dfaas_lab.analysis.statistics import (
     MEASURES,
     check_confidence,
     complete_iterations,
+    success_rate_of,
     values_of,
 )
 
@@ -84,10 +86,11 @@ def compare(
 ) -> Comparison:
     """Return how ``run_b`` differs from ``run_a``, function by function.
 
-    Iterations are compared, not requests: the interval is that of the ratio (of the success rate:
-    the difference) of the means over iterations, both runs resampled independently, by the methods
-    of :mod:`dfaas_lab.analysis.intervals` (Efron & Tibshirani 1993, sections 12.4 and 12.5; degrees
-    of freedom by Welch and Satterthwaite). Each interval stands for itself: one of twenty misses.
+    Iterations are compared, not requests: the interval is that of the ratio of the means over
+    iterations, both runs resampled independently, by the methods of
+    :mod:`dfaas_lab.analysis.intervals` (Efron & Tibshirani 1993, sections 12.4 and 12.5; degrees of
+    freedom by Welch and Satterthwaite); of the success rate it is that of the difference, by
+    :mod:`dfaas_lab.analysis.proportions`. Each interval stands for itself: one of twenty misses.
 
     Args:
         run_a: What is compared with.
@@ -132,19 +135,13 @@ def _change(
     x, y = values_of(a, measure), values_of(b, measure)
     means = float(x.mean()), float(y.mean())
     if measure == "success_rate":
-        got = difference_interval(x, y, confidence=confidence, seed=seed)
-        return (*means, got.estimate, *_clipped(got), got.method)
+        got = rate_difference_interval(*(success_rate_of(run, confidence) for run in (a, b)))
+        return (*means, got.estimate, got.low, got.high, got.method)
     if min(means) <= 0:
         return (*means, None, None, None, "none: a mean of 0 has no ratio")
     got = ratio_interval(x, y, confidence=confidence, seed=seed)
     low, high = (None if limit is None else limit - 1 for limit in (got.low, got.high))
     return (*means, got.estimate - 1, low, high, got.method)
-
-
-def _clipped(got: Interval) -> tuple[float | None, float | None]:
-    if got.low is None or got.high is None:
-        return None, None
-    return max(got.low, -1.0), min(got.high, 1.0)
 
 
 def _sentence(row: dict[str, object]) -> str:
@@ -157,7 +154,7 @@ def _sentence(row: dict[str, object]) -> str:
     text = f"{of} is {_number(abs(change))}{unit} {'higher' if change >= 0 else 'lower'}"
     low, high = row["low"], row["high"]
     if not (isinstance(low, float) and isinstance(high, float)):
-        return f"{text} (no interval: fewer than 3 iterations)"
+        return f"{text} (no interval: {str(row['method']).removeprefix('none: ')})"
     # Of what is lower, the limits are told as how much lower: 12 % lower [8 %, 16 %].
     limits = (low, high) if change >= 0 else (-high, -low)
     text += f" [{_number(limits[0])}{unit}, {_number(limits[1])}{unit}]"

@@ -1,16 +1,23 @@
-"""Confidence intervals from a few independent iterations, by the bootstrap. Numbers, no frames.
+"""Confidence intervals of latencies from a few independent iterations. Numbers, no frames.
 
 The iterations of a run are what is independent: requests within one share its queues, caches and
 neighbours, and intervals that take them for independent are far too narrow. So the iterations are
 resampled, never the requests (the bootstrap of clusters, Davison & Hinkley 1997, section 3.8).
 
 - From 8 iterations on: the studentized bootstrap, or bootstrap-t (Efron & Tibshirani 1993, section
-  12.5; Davison & Hinkley 1997, section 5.2), which follows skewed values.
+  12.5; Davison & Hinkley 1997, section 5.2), which follows skewed values. An outlier makes it
+  erratic (Efron & Tibshirani, section 12.6): where resamples without it tell of limits three times
+  as far as Student's t, or of no spread at all, the next method is used instead.
 - With 3 to 7: the bootstrap's standard error with Student's t (Efron & Tibshirani 1993, section
-  12.4); resamples are spread by sqrt(n / (n - 1)), for the bootstrap's own variance is too
-  small by (n - 1) / n. The studentized bootstrap is useless here: a resample of so few values is
-  often one value repeated.
-- With fewer: no interval.
+  12.4). Of means that error needs no resampling (section 5.2): it is s / sqrt(n), with the n - 1
+  that makes up for the bootstrap's variance, too small by (n - 1) / n. The studentized bootstrap
+  is useless here: a resample of so few values is often one value repeated.
+- With fewer, or where all iterations are equal: no interval.
+
+Ratios are made on the logarithm (the delta method: the variance of a mean's logarithm is var /
+(n mean^2)), with degrees of freedom by Welch and Satterthwaite from these variances. Of a mean that
+is less than twice its standard error, as one outlier makes it, the logarithm is no guide: there is
+no interval (the mean may be near 0, and a ratio anything: Fieller 1954, J. R. Stat. Soc. B 16).
 
 The percentile bootstrap, the usual choice, is not used: its limits lie between the smallest and the
 largest value, and 95 % means 77 % with 3 iterations and 83 % with 5 (simulated; the tests measure
@@ -26,6 +33,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dfaas_lab.analysis.distributions import student_quantile
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -36,12 +45,17 @@ STUDENTIZED = 8
 RESAMPLES = 4000
 BOOTSTRAP_T = "bootstrap-t over iterations"
 BOOTSTRAP_SE = "bootstrap standard error over iterations, Student's t"
-BINOMIAL = "exact binomial"
+TOO_FEW = f"none: fewer than {FEWEST} iterations"
+_EQUAL = "none: the iterations do not differ"
+_TOO_WIDE = "none: the iterations differ too much"
+_ERRATIC = 3.0  # times Student's quantile
+_NO_GUIDE = 0.5  # standard error over mean
+_WIDEST = math.log(1000)
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its limits; None where there are too few iterations to tell."""
+    """An estimate with its limits; None where the iterations cannot tell, and ``method`` why."""
 
     estimate: float
     low: float | None
@@ -49,8 +63,8 @@ class Interval:
     method: str
 
 
-# An estimate and its variance out of samples of shape (..., n).
-_Statistic = Callable[[list["Values"]], "tuple[Values, Values]"]
+# Out of samples of shape (..., n): an estimate, and each sample's share in its variance.
+_Statistic = Callable[[list["Values"]], "tuple[Values, list[Values]]"]
 
 
 def mean_interval(values: Values, *, confidence: float, seed: int) -> Interval:
@@ -58,118 +72,75 @@ def mean_interval(values: Values, *, confidence: float, seed: int) -> Interval:
     return _interval([values], _mean, confidence, seed)
 
 
-def difference_interval(a: Values, b: Values, *, confidence: float, seed: int) -> Interval:
-    """The mean of ``b`` less the mean of ``a``."""
-    return _interval([a, b], _difference, confidence, seed)
-
-
 def ratio_interval(a: Values, b: Values, *, confidence: float, seed: int) -> Interval:
     """The mean of ``b`` over the mean of ``a``, made on the logarithm; both must be positive."""
+    ratio = float(b.mean()) / float(a.mean())
     logarithm = _interval([a, b], _log_ratio, confidence, seed)
-    low, high = (None if x is None else math.exp(x) for x in (logarithm.low, logarithm.high))
-    return Interval(math.exp(logarithm.estimate), low, high, logarithm.method)
-
-
-def binomial_interval(successes: int, trials: int, *, confidence: float) -> tuple[float, float]:
-    """The exact interval (Clopper & Pearson 1934) where all trials, or none, succeeded.
-
-    >>> low, high = binomial_interval(100, 100, confidence=0.95)
-    >>> round(low, 3), high
-    (0.964, 1.0)
-    """
-    if successes not in (0, trials):
-        raise ValueError("only for none or all")
-    edge = ((1 - confidence) / 2) ** (1 / trials)
-    return (edge, 1.0) if successes else (0.0, 1 - edge)
-
-
-def student_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t, by bisection of its exact distribution.
-
-    Args:
-        probability: Above one half.
-        degrees: A whole number of degrees of freedom.
-
-    >>> round(student_quantile(0.975, 2), 3)
-    4.303
-    """
-    low, high = 0.0, 1.0
-    while _student(high, degrees) < probability:
-        high *= 2
-    for _ in range(100):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _student(middle, degrees) < probability else (low, middle)
-    return high
-
-
-def _student(t: float, degrees: int) -> float:
-    """P(T <= t) for t >= 0: Abramowitz & Stegun 1964, 26.7.3 and 26.7.4."""
-    angle = math.atan(t / math.sqrt(degrees))
-    odd = degrees % 2
-    term, total = (math.cos(angle), 0.0) if odd else (1.0, 1.0)
-    if odd and degrees > 1:
-        total = term
-    for k in range(3 if odd else 2, degrees - 1, 2):
-        term *= math.cos(angle) ** 2 * (k - 1) / k
-        total += term
-    within = 2 / math.pi * (angle + math.sin(angle) * total) if odd else math.sin(angle) * total
-    return 0.5 + within / 2
+    if logarithm.low is None or logarithm.high is None:
+        return Interval(ratio, None, None, logarithm.method)
+    widest = max(logarithm.high - logarithm.estimate, logarithm.estimate - logarithm.low)
+    errors = (math.sqrt(share) for share in _log_ratio([a, b])[1])
+    if widest > _WIDEST or max(errors) > _NO_GUIDE:
+        return Interval(ratio, None, None, _TOO_WIDE)
+    return Interval(ratio, math.exp(logarithm.low), math.exp(logarithm.high), logarithm.method)
 
 
 def _interval(samples: list[Values], of: _Statistic, confidence: float, seed: int) -> Interval:
-    estimate, variance = (float(x) for x in of(samples))
-    fewest = min(len(sample) for sample in samples)
-    if fewest < FEWEST:
-        return Interval(estimate, None, None, f"none: fewer than {FEWEST} iterations")
-    random = np.random.default_rng(seed)
+    with np.errstate(over="ignore", invalid="ignore"):
+        made, shares = of(samples)
+    estimate, variances = float(made), [float(share) for share in shares]
+    error = math.sqrt(sum(variances))
+    sizes = [len(sample) for sample in samples]
+    if min(sizes) < FEWEST:
+        return Interval(estimate, None, None, TOO_FEW)
+    if not error:
+        return Interval(estimate, None, None, _EQUAL)
+    if not math.isfinite(error):
+        return Interval(estimate, None, None, _TOO_WIDE)
     tail = (1 - confidence) / 2
-    if fewest >= STUDENTIZED:
-        drawn, drawn_variance = of([_resampled(sample, random) for sample in samples])
-        # A resample of one value repeated has no spread; it says nothing, and is rare from 8 on.
-        told = drawn_variance > 0
-        t = (drawn[told] - estimate) / np.sqrt(drawn_variance[told])
-        error = math.sqrt(variance)
-        low_t, high_t = np.quantile(t, [tail, 1 - tail]) if told.any() else (0.0, 0.0)
-        low, high = estimate - high_t * error, estimate - low_t * error
-        return Interval(estimate, float(low), float(high), BOOTSTRAP_T)
-    drawn, _ = of([_resampled(_spread(sample), random) for sample in samples])
-    half = student_quantile(1 - tail, _degrees(samples)) * float(drawn.std())
-    return Interval(estimate, estimate - half, estimate + half, BOOTSTRAP_SE)
+    t = student_quantile(1 - tail, _degrees(variances, sizes))
+    limits, method = (-t, t), BOOTSTRAP_SE
+    if min(sizes) >= STUDENTIZED:
+        told = _studentized(samples, of, estimate, tail, seed)
+        if told is not None and max(-told[0], told[1]) <= _ERRATIC * t:
+            limits, method = told, BOOTSTRAP_T
+    return Interval(estimate, estimate - limits[1] * error, estimate - limits[0] * error, method)
+
+
+def _studentized(
+    samples: list[Values], of: _Statistic, estimate: float, tail: float, seed: int
+) -> tuple[float, float] | None:
+    """The quantiles of t among resamples; None where more than 1 % of them have no spread."""
+    random = np.random.default_rng(seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn, shares = of([_resampled(sample, random) for sample in samples])
+        t = (drawn - estimate) / np.sqrt(sum(shares))
+    told = t[np.isfinite(t)]
+    if len(told) < 0.99 * RESAMPLES:
+        return None
+    low, high = np.quantile(told, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _resampled(sample: Values, random: np.random.Generator) -> Values:
     return sample[random.integers(0, len(sample), (RESAMPLES, len(sample)))]
 
 
-def _spread(sample: Values) -> Values:
-    n = len(sample)
-    spread: Values = sample.mean() + math.sqrt(n / (n - 1)) * (sample - sample.mean())
-    return spread
+def _degrees(variances: list[float], sizes: list[int]) -> float:
+    """Degrees of freedom by Welch and Satterthwaite; n - 1 of a single sample."""
+    below = sum(share**2 / (n - 1) for share, n in zip(variances, sizes, strict=True))
+    return max(sum(variances) ** 2 / below, min(sizes) - 1)
 
 
-def _degrees(samples: list[Values]) -> int:
-    """Degrees of freedom by Welch and Satterthwaite, rounded down; n - 1 of a single sample."""
-    shares = [float(sample.var(ddof=1)) / len(sample) for sample in samples]
-    fewest = min(len(sample) for sample in samples) - 1
-    below = sum(share**2 / (len(s) - 1) for share, s in zip(shares, samples, strict=True))
-    return max(int(sum(shares) ** 2 / below), fewest) if below else fewest
-
-
-def _mean(samples: list[Values]) -> tuple[Values, Values]:
+def _mean(samples: list[Values]) -> tuple[Values, list[Values]]:
     (values,) = samples
-    return values.mean(-1), _variance(values)
+    return values.mean(-1), [_variance(values)]
 
 
-def _difference(samples: list[Values]) -> tuple[Values, Values]:
-    a, b = samples
-    return b.mean(-1) - a.mean(-1), _variance(a) + _variance(b)
-
-
-def _log_ratio(samples: list[Values]) -> tuple[Values, Values]:
-    a, b = samples
-    means = [np.maximum(sample.mean(-1), np.finfo(float).tiny) for sample in samples]
-    variance = _variance(a) / means[0] ** 2 + _variance(b) / means[1] ** 2
-    return np.log(means[1]) - np.log(means[0]), variance
+def _log_ratio(samples: list[Values]) -> tuple[Values, list[Values]]:
+    a, b = (sample.mean(-1) for sample in samples)
+    shares = [_variance(sample / sample.mean(-1, keepdims=True)) for sample in samples]
+    return np.log(b) - np.log(a), shares
 
 
 def _variance(values: Values) -> Values:

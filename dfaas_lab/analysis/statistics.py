@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 import polars as pl
 
-from dfaas_lab.analysis.intervals import BINOMIAL, Interval, binomial_interval, mean_interval
+from dfaas_lab.analysis.intervals import Interval, mean_interval
+from dfaas_lab.analysis.proportions import rate_interval
 from dfaas_lab.errors import ConfigError
 
 QUANTILES = (50, 90, 95, 99)
@@ -41,13 +42,14 @@ def statistics(
     """Return each latency measure and the success rate over all complete iterations.
 
     ``estimate`` is the mean over iterations of the value that each iteration has (a quantile: of
-    that iteration's requests, Hyndman-Fan 7), ``low`` and ``high`` its confidence interval by the
-    bootstrap over iterations: bootstrap-t from 8 iterations on (Efron & Tibshirani 1993, section
-    12.5), the bootstrap's standard error with Student's t for 3 to 7 (section 12.4), null
-    for fewer, since one or two repetitions do not show how much repetitions differ.
-    :mod:`dfaas_lab.analysis.intervals` gives the reasons. Where all requests of all iterations
-    succeeded, or none, the interval of the success rate is the exact binomial one (Clopper &
-    Pearson 1934).
+    that iteration's requests, Hyndman-Fan 7), ``low`` and ``high`` its confidence interval, from 3
+    iterations on; null for fewer, since one or two repetitions do not show how much repetitions
+    differ. Of latencies by the bootstrap over iterations: bootstrap-t from 8 iterations on (Efron &
+    Tibshirani 1993, section 12.5), the bootstrap's standard error with Student's t for 3 to 7, and
+    where outliers make bootstrap-t erratic (section 12.4). Of the success rate by the exact
+    binomial interval (Clopper & Pearson 1934), where iterations differ with their effective sample
+    size (Korn & Graubard 1998). :mod:`dfaas_lab.analysis.intervals` and
+    :mod:`dfaas_lab.analysis.proportions` give the reasons; ``method`` says which it was.
     ``pooled`` is the same measure of the requests of all these iterations together.
 
     Args:
@@ -98,6 +100,12 @@ def values_of(group: pl.DataFrame, measure: str) -> np.ndarray[tuple[int], np.dt
     return group[measure].drop_nulls().to_numpy()
 
 
+def success_rate_of(group: pl.DataFrame, confidence: float) -> Interval:
+    """The success rate over the iterations of one function, at least one of which measured it."""
+    rates, requests = values_of(group, "success_rate"), int(group["requests"].sum())
+    return rate_interval(rates, requests, confidence=confidence)
+
+
 def _rows(
     group: pl.DataFrame, pooled: dict[str, float | None], confidence: float, seed: int
 ) -> Iterator[tuple[object, ...]]:
@@ -107,31 +115,17 @@ def _rows(
         if not len(values):
             yield target, function, measure, 0, None, None, None, None, "none: nothing measured"
             continue
-        interval = mean_interval(values, confidence=confidence, seed=seed)
-        if measure == "success_rate":
-            interval = _of_rate(interval, group, confidence)
-        low, high = _bounded(interval, 1.0 if measure == "success_rate" else None)
+        interval = (
+            success_rate_of(group, confidence)
+            if measure == "success_rate"
+            else mean_interval(values, confidence=confidence, seed=seed)
+        )
+        # No latency is negative.
+        low = None if interval.low is None else max(interval.low, 0.0)
         yield (
-            target, function, measure, len(values), interval.estimate, low, high,
+            target, function, measure, len(values), interval.estimate, low, interval.high,
             pooled.get(measure), interval.method,
         )  # fmt: skip
-
-
-def _of_rate(interval: Interval, group: pl.DataFrame, confidence: float) -> Interval:
-    """Where no request failed, or each, iterations do not differ; the requests still count."""
-    if interval.low is None or interval.estimate not in (0.0, 1.0):
-        return interval
-    trials = int(group["requests"].sum())
-    low, high = binomial_interval(trials if interval.estimate else 0, trials, confidence=confidence)
-    return Interval(interval.estimate, low, high, BINOMIAL)
-
-
-def _bounded(interval: Interval, most: float | None) -> tuple[float | None, float | None]:
-    """No latency and no rate is negative, and no rate above 1: limits end there."""
-    if interval.low is None or interval.high is None:
-        return None, None
-    high = interval.high if most is None else min(interval.high, most)
-    return max(interval.low, 0.0), high
 
 
 def _pooled(

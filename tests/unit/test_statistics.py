@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,15 +13,13 @@ import pytest
 
 from dfaas_lab import schemas
 from dfaas_lab.analysis.comparison import compare
-from dfaas_lab.analysis.intervals import (
+from dfaas_lab.analysis.distributions import beta_quantile, student_quantile
+from dfaas_lab.analysis.intervals import BOOTSTRAP_SE, BOOTSTRAP_T, mean_interval, ratio_interval
+from dfaas_lab.analysis.proportions import (
     BINOMIAL,
-    BOOTSTRAP_SE,
-    BOOTSTRAP_T,
     binomial_interval,
-    difference_interval,
-    mean_interval,
-    ratio_interval,
-    student_quantile,
+    rate_difference_interval,
+    rate_interval,
 )
 from dfaas_lab.analysis.statistics import MEASURES, statistics
 from dfaas_lab.errors import ConfigError
@@ -103,20 +102,88 @@ def test_intervals_of_a_mean_cover_it(iterations: int) -> None:
 
 
 @pytest.mark.parametrize("counts", [(3, 3), (3, 10), (10, 10)])
-def test_intervals_of_a_ratio_and_a_difference_cover_it(counts: tuple[int, int]) -> None:
+def test_intervals_of_a_ratio_cover_it(counts: tuple[int, int]) -> None:
     rng = np.random.default_rng(sum(counts))
-    of_ratio, of_difference = [], []
+    hits = []
     for trial in range(TRIALS):
         a = rng.lognormal(0, 0.1, counts[0]) * 20
         b = rng.lognormal(0, 0.1, counts[1]) * 30
         ratio = ratio_interval(a, b, confidence=0.95, seed=trial)
-        difference = difference_interval(a, b, confidence=0.95, seed=trial)
-        of_ratio.append(ratio.low <= 1.5 <= ratio.high)
-        mean = 10 * np.exp(0.005)
-        of_difference.append(difference.low <= mean <= difference.high)
-    # Welch's degrees rounded down make few iterations cover a little more.
-    assert ALMOST_95[0] <= coverage(of_ratio) <= 0.995
-    assert ALMOST_95[0] <= coverage(of_difference) <= 0.995
+        hits.append(ratio.low <= 1.5 <= ratio.high)
+    assert ALMOST_95[0] <= coverage(hits) <= 0.995
+
+
+def test_a_ratio_of_unequal_runs_has_the_degrees_of_the_one_that_spreads() -> None:
+    # The slow run has the larger variance and, relative to its mean, nearly none.
+    rng = np.random.default_rng(6)
+    hits = []
+    for trial in range(TRIALS):
+        slow = 1000 * rng.lognormal(0, 0.01, 7)
+        fast = rng.lognormal(0, 0.2, 3)
+        got = ratio_interval(slow, fast, confidence=0.95, seed=trial)
+        hits.append(got.low <= np.exp(0.02) / 1000 <= got.high)
+    assert ALMOST_95[0] <= coverage(hits) <= ALMOST_95[1]
+
+
+@pytest.mark.parametrize("others", [2, 5, 7, 19])
+@pytest.mark.parametrize("outlier", [20.0, 100.0, 900.0, 1e9])
+def test_one_outlier_gives_no_limits_that_cannot_be_believed(others: int, outlier: float) -> None:
+    rng = np.random.default_rng(others)
+    usual = rng.normal(11, 1, others + 1)
+    hit = np.append(rng.normal(11, 1, others), outlier)
+    for a, b in ((hit, usual), (usual, hit)):
+        got = ratio_interval(a, b, confidence=0.95, seed=0)
+        if outlier <= 20:
+            assert got.low < 1 < got.high < 20  # one iteration of many can be chance
+        if outlier >= 900:
+            assert (got.low, got.high) == (None, None)
+            assert got.method == "none: the iterations differ too much"
+    assert mean_interval(hit, confidence=0.95, seed=0).high < 10 * hit.mean()
+
+
+def test_iterations_that_are_equal_or_nothing_give_no_limits() -> None:
+    equal = mean_interval(np.full(8, 3.0), confidence=0.95, seed=0)
+    assert (equal.estimate, equal.low, equal.high) == (3, None, None)
+    zeros, usual = np.array([0.0] * 7 + [5.0]), np.arange(10.0, 18.0)
+    assert ratio_interval(zeros, usual, confidence=0.95, seed=0).low is None
+    endless = mean_interval(np.array([1.0, 2.0, np.inf]), confidence=0.95, seed=0)
+    assert (endless.estimate, endless.low, endless.high) == (np.inf, None, None)
+    sure = ratio_interval(usual[:3], usual[:3], confidence=1 - 1e-12, seed=0)
+    assert (sure.estimate, sure.low, sure.high) == (1, None, None)
+
+
+@pytest.mark.parametrize("iterations", [3, 8, 20])
+@pytest.mark.parametrize(("rate", "differ"), [(0.99, 0.0), (0.9, 0.0), (0.9, 0.02), (0.99, 0.005)])
+def test_intervals_of_a_success_rate_cover_it(iterations: int, rate: float, differ: float) -> None:
+    # 200 requests per iteration; where iterations differ, their rates are beta distributed.
+    rng = np.random.default_rng(iterations)
+    shape = (2 * TRIALS, iterations)
+    size = 1 / differ - 1 if differ else 0
+    truth = rng.beta(rate * size, (1 - rate) * size, shape) if size else np.full(shape, rate)
+    made = [
+        rate_interval(rates, 200 * iterations, confidence=0.95)
+        for rates in rng.binomial(200, truth) / 200
+    ]
+    assert coverage([one.low <= rate <= one.high for one in made]) >= ALMOST_95[0]
+    assert all(0 <= one.low < one.estimate <= one.high <= 1 for one in made)
+    pairs = [rate_difference_interval(a, b) for a, b in zip(made[::2], made[1::2], strict=True)]
+    assert coverage([one.low <= 0 <= one.high for one in pairs]) >= ALMOST_95[0]
+    assert all(-1 <= one.low < one.estimate < one.high <= 1 for one in pairs)
+
+
+def test_one_failing_iteration_of_many_is_no_certainty() -> None:
+    got = rate_interval(np.array([1.0] * 7 + [0.9]), 1600, confidence=0.95)
+    assert got.low < 0.95 < got.estimate < got.high < 1
+
+
+def test_two_perfect_runs_still_leave_a_doubt() -> None:
+    row = compare(measured(), measured("run-b", seed=2)).differences.row(-1, named=True)
+    edge = 1 - 0.025 ** (1 / 1000)
+    assert (row["change"], row["low"], row["high"]) == (
+        0,
+        pytest.approx(-edge),
+        pytest.approx(edge),
+    )
 
 
 def test_the_confidence_that_is_asked_for_is_given() -> None:
@@ -133,6 +200,16 @@ def test_students_t_is_that_of_the_tables() -> None:
              (0.975, 30): 2.042}  # fmt: skip
     for (probability, degrees), t in table.items():
         assert student_quantile(probability, degrees) == pytest.approx(t, abs=5e-4)
+    assert student_quantile(0.975, 1e6) == pytest.approx(1.95996, abs=1e-5)
+    assert student_quantile(0.975, 2) > student_quantile(0.975, 2.5) > student_quantile(0.975, 3)
+
+
+def test_beta_quantiles_are_those_of_order_statistics() -> None:
+    # P(beta(a, b) <= x) is P(binomial(a + b - 1, x) >= a) where both are whole.
+    x = beta_quantile(0.3, 4, 7)
+    at_least = sum(math.comb(10, k) * x**k * (1 - x) ** (10 - k) for k in range(4, 11))
+    assert at_least == pytest.approx(0.3)
+    assert beta_quantile(0.3, 5e5, 5e5) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_the_exact_binomial_interval_is_exact() -> None:
