@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import polars as pl
 
+from dfaas_lab.analysis.comparability import called, remarks
 from dfaas_lab.analysis.intervals import ratio_interval
 from dfaas_lab.analysis.proportions import rate_difference_interval
 from dfaas_lab.analysis.statistics import (
@@ -18,6 +18,7 @@ from dfaas_lab.analysis.statistics import (
     success_rate_of,
     values_of,
 )
+from dfaas_lab.display import printable, text
 
 SCHEMA = pl.Schema(
     {
@@ -59,12 +60,15 @@ class Comparison:
             The change of a latency is relative (0.12: 12 % higher), that of the success rate is
             ``b - a``. ``target`` is null where the runs are of one target each.
         confidence: Of the intervals.
+        remarks: What cannot be compared, or only with care, in words: functions of one run only,
+            rates and durations that differ.
     """
 
     a: str
     b: str
     differences: pl.DataFrame
     confidence: float
+    remarks: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -72,13 +76,20 @@ class Comparison:
         return tuple(_sentence(row) for row in self.differences.iter_rows(named=True))
 
     def __str__(self) -> str:
-        head = f"{self.b} compared with {self.a} ({self.confidence:.0%} intervals):"
-        return "\n".join([head, *self.sentences])
+        return "\n".join(printable(line) for line in (self._head, *self.sentences, *self._notes))
 
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in self.sentences)
-        head = html.escape(str(self).partition("\n")[0])
-        return f"<p>{head}</p><ul>{items}</ul>"
+        lines = (*self.sentences, *self._notes)
+        items = "".join(f"<li>{text(line)}</li>" for line in lines)
+        return f"<p>{text(self._head)}</p><ul>{items}</ul>"
+
+    @property
+    def _head(self) -> str:
+        return f"{self.b} compared with {self.a} ({self.confidence:.0%} intervals):"
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        return tuple(f"Note: {remark}." for remark in self.remarks)
 
 
 def compare(
@@ -117,7 +128,7 @@ def compare(
         if len(values_of(mine, measure)) and len(values_of(other, measure))
     ]
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
-    return Comparison(run_a.id, run_b.id, frame, confidence)
+    return Comparison(run_a.id, run_b.id, frame, confidence, remarks(a, b, (run_a.id, run_b.id)))
 
 
 def _pairs(
@@ -147,18 +158,19 @@ def _change(
 def _sentence(row: dict[str, object]) -> str:
     measure, change = str(row["measure"]), row["change"]
     name = _WORDS.get(measure) or measure.removeprefix("latency_ms_")
-    of = f"{name} of {row['function']}" + (f" on {row['target']}" if row["target"] else "")
+    target = None if row["target"] is None else str(row["target"])
+    of = f"{name} of {called((target, str(row['function'])))}"
     if not isinstance(change, float):
         return f"{of} cannot be compared ({row['method']})"
     unit = " points" if measure == "success_rate" else " %"
-    text = f"{of} is {_number(abs(change))}{unit} {'higher' if change >= 0 else 'lower'}"
+    told = f"{of} is {_number(abs(change))}{unit} {'higher' if change >= 0 else 'lower'}"
     low, high = row["low"], row["high"]
     if not (isinstance(low, float) and isinstance(high, float)):
-        return f"{text} (no interval: {str(row['method']).removeprefix('none: ')})"
+        return f"{told} (no interval: {str(row['method']).removeprefix('none: ')})"
     # Of what is lower, the limits are told as how much lower: 12 % lower [8 %, 16 %].
     limits = (low, high) if change >= 0 else (-high, -low)
-    text += f" [{_number(limits[0])}{unit}, {_number(limits[1])}{unit}]"
-    return text if low > 0 or high < 0 else f"{text}, which can be chance"
+    told += f" [{_number(limits[0])}{unit}, {_number(limits[1])}{unit}]"
+    return told if low > 0 or high < 0 else f"{told}, which can be chance"
 
 
 def _number(share: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import random
 from dataclasses import dataclass
@@ -340,6 +341,46 @@ def test_nodes_are_compared_by_function_and_several_targets_by_both() -> None:
     both = pl.concat([a.summary, measured(target="high", seed=3).summary])
     got = compare(Measured("both", both, a.requests), b).differences
     assert got.select("target", "function").unique().rows() == [("high", "figlet")]
+
+
+def shown(a: Measured, b: Measured) -> str:
+    """What both the text and the notebook say."""
+    got = compare(a, b)
+    assert all(remark in html.unescape(got._repr_html_()) for remark in got.remarks)
+    assert all(remark in str(got) for remark in got.remarks)
+    return " / ".join(got.remarks)
+
+
+def test_what_cannot_be_compared_is_said() -> None:
+    a = measured(functions=("figlet", "env"))
+    assert shown(a, measured("run-b", functions=("figlet", "env"), seed=2)) == ""
+    b = measured("run-b", functions=("figlet", "cows"), seed=2)
+    assert shown(a, b) == "env was measured in run-a only / cows was measured in run-b only"
+    other = measured("run-b", functions=("cows",))
+    assert shown(a, other).startswith("nothing can be compared: no function")
+    cut = measured("run-b", functions=("figlet", "env"), status="interrupted")
+    assert shown(a, cut).startswith("nothing can be compared")
+
+
+def test_what_was_asked_differently_is_said() -> None:
+    def asked(run: Measured, rate_rps: float | None, duration_s: float) -> Measured:
+        terms = {"rate_rps": pl.lit(rate_rps, pl.Float64), "duration_s": pl.lit(duration_s)}
+        return Measured(run.id, run.summary.with_columns(**terms), run.requests)
+
+    a, b = asked(measured(), 20, 5), asked(measured("run-b", seed=2), 20, 5)
+    assert shown(a, b) == ""
+    assert "20 requests/s in run-a, 50 requests/s in run-b" in shown(a, asked(b, 50, 5))
+    assert "unknown requests/s in run-b" in shown(a, asked(b, None, 5))
+    assert "the duration of figlet differs" in shown(a, asked(b, 20, 30))
+    assert "5 s in run-a, 30 s in run-b" in shown(a, asked(b, 20, 30))
+    nothing = b.summary.with_columns(latency_ms_mean=pl.lit(None, pl.Float64))
+    assert "no latency of figlet" in shown(a, Measured("run-b", nothing, b.requests))
+
+
+def test_a_comparison_sends_no_escape_sequence_to_a_terminal() -> None:
+    evil = "\x1b[2J"
+    got = compare(measured(functions=(evil,)), measured(functions=(evil, "env" + evil), seed=2))
+    assert "\x1b" not in str(got) + got._repr_html_()
 
 
 def test_the_text_is_escaped_in_a_notebook() -> None:

@@ -1,0 +1,59 @@
+"""What of two runs cannot be compared, or only with care, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+Key = tuple[str | None, str]
+_TERMS = {"rate_rps": ("rate", "requests/s"), "duration_s": ("duration", "s")}
+
+
+def remarks(a: pl.DataFrame, b: pl.DataFrame, names: tuple[str, str]) -> tuple[str, ...]:
+    """Return a sentence for each thing that makes two runs differ in what was asked or measured.
+
+    Args:
+        a: The complete iterations of the first run, as its ``summary``.
+        b: Those of the second.
+        names: What the runs are called.
+    """
+    runs = _by_function(a), _by_function(b)
+    both = [key for key in runs[0] if key in runs[1]]
+    found = [text for key in both for text in _of_function(key, runs[0][key], runs[1][key], names)]
+    for mine, other, name in ((runs[0], runs[1], names[0]), (runs[1], runs[0], names[1])):
+        found += [f"{called(key)} was measured in {name} only" for key in mine if key not in other]
+    if not both:
+        found.insert(0, "nothing can be compared: no function was measured to the end in both runs")
+    return tuple(found)
+
+
+def called(key: Key) -> str:
+    """Return the name of a function, with its target where that matters."""
+    target, function = key
+    return f"{function} on {target}" if target else function
+
+
+def _by_function(summary: pl.DataFrame) -> Mapping[Key, pl.DataFrame]:
+    groups = summary.group_by("target", "function", maintain_order=True)
+    return {(target, str(function)): group for (target, function), group in groups}
+
+
+def _of_function(
+    key: Key, a: pl.DataFrame, b: pl.DataFrame, names: tuple[str, str]
+) -> Iterator[str]:
+    for column, (name, unit) in _TERMS.items():
+        asked = tuple(_values(group, column) for group in (a, b))
+        if asked[0] != asked[1]:
+            yield (
+                f"the {name} of {called(key)} differs, and so may all else: "
+                f"{asked[0]} {unit} in {names[0]}, {asked[1]} {unit} in {names[1]}"
+            )
+    for group, name in zip((a, b), names, strict=True):
+        if not group["latency_ms_mean"].count():
+            yield f"no latency of {called(key)} was measured in {name}"
+
+
+def _values(group: pl.DataFrame, column: str) -> str:
+    values = group[column].unique().sort().to_list()
+    return " and ".join("unknown" if value is None else f"{value:g}" for value in values)
