@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,10 @@ class Run:
     """
 
     def __init__(self, folder: RunFolder) -> None:
-        self._folder = folder
+        # A notebook may change its working directory; its runs stay where they are.
+        self._folder = replace(
+            folder, path=folder.path.absolute(), staging=folder.staging.absolute()
+        )
 
     @property
     def id(self) -> str:
@@ -79,22 +82,32 @@ class Run:
     @cached_property
     def summary(self) -> pl.DataFrame:
         """One row per iteration and function."""
-        return self._folder.frame("summary")
+        return self._frame("summary")
 
     @cached_property
     def requests(self) -> pl.DataFrame:
         """One row per HTTP request."""
-        return self._folder.frame("requests")
+        return self._frame("requests")
 
     @cached_property
     def timeline(self) -> pl.DataFrame:
         """One row per iteration, function and second."""
-        return self._folder.frame("timeline")
+        return self._frame("timeline")
 
     @cached_property
     def k6_metrics(self) -> pl.DataFrame:
         """Checks and custom metrics of the script."""
-        return self._folder.frame("k6_metrics")
+        return self._frame("k6_metrics")
+
+    def _frame(self, name: str) -> pl.DataFrame:
+        # Of a folder that is gone the frames would be empty, as if nothing had been measured.
+        if not self.path.is_dir():
+            raise StoreError(
+                f"{self.path} is not there any more",
+                path=str(self.path),
+                hint="Was the run pruned or moved? Run.load() opens it elsewhere.",
+            )
+        return self._folder.frame(name)
 
     @cached_property
     def metrics(self) -> pl.DataFrame:
@@ -131,7 +144,7 @@ class Run:
         for part in self._folder.parts():
             names = [p.partition("=") for p in part.relative_to(self.path).parts]
             keys = {key: value for key, _, value in names}
-            target = keys.get("target", next(iter(self._manifest.get("targets", [""])), ""))
+            target = keys.get("target", next(iter(self._manifest.get("targets") or []), ""))
             load = HostLoad.read(part / "host.csv")
             iteration = int(keys["iteration"])
             found.append(IterationOnHost(target, iteration, load, own_faults(part / "k6.log")))
@@ -213,21 +226,24 @@ class Run:
         return cls(RunFolder.at(place))
 
     def __repr__(self) -> str:
-        from dfaas_lab.display import summary_text
+        from dfaas_lab.display import printable, summary_text
 
-        label = f" {self.label!r}" if self.label else ""
-        return f"Run {self.id}{label}: {self.verdict}\n{summary_text(self.summary)}"
+        try:
+            label = f" {self.label!r}" if self.label else ""
+            head = printable(f"Run {self.id}{label}: {self.verdict}")
+            return f"{head}\n{summary_text(self.summary)}"
+        except Exception as error:  # a display never fails (rule 8), whatever is on the disk
+            reason = error.message if isinstance(error, StoreError) else repr(error)
+            return printable(f"Run {self.id}: cannot be read ({reason})")
 
-    def _shown(self) -> tuple[Any, Any, str]:
+    def _html(self) -> str:
         from dfaas_lab.display import run_html
 
         title = self.label or self.id
-        verdict = self.verdict
-        return (
-            lambda: run_html(str(verdict), verdict.valid, self.summary, title=title),
-            self.chart,
-            repr(self),
-        )
+        return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
+
+    def _shown(self) -> tuple[Any, Any, str]:
+        return self._html, self.chart, repr(self)
 
     def _ipython_display_(self) -> None:
         from dfaas_lab.display import publish
