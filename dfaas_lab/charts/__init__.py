@@ -19,6 +19,7 @@ def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
     """Draw one run: per function, latency over time and what became of the requests asked for.
 
     Bold is the median over the iterations; what is faint behind it are the iterations themselves.
+    Where a point is several seconds, its quantile is the median of those of the seconds.
 
     Args:
         summary: ``run.summary``.

@@ -21,6 +21,9 @@ _COLOURS = dict(
 )
 _BINS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 _SERIES = ("run_id", "iteration")
+# So long after its planned end nothing of an iteration is left: a clock that was set tells such
+# seconds, and one of them would make all others a single point.
+_LATE_S = 120
 
 
 def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
@@ -29,6 +32,7 @@ def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
     every = parts.panels(loaded)
     shown = every[: parts.MAX_PANELS]
     width = parts.width_of(len(shown))
+    timeline, outside = _within(timeline, loaded)
     bin_s = _bin_s(timeline, len(shown))
     log = parts.spans_decades([panel.of(timeline) for panel in shown], list(_LATENCY))
     charts = [
@@ -43,11 +47,23 @@ def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
         else f"{iterations} iterations: their median in bold, their range shaded"
         if iterations > 1
         else "1 iteration",
-        f"each point: mean of {bin_s} s" if bin_s > 1 else "",
+        f"each point is {bin_s} s: median of its seconds' p50 or p95, mean of requests"
+        if bin_s > 1
+        else "",
+        f"not shown: {outside:,} requests far outside the planned time" if outside else "",
         "dashed: requests asked for" if loaded["rate_rps"].count() else "",
         parts.hidden(every),
     ]
     return parts.page(charts, "Latency and requests over time", notes if charts else [])
+
+
+def _within(timeline: pl.DataFrame, summary: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """Leave out seconds that no iteration has, and count their requests."""
+    second = pl.col("second").cast(pl.Int64)
+    inside = timeline.filter((second >= 0) & (second <= _duration_s(summary) + _LATE_S))
+    counts = pl.col("requests", "dropped")
+    lost = (frame.select(pl.sum_horizontal(counts.sum())).item() for frame in (timeline, inside))
+    return inside, next(lost) - next(lost)
 
 
 def _bin_s(timeline: pl.DataFrame, panels: int) -> int:
@@ -96,20 +112,39 @@ def _duration_s(summary: pl.DataFrame) -> float:
 
 
 def _binned(timeline: pl.DataFrame, bin_s: int) -> pl.DataFrame:
-    """Return one row per iteration and bin, with null latencies where a second has no request."""
-    spans = timeline.group_by(_SERIES).agg(second=pl.int_ranges(0, pl.col("second").max() + 1))
-    grid = spans.explode("second").with_columns(pl.col("second").cast(pl.Int64))
+    """Return one row per iteration and bin, with null latencies where none has a request.
+
+    Counts are means per second. Quantiles are not averaged: of a bin there is the median of those
+    of its seconds.
+    """
     counts = ["requests", "failed", "dropped"]
-    return (
-        grid.join(
-            timeline.with_columns(pl.col("second").cast(pl.Int64)),
-            on=[*_SERIES, "second"],
-            how="left",
+    number = pl.col("second").cast(pl.Int64) // bin_s
+    # A second without requests has no row or a row of 0: both count; the last bin may be shorter.
+    last = pl.col("second").cast(pl.Int64).max().over(_SERIES)
+    seconds = pl.min_horizontal(pl.lit(bin_s), last + 1 - number * bin_s)
+    bins = (
+        timeline.with_columns(number=number, seconds=seconds)
+        .group_by(*_SERIES, "number")
+        .agg(
+            pl.col(counts).sum() / pl.col("seconds").first(),
+            parts.finite(*_LATENCY).median(),
         )
-        .with_columns(pl.col(counts).fill_null(0))
-        .group_by(*_SERIES, start=pl.col("second") // bin_s * bin_s)
-        .agg(pl.col(counts).mean(), parts.finite(*_LATENCY).mean(), pl.col("second").max())
-        .with_columns(pl.struct(_SERIES).rank("dense").alias("series"), end=pl.col("second") + 1)
+    )
+    grid = (
+        timeline.group_by(_SERIES)
+        .agg(last=pl.col("second").cast(pl.Int64).max())
+        .with_columns(number=pl.int_ranges(0, pl.col("last") // bin_s + 1))
+        .explode("number")
+    )
+    start = pl.col("number") * bin_s
+    return (
+        grid.join(bins, on=[*_SERIES, "number"], how="left")
+        .with_columns(
+            pl.col(counts).fill_null(0),
+            pl.struct(_SERIES).rank("dense").alias("series"),
+            start=start,
+            end=pl.min_horizontal(start + bin_s, pl.col("last") + 1),
+        )
         .sort("series", "start")
     )
 

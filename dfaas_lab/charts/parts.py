@@ -20,6 +20,7 @@ COLUMNS = 3
 MAX_PANELS = 24
 MAX_OVERLAID = 8  # iterations drawn one by one; above it, the range that they cover
 MAX_ROWS = 4000  # in one figure: Altair refuses 5,000, and a saved notebook grows with each
+_LINE = 100  # characters of a subtitle
 _WIDE = 60  # latencies from 1 to this many times 1 are read better on a logarithmic scale
 
 
@@ -78,7 +79,7 @@ def page(
     """Put the panels onto one figure, with a title and notes that say how to read it."""
     heading = alt.Title(
         title,
-        subtitle=" \u00b7 ".join(note for note in notes if note),
+        subtitle=_lines(note for note in notes if note),
         anchor="start",
         fontSize=15,
         subtitleFontSize=11,
@@ -93,6 +94,18 @@ def page(
         spacing={"row": 30, "column": 26},
         title=heading,
     )
+
+
+def _lines(notes: Iterable[str]) -> list[str]:
+    """Join notes into lines that are no wider than a figure: a longer one would stretch it."""
+    lines = [""]
+    for note in notes:
+        joined = f"{lines[-1]} \u00b7 {note}" if lines[-1] else note
+        if len(joined) <= _LINE:
+            lines[-1] = joined
+        else:
+            lines.append(note)
+    return lines
 
 
 def _nothing() -> alt.Chart:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -173,6 +174,54 @@ for evil in ("\\x01", "\\x1b[31m", "\\ufffe\\uffff", "".join(map(chr, range(160)
         [sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, check=False
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
+
+
+def second(at: int, **changes: Any) -> pl.DataFrame:
+    """A timeline of one iteration that has one second."""
+    frame = timeline(["f"], iterations=1, seconds=1, **changes)
+    return frame.with_columns(second=pl.lit(at, frame.schema["second"]))
+
+
+@pytest.mark.parametrize("at", [-5, 30_000_000, 500_000_000])
+@pytest.mark.parametrize("duration_s", [5.0, None])
+def test_a_clock_that_was_set_makes_no_large_figure(at: int, duration_s: float | None) -> None:
+    frame = pl.concat([timeline(["f"], iterations=1), second(at)])
+    chart = run_chart(summary(["f"], iterations=1, duration_s=duration_s), frame)
+    assert len(rows(chart)) < 5000
+    if duration_s or at < 0:
+        assert "not shown: 20 requests" in draw(chart)
+        assert max(row["end"] for row in rows(chart) if "base" in row) == 5
+
+
+def test_a_point_of_several_seconds_is_the_median_of_their_quantiles_and_says_so() -> None:
+    # One bad second in each ten: a mean of the seconds' p95 is nobody's.
+    seconds = 6000
+    frame = timeline(["f"], iterations=1, seconds=seconds).with_columns(
+        latency_ms_p95=pl.when(pl.col("second") % 10 == 0).then(1000.0).otherwise(8.0)
+    )
+    chart = run_chart(summary(["f"], iterations=1, seconds=seconds), frame)
+    drawn = {row["value"] for row in rows(chart) if row.get("kind") == "latency p95"}
+    assert drawn == {8.0}
+    assert "median of its seconds" in draw(chart)
+    assert {row["top"] for row in rows(chart) if "base" in row} == {20}
+
+
+def test_notes_make_no_figure_wider() -> None:
+    frame = pl.concat([timeline(["f"], iterations=12, seconds=3600), second(30_000_000)])
+    chart = run_chart(summary(["f"], iterations=12, seconds=3600), frame)
+    widths = [
+        float(re.search(r'width="([\d.]+)"', draw(one))[1])  # type: ignore[index]
+        for one in (chart, run_chart(summary(["f"]), timeline(["f"])))
+    ]
+    assert widths[0] == pytest.approx(widths[1], rel=0.02)
+
+
+def test_a_bin_counts_its_empty_seconds_and_the_last_one_may_be_short() -> None:
+    frame = timeline(["f"], iterations=1, seconds=6001).filter(pl.col("second") % 2 == 0)
+    chart = run_chart(summary(["f"], iterations=1, seconds=6001), frame)
+    bars = [row for row in rows(chart) if "base" in row]
+    assert {row["top"] for row in bars[:-1]} == {10}
+    assert (bars[-1]["start"], bars[-1]["end"], bars[-1]["top"]) == (6000, 6001, 20)
 
 
 def test_a_large_run_stays_a_small_figure() -> None:

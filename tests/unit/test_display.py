@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import altair as alt
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +69,19 @@ def test_many_iterations_are_medians_per_function_and_rate() -> None:
     page = Page(run_html("VALID", True, summary(iterations=50)))
     assert "medians over the iterations" in page.text
     assert "|5,000|" in page.text  # 50 iterations of 100 requests
+
+
+def test_the_maximum_of_many_iterations_is_the_largest() -> None:
+    frame = pl.concat(
+        [
+            summary(["f"], iterations=20, latency_ms_max=12.0),
+            summary(["f"], iterations=1, latency_ms_max=7654.0, run_id="r2"),
+        ]
+    )
+    page = Page(run_html("VALID", True, frame))
+    assert "|7,654|" in page.text
+    assert "|12.00|" not in page.text
+    assert "the maximum is that of all" in page.text
 
 
 def test_nothing_measured_is_said() -> None:
