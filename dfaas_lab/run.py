@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +29,7 @@ class Run:
     """
 
     def __init__(self, folder: RunFolder) -> None:
-        # A notebook may change its working directory; its runs stay where they are.
-        self._folder = replace(
-            folder, path=folder.path.absolute(), staging=folder.staging.absolute()
-        )
+        self._folder = folder
 
     @property
     def id(self) -> str:

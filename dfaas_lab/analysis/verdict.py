@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.skew import gateway_skews
+from dfaas_lab.display import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +41,8 @@ class Verdict:
     def __str__(self) -> str:
         if self.valid:
             return "VALID"
-        return "DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts)
+        # Names of functions come from scripts and archives: they may hold a terminal's commands.
+        return printable("DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts))
 
 
 def verdict_of(

@@ -43,6 +43,8 @@ class RunFolder:
     @classmethod
     def at(cls, path: Path) -> RunFolder:
         """The folder of a run in a store, by its path."""
+        # A notebook may change its working directory; its runs stay where they are.
+        path = path.absolute()
         return cls(path, path.parent.parent / STAGING)
 
     @property

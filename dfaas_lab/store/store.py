@@ -173,7 +173,7 @@ class Store:
     def _folder(self, run_id: str) -> RunFolder:
         if not _RUN_ID.fullmatch(run_id):
             raise StoreError(f"{run_id!r} is no run id", path=str(self.root))
-        return RunFolder(self.root / "runs" / f"run_id={run_id}", self.root / STAGING)
+        return RunFolder.at(self.root / "runs" / f"run_id={run_id}")
 
     def _scan(self, name: str, schema: pl.Schema, runs: Iterable[str] | None) -> pl.LazyFrame:
         self._check_format()

@@ -13,6 +13,7 @@ import pytest
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.run import Run
+from dfaas_lab.store import Store
 from tests.unit.stored_runs import write_run
 
 
@@ -86,12 +87,18 @@ def test_a_run_is_shown_after_a_change_of_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    relative = Run.load("store/runs/run_id=r1")
+    relatives = [Run.load("store/runs/run_id=r1"), Run(Store("store").find("r1"))]
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert repr(relative) == repr(run)
-    assert "figlet" in repr(relative)
-    assert "image/png" in shown(relative)
+    for relative in relatives:
+        assert repr(relative) == repr(run)
+        assert "figlet" in repr(relative)
+    assert "image/png" in shown(relatives[0])
+
+
+def test_a_run_out_of_an_archive_keeps_its_files(tmp_path: Path, run: Run) -> None:
+    loaded = Run.load(run.save(tmp_path / "r1.zip"))
+    assert repr(loaded) == repr(run)
 
 
 def test_a_manifest_without_targets_is_read(run: Run) -> None:
@@ -108,5 +115,5 @@ def test_no_control_character_reaches_the_terminal(run: Run) -> None:
     evil.write_parquet(path)
     manifest(run, label="l\x1b[2J")
     assert not run.verdict.valid
-    assert "\x1b" not in repr(run)
+    assert "\x1b" not in repr(run) + str(run.verdict)
     assert "\x1b" not in shown(run)["text/html"]
