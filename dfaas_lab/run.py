@@ -199,18 +199,20 @@ class Run:
         """Open a run: an archive that :meth:`save` wrote, or a run's folder in a store.
 
         Raises:
-            StoreError: It is no run.
+            StoreError: It is no run, is damaged, or was written by a newer dfaas_lab.
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser()
+        place = Path(path).expanduser().resolve()
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():
             raise StoreError(
                 f"{place} holds no run", path=str(place), hint="Give a folder run_id=... or a zip."
             )
-        return cls(RunFolder.at(place))
+        folder = RunFolder.at(place)
+        folder.check()
+        return cls(folder)
 
     def __repr__(self) -> str:
         from dfaas_lab.display import summary_text

@@ -16,6 +16,8 @@ from dfaas_lab.errors import StoreError
 
 # A file name has 255 bytes; "target=" and a digest must fit in too.
 _LONGEST = 160
+# What network file systems answer to fsync() of a folder; the files themselves are safe.
+_NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -103,8 +105,12 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that a folder's entries survive a power cut."""
-    _sync_file(folder)
+    """Make sure that a folder's entries survive a power cut, where its file system can."""
+    try:
+        _sync_file(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDERS:
+            raise
 
 
 def _sync_file(path: Path) -> None:

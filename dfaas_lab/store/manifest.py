@@ -67,13 +67,22 @@ def load(folder: Path) -> Manifest:
     path = folder / NAME
     with errors_as_store_error(path, "reading"):
         content = path.read_bytes()
+    return migrated(parsed(content, path), path)
+
+
+def parsed(content: bytes, path: Path) -> Manifest:
+    """Return what a file of JSON says; it may be a stranger's.
+
+    Raises:
+        StoreError: It is damaged, or holds something else.
+    """
     try:
-        manifest = json.loads(content)
-    except ValueError as error:
+        entries = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}", path=str(path)) from error
-    if not isinstance(manifest, dict):
-        raise StoreError(f"{path} is no manifest", path=str(path))
-    return migrated(manifest, path)
+    if not isinstance(entries, dict):
+        raise StoreError(f"{path} is damaged: it holds no entries", path=str(path))
+    return entries
 
 
 def write(folder: Path, manifest: Manifest) -> None:
