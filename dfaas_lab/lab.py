@@ -36,7 +36,8 @@ class Lab:
         self.targets: dict[str, Target] = {}
         self._root = Path(store).expanduser().absolute()
         for target in targets:
-            if target.name in self.targets:
+            # Some disks, and archives that shall open there, do not tell cases apart.
+            if target.name.casefold() in (name.casefold() for name in self.targets):
                 raise ConfigError(f"two targets are called {target.name!r}", hint="Rename one.")
             self.targets[target.name] = target
             target.store = self._root

@@ -120,20 +120,18 @@ class Run:
     def verdict(self) -> Verdict:
         """Whether the numbers can be believed, and each doubt with its number."""
         from dfaas_lab.analysis.on_host import doubts_of
-        from dfaas_lab.analysis.verdict import verdict_of
+        from dfaas_lab.analysis.verdict import Course, verdict_of
+        from dfaas_lab.record.stored_order import iterations_of
 
-        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()))
+        course = Course(self.status, iterations_of(self._manifest))
+        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
 
         found = []
-        for part in self._folder.parts():
-            names = [p.partition("=") for p in part.relative_to(self.path).parts]
-            keys = {key: value for key, _, value in names}
-            target = keys.get("target", next(iter(self._manifest.get("targets", [""])), ""))
+        for iteration, target, part in self._folder.named_parts():
             load = HostLoad.read(part / "host.csv")
-            iteration = int(keys["iteration"])
             found.append(IterationOnHost(target, iteration, load, own_faults(part / "k6.log")))
         return found
 

@@ -42,6 +42,19 @@ def part_of(manifest: Entry, wanted: str) -> str:
     )
 
 
+def iterations_of(manifest: Entry) -> dict[str, int]:
+    """Return how many iterations were asked for, by target; without those that do not say."""
+    orders = manifest.get("orders")
+    if not isinstance(orders, Mapping):
+        return {}
+    asked = {
+        str(name): order.get("iterations")
+        for name, order in orders.items()
+        if isinstance(order, Mapping)
+    }
+    return {name: number for name, number in asked.items() if isinstance(number, int)}
+
+
 def terms_of(order: Entry) -> dict[str, Any]:
     """Return how often, how long at most, and with which pauses: for any order.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 import uuid
@@ -45,7 +46,9 @@ def safe_name(name: str) -> str:
     if len(quoted) <= _LONGEST:
         return quoted
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return quoted[: _LONGEST - 20].rstrip("%0123456789ABCDEF") + "-" + digest
+    # Whole characters: a cut escape is no UTF-8, and other readers decode it.
+    parts = itertools.accumulate(quote(character, safe=" ()+,@") for character in name)
+    return max((part for part in parts if len(part) <= _LONGEST - 20), key=len) + "-" + digest
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.store import manifest, parquet
@@ -163,6 +164,17 @@ class RunFolder:
             yield from sorted(
                 part for part in folder.glob("target=*") if (part / "summary.parquet").exists()
             )
+
+    def named_parts(self) -> Iterator[tuple[int, str, Path]]:
+        """The same with the iteration's number and the target's name."""
+        stored = self.read().get("targets")
+        targets = [str(name) for name in stored] if isinstance(stored, list) else []
+        # A folder's name is escaped, and a long one is cut.
+        names = {safe_name(name): name for name in targets}
+        for part in self.parts():
+            iteration, _, folder = part.relative_to(self.path).as_posix().partition("/target=")
+            target = names.get(folder, unquote(folder)) if folder else next(iter(targets), "")
+            yield int(iteration.removeprefix("iteration=")), target, part
 
     def iterations(self) -> list[int]:
         """The numbers of the finished iterations."""

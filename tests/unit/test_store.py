@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 import pandas as pd
@@ -85,6 +86,16 @@ def test_a_target_may_have_any_name(store: Store, tmp_path: Path, target: str) -
     assert set(run.frames().requests["target"]) == {target, "other"}
     assert all(path.is_relative_to(run.path / "iteration=1") for path in run.parts())
     assert set(store.scan_requests().collect()["target"]) == {target, "other"}
+
+
+def test_a_long_name_is_cut_between_characters(store: Store) -> None:
+    run = store.create_run("run-1")
+    for name in ("ü" * 100, "A" * 300, "a" + "€" * 100):
+        folder = run.iteration_path(1, target=name).name.removeprefix("target=")
+        kept, _, digest = folder.rpartition("-")
+        assert name.startswith(unquote(kept, errors="strict"))
+        assert len(kept) > 120
+        assert len(digest) == 16
 
 
 @pytest.mark.parametrize("run_id", ["", ".", "..", "a/b", "../x", "a b", "x" * 200])

@@ -67,6 +67,7 @@ def test_what_was_delivered_as_asked_is_valid(change: dict[str, Any]) -> None:
         ({"status": "interrupted", "requests": 10}, "status: interrupted"),
         ({"status": "timed_out"}, "status: timed_out"),
         ({"status": "failed"}, "status: failed"),
+        ({"status": None}, "status: None"),
     ],
     ids=str,
 )
