@@ -40,6 +40,8 @@ _BY_NAME = frozenset(
         "workspaces",
     )
 )
+# In a manifest, the path of a key, and how something ended.
+_PLAIN = ("key", "code")
 _GIT_TIMEOUT_S = 10
 
 
@@ -105,7 +107,7 @@ def _entry(name: str, entry: object, safe: Collection[str]) -> object:
         return redacted({str(key): str(value) for key, value in entry.items()}, safe)
     if isinstance(entry, Mapping) and name in _BY_NAME:
         return {str(key): without_secrets(value) for key, value in entry.items()}
-    if names_a_secret(name) and entry not in (None, "", True, False):
+    if name not in _PLAIN and names_a_secret(name) and entry not in (None, "", True, False):
         return HIDDEN
     return without_secrets(entry)
 
