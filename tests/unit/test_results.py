@@ -183,3 +183,20 @@ def test_summary_and_timeline_agree_with_the_requests(
         line = got.timeline.filter(pl.col("function") == row["function"])
         assert line.select("requests", "failed").sum().row(0) == (row["requests"], row["failed"])
         assert line["second"].to_list() == list(range(line.height))
+
+
+def test_what_a_script_sets_up_is_no_load(tmp_path: Path) -> None:
+    """A group that the load calls setup is the load's all the same."""
+    asked = [("", "::setup"), ("", "::setup::inner"), ("default", ""), ("default", "::setup"),
+             ("", "::teardown"), ("", "::setups")]  # fmt: skip
+    lines = [
+        row | {"group": group}
+        for nth, (scenario, group) in enumerate(asked)
+        for row in rows(Request(end_ns=T0 + nth * SECOND, scenario=scenario, iter=nth))
+    ]
+    got = read_rows(tmp_path, lines, load=None, scenarios={}, own_script=False)
+    counts = dict(got.summary.select("function", "requests").rows())
+    assert counts == {"setup": 2, "default": 3, "teardown": 1}
+    assert got.requests["function"].to_list() == [
+        "setup", "setup", "default", "default", "teardown", "default",
+    ]  # fmt: skip
