@@ -39,7 +39,9 @@ class Store:
     """A folder of results. Making one touches no disk; the folder is made by the first run.
 
     The layout is ``runs/run_id=<id>/iteration=<N>/requests.parquet`` and so on (hive style), so
-    polars, DuckDB and pandas read it without dfaas_lab: the files hold all columns themselves.
+    polars, DuckDB and pandas read it without dfaas_lab: ``runs/**/requests.parquet``, with no hive
+    partitioning. The files hold all columns themselves, and a run of several targets has one more
+    level of folders (``target=<name>``), which hive readers refuse beside others.
 
     Args:
         root: The folder.

@@ -196,6 +196,23 @@ def test_other_readers_need_no_dfaas_lab(store: Store, tmp_path: Path) -> None:
     assert by_polars.item() == 20
 
 
+def test_other_readers_take_runs_of_one_and_of_several_targets_by_one_pattern(
+    store: Store, tmp_path: Path
+) -> None:
+    """As README and Store say: the pattern, and no hive partitioning."""
+    stored(store, tmp_path)
+    several = store.create_run("run-2")
+    for target in ("mid", "a b/c"):
+        several.write_iteration(1, frames_of(tmp_path, "run-2", 1, target=target), target=target)
+    several.write_iteration(0, frames_of(tmp_path, "run-2", 9), target="mid", warmup=True)
+    pattern = f"{store.root}/runs/**/requests.parquet"
+    by_polars = pl.scan_parquet(pattern).group_by("run_id", "target").len().sort("run_id", "target")
+    assert by_polars.collect().rows() == [
+        ("run-1", "mid", 20), ("run-2", "a b/c", 10), ("run-2", "mid", 10),
+    ]  # fmt: skip
+    assert duckdb.sql(f"select count(*) from '{pattern}'").fetchall() == [(40,)]
+
+
 def test_pruning_keeps_what_it_was_not_told_to_remove(store: Store, tmp_path: Path) -> None:
     for number in range(4):
         run = store.create_run(f"run-{number}", {"status": "ok"})
