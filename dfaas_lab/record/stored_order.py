@@ -118,7 +118,7 @@ def script_of(
     try:
         stored = (folder.path / f"script{f'-{index + 1}' if index else ''}.json").read_bytes()
         names = set(json.loads(stored)["env"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(error) from error
     if missing := sorted(names - set(env or {})):
         raise ConfigError(

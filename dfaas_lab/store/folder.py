@@ -62,8 +62,10 @@ class RunFolder:
         """Return the manifest.
 
         Raises:
-            StoreError: It is damaged, or was written by a newer dfaas_lab.
+            StoreError: It is damaged, was written by a newer dfaas_lab, or the run is not there any
+                more.
         """
+        self._check_there()
         return manifest.load(self.path)
 
     def check(self) -> None:
@@ -72,7 +74,6 @@ class RunFolder:
         Raises:
             StoreError: It is not.
         """
-        self._check_there()
         self.read()
 
     def _check_there(self) -> None:

@@ -42,7 +42,7 @@ def _row(folder: RunFolder) -> dict[str, object]:
     odd = [name for name, kind in _KINDS.items() if not kind(entries.get(name))]
     said = {name: None if name in odd else entries.get(name) for name in _KINDS}
     return row | {
-        **said,
+        **{name: _shown(entry) for name, entry in said.items()},
         "created_at": _moment(said["created_at"]),
         "iterations": len(folder.finished(said["targets"] or ())),
         "problem": f"its manifest has an odd {' and '.join(odd)}" if odd else None,
@@ -63,6 +63,13 @@ def _is_moment(entry: object) -> bool:
     except (TypeError, ValueError, OverflowError):
         return False
     return True
+
+
+def _shown(entry: Any) -> Any:
+    """A text without lone surrogates (of a file's name), which no frame can hold."""
+    if isinstance(entry, list):
+        return [_shown(one) for one in entry]
+    return entry.encode(errors="replace").decode() if isinstance(entry, str) else entry
 
 
 def _moment(entry: Any) -> datetime | None:

@@ -37,9 +37,11 @@ def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:
     import polars as pl
 
     frames = []
-    for file in files:
+    rows = 0
+    for place, file in enumerate(files, start=1):
         with _as_store_error(file):
-            _check_height(file)
+            rows += _height(file)
+            _check_rows(rows, files[:place])
             frame = pl.read_parquet(file, hive_partitioning=False)
             frames.append(_shaped(frame, schema))
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
@@ -116,17 +118,23 @@ def _as_store_error(file: Path) -> Iterator[None]:
         ) from error
 
 
-def _check_height(file: Path) -> None:
-    """Refuse a file that would unpack to far more rows than anything measured can."""
+def _height(file: Path) -> int:
+    """The number of rows, as the end of the file says."""
     import polars as pl
 
-    height: int = pl.scan_parquet(file, hive_partitioning=False).select(pl.len()).collect().item()
-    most = _FREE_ROWS + _ROWS_PER_BYTE * file.stat().st_size
-    if height > most:
+    scan = pl.scan_parquet(file, hive_partitioning=False)
+    return int(scan.select(pl.len()).collect().item())
+
+
+def _check_rows(rows: int, files: Sequence[Path]) -> None:
+    """Refuse files that would unpack to far more rows than anything measured can."""
+    size = sum(file.stat().st_size for file in files) if rows > _FREE_ROWS else 0
+    most = _FREE_ROWS + _ROWS_PER_BYTE * size
+    if rows > most:
         raise StoreError(
-            f"the stored {file.stem} has {height:,} rows in {file.stat().st_size:,} bytes; no "
+            f"the stored {files[-1].stem} would be {rows:,} rows out of {size:,} bytes; no "
             f"measurement of that size has more than {most:,}",
-            path=str(file),
+            path=str(files[-1]),
             hint="It is not what dfaas_lab stored. Ask who made it.",
         )
 

@@ -90,11 +90,22 @@ def test_a_run_that_does_not_say_what_was_asked_is_judged_all_the_same(
     assert Run(folder).verdict.valid
 
 
-def test_targets_whose_names_one_disk_confuses_are_refused(tmp_path: Path) -> None:
-    def target(name: str) -> Target:
-        generator = Generator("10.0.0.50")
-        return Target(name, gateway="http://h", generator=generator, functions=[Function("env")])
+def target(name: str) -> Target:
+    generator = Generator("10.0.0.50")
+    return Target(name, gateway="http://h", generator=generator, functions=[Function("env")])
 
+
+def test_a_labs_results_stay_where_they_were_when_the_notebook_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone, lab = target("mid"), Lab([target("mid")], store="out")
+    monkeypatch.chdir("/")
+    assert alone.store == tmp_path / "results"
+    assert (lab.store.root, lab.target.store) == (tmp_path / "out", tmp_path / "out")
+
+
+def test_targets_whose_names_one_disk_confuses_are_refused(tmp_path: Path) -> None:
     one = target("Mid")
     with pytest.raises(ConfigError, match="two targets are called 'mid'"):
         Lab([one, target("mid")], store=tmp_path)

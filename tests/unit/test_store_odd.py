@@ -15,6 +15,7 @@ import pytest
 
 from dfaas_lab import Run
 from dfaas_lab.errors import ConfigError, StoreError
+from dfaas_lab.k6.results import Frames
 from dfaas_lab.store import FORMAT, RunFolder, Store, open_archive, save
 from tests.unit.stored_runs import frames_of
 
@@ -106,6 +107,12 @@ def test_an_odd_manifest_is_a_row_with_its_problem(
     assert listed["problem"].to_list() == [None, f"its manifest has an odd {name}", None]
     assert listed[name][1] is None
     assert store.prune(older_than=timedelta(days=1)).is_empty()
+
+
+def test_a_label_that_no_frame_can_hold_is_shown_all_the_same(store: Store, tmp_path: Path) -> None:
+    stored(store, tmp_path, "run-2", label="of \udc80.ipynb", targets=["a\udc80"])
+    row = store.runs().row(1, named=True)
+    assert (row["label"], row["targets"], row["problem"]) == ("of ?.ipynb", ["a?"], None)
 
 
 def test_a_moment_without_its_zone_is_utc(store: Store, tmp_path: Path) -> None:
@@ -230,6 +237,9 @@ def test_a_manifest_nested_without_end_is_damaged(store: Store, tmp_path: Path) 
     path.write_text('{"a":' + "[" * 100_000 + "]" * 100_000 + "}")
     with pytest.raises(StoreError, match="damaged"):
         run.read()
+    path.write_text('{"a":' + "[" * 900 + "]" * 900 + "}")  # which JSON takes
+    with pytest.raises(StoreError, match="too deep"):
+        run.update(status="ok")
     path.write_text("{}")
     archive = save(run, tmp_path / "x.zip")
     path.write_text('{"a":' + "[" * 100_000)
@@ -238,10 +248,15 @@ def test_a_manifest_nested_without_end_is_damaged(store: Store, tmp_path: Path) 
 
 
 def test_a_parquet_bomb_is_not_unpacked(store: Store) -> None:
+    """Nor one that comes in pieces."""
     run = store.find("run-1")
-    file = run.iteration_path(1) / "requests.parquet"
-    row = pl.read_parquet(file, hive_partitioning=False).head(1)
-    pl.concat([row] * 64).select(pl.all().repeat_by(50_000).explode()).write_parquet(file)
-    assert file.stat().st_size < 1_000_000
-    with pytest.raises(StoreError, match="3,200,000 rows"):
+    row = run.frame("requests").head(1)
+    bomb = pl.concat([row] * 16).select(pl.all().repeat_by(50_000).explode())
+    for number in (2, 3):
+        folder = run.write_iteration(number, Frames.empty())
+        bomb.write_parquet(folder / "requests.parquet")
+    assert sum(file.stat().st_size for file in run.files("requests")) < 250_000
+    with pytest.raises(StoreError, match="1,600,010 rows"):
         run.frame("requests")
+    with pytest.raises(StoreError, match="1,600,010 rows"):
+        Run(run).statistics()
