@@ -17,6 +17,7 @@ from dfaas_lab import Run
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.k6.results import Frames
 from dfaas_lab.store import FORMAT, RunFolder, Store, open_archive, save
+from dfaas_lab.store.files import sync_folder
 from tests.unit.stored_runs import frames_of
 
 
@@ -260,3 +261,14 @@ def test_a_parquet_bomb_is_not_unpacked(store: Store) -> None:
         run.frame("requests")
     with pytest.raises(StoreError, match="1,600,010 rows"):
         Run(run).statistics()
+
+
+def test_a_file_system_that_cannot_sync_a_folder_is_no_error() -> None:
+    """As some network file systems; /proc is one that is everywhere."""
+    descriptor = os.open("/proc", os.O_RDONLY)
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.fsync(descriptor)
+    os.close(descriptor)
+    sync_folder(Path("/proc"))
+    with pytest.raises(OSError, match="No such file"):
+        sync_folder(Path("/none/there"))
