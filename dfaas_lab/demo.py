@@ -5,6 +5,7 @@ It only uses what a notebook would; it prints nothing itself.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.charts import rates_chart
 from dfaas_lab.display import run_html, summary_text
+from dfaas_lab.errors import ConfigError
 from dfaas_lab.lab import Lab
 from dfaas_lab.report import Section, write_report
 
@@ -48,7 +50,11 @@ def demonstrate(folder: Path, *, store: Path, say: Callable[[str], None]) -> Dem
         folder: Where the report is written.
         store: Where the results are stored.
         say: Takes each line for the user.
+
+    Raises:
+        ConfigError: Nothing can be written there; nothing was measured.
     """
+    _make(folder)
     began = time.monotonic()
     say(f"Starting a lab on this machine: {', '.join(FUNCTIONS)} behind a gateway, k6 over SSH")
     with Lab.local(store=store) as lab:
@@ -71,6 +77,18 @@ def demonstrate(folder: Path, *, store: Path, say: Callable[[str], None]) -> Dem
     say(f"Results: {store.resolve()}")
     say(f"Done in {time.monotonic() - began:.0f} s")
     return done
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"no report can be written into {folder}: {error.strerror or error}",
+            hint="Name another folder: --report FOLDER.",
+        ) from error
 
 
 def _report(folder: Path, runs: tuple[Run, ...]) -> Path:

@@ -34,15 +34,16 @@ class Lab:
 
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
         self.targets: dict[str, Target] = {}
+        self._root = Path(store).expanduser().absolute()
         for target in targets:
-            if target.name in self.targets:
+            # Some disks, and archives that shall open there, do not tell cases apart.
+            if target.name.casefold() in (name.casefold() for name in self.targets):
                 raise ConfigError(f"two targets are called {target.name!r}", hint="Rename one.")
             self.targets[target.name] = target
-            target.store = Path(store)
+            target.store = self._root
         _check_generators(self.targets.values())
         if not self.targets:
             raise ConfigError("a lab needs a target", hint="Give Lab([Target(...)]).")
-        self._root = Path(store)
         self._local: LocalLab | None = None
 
     @classmethod

@@ -130,20 +130,18 @@ class Run:
     def verdict(self) -> Verdict:
         """Whether the numbers can be believed, and each doubt with its number."""
         from dfaas_lab.analysis.on_host import doubts_of
-        from dfaas_lab.analysis.verdict import verdict_of
+        from dfaas_lab.analysis.verdict import Course, verdict_of
+        from dfaas_lab.record.stored_order import iterations_of
 
-        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()))
+        course = Course(self.status, iterations_of(self._manifest))
+        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
 
         found = []
-        for part in self._folder.parts():
-            names = [p.partition("=") for p in part.relative_to(self.path).parts]
-            keys = {key: value for key, _, value in names}
-            target = keys.get("target", next(iter(self._manifest.get("targets") or []), ""))
+        for iteration, target, part in self._folder.named_parts():
             load = HostLoad.read(part / "host.csv")
-            iteration = int(keys["iteration"])
             found.append(IterationOnHost(target, iteration, load, own_faults(part / "k6.log")))
         return found
 
@@ -209,18 +207,20 @@ class Run:
         """Open a run: an archive that :meth:`save` wrote, or a run's folder in a store.
 
         Raises:
-            StoreError: It is no run.
+            StoreError: It is no run, is damaged, or was written by a newer dfaas_lab.
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser()
+        place = Path(path).expanduser().resolve()
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():
             raise StoreError(
                 f"{place} holds no run", path=str(place), hint="Give a folder run_id=... or a zip."
             )
-        return cls(RunFolder.at(place))
+        folder = RunFolder.at(place)
+        folder.check()
+        return cls(folder)
 
     def __repr__(self) -> str:
         from dfaas_lab.display import printable, summary_text

@@ -90,7 +90,7 @@ class Target:
         self.limits = limits
         self.thresholds = thresholds
         self.served_by_header = served_by_header
-        self.store = Path(store)
+        self.store = Path(store).expanduser().absolute()
         self.last_run: Run | None = None
         self._auth = auth
         if install_monitoring and host is None:

@@ -60,10 +60,10 @@ class HostLoad:
         limit, memory = (*rows[0][5:], "", "")[:2]
         return cls(
             cpu_fraction=busy / (busy + idle) if busy + idle > 0 else None,
-            memory_available_bytes=free,
-            memory_bytes=int(memory) * 1024 if memory.isdecimal() else None,
-            open_files=files,
-            open_files_limit=int(limit) if limit.isdecimal() else None,
+            memory_available_bytes=_possible(free),
+            memory_bytes=_possible(int(memory) * 1024) if memory.isdecimal() else None,
+            open_files=_possible(files),
+            open_files_limit=_possible(int(limit)) if limit.isdecimal() else None,
         )
 
     def doubts(self, where: str) -> list[Doubt]:
@@ -79,6 +79,11 @@ class HostLoad:
             expected = f"at most {_FILES_LIMIT:.0%} of {most}"
             found.append(Doubt(f"open files of k6 in {where}", str(files), expected))
         return found
+
+
+def _possible(number: int) -> int | None:
+    """A number that a frame can hold; what a stranger's file says may be none."""
+    return number if 0 <= number < 2**63 else None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.skew import gateway_skews
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _SKEW_LIMIT_S = 2.0
+_WELL = ("ok", "slo_failed")
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,42 @@ class Verdict:
         return printable("DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts))
 
 
+@dataclass(frozen=True)
+class Course:
+    """How far a run came.
+
+    Args:
+        status: The run's.
+        ordered: How many iterations were asked for, by target.
+    """
+
+    status: str
+    ordered: Mapping[str, int] = field(default_factory=dict)
+
+    def doubts(self, summary: pl.DataFrame) -> list[Doubt]:
+        """What of it speaks against the numbers: an end that is not well, and what is missing.
+
+        A run that is under way is judged by what is there, and says so.
+        """
+        if self.status == "running":
+            return [Doubt("status", self.status, "ended")]
+        doubts = []
+        # An iteration's own status is told with it.
+        if self.status not in _WELL and self.status not in set(summary["status"]):
+            doubts.append(Doubt("status", self.status, "ok"))
+        for target, ordered in self.ordered.items():
+            found = summary.filter(target=target)["iteration"].n_unique()
+            if found < ordered:
+                of = f" of {target}" if len(self.ordered) > 1 else ""
+                doubts.append(Doubt(f"iterations{of}", str(found), str(ordered)))
+        return doubts
+
+
 def verdict_of(
-    summary: pl.DataFrame, k6_metrics: pl.DataFrame, on_host: Iterable[Doubt] = ()
+    summary: pl.DataFrame,
+    k6_metrics: pl.DataFrame,
+    on_host: Iterable[Doubt] = (),
+    course: Course | None = None,
 ) -> Verdict:
     """Judge a run by its summary, the script's own metrics and what its generator did.
 
@@ -54,8 +89,11 @@ def verdict_of(
         summary: The run's summary (DESIGN: one row per iteration and function).
         k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock.
         on_host: What the generator itself did that speaks against it.
+        course: How the run ended, and how many iterations it should have.
     """
-    doubts: list[Doubt] = []
+    doubts = course.doubts(summary) if course else []
+    if summary.is_empty() and not any(doubt.what.startswith("iterations") for doubt in doubts):
+        doubts.append(Doubt("iterations", "0", "1 or more"))
     several = summary["target"].n_unique() > 1
     for row in summary.iter_rows(named=True):
         doubts.extend(_of_row(row, several))
@@ -68,7 +106,7 @@ def _of_row(row: dict[str, object], several: bool) -> list[Doubt]:
     where = f"{row['function']} in iteration {row['iteration']}"
     where += f" of {row['target']}" if several else ""
     doubts = []
-    if row["status"] in ("interrupted", "timed_out", "failed"):
+    if row["status"] not in _WELL:
         doubts.append(Doubt(f"{where}: status", str(row["status"]), "ok"))
     dropped, unfinished, requests = row["dropped"], row["unfinished"], row["requests"]
     if isinstance(dropped, int) and dropped:
@@ -78,7 +116,7 @@ def _of_row(row: dict[str, object], several: bool) -> list[Doubt]:
     rate, duration = row["rate_rps"], row["duration_s"]
     if isinstance(rate, float) and isinstance(duration, float) and isinstance(requests, int):
         asked, got = rate * duration, requests + (unfinished if isinstance(unfinished, int) else 0)
-        if abs(got - asked) > 1.0 + 1e-9 and row["status"] in ("ok", "slo_failed"):
+        if abs(got - asked) > 1.0 + 1e-9 and row["status"] in _WELL:
             doubts.append(Doubt(f"{where}: requests started", str(got), f"{asked:g} +- 1"))
     return doubts
 

@@ -126,10 +126,13 @@ def _seconds(
 
 
 def metrics_of(others: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
-    """One row per scenario, function tag, metric and check of a script's own metrics."""
+    """One row per scenario, function tag, metric and check of a script's own metrics.
+
+    An infinite value, which k6 takes from scripts, is counted and no more: no frame holds one.
+    """
     if others.is_empty():
         return pl.DataFrame(schema=schemas.K6_METRICS)
-    value = pl.col("metric_value")
+    value = _finite(pl.col("metric_value"))
     return (
         named(others, scenarios)
         .group_by(
@@ -141,7 +144,7 @@ def metrics_of(others: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
         )
         .agg(
             samples=pl.len(),
-            sum=value.sum(),
+            sum=pl.when(value.count() > 0).then(value.sum()),
             mean=value.mean(),
             min=value.min(),
             max=value.max(),
@@ -149,4 +152,9 @@ def metrics_of(others: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
             p95=value.quantile(0.95, "linear"),
             last=value.last(),
         )
+        .with_columns(_finite(pl.col(pl.Float64)))
     )
+
+
+def _finite(value: pl.Expr) -> pl.Expr:
+    return pl.when(value.is_finite()).then(value)

@@ -182,7 +182,7 @@ class K6Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all files: equal digests measure the same, but for hidden header values.
+        """SHA-256 over all files: equal digests measure the same, but for hidden values.
 
         Those are left out, for a hash of a short one could be guessed.
         """

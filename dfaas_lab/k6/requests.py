@@ -10,6 +10,7 @@ from dfaas_lab import schemas
 from dfaas_lab.k6.samples import PHASES, Samples, with_vu
 
 _TAG = r"(?s)(?:^|&)function=([^&]*)"
+_PHASE = r"^::(setup|teardown)(?:::|$)"
 _SERVED_BY = r"(?:^|&)served_by=([^&]*)"
 _KEY = ("scenario", "vu", "iter")
 _NS_PER_MS = 1e6
@@ -107,12 +108,20 @@ def _with_true_starts(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFr
 
 
 def named(frame: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
-    """Add the function's name: of the scenario, else of the tag, else the scenario's own."""
+    """Add the function's name: of the scenario, else of the tag, else the scenario's own.
+
+    What a script's ``setup()`` and ``teardown()`` ask for is no load: k6 gives it no scenario, and
+    here it has rows of its own, called so.
+    """
     scenario = pl.col("scenario").cast(pl.String)
     name = scenario.replace_strict(scenarios, default=None, return_dtype=pl.String)
     if not set(frame["scenario"].unique()) <= scenarios.keys():
         name = pl.coalesce(
-            name, pl.col("extra_tags").str.extract(_TAG), scenario, pl.lit("default")
+            name,
+            pl.col("extra_tags").str.extract(_TAG),
+            scenario,
+            pl.col("group").cast(pl.String).str.extract(_PHASE),
+            pl.lit("default"),
         )
     return frame.with_columns(name.alias("function"))
 

@@ -83,7 +83,8 @@ def read(
         iteration: The iteration's number, from 1.
         load: What was asked; None for a custom script.
         scenarios: Function name by k6 scenario (``f0``). A scenario that is not in it takes its
-            name from the tag ``function``, or is its own name.
+            name from the tag ``function``, or is its own name; what ``setup()`` and ``teardown()``
+            of a script asked for, which has none, is called ``setup`` and ``teardown``.
         started_at: When the iteration began, used only where nothing was recorded.
         status: The iteration's status, for the summary.
         own_script: Whether the package's script ran, which counts the requests it starts.

@@ -20,6 +20,7 @@ TYPES: dict[str, pl.DataType] = {
     "check": pl.String(),
     "error_code": pl.Int32(),
     "expected_response": pl.Boolean(),
+    "group": pl.Categorical(),
     "scenario": pl.Categorical(),
     "status": pl.Int32(),
     "vu": pl.Int32(),

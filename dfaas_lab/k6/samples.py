@@ -40,8 +40,8 @@ class Samples:
 
     Args:
         requests: One row per HTTP request, in the file's order: ``row, scenario, vu, iter,
-            timestamp, status, error_code, expected_response, extra_tags``, the phases, and
-            ``failed`` (null where k6 does not say).
+            timestamp, status, error_code, expected_response, extra_tags, group``, the phases,
+            and ``failed`` (null where k6 does not say).
         events: The rows by which our script and k6 mark starts, answers and drops.
         others: The rows of a script's own metrics and checks.
     """
@@ -146,6 +146,7 @@ def _finish(requests: pl.DataFrame) -> pl.DataFrame:
             "error_code",
             "expected_response",
             "extra_tags",
+            "group",
             *PHASES.values(),
             failed=pl.col("http_req_failed") != 0,
         )

@@ -36,7 +36,8 @@ class Function:
     Args:
         name: The function's name, a DNS label with an optional ``.namespace``.
         method: HTTP method.
-        path: What follows ``/function/NAME``: ``""``, ``"/sub"`` or ``"?x=1"``.
+        path: What follows ``/function/NAME``: ``""``, ``"/sub"`` or ``"?x=1"``. Values of a query
+            that may be secret, by their names or their looks, are not shown or stored.
         body: The request's body: text (sent as UTF-8), bytes, or a file's ``Path``.
         headers: Request headers. Values are redacted wherever they are shown or stored, but those
             of a few plain ones (``Content-Type``, ``Accept``) and of ``safe_headers``.

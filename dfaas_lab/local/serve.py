@@ -6,6 +6,7 @@ The command line itself is :mod:`dfaas_lab.cli`; here is what it does.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from dfaas_lab.errors import ConfigError
 from dfaas_lab.local.local_lab import start
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -40,7 +42,12 @@ def serve(
         functions: More functions, by name and command.
         clock_skew_s: How far the gateways' clocks are ahead, in seconds.
         out: Where to print; None means stdout.
+
+    Raises:
+        ConfigError: The file cannot be written; no lab was started.
     """
+    if path is not None:
+        _try(path)
     with _until_a_signal(), start(targets, functions, clock_skew_s=clock_skew_s) as lab:
         text = json.dumps(lab.facts(), indent=2) + "\n"
         try:
@@ -55,8 +62,25 @@ def serve(
                 path.unlink(missing_ok=True)
 
 
+def _try(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _beside(path).touch(mode=0o600, exist_ok=False)
+        _beside(path).unlink()
+    except OSError as error:
+        raise ConfigError(
+            f"the lab file {path} cannot be written: {error.strerror or error}",
+            hint="Name a file in a folder that is there: --write FILE.",
+        ) from error
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
 def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = _beside(path)
     beside.touch(mode=0o600, exist_ok=False)
     beside.write_text(text, encoding="utf-8")
     beside.rename(path)

@@ -76,7 +76,8 @@ def functions_of(
     if missing:
         raise ConfigError(
             f"not stored, since they may be secret: {'; '.join(missing)}",
-            hint="Give them to the target's functions of these names: Function(headers={...}).",
+            hint="Give them to the target's functions of these names: "
+            "Function(path=..., headers={...}).",
         )
     return tuple(functions)
 

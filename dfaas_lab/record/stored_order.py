@@ -42,6 +42,19 @@ def part_of(manifest: Entry, wanted: str) -> str:
     )
 
 
+def iterations_of(manifest: Entry) -> dict[str, int]:
+    """Return how many iterations were asked for, by target; without those that do not say."""
+    orders = manifest.get("orders")
+    if not isinstance(orders, Mapping):
+        return {}
+    asked = {
+        str(name): order.get("iterations")
+        for name, order in orders.items()
+        if isinstance(order, Mapping)
+    }
+    return {name: number for name, number in asked.items() if isinstance(number, int)}
+
+
 def terms_of(order: Entry) -> dict[str, Any]:
     """Return how often, how long at most, and with which pauses: for any order.
 
@@ -105,7 +118,7 @@ def script_of(
     try:
         stored = (folder.path / f"script{f'-{index + 1}' if index else ''}.json").read_bytes()
         names = set(json.loads(stored)["env"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(error) from error
     if missing := sorted(names - set(env or {})):
         raise ConfigError(

@@ -23,7 +23,7 @@ from dfaas_lab.store.files import errors_as_store_error
 from dfaas_lab.store.folder import PLAIN_NAME, RunFolder
 from dfaas_lab.store.manifest import NAME
 
-_PART = r"(?:iteration=\d{1,9}|warmup)/(?:target=[A-Za-z0-9_.~ ()+,@%-]{1,200}/)?"
+_PART = r"(?:iteration=[1-9][0-9]{0,8}|warmup)/(?:target=[A-Za-z0-9_.~ ()+,@%-]{1,200}/)?"
 _MEMBER = re.compile(
     rf"run_id=[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}/(?:{_PART})?(?:{PLAIN_NAME.pattern})"
 )
@@ -52,8 +52,9 @@ def save(folder: RunFolder, path: str | Path) -> Path:
         path: The file; one that is there is replaced.
 
     Raises:
-        StoreError: It cannot be written.
+        StoreError: It cannot be written, or the run is not there or of a newer dfaas_lab.
     """
+    folder.check()
     final = Path(path).expanduser()
     beside = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
     with errors_as_store_error(final, "writing"):

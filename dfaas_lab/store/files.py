@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 import uuid
@@ -16,6 +17,8 @@ from dfaas_lab.errors import StoreError
 
 # A file name has 255 bytes; "target=" and a digest must fit in too.
 _LONGEST = 160
+# What network file systems answer to fsync() of a folder; the files themselves are safe.
+_NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -43,7 +46,9 @@ def safe_name(name: str) -> str:
     if len(quoted) <= _LONGEST:
         return quoted
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return quoted[: _LONGEST - 20].rstrip("%0123456789ABCDEF") + "-" + digest
+    # Whole characters: a cut escape is no UTF-8, and other readers decode it.
+    parts = itertools.accumulate(quote(character, safe=" ()+,@") for character in name)
+    return max((part for part in parts if len(part) <= _LONGEST - 20), key=len) + "-" + digest
 
 
 @contextlib.contextmanager
@@ -103,8 +108,12 @@ def sync_tree(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that a folder's entries survive a power cut."""
-    _sync_file(folder)
+    """Make sure that a folder's entries survive a power cut, where its file system can."""
+    try:
+        _sync_file(folder)
+    except OSError as error:
+        if error.errno not in _NO_FOLDERS:
+            raise
 
 
 def _sync_file(path: Path) -> None:

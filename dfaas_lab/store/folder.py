@@ -6,10 +6,11 @@ import contextlib
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.store import manifest, parquet
@@ -25,6 +26,8 @@ FRAMES = ("summary", "requests", "timeline", "k6_metrics")
 _ALWAYS = FRAMES[:3]
 # Outside runs/, or other readers' runs/**/*.parquet would meet torn files.
 STAGING = ".staging"
+# No leading zero: iteration=01 is not another way to write iteration=1.
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
 
 
@@ -52,13 +55,36 @@ class RunFolder:
         """The run's id."""
         return self.path.name.removeprefix("run_id=")
 
+    @property
+    def measuring_lock(self) -> Path:
+        """The file that is locked by who measures this run."""
+        return self.staging / f"{self.path.name}.measuring.lock"
+
     def read(self) -> Manifest:
         """Return the manifest.
 
         Raises:
-            StoreError: It is damaged, or was written by a newer dfaas_lab.
+            StoreError: It is damaged, was written by a newer dfaas_lab, or the run is not there any
+                more.
         """
+        self._check_there()
         return manifest.load(self.path)
+
+    def check(self) -> None:
+        """Make sure that the run is there, in a format that can be read.
+
+        Raises:
+            StoreError: It is not.
+        """
+        self.read()
+
+    def _check_there(self) -> None:
+        if not self.path.is_dir():
+            raise StoreError(
+                f"the run {self.run_id} is not in {self.path.parent}",
+                path=str(self.path),
+                hint="It was removed or moved since; lab.store.runs() lists what is there.",
+            )
 
     def update(self, **changes: object) -> Manifest:
         """Change entries of the manifest and return it; safe beside other processes."""
@@ -79,7 +105,7 @@ class RunFolder:
 
         with errors_as_store_error(self.path, "claiming"):
             self.staging.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.staging / f"{self.path.name}.measuring.lock", thread_local=False)
+        lock = FileLock(self.measuring_lock, thread_local=False)
         while True:  # at least once: who shall stop a run must hold it
             with contextlib.suppress(Timeout):
                 lock.acquire(timeout=0.2)
@@ -128,7 +154,12 @@ class RunFolder:
         return final
 
     def parts(self) -> Iterator[Path]:
-        """The folders of all finished iterations (and targets), in order."""
+        """The folders of all finished iterations (and targets), in order.
+
+        Raises:
+            StoreError: The run is not there any more.
+        """
+        self._check_there()
         for iteration in self.iterations():
             folder = self.iteration_path(iteration)
             if (folder / "summary.parquet").exists():
@@ -137,10 +168,31 @@ class RunFolder:
                 part for part in folder.glob("target=*") if (part / "summary.parquet").exists()
             )
 
+    def named_parts(self) -> Iterator[tuple[int, str, Path]]:
+        """The same with the iteration's number and the target's name."""
+        stored = self.read().get("targets")
+        targets = [str(name) for name in stored] if isinstance(stored, list) else []
+        # A folder's name is escaped, and a long one is cut.
+        names = {safe_name(name): name for name in targets}
+        for part in self.parts():
+            iteration, _, folder = part.relative_to(self.path).as_posix().partition("/target=")
+            target = names.get(folder, unquote(folder)) if folder else next(iter(targets), "")
+            yield int(iteration.removeprefix("iteration=")), target, part
+
     def iterations(self) -> list[int]:
         """The numbers of the finished iterations."""
         names = (path.name.removeprefix("iteration=") for path in self.path.glob("iteration=*"))
-        return sorted(int(name) for name in names if name.isdecimal())
+        return sorted(int(name) for name in names if _NUMBER.fullmatch(name))
+
+    def finished(self, targets: Sequence[str]) -> list[int]:
+        """The numbers of the iterations that all of these targets have finished."""
+        if len(targets) < 2:
+            return self.iterations()
+        return [
+            number
+            for number in self.iterations()
+            if all(self.iteration_path(number, target=name).is_dir() for name in targets)
+        ]
 
     def frames(self) -> Frames:
         """Read what all finished iterations measured; of an older format, absent columns are null.
@@ -156,10 +208,12 @@ class RunFolder:
         """Read one frame of all finished iterations: ``"requests"``.
 
         Raises:
-            StoreError: A file is damaged.
+            StoreError: A file is damaged, was written by a newer dfaas_lab, or the run is not there
+                any more.
         """
         from dfaas_lab import schemas
 
+        self.check()
         schema: pl.Schema = getattr(schemas, name.upper())
         return parquet.read(self.files(name), schema)
 
@@ -167,6 +221,19 @@ class RunFolder:
         """The Parquet files of one frame (``"requests"``) of all finished iterations."""
         files = (part / f"{name}.parquet" for part in self.parts())
         return [file for file in files if file.exists()]
+
+    def whole_files(self, name: str) -> list[Path]:
+        """The same, made sure that they can be scanned.
+
+        Raises:
+            StoreError: A file is damaged, was written by a newer dfaas_lab, or the run is not there
+                any more.
+        """
+        self.check()
+        files = self.files(name)
+        for file in files:
+            parquet.check(file)
+        return files
 
 
 def _frames(frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:

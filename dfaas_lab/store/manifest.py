@@ -14,6 +14,9 @@ from dfaas_lab.store.provenance import without_secrets
 FORMAT = 1
 NAME = "manifest.json"
 
+# Ours has 8 levels; what goes through all of them must not end the process.
+_DEEPEST = 50
+
 Manifest = dict[str, Any]
 
 
@@ -67,13 +70,36 @@ def load(folder: Path) -> Manifest:
     path = folder / NAME
     with errors_as_store_error(path, "reading"):
         content = path.read_bytes()
+    return migrated(parsed(content, path), path)
+
+
+def parsed(content: bytes, path: Path) -> Manifest:
+    """Return what a file of JSON says; it may be a stranger's.
+
+    Raises:
+        StoreError: It is damaged, or holds something else.
+    """
     try:
-        manifest = json.loads(content)
-    except ValueError as error:
+        entries = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: {error}", path=str(path)) from error
-    if not isinstance(manifest, dict):
-        raise StoreError(f"{path} is no manifest", path=str(path))
-    return migrated(manifest, path)
+    if not isinstance(entries, dict):
+        raise StoreError(f"{path} is damaged: it holds no entries", path=str(path))
+    if _deeper_than(_DEEPEST, entries):
+        raise StoreError(f"{path} is damaged: it is nested too deep", path=str(path))
+    return entries
+
+
+def _deeper_than(levels: int, entries: Any) -> bool:
+    level = [entries]
+    for _ in range(levels):
+        level = [
+            inner
+            for entry in level
+            if isinstance(entry, dict | list)
+            for inner in (entry.values() if isinstance(entry, dict) else entry)
+        ]
+    return bool(level)
 
 
 def write(folder: Path, manifest: Manifest) -> None:

@@ -40,6 +40,11 @@ _BY_NAME = frozenset(
         "workspaces",
     )
 )
+# In a manifest, the path of a key, and how something ended.
+_PLAIN = ("key", "code")
+_NEW_CODE = (
+    "ls-files", "--others", "--exclude-standard", "--", ":(glob)*.ipynb", ":(glob)*.py",
+)  # fmt: skip
 _GIT_TIMEOUT_S = 10
 
 
@@ -71,14 +76,16 @@ def provenance(
 def git_state(folder: Path) -> dict[str, object] | None:
     """Return the ``commit`` of a folder and whether it is ``dirty``; None where there is no git.
 
-    Dirty means that a tracked file is changed; the results themselves, untracked, do not count.
+    Dirty means that a tracked file is changed, or that a notebook or script in the folder itself is
+    in no commit; the results themselves do not count.
     """
     said = _git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
     lines = (said or "").splitlines()
     commit = next((line.split()[2] for line in lines if line.startswith("# branch.oid ")), None)
     if commit is None or commit == "(initial)":
         return None
-    return {"commit": commit, "dirty": not all(line.startswith("#") for line in lines)}
+    changed = not all(line.startswith("#") for line in lines)
+    return {"commit": commit, "dirty": changed or bool(_git(folder, *_NEW_CODE))}
 
 
 def without_secrets(value: object) -> object:
@@ -105,7 +112,7 @@ def _entry(name: str, entry: object, safe: Collection[str]) -> object:
         return redacted({str(key): str(value) for key, value in entry.items()}, safe)
     if isinstance(entry, Mapping) and name in _BY_NAME:
         return {str(key): without_secrets(value) for key, value in entry.items()}
-    if names_a_secret(name) and entry not in (None, "", True, False):
+    if name not in _PLAIN and names_a_secret(name) and entry not in (None, "", True, False):
         return HIDDEN
     return without_secrets(entry)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,7 @@ def chosen(
         runs: Only these ids; without them, runs that are under way are left.
 
     Raises:
-        ConfigError: There is no condition.
+        ConfigError: There is no condition, or one that cannot be.
     """
     import polars as pl
 
@@ -47,6 +48,11 @@ def chosen(
             "prune() was not told what to remove",
             hint="Give older_than=timedelta(days=30), keep_last=100 or runs=[...].",
         )
+    if (keep_last or 0) < 0 or (older_than or timedelta()) < timedelta():
+        raise ConfigError(
+            "prune() was told a number below 0",
+            hint="keep_last=0 and older_than=timedelta(0) name all runs.",
+        )
     if keep_last is not None:
         listed = listed.head(max(listed.height - keep_last, 0))
     if older_than is not None:
@@ -54,6 +60,31 @@ def chosen(
     if runs is not None:
         return listed.filter(pl.col("run_id").is_in(list(runs)))
     return listed.filter(pl.col("status").ne_missing("running"))
+
+
+def removed(folder: RunFolder, *, named: bool, dry_run: bool) -> bool:
+    """Remove a run, but one that a process is measuring at this moment only where it is named.
+
+    Args:
+        folder: The run's.
+        named: Whether the user gave its id.
+        dry_run: Whether to say only what would be.
+
+    Returns:
+        Whether it is, or would be, removed.
+
+    Raises:
+        StoreError: It cannot be removed.
+    """
+    if dry_run and not folder.measuring_lock.exists():
+        return True
+    at_once = threading.Event()
+    at_once.set()
+    with folder.claimed(at_once) as nobodys:
+        going = nobodys or named
+        if going and not dry_run:
+            remove(folder)
+    return going
 
 
 def remove(folder: RunFolder) -> None:

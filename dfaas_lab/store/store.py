@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import secrets
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,8 @@ from dfaas_lab.store.manifest import FORMAT, Manifest
 
 if TYPE_CHECKING:
     import polars as pl
+
+log = logging.getLogger("dfaas_lab")
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -36,14 +39,17 @@ class Store:
     """A folder of results. Making one touches no disk; the folder is made by the first run.
 
     The layout is ``runs/run_id=<id>/iteration=<N>/requests.parquet`` and so on (hive style), so
-    polars, DuckDB and pandas read it without dfaas_lab: the files hold all columns themselves.
+    polars, DuckDB and pandas read it without dfaas_lab: ``runs/**/requests.parquet``, with no hive
+    partitioning. The files hold all columns themselves, and a run of several targets has one more
+    level of folders (``target=<name>``), which hive readers refuse beside others.
 
     Args:
         root: The folder.
     """
 
     def __init__(self, root: str | Path = "results") -> None:
-        self.root = Path(root).expanduser()
+        # A notebook may change its folder (%cd) while results are on their way.
+        self.root = Path(root).expanduser().absolute()
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -98,26 +104,35 @@ class Store:
 
     def run_ids(self) -> list[str]:
         """The ids of all runs, oldest first."""
-        paths = (self.root / "runs").glob("run_id=*")
-        return sorted(path.name.removeprefix("run_id=") for path in paths)
+        paths = (path for path in (self.root / "runs").glob("run_id=*") if path.is_dir())
+        ids = (path.name.removeprefix("run_id=") for path in paths)
+        return sorted(run_id for run_id in ids if _RUN_ID.fullmatch(run_id))
 
     def runs(self) -> pl.DataFrame:
         """Return one row per run, oldest first.
 
         ``run_id, created_at, label, status, targets, iterations`` (finished ones), ``path`` and
-        ``problem`` (null, or why its manifest cannot be read).
+        ``problem`` (null, or what of its manifest cannot be read).
         """
         self._check_format()
         return listing.of(self._folder(run_id) for run_id in self.run_ids())
 
-    def scan_requests(self, runs: Iterable[str] | None = None) -> pl.LazyFrame:
-        """Return the requests of all runs (or of these), read only when and where needed."""
+    def scan_requests(self, runs: str | Iterable[str] | None = None) -> pl.LazyFrame:
+        """Return the requests of all runs (or of these), read only when and where needed.
+
+        Args:
+            runs: Ids, or their unique beginnings. Without them, a run that cannot be read is left
+                out with a warning: of a year's runs, the others are still worth reading.
+
+        Raises:
+            StoreError: One of ``runs`` is not there, is damaged, or of a newer dfaas_lab.
+        """
         from dfaas_lab import schemas
 
         return self._scan("requests", schemas.REQUESTS, runs)
 
-    def scan_summaries(self, runs: Iterable[str] | None = None) -> pl.LazyFrame:
-        """Return the summaries of all runs (or of these), read only when and where needed."""
+    def scan_summaries(self, runs: str | Iterable[str] | None = None) -> pl.LazyFrame:
+        """Return the summaries of all runs (or of these), as :meth:`scan_requests` does."""
         from dfaas_lab import schemas
 
         return self._scan("summary", schemas.SUMMARY, runs)
@@ -127,7 +142,7 @@ class Store:
         *,
         older_than: timedelta | None = None,
         keep_last: int | None = None,
-        runs: Iterable[str] | None = None,
+        runs: str | Iterable[str] | None = None,
         dry_run: bool = False,
     ) -> pl.DataFrame:
         """Remove runs, and what killed processes left behind; return the rows of those removed.
@@ -138,21 +153,27 @@ class Store:
         Args:
             older_than: Only runs that are older.
             keep_last: Keep so many of the newest.
-            runs: Only these ids.
+            runs: Only these ids (or this one).
             dry_run: Remove nothing, only say what would be.
+
+        Raises:
+            ConfigError: There is no condition, or one that cannot be.
         """
-        chosen = pruning.chosen(self.runs(), older_than=older_than, keep_last=keep_last, runs=runs)
+        named = [runs] if isinstance(runs, str) else runs
+        chosen = pruning.chosen(self.runs(), older_than=older_than, keep_last=keep_last, runs=named)
+        gone = [
+            pruning.removed(self._folder(run_id), named=named is not None, dry_run=dry_run)
+            for run_id in chosen["run_id"]
+        ]
         if not dry_run:
-            for run_id in chosen["run_id"]:
-                pruning.remove(self._folder(run_id))
             pruning.sweep(self.root / STAGING)
-        return chosen
+        return chosen.filter(gone)
 
     def export(
         self,
         folder: str | Path,
         *,
-        runs: Iterable[str] | None = None,
+        runs: str | Iterable[str] | None = None,
         format: Literal["csv", "parquet"] = "csv",  # noqa: A002 - what a user would call it
     ) -> list[Path]:
         """Write ``requests`` and ``summary`` of all runs (or of these) as one file each.
@@ -165,7 +186,7 @@ class Store:
         Returns:
             The paths of the files.
         """
-        ids = None if runs is None else list(runs)
+        ids = runs if runs is None or isinstance(runs, str) else list(runs)
         scans = {"requests": self.scan_requests(ids), "summary": self.scan_summaries(ids)}
         where = Path(folder).expanduser()
         return [parquet.export(scan, where, name, format) for name, scan in scans.items()]
@@ -175,18 +196,30 @@ class Store:
             raise StoreError(f"{run_id!r} is no run id", path=str(self.root))
         return RunFolder.at(self.root / "runs" / f"run_id={run_id}")
 
-    def _scan(self, name: str, schema: pl.Schema, runs: Iterable[str] | None) -> pl.LazyFrame:
+    def _scan(self, name: str, schema: pl.Schema, runs: str | Iterable[str] | None) -> pl.LazyFrame:
         self._check_format()
-        ids = self.run_ids() if runs is None else [self.find(run).run_id for run in runs]
-        files = [file for run_id in ids for file in self._folder(run_id).files(name)]
-        return parquet.scan(files, schema)
+        if runs is None:
+            parts = [self._readable(run_id, name) for run_id in self.run_ids()]
+        else:
+            named = [runs] if isinstance(runs, str) else runs
+            found = dict.fromkeys(self.find(run) for run in named)
+            parts = [folder.whole_files(name) for folder in found]
+        return parquet.scan([file for files in parts for file in files], schema)
+
+    def _readable(self, run_id: str, name: str) -> list[Path]:
+        """The files of a run, or none and a warning that names it."""
+        try:
+            return self._folder(run_id).whole_files(name)
+        except StoreError as error:
+            log.warning("run %s is left out: %s", run_id, error)
+            return []
 
     def _check_format(self, *, write: bool = False) -> None:
         """Refuse a store that a newer dfaas_lab wrote; write the format down in a new one."""
         path = self.root / "store.json"
         with errors_as_store_error(path, "opening"):
             if path.exists():
-                manifest.migrated(json.loads(path.read_bytes()), path)
+                manifest.migrated(manifest.parsed(path.read_bytes(), path), path)
             elif write:
                 self.root.mkdir(parents=True, exist_ok=True)
                 replace_file(path, json.dumps({"format": FORMAT}).encode() + b"\n")

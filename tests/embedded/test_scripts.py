@@ -25,6 +25,7 @@ export const options = { scenarios: {
   one: { executor: "per-vu-iterations", vus: 1, iterations: 5, maxDuration: "20s" },
   two: { executor: "shared-iterations", vus: 2, iterations: 4, maxDuration: "20s" },
 } };
+export function setup() { http.get(`${__ENV.GATEWAY}/function/env`); }
 export default function () {
   spoken.add(step);
   const answer = http.post(`${__ENV.GATEWAY}/function/echo`, words[0]);
@@ -67,11 +68,13 @@ def test_any_script_gives_the_frames_that_its_metrics_allow(lab: Lab, script: Pa
     counts = run.summary.select("iteration", "function", "requests", "rate_rps", "unfinished")
     assert sorted(counts.rows()) == [
         (1, "one", 10, None, None),
+        (1, "setup", 1, None, None),
         (1, "two", 8, None, None),
         (2, "one", 10, None, None),
+        (2, "setup", 1, None, None),
         (2, "two", 8, None, None),
     ]
-    assert run.requests.height == 36
+    assert run.requests.height == 38
     first = run.k6_metrics.filter(pl.col("iteration") == 1)
     spoken = first.filter(pl.col("metric") == "spoken")
     assert dict(spoken.select("scenario", "sum").rows()) == {"one": 10.0, "two": 8.0}
@@ -89,7 +92,7 @@ def test_what_is_stored_of_a_script_runs_again_and_holds_no_secret(lab: Lab, scr
     assert b"nobody-reads-me" not in everything
     again = CustomScript.from_stored((run.path / "script.json").read_bytes(), _env(lab))
     assert again.digest == run.provenance["orders"][lab.target.name]["plan_digest"]
-    assert lab.target.run_k6(script=again, progress=False).requests.height == 18
+    assert lab.target.run_k6(script=again, progress=False).requests.height == 19
 
 
 def test_an_archive_of_k6_is_a_script_too(lab: Lab, script: Path, tmp_path: Path) -> None:
@@ -105,14 +108,14 @@ def test_an_archive_of_k6_is_a_script_too(lab: Lab, script: Path, tmp_path: Path
     assert done.returncode == 0, done.stderr
     shutil.rmtree(tmp_path / "lib")
     run = lab.target.run_k6(script=archive, env=_env(lab), progress=False)
-    assert run.requests.height == 18
+    assert run.requests.height == 19
 
 
 def test_a_detached_script_is_brought_home(lab: Lab, script: Path) -> None:
     handle = lab.target.start_k6(2, script=script, env=_env(lab), detach=True)
     run = lab.attach(handle.run.id, progress=False)
     assert run.status == "ok"
-    assert run.requests.height == 36
+    assert run.requests.height == 38
 
 
 def test_its_time_limit_follows_from_what_k6_says_of_it(lab: Lab, script: Path) -> None:

@@ -75,3 +75,25 @@ def test_an_error_is_a_message_and_no_traceback(tmp_path: Path, name: str) -> No
     assert ended.stderr.startswith("dfaas-lab: ")
     assert name in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("serve", "--write", "missing/lab.yml"), "--write FILE"),
+        (("serve", "--write", "."), "--write FILE"),
+        (("demo", "--report", "a-file"), "--report FOLDER"),
+        (("demo", "--report", "a-file/below"), "--report FOLDER"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_starts(
+    tmp_path: Path, arguments: tuple[str, ...], hint: str
+) -> None:
+    (tmp_path / "a-file").write_text("mine")
+    ended = dfaas_lab_command(*arguments, folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("dfaas-lab: ")
+    assert hint in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a-file"]
+    assert (tmp_path / "a-file").read_text() == "mine"

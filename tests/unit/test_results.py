@@ -183,3 +183,40 @@ def test_summary_and_timeline_agree_with_the_requests(
         line = got.timeline.filter(pl.col("function") == row["function"])
         assert line.select("requests", "failed").sum().row(0) == (row["requests"], row["failed"])
         assert line["second"].to_list() == list(range(line.height))
+
+
+def test_what_a_script_sets_up_is_no_load(tmp_path: Path) -> None:
+    """A group that the load calls setup is the load's all the same."""
+    asked = [("", "::setup"), ("", "::setup::inner"), ("default", ""), ("default", "::setup"),
+             ("", "::teardown"), ("", "::setups")]  # fmt: skip
+    lines = [
+        row | {"group": group}
+        for nth, (scenario, group) in enumerate(asked)
+        for row in rows(Request(end_ns=T0 + nth * SECOND, scenario=scenario, iter=nth))
+    ]
+    got = read_rows(tmp_path, lines, load=None, scenarios={}, own_script=False)
+    counts = dict(got.summary.select("function", "requests").rows())
+    assert counts == {"setup": 2, "default": 3, "teardown": 1}
+    assert got.requests["function"].to_list() == [
+        "setup", "setup", "default", "default", "teardown", "default",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ["NaN", "+Inf", "-Inf"])
+def test_a_metric_that_is_not_finite_is_null(tmp_path: Path, odd: str) -> None:
+    without = {"metric_value": odd}
+    lines = [
+        *rows(Request()),
+        mark("spoken", T0, "f0", 3.0),
+        mark("spoken", T0, "f0") | without,
+        mark("never", T0, "f0") | without,
+        *(mark("huge", T0, "f0", 1e308) for _ in range(2)),
+    ]
+    got = read_rows(tmp_path, lines).k6_metrics
+    values = {row["metric"]: row for row in got.iter_rows(named=True)}
+    assert [values["spoken"][name] for name in ("samples", "sum", "mean", "min", "max", "p50")] == [
+        2, 3.0, 3.0, 3.0, 3.0, 3.0,
+    ]  # fmt: skip
+    assert values["spoken"]["last"] is None
+    assert (values["huge"]["sum"], values["huge"]["max"]) == (None, 1e308)
+    assert [values["never"][name] for name in ("samples", "sum", "mean")] == [1, None, None]

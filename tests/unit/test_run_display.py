@@ -50,11 +50,7 @@ def spoil(run: Run) -> None:
     (run.path / "manifest.json").write_text("{")
 
 
-def misname(run: Run) -> None:
-    manifest(run, targets=7)
-
-
-FAULTS = [prune, prune_after_a_look, tear, renew, spoil, misname]
+FAULTS = [prune, prune_after_a_look, tear, renew, spoil]
 
 
 def shown(run: Run) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 import pandas as pd
@@ -85,6 +86,16 @@ def test_a_target_may_have_any_name(store: Store, tmp_path: Path, target: str) -
     assert set(run.frames().requests["target"]) == {target, "other"}
     assert all(path.is_relative_to(run.path / "iteration=1") for path in run.parts())
     assert set(store.scan_requests().collect()["target"]) == {target, "other"}
+
+
+def test_a_long_name_is_cut_between_characters(store: Store) -> None:
+    run = store.create_run("run-1")
+    for name in ("ü" * 100, "A" * 300, "a" + "€" * 100):
+        folder = run.iteration_path(1, target=name).name.removeprefix("target=")
+        kept, _, digest = folder.rpartition("-")
+        assert name.startswith(unquote(kept, errors="strict"))
+        assert len(kept) > 120
+        assert len(digest) == 16
 
 
 @pytest.mark.parametrize("run_id", ["", ".", "..", "a/b", "../x", "a b", "x" * 200])
@@ -183,6 +194,23 @@ def test_other_readers_need_no_dfaas_lab(store: Store, tmp_path: Path) -> None:
     assert by_arrow.num_rows == 20
     by_polars = pl.scan_parquet(pattern, hive_partitioning=True).select(pl.len()).collect()
     assert by_polars.item() == 20
+
+
+def test_other_readers_take_runs_of_one_and_of_several_targets_by_one_pattern(
+    store: Store, tmp_path: Path
+) -> None:
+    """As README and Store say: the pattern, and no hive partitioning."""
+    stored(store, tmp_path)
+    several = store.create_run("run-2")
+    for target in ("mid", "a b/c"):
+        several.write_iteration(1, frames_of(tmp_path, "run-2", 1, target=target), target=target)
+    several.write_iteration(0, frames_of(tmp_path, "run-2", 9), target="mid", warmup=True)
+    pattern = f"{store.root}/runs/**/requests.parquet"
+    by_polars = pl.scan_parquet(pattern).group_by("run_id", "target").len().sort("run_id", "target")
+    assert by_polars.collect().rows() == [
+        ("run-1", "mid", 20), ("run-2", "a b/c", 10), ("run-2", "mid", 10),
+    ]  # fmt: skip
+    assert duckdb.sql(f"select count(*) from '{pattern}'").fetchall() == [(40,)]
 
 
 def test_pruning_keeps_what_it_was_not_told_to_remove(store: Store, tmp_path: Path) -> None:

@@ -47,6 +47,17 @@ def test_a_changed_notebook_is_dirty_and_results_are_not(repository: Path) -> No
     assert git_state(repository)["dirty"] is True
 
 
+@pytest.mark.parametrize("name", ["other.ipynb", "analysis.py"])
+def test_code_that_is_in_no_commit_is_dirty(repository: Path, name: str) -> None:
+    (repository / "results" / "deep").mkdir(parents=True)
+    (repository / "results" / "deep" / name).write_text("a copy among results")
+    assert git_state(repository)["dirty"] is False
+    (repository / name).write_text("new")
+    assert git_state(repository)["dirty"] is True
+    (repository / ".gitignore").write_text(name)
+    assert git_state(repository)["dirty"] is False
+
+
 def test_no_repository_is_no_error(tmp_path: Path) -> None:
     assert git_state(tmp_path) is None
     assert git_state(tmp_path / "none") is None

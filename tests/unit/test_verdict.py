@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_what_was_delivered_as_asked_is_valid(change: dict[str, Any]) -> None:
         ({"status": "interrupted", "requests": 10}, "status: interrupted"),
         ({"status": "timed_out"}, "status: timed_out"),
         ({"status": "failed"}, "status: failed"),
+        ({"status": None}, "status: None"),
     ],
     ids=str,
 )
@@ -132,6 +134,15 @@ def test_the_supervisors_lines_are_read(tmp_path: Path) -> None:
     file.write_text("10.0,100,900,8000,5,unlimited,16000\n11.0,180,920,4000,7,unlimited,16000\n")
     assert HostLoad.read(file).open_files_limit is None
     assert HostLoad.read(tmp_path / "none.csv") == HostLoad()
+
+
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 400, "9" * 5000, "-5"])
+def test_numbers_that_cannot_be_are_not_known(tmp_path: Path, number: str) -> None:
+    """Of a stranger's archive."""
+    file = tmp_path / "host.csv"
+    file.write_text(f"10.0,{number},{number},{number},{number},{number},{number}\n" * 2)
+    load = HostLoad.read(file)
+    assert pl.DataFrame([asdict(load)]).null_count().row(0) == (1,) * 5
 
 
 def test_errors_of_the_generator_itself_are_counted(tmp_path: Path) -> None:

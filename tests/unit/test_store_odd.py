@@ -1,0 +1,274 @@
+"""A store with one odd, damaged or newer entry: that one is named, the others are read."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dfaas_lab import Run
+from dfaas_lab.errors import ConfigError, StoreError
+from dfaas_lab.k6.results import Frames
+from dfaas_lab.store import FORMAT, RunFolder, Store, open_archive, save
+from dfaas_lab.store.files import sync_folder
+from tests.unit.stored_runs import frames_of
+
+
+def stored(store: Store, folder: Path, run_id: str, **entries: object) -> RunFolder:
+    run = store.create_run(run_id, {"status": "ok", "targets": ["mid"], **entries})
+    run.write_iteration(1, frames_of(folder, run_id, 1))
+    return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store of two good runs."""
+    store = Store(tmp_path / "results")
+    for run_id in ("run-1", "run-3"):
+        stored(store, tmp_path, run_id)
+    return store
+
+
+def scanned(store: Store) -> list[str]:
+    return sorted(store.scan_requests().collect()["run_id"].unique())
+
+
+# Where it is
+
+
+def test_a_store_stays_where_it_was_when_the_notebook_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = Store("results")
+    folder = stored(store, tmp_path, "run-1")
+    run = Run.load("results/runs/run_id=run-1")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    folder.write_iteration(2, frames_of(tmp_path, "run-1", 2))
+    assert run.summary["iteration"].to_list() == [1, 2]
+    assert store.run_ids() == ["run-1"]
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_run_is_opened_from_inside_its_folder(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(store.find("run-1").path)
+    assert Run.load(".").id == "run-1"
+
+
+def test_a_run_that_is_gone_is_no_empty_run(store: Store, tmp_path: Path) -> None:
+    run = Run(store.find("run-1"))
+    store.prune(runs="run-1")
+    for ask in (lambda: run.summary, lambda: run.requests, lambda: run.verdict, lambda: run.metrics,
+                lambda: run.save(tmp_path / "x.zip")):  # fmt: skip
+        with pytest.raises(StoreError, match="run-1 is not in"):
+            ask()
+    assert not (tmp_path / "x.zip").exists()
+
+
+# One odd entry
+
+
+def test_what_is_no_run_is_no_run(store: Store) -> None:
+    runs = store.root / "runs"
+    shutil.copytree(runs / "run_id=run-1", runs / "run_id=run-1 (copy)")
+    (runs / "run_id=notes").write_text("a file")
+    assert store.runs()["run_id"].to_list() == ["run-1", "run-3"]
+    assert scanned(store) == ["run-1", "run-3"]
+    assert store.prune(keep_last=1)["run_id"].to_list() == ["run-1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("created_at", "yesterday"),
+        ("created_at", 20261123),
+        ("created_at", ["2026-11-23"]),
+        ("label", {"a": 1}),
+        ("status", ["ok"]),
+        ("targets", "mid"),
+        ("targets", [1, 2]),
+    ],
+)
+def test_an_odd_manifest_is_a_row_with_its_problem(
+    store: Store, tmp_path: Path, name: str, entry: object
+) -> None:
+    stored(store, tmp_path, "run-2").update(**{name: entry})
+    listed = store.runs()
+    assert listed["run_id"].to_list() == ["run-1", "run-2", "run-3"]
+    assert listed["problem"].to_list() == [None, f"its manifest has an odd {name}", None]
+    assert listed[name][1] is None
+    assert store.prune(older_than=timedelta(days=1)).is_empty()
+
+
+def test_a_label_that_no_frame_can_hold_is_shown_all_the_same(store: Store, tmp_path: Path) -> None:
+    stored(store, tmp_path, "run-2", label="of \udc80.ipynb", targets=["a\udc80"])
+    row = store.runs().row(1, named=True)
+    assert (row["label"], row["targets"], row["problem"]) == ("of ?.ipynb", ["a?"], None)
+
+
+def test_a_moment_without_its_zone_is_utc(store: Store, tmp_path: Path) -> None:
+    stored(store, tmp_path, "run-2", created_at="2025-01-02T03:04:05")
+    assert store.runs().filter(run_id="run-2")["created_at"].item().isoformat() == (
+        "2025-01-02T03:04:05+00:00"
+    )
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "[" * 100_000])
+def test_a_damaged_store_file_is_named(store: Store, content: str) -> None:
+    (store.root / "store.json").write_text(content)
+    with pytest.raises(StoreError, match=r"store\.json is damaged"):
+        store.runs()
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(100)])
+def test_a_damaged_run_is_left_out_of_a_scan_and_named(
+    store: Store, tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = stored(store, tmp_path, "run-2")
+    (run.iteration_path(1) / "requests.parquet").write_bytes(content)
+    with caplog.at_level(logging.WARNING):
+        assert scanned(store) == ["run-1", "run-3"]
+    assert "run run-2 is left out" in caplog.text
+    with pytest.raises(StoreError, match="run_id=run-2"):
+        store.scan_requests(["run-1", "run-2"])
+    assert store.scan_summaries().collect().height == 3
+
+
+def test_a_run_of_a_newer_format_is_refused_wherever_it_is_read(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = stored(store, tmp_path, "run-2")
+    run = Run(folder)
+    (folder.path / "manifest.json").write_text(json.dumps({"format": FORMAT + 98}))
+    for ask in (
+        lambda: Run.load(folder.path),
+        lambda: run.summary,
+        run.statistics,
+        run.chart,
+        lambda: run.save(tmp_path / "x.zip"),
+        lambda: store.scan_requests("run-2"),
+    ):
+        with pytest.raises(StoreError, match="newer dfaas_lab"):
+            ask()
+    with caplog.at_level(logging.WARNING):
+        assert scanned(store) == ["run-1", "run-3"]
+    assert "run run-2 is left out" in caplog.text
+
+
+# Which runs
+
+
+def test_a_run_that_is_named_twice_is_scanned_once(store: Store, tmp_path: Path) -> None:
+    assert store.scan_requests(["run-1", "run-1"]).collect().height == 10
+    stored(store, tmp_path, "other")
+    assert store.scan_requests(["other", "oth"]).collect().height == 10
+    assert store.scan_requests("run-3").collect()["run_id"].unique().to_list() == ["run-3"]
+    (requests, _) = store.export(tmp_path / "out", runs="run-3")
+    assert pl.read_csv(requests)["run_id"].unique().to_list() == ["run-3"]
+
+
+@pytest.mark.parametrize(
+    "bad", [{"keep_last": -1}, {"older_than": timedelta(days=-1)}], ids=["keep_last", "older_than"]
+)
+def test_pruning_refuses_a_number_below_0(store: Store, bad: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="below 0"):
+        store.prune(**bad)
+    assert store.run_ids() == ["run-1", "run-3"]
+
+
+def test_pruning_leaves_what_is_measured_at_this_moment(store: Store, tmp_path: Path) -> None:
+    lost = stored(store, tmp_path, "run-2", status="lost")
+    with lost.claimed(threading.Event()):  # as lab.attach() does
+        assert store.prune(keep_last=0, dry_run=True)["run_id"].to_list() == ["run-1", "run-3"]
+        assert store.prune(keep_last=0)["run_id"].to_list() == ["run-1", "run-3"]
+    assert store.run_ids() == ["run-2"]
+    assert store.prune(keep_last=0)["run_id"].to_list() == ["run-2"]
+
+
+def test_pruning_by_one_id_removes_that_run(store: Store) -> None:
+    assert store.prune(runs="run-1")["run_id"].to_list() == ["run-1"]
+    assert store.run_ids() == ["run-3"]
+
+
+def test_an_iteration_has_ended_when_it_has_on_all_targets(store: Store, tmp_path: Path) -> None:
+    run = store.create_run("run-2", {"targets": ["mid", "far"]})
+    for number, target in ((1, "mid"), (1, "far"), (2, "mid")):
+        frames = frames_of(tmp_path, "run-2", number, target=target)
+        run.write_iteration(number, frames, target=target)
+    assert store.runs().filter(run_id="run-2")["iterations"].item() == 1
+
+
+def test_an_export_that_fails_leaves_the_last_one(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = [path.read_bytes() for path in store.export(out)]
+    requests = store.find("run-1").iteration_path(1) / "requests.parquet"
+    content = bytearray(requests.read_bytes())
+    content[20:200] = os.urandom(180)  # its end still says what it was
+    requests.write_bytes(content)
+    with pytest.raises(StoreError, match="exporting"):
+        store.export(out)
+    assert [path.read_bytes() for path in sorted(out.iterdir())] == before
+
+
+# What a stranger wrote
+
+
+def test_an_iteration_is_not_read_twice(store: Store) -> None:
+    run = store.find("run-1")
+    shutil.copytree(run.path / "iteration=1", run.path / "iteration=01")
+    shutil.copytree(run.path / "iteration=1", run.path / "iteration=²")
+    shutil.copytree(run.path / "iteration=1", run.path / "iteration=٣")
+    assert run.iterations() == [1]
+    assert run.frames().requests.height == 10
+
+
+def test_a_manifest_nested_without_end_is_damaged(store: Store, tmp_path: Path) -> None:
+    run = store.find("run-1")
+    path = run.path / "manifest.json"
+    path.write_text('{"a":' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(StoreError, match="damaged"):
+        run.read()
+    path.write_text('{"a":' + "[" * 900 + "]" * 900 + "}")  # which JSON takes
+    with pytest.raises(StoreError, match="too deep"):
+        run.update(status="ok")
+    path.write_text("{}")
+    archive = save(run, tmp_path / "x.zip")
+    path.write_text('{"a":' + "[" * 100_000)
+    assert "damaged" in store.runs()["problem"][0]
+    assert open_archive(archive).run_id == "run-1"
+
+
+def test_a_parquet_bomb_is_not_unpacked(store: Store) -> None:
+    """Nor one that comes in pieces."""
+    run = store.find("run-1")
+    row = run.frame("requests").head(1)
+    bomb = pl.concat([row] * 16).select(pl.all().repeat_by(50_000).explode())
+    for number in (2, 3):
+        folder = run.write_iteration(number, Frames.empty())
+        bomb.write_parquet(folder / "requests.parquet")
+    assert sum(file.stat().st_size for file in run.files("requests")) < 250_000
+    with pytest.raises(StoreError, match="1,600,010 rows"):
+        run.frame("requests")
+    with pytest.raises(StoreError, match="1,600,010 rows"):
+        Run(run).statistics()
+
+
+def test_a_file_system_that_cannot_sync_a_folder_is_no_error() -> None:
+    """As some network file systems; /proc is one that is everywhere."""
+    descriptor = os.open("/proc", os.O_RDONLY)
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.fsync(descriptor)
+    os.close(descriptor)
+    sync_folder(Path("/proc"))
+    with pytest.raises(OSError, match="No such file"):
+        sync_folder(Path("/none/there"))
