@@ -14,7 +14,7 @@ from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, create_command, gone, packed
 
-_SCRIPTS = ("supervise.sh", "launch.sh", "follow.sh", "stop.sh")
+_SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
 _PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "env")
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
@@ -85,8 +85,8 @@ def start(
     # In a shell of its own, which ends at once: the supervisor is nobody's child, so that no zombie
     # of it keeps who follows it waiting.
     command = (
-        f"{create_command(workspaces, len(archive))} && cd {workspaces[0].id} && "
-        f"( setsid sh ./supervise.sh {ids} </dev/null >/dev/null 2>&1 & echo $! >supervisor ) && "
+        f"{create_command(workspaces, len(archive))} && cd {workspaces[0].id} && . ./alive.sh && "
+        f"( setsid sh ./supervise.sh {ids} </dev/null >/dev/null 2>&1 & note supervisor $! ) && "
         "{ echo ok; exec sh ./follow.sh 1; }"
     )
     process = remote.open(command)
@@ -132,6 +132,9 @@ def _archive(
         state = {
             "conf": own.conf(workspace),
             "id": f"{workspace.id}\n".encode(),
+            "supervisor": b" " * 31 + b"\n",
+            "started": b" " * 20 + b"\n",
+            "pid": b" " * 31 + b"\n",
             "beat": b"0".ljust(40) + b"\n",
             "exit": b"running \n",
             "journal": b"",

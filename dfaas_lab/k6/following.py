@@ -53,8 +53,8 @@ class End:
 def look(remote: Remote, workspace: Workspace) -> Literal["absent", "sent", "begun"]:
     """Say how far a workspace is: not there, sent but nothing begins it, or begun (or waiting)."""
     script = (
-        f"cd {shlex.quote(workspace.path)} 2>/dev/null || exit 3; read -r s 2>/dev/null "
-        '<supervisor; [ -s started ] || [ -s ended ] || { [ -n "$s" ] && kill -0 "$s"; }'
+        f"cd {shlex.quote(workspace.path)} 2>/dev/null || exit 3; . ./alive.sh; "
+        "word started || [ -s ended ] || alive supervisor"
     )
     result = remote.run(script, timeout=10, idle_s=_IDLE_S, check=False)
     if result.exit_code == 3:
@@ -193,9 +193,8 @@ class Following:
         script = (
             f"cd {path} || exit 3; read -r code full <exit; reason=; killed=; alive=; "
             "[ ! -f stopped/reason ] || read -r reason <stopped/reason; "
-            "[ ! -f stopped/killed ] || killed=1; read -r s <supervisor; "
-            '[ -z "$s" ] || ! kill -0 "$s" 2>/dev/null || alive=1; '
-            'read -r k 2>/dev/null <pid && kill -0 "$k" 2>/dev/null && alive=1; '
+            "[ ! -f stopped/killed ] || killed=1; . ./alive.sh; "
+            "if alive supervisor || alive pid; then alive=1; fi; "
             'echo "$code,$full,$reason,$killed,$alive"'
         )
         try:

@@ -122,7 +122,10 @@ class Measurement:
     def ended(self) -> bool:
         """Ask whether the last iteration of a detached order has ended on the generator."""
         path = shlex.quote(self._turns[-1].workspace.path)
-        script = f'cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ "$code" != running ]'
+        script = (
+            f'cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ "$code" != running ] || '
+            "{ . ./alive.sh; word supervisor && ! alive supervisor && ! alive pid; }"
+        )
         return bool(self._generator.remote.run(script, check=False))
 
     def run(self, progress: Progress, stop: threading.Event) -> None:
@@ -216,7 +219,9 @@ class Measurement:
             return
         self._stop_there(turns)
         paths = " ".join(shlex.quote(turn.workspace.path) for turn in turns)
-        script = 'for one; do [ -s "$one/started" ] || rm -rf -- "$one"; done'
+        script = (
+            'for one; do up=; read -r up <"$one/started"; [ -n "$up" ] || rm -rf -- "$one"; done'
+        )
         with contextlib.suppress(DfaasLabError), self._contact.asking():
             self._generator.remote.run(f"set -- {paths}; {script}", check=False)
 

@@ -138,7 +138,7 @@ def test_a_supervisor_that_is_killed_takes_k6_with_it(faults: FaultLab) -> None:
 
     def kill() -> None:
         k6 = ground.working_k6(seconds=2)
-        os.kill(int((Path(k6.cwd()) / "supervisor").read_text()), signal.SIGKILL)
+        os.kill(int((Path(k6.cwd()) / "supervisor").read_text().split()[0]), signal.SIGKILL)
 
     with meanwhile(kill), pytest.raises(K6Interrupted, match="supervisor") as stopped:
         target.run_k6(load={"env": 10}, duration="60s", progress=False)

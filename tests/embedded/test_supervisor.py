@@ -1,0 +1,175 @@
+"""What the scripts on a generator do when things go wrong there, with a k6 of a few lines."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dfaas_lab.config import Host
+from dfaas_lab.k6.execution import Terms, _archive
+from dfaas_lab.k6.following import End, Following, look
+from dfaas_lab.local import LocalLab
+from dfaas_lab.remote.remote import Remote
+from dfaas_lab.remote.workspace import Workspace
+from tests.embedded.test_disk_full import _on_a_small_disk
+
+DEAF = "trap '' INT TERM; while :; do sleep 0.1; done"
+NOISE_S = 20.0
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    for process in inside(tmp_path):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def inside(root: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cwd().startswith(str(root)) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def sent(root: Path, k6: str, *, limit_s: int = 60, lease_s: int = 0) -> Path:
+    """A workspace as it is sent, for a k6 of these lines."""
+    program = root / "k6"
+    program.write_text(f"#!/bin/sh\n{k6}\n")
+    program.chmod(0o755)
+    workspace = Workspace.new(str(root))
+    terms = Terms(k6_path=str(program), limit_s=limit_s, lease_s=lease_s)
+    with tarfile.open(fileobj=BytesIO(_archive([workspace], [{}], [terms]))) as archive:
+        archive.extractall(root, filter="data")
+    return Path(workspace.path)
+
+
+def supervised(workspace: Path) -> str:
+    """Supervise it to its end; what the journal says then."""
+    command = ["sh", "./supervise.sh", str(workspace)]
+    subprocess.run(command, cwd=workspace, timeout=60, check=False, capture_output=True)
+    return (workspace / "journal").read_text()
+
+
+def test_a_workspace_that_takes_no_new_file_hides_no_end(root: Path) -> None:
+    workspace = sent(root, "exit 0")
+    (workspace / "room").mkdir()  # it cannot be written, not even by root
+    assert f"@{workspace.name} ended 0 - - full" in supervised(workspace)
+    assert (workspace / "exit").read_text().split() == ["0", "full"]
+
+
+def test_k6_is_gone_within_its_lease_though_it_does_not_listen(root: Path) -> None:
+    workspace = sent(root, DEAF, lease_s=3)
+    (workspace / "spare" / "killed").mkdir()  # that it was killed cannot be noted
+    assert "ended 137 lease" in supervised(workspace)
+    times = [float((workspace / name).read_text()) for name in ("started", "ended")]
+    assert 2 < times[1] - times[0] < 4.5
+
+
+def test_k6_goes_on_while_its_controller_is_heard(root: Path) -> None:
+    workspace = sent(root, "sleep 5", lease_s=3)
+    supervisor = subprocess.Popen(["sh", "./supervise.sh", str(workspace)], cwd=workspace)
+    until = time.monotonic() + 60
+    while supervisor.poll() is None and time.monotonic() < until:
+        with subprocess.Popen(["sh", "./follow.sh", "1"], cwd=workspace, **PIPES) as follower:
+            follower.communicate(b"beat 1\n", timeout=30)
+        time.sleep(0.2)
+    assert "ended 0 - - -" in (workspace / "journal").read_text()
+
+
+def test_k6_without_a_pid_on_disk_is_not_begun(root: Path) -> None:
+    workspace = sent(root, "touch begun")
+    (workspace / "pid").unlink()
+    (workspace / "pid").mkdir()
+    journal = supervised(workspace)
+    assert "k6 is not started: its pid cannot be written" in journal
+    assert "ended 74" in journal
+    assert not (workspace / "begun").exists()
+
+
+def test_a_disk_that_is_full_from_the_beginning_takes_no_control_away(root: Path) -> None:
+    workspace = sent(root, "exec sleep 30", limit_s=1)
+    script = (
+        'cp -r "$1" "$2" && cd "$2/${1##*/}" && { cat /dev/zero >../filler; } 2>/dev/null; '
+        'sh ./supervise.sh "$PWD"; cat exit pid stopped/reason'
+    )
+    disk = root / "disk"
+    disk.mkdir()
+    command = [*_on_a_small_disk(disk), "sh", "-c", script, "sh", str(workspace), str(disk)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    code, full, pid, start, reason = done.stdout.split()
+    assert (code, full, reason) == ("143", "full", "timeout")
+    assert int(pid) > 1 < int(start)
+
+
+PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+def note_this_process(workspace: Path, start: str) -> None:
+    """Let this process be the workspace's supervisor."""
+    (workspace / "supervisor").write_text(f"{os.getpid()} {start}\n")
+
+
+def test_a_follower_that_is_left_leaves_nothing(root: Path) -> None:
+    workspace = sent(root, "exit 0")
+    note_this_process(workspace, "")
+    with subprocess.Popen(["sh", "./follow.sh", "1"], cwd=workspace, **PIPES) as follower:
+        until = time.monotonic() + NOISE_S
+        while not any(one.name() == "tail" for one in inside(workspace)):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        follower.communicate(timeout=NOISE_S)
+    until = time.monotonic() + NOISE_S
+    while left := inside(workspace):
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
+
+
+def test_a_follower_ends_with_its_supervisor(root: Path) -> None:
+    workspace = sent(root, "exit 0")
+    (workspace / "journal").write_text("all of it\n")
+    with subprocess.Popen(["sleep", "1"]) as supervisor:
+        threading.Thread(target=supervisor.wait).start()  # it is nobody's zombie
+        (workspace / "supervisor").write_text(f"{supervisor.pid}\n")
+        with subprocess.Popen(["sh", "./follow.sh", "5"], cwd=workspace, **PIPES) as follower:
+            assert follower.stdout is not None
+            assert follower.stdout.read() == b"of it\n"
+            follower.wait(NOISE_S)
+    assert inside(workspace) == []
+
+
+def test_a_pid_that_somebody_else_has_since_a_reboot_is_no_supervisor(
+    root: Path, local_lab: LocalLab
+) -> None:
+    ssh = local_lab.ssh
+    remote = Remote(
+        Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
+    )
+    place = sent(root, "exit 0")
+    note_this_process(place, "1")
+    (place / "pid").write_text(f"{os.getpid()} 1\n")
+    workspace = Workspace(str(root), place.name)
+    assert look(remote, workspace) == "sent"
+    ends: list[End] = []
+    following = Following(remote, workspace, Terms(k6_path="", limit_s=60, lease_s=0))
+    stop = threading.Event()
+    thread = threading.Thread(target=lambda: ends.append(following.until_end(stop)), daemon=True)
+    thread.start()
+    thread.join(NOISE_S)
+    remote.close()
+    assert [end.exit_code for end in ends] == [None]
+    # Nor is it k6, whom a stop ends.
+    subprocess.run(["sh", "./stop.sh", "interrupt"], cwd=place, check=True, timeout=30)
+    assert "stopping interrupt" in (place / "journal").read_text()
