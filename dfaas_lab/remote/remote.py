@@ -158,8 +158,8 @@ class Remote:
             CommandFailed: It ended with another exit code than 0, or not in time.
             ConnectionFailed: The host cannot be reached, or was lost.
         """
-        deadline = time.monotonic() + timeout
         with self.open(command, timeout=timeout) as process:
+            deadline = time.monotonic() + timeout  # connecting has a time-out of its own
             if stdin:
                 process.send(stdin, timeout=timeout)
             process.send_eof()

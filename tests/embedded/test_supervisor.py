@@ -9,6 +9,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -16,11 +17,15 @@ import psutil
 import pytest
 
 from dfaas_lab.config import Host
-from dfaas_lab.k6.execution import Terms, _archive
+from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.k6.custom import CustomScript
+from dfaas_lab.k6.execution import Terms, _archive, _script, inspect
 from dfaas_lab.k6.following import End, Following, look
 from dfaas_lab.local import LocalLab
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace
+from tests.embedded.fault_lab import wait_for
+from tests.embedded.faults import TcpProxy
 from tests.embedded.test_disk_full import _on_a_small_disk
 
 DEAF = "trap '' INT TERM; while :; do sleep 0.1; done"
@@ -42,6 +47,19 @@ def inside(root: Path) -> list[psutil.Process]:
             if process.cwd().startswith(str(root)) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def named(root: Path) -> set[str]:
+    names = set()
+    for process in inside(root):
+        with contextlib.suppress(psutil.Error):
+            names.add(process.name())
+    return names
+
+
+def host(lab: LocalLab) -> Host:
+    ssh = lab.ssh
+    return Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
 
 
 def sent(root: Path, k6: str, *, limit_s: int = 60, lease_s: int = 0) -> Path:
@@ -127,7 +145,7 @@ def test_a_follower_that_is_left_leaves_nothing(root: Path) -> None:
     note_this_process(workspace, "")
     with subprocess.Popen(["sh", "./follow.sh", "1"], cwd=workspace, **PIPES) as follower:
         until = time.monotonic() + NOISE_S
-        while not any(one.name() == "tail" for one in inside(workspace)):
+        while "tail" not in named(workspace):
             assert time.monotonic() < until
             time.sleep(0.05)
         follower.communicate(timeout=NOISE_S)
@@ -153,10 +171,7 @@ def test_a_follower_ends_with_its_supervisor(root: Path) -> None:
 def test_a_pid_that_somebody_else_has_since_a_reboot_is_no_supervisor(
     root: Path, local_lab: LocalLab
 ) -> None:
-    ssh = local_lab.ssh
-    remote = Remote(
-        Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
-    )
+    remote = Remote(host(local_lab))
     place = sent(root, "exit 0")
     note_this_process(place, "1")
     (place / "pid").write_text(f"{os.getpid()} 1\n")
@@ -173,3 +188,60 @@ def test_a_pid_that_somebody_else_has_since_a_reboot_is_no_supervisor(
     # Nor is it k6, whom a stop ends.
     subprocess.run(["sh", "./stop.sh", "interrupt"], cwd=place, check=True, timeout=30)
     assert "stopping interrupt" in (place / "journal").read_text()
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(1, False), (60, True)], ids=["limit", "left"])
+def test_what_inspects_a_script_without_an_end_ends(root: Path, seconds: int, ends: bool) -> None:
+    workspace = sent(root, DEAF)
+    (workspace / "env").touch()
+    (workspace / "inspect.sh").write_bytes(_script("inspect.sh"))
+    command = ["sh", "./inspect.sh", str(seconds), str(root / "k6"), "script.js"]
+    with subprocess.Popen(command, cwd=workspace, **PIPES) as asked:
+        if ends:
+            time.sleep(1)
+            assert asked.stdin is not None
+            asked.stdin.close()
+        assert asked.wait(NOISE_S) == 137
+    assert inside(root) == []
+    assert not workspace.exists()
+
+
+def test_a_controller_that_leaves_an_inspection_leaves_nothing(
+    root: Path, local_lab: LocalLab
+) -> None:
+    """Its k6 would go on in the loop of a script for ever."""
+    remote = Remote(host(local_lab))
+    k6 = root / "k6"
+    k6.write_text(f"#!/bin/sh\n{DEAF}\n")
+    k6.chmod(0o755)
+    script = CustomScript("a.js", {"a.js": b"for (;;) {}"})
+    errors: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            inspect(remote, str(root), str(k6), script)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    wait_for(lambda: "k6" in named(root), "k6 in its loop", within_s=NOISE_S)
+    remote.close()
+    wait_for(lambda: not inside(root), lambda: f"the end of {inside(root)}", within_s=NOISE_S)
+    thread.join(NOISE_S)
+    assert [type(error) for error in errors] == [ConnectionFailed]
+    assert [path for path in root.iterdir() if path.is_dir()] == []
+
+
+def test_connecting_takes_nothing_of_a_commands_time(local_lab: LocalLab, tmp_path: Path) -> None:
+    with TcpProxy(local_lab.ssh.port) as proxy:
+        known_hosts = tmp_path / "known_hosts"
+        key = local_lab.ssh.known_hosts.read_text().split(" ", 1)[1]
+        known_hosts.write_text(f"[127.0.0.1]:{proxy.port} {key}")
+        slow = replace(host(local_lab), port=proxy.port, known_hosts=known_hosts)
+        remote = Remote(slow)
+        proxy.freeze()
+        thaw = threading.Timer(3, proxy.thaw)
+        thaw.start()
+        assert remote.run("sleep 1; echo here", timeout=2.5).text == "here"
+        remote.close()
