@@ -172,7 +172,10 @@ class Remote:
         return result
 
     def open(self, command: str, *, timeout: float = 30.0) -> Process:
-        """Start a command and return it running, over a channel of its own."""
+        """Start a command and return it running, over a channel of its own.
+
+        It is one for a POSIX shell, whatever the user's shell is.
+        """
         link, channel = self._channel(timeout, "session", None)
         self._hear()
         process = Process(
