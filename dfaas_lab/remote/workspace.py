@@ -67,14 +67,19 @@ def packed(files: Mapping[str, bytes]) -> bytes:
 def create_command(workspaces: Sequence[Workspace], archive_bytes: int) -> str:
     """Return the shell command that makes the folders and unpacks the archive from its input.
 
-    A root that is a symlink, or belongs to neither root nor us, is refused with exit code 73: who
-    owns it could change what is run. ``mkdir`` without ``-p`` refuses a path that is there.
+    A root that is a symlink, belongs to neither root nor us, or may be written by others without
+    the sticky bit, is refused with exit code 73: they could change what is run. ``mkdir`` without
+    ``-p`` refuses a path that is there.
     """
     root = shlex.quote(workspaces[0].root)
     ids = " ".join(workspace.id for workspace in workspaces)
+    others = "the root is a symlink or belongs to someone else"
+    open_to_all = "others may write to the root: it needs the sticky bit (chmod +t)"
     return (
         f'cd {root} && {{ [ ! -L {root} ] && {{ [ -O . ] || [ "$(stat -c %u .)" = 0 ]; }} || '
-        f"{{ echo 'the root is a symlink or belongs to someone else' >&2; exit 73; }}; }} && "
+        f"{{ echo '{others}' >&2; exit 73; }}; }} && "
+        f"{{ [ -k . ] || case $(stat -c %A .) in ?????w*|????????w*) "
+        f"echo '{open_to_all}' >&2; exit 73 ;; esac; }} && "
         f"mkdir -m 700 {ids} && head -c {archive_bytes} | tar -xf - -o"
     )
 
@@ -88,7 +93,9 @@ def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence
         ResultsUnreadable: What came is no archive.
     """
     excluded = " ".join(f"--exclude=./{shlex.quote(name)}" for name in without)
-    command = f"cd {shlex.quote(workspace.path)} && tar -cf - {excluded} . | gzip -1"
+    # One command, whose end is told; 1 only says that a file was still written.
+    archived = f"tar -I 'gzip -1' -cf - {excluded} . || [ $? = 1 ]"
+    command = f"cd {shlex.quote(workspace.path)} && {{ {archived}; }}"
     try:
         result = remote.run(command, timeout=_TRANSFER_S, idle_s=_IDLE_S)
     except CommandFailed as error:
@@ -135,6 +142,7 @@ def gone(remote: Remote, workspace: Workspace, why: str) -> WorkspaceError:
             "No space left",
             "Make room there, or give Generator(workspace_root=...) on a larger disk.",
         ),
+        ("sticky bit", f"Run there: chmod +t {root}."),
         ("someone else", f"Remove {root} there, or give Generator(workspace_root=...)."),
         ("Permission denied", f"Let {remote.host.user or 'the user'} write to {root} there."),
         ("No such file", f"Run generator.provision(force=True): it makes {root}."),

@@ -269,6 +269,15 @@ def test_a_root_that_is_someone_elses(faults: FaultLab) -> None:
     ground.works_again()
 
 
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_root_that_others_may_write_to(faults: FaultLab, mode: int) -> None:
+    ground = faults.ground(f"open-{mode:o}")
+    ground.root.chmod(mode)
+    refused(ground, "others may write", f"chmod +t {ground.root}")
+    ground.root.chmod(mode | 0o1000)
+    ground.works_again()
+
+
 def refused(ground: Ground, why: str, fix: str, target: Target | None = None) -> None:
     """Measure in vain; nothing is run, and the error names the place, why, and what to do."""
     before = {run.id for run in ground.runs()}

@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 from dfaas_lab.config import Host
-from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.errors import ConnectionFailed, WorkspaceError
 from dfaas_lab.k6.custom import CustomScript
 from dfaas_lab.k6.execution import Terms, _archive, _script, inspect
 from dfaas_lab.k6.following import End, Following, look
-from dfaas_lab.local import LocalLab
+from dfaas_lab.local import LocalLab, start
 from dfaas_lab.remote.remote import Remote
-from dfaas_lab.remote.workspace import Workspace
+from dfaas_lab.remote.workspace import Workspace, fetch
 from tests.embedded.fault_lab import wait_for
 from tests.embedded.faults import TcpProxy
 from tests.embedded.test_disk_full import _on_a_small_disk
@@ -244,4 +244,25 @@ def test_connecting_takes_nothing_of_a_commands_time(local_lab: LocalLab, tmp_pa
         thaw = threading.Timer(3, proxy.thaw)
         thaw.start()
         assert remote.run("sleep 1; echo here", timeout=2.5).text == "here"
+        remote.close()
+
+
+def test_results_that_cannot_be_read_to_their_end_are_told(root: Path) -> None:
+    workspace = sent(root, "exit 0")
+    programs = root / "bin"
+    programs.mkdir()
+    tar = programs / "tar"
+    with start() as lab:
+        lab.ssh_server.restart(env={"PATH": f"{programs}:/usr/bin:/bin"})
+        remote = Remote(host(lab))
+        for code in (1, 2):  # 1: a file was written meanwhile
+            tar.write_text(f'#!/bin/sh\n/usr/bin/tar "$@"\necho what it says >&2\nexit {code}\n')
+            tar.chmod(0o755)
+            into = root / f"into-{code}"
+            into.mkdir()
+            told = pytest.raises(WorkspaceError, match="what it says")
+            with told if code == 2 else contextlib.nullcontext():
+                fetch(remote, Workspace(str(root), workspace.name), into, without=["beat"])
+            assert (into / "journal").exists() == (code == 1)
+        assert not (root / "into-1" / "beat").exists()
         remote.close()
