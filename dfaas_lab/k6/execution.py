@@ -12,7 +12,7 @@ from dfaas_lab.errors import ConnectionFailed, K6ScriptError
 from dfaas_lab.k6.custom import FOLDER, CustomScript, Requirements
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
-from dfaas_lab.remote.workspace import Workspace, create_command, gone, packed
+from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
 _PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "env")
@@ -76,18 +76,17 @@ def start(
         WorkspaceError: A workspace could not be made.
         ConnectionFailed: The generator was lost before the supervisor was started.
     """
-    archive = _archive(workspaces, files, terms)
-    ids = " ".join(shlex.quote(workspace.path) for workspace in workspaces)
+    create, sent = creation(workspaces, _archive(workspaces, files, terms))
     # In a shell of its own, which ends at once: the supervisor is nobody's child, so that no zombie
     # of it keeps who follows it waiting.
     command = (
-        f"{create_command(workspaces, len(archive))} && cd {workspaces[0].id} && . ./alive.sh && "
-        f"( setsid sh ./supervise.sh {ids} </dev/null >/dev/null 2>&1 & note supervisor $! ) && "
+        f"{create} && cd {workspaces[0].id} && . ./alive.sh && "
+        "( setsid sh ./supervise.sh $ids </dev/null >/dev/null 2>&1 & note supervisor $! ) && "
         "{ echo ok; exec sh ./follow.sh 1; }"
     )
     process = remote.open(command)
     try:
-        process.send(archive, timeout=600)
+        process.send(sent, timeout=600)
         first = _first_word(process)
         if first != b"ok\n":
             try:
@@ -155,13 +154,11 @@ def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Re
     workspace = Workspace.new(root)
     files = {**script.files(), "inspect.sh": _script("inspect.sh")}
     archive = packed({f"{workspace.id}/{name}": data for name, data in files.items()})
+    create, sent = creation([workspace], archive)
     words = shlex.join([str(_INSPECT_S), k6_path, script.script_name])
-    command = (
-        f"{create_command([workspace], len(archive))} || exit 74; cd {workspace.id} && "
-        f"exec sh ./inspect.sh {words}"
-    )
+    command = f"{create} || exit 74; cd {workspace.id} && exec sh ./inspect.sh {words}"
     with remote.open(command) as process:
-        process.send(archive, timeout=_INSPECT_S)
+        process.send(sent, timeout=_INSPECT_S)
         try:
             result = process.finish(deadline=time.monotonic() + _INSPECT_S + _STOP_GRACE_S)
         except TimeoutError:

@@ -3,7 +3,7 @@
 # per workspace, on disk, so that any controller can find out what happened:
 #   conf (sent) -> started -> pid -> exit        and  stopped/ (who asked k6 to end, and why)
 # exit holds "CODE", "CODE full" where the disk had no room left, or "skipped".
-# usage: supervise.sh WORKSPACE...   POSIX sh; needs Linux's /proc.
+# usage: supervise.sh ID...   in the first of these folders. POSIX sh; needs Linux's /proc.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -124,11 +124,11 @@ iteration() {
 }
 
 for workspace; do
-    note "$workspace/supervisor" $$
+    note "../$workspace/supervisor" $$
 done
 failed=0
 for workspace; do
-    cd "$workspace" 2>/dev/null || exit 1
+    cd "../$workspace" 2>/dev/null || exit 1
     if [ "$failed" -ne 0 ]; then
         printf '%-8s\n' skipped 1<>exit
         continue

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import tarfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -64,24 +64,34 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def create_command(workspaces: Sequence[Workspace], archive_bytes: int) -> str:
-    """Return the shell command that makes the folders and unpacks the archive from its input.
+def creation(workspaces: Sequence[Workspace], archive: bytes) -> tuple[str, bytes]:
+    """Return the shell command that makes the folders and unpacks the archive, and its input.
+
+    The names are in the input, too: of a thousand, no command line holds all. The command leaves
+    them in ``$ids``.
 
     A root that is a symlink, belongs to neither root nor us, or may be written by others without
     the sticky bit, is refused with exit code 73: they could change what is run. ``mkdir`` without
     ``-p`` refuses a path that is there.
     """
     root = shlex.quote(workspaces[0].root)
-    ids = " ".join(workspace.id for workspace in workspaces)
+    ids = "".join(f"{workspace.id}\n" for workspace in workspaces)
     others = "the root is a symlink or belongs to someone else"
     open_to_all = "others may write to the root: it needs the sticky bit (chmod +t)"
-    return (
+    command = (
         f'cd {root} && {{ [ ! -L {root} ] && {{ [ -O . ] || [ "$(stat -c %u .)" = 0 ]; }} || '
         f"{{ echo '{others}' >&2; exit 73; }}; }} && "
         f"{{ [ -k . ] || case $(stat -c %A .) in ?????w*|????????w*) "
         f"echo '{open_to_all}' >&2; exit 73 ;; esac; }} && "
-        f"mkdir -m 700 {ids} && head -c {archive_bytes} | tar -xf - -o"
+        'ids="" && while read -r id && [ -n "$id" ]; do ids="$ids $id"; done && '
+        f"mkdir -m 700 $ids && head -c {len(archive)} | tar -xf - -o"
     )
+    return command, f"{ids}\n".encode() + archive
+
+
+def lines(workspaces: Iterable[Workspace]) -> bytes:
+    """Return the workspaces' paths as the input of a command that reads them one by one."""
+    return "".join(f"{workspace.path}\n" for workspace in workspaces).encode()
 
 
 def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence[str]) -> None:
@@ -131,7 +141,7 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> No
 
 def remove(remote: Remote, *workspaces: Workspace) -> None:
     """Remove workspaces; their shape was checked when the values were made."""
-    remote.run("rm -rf -- " + " ".join(shlex.quote(one.path) for one in workspaces))
+    remote.run('while read -r one; do rm -rf -- "$one"; done', stdin=lines(workspaces))
 
 
 def gone(remote: Remote, workspace: Workspace, why: str) -> WorkspaceError:

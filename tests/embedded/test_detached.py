@@ -108,6 +108,15 @@ def test_a_run_whose_supervisor_was_killed_is_done(place: Place) -> None:
         assert place.left() == []
 
 
+def test_more_iterations_than_a_command_line_holds(place: Place) -> None:
+    with place.open() as lab:
+        handle = lab.target.start_k6(1600, load={"env": 5}, duration="20s", detach=True)
+        assert len(place.left()) == 1600
+        handle.stop()
+        assert handle.wait().status == "interrupted"
+        assert place.left() == []
+
+
 def test_a_warm_up_and_a_stop_of_a_detached_run(place: Place) -> None:
     with place.open() as lab:
         handle = lab.target.start_k6(3, load={"env": 5}, duration="20s", warmup="1s", detach=True)

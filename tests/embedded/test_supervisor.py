@@ -76,7 +76,7 @@ def sent(root: Path, k6: str, *, limit_s: int = 60, lease_s: int = 0) -> Path:
 
 def supervised(workspace: Path) -> str:
     """Supervise it to its end; what the journal says then."""
-    command = ["sh", "./supervise.sh", str(workspace)]
+    command = ["sh", "./supervise.sh", workspace.name]
     subprocess.run(command, cwd=workspace, timeout=60, check=False, capture_output=True)
     return (workspace / "journal").read_text()
 
@@ -98,7 +98,7 @@ def test_k6_is_gone_within_its_lease_though_it_does_not_listen(root: Path) -> No
 
 def test_k6_goes_on_while_its_controller_is_heard(root: Path) -> None:
     workspace = sent(root, "sleep 5", lease_s=3)
-    supervisor = subprocess.Popen(["sh", "./supervise.sh", str(workspace)], cwd=workspace)
+    supervisor = subprocess.Popen(["sh", "./supervise.sh", workspace.name], cwd=workspace)
     until = time.monotonic() + 60
     while supervisor.poll() is None and time.monotonic() < until:
         with subprocess.Popen(["sh", "./follow.sh", "1"], cwd=workspace, **PIPES) as follower:
@@ -121,7 +121,7 @@ def test_a_disk_that_is_full_from_the_beginning_takes_no_control_away(root: Path
     workspace = sent(root, "exec sleep 30", limit_s=1)
     script = (
         'cp -r "$1" "$2" && cd "$2/${1##*/}" && { cat /dev/zero >../filler; } 2>/dev/null; '
-        'sh ./supervise.sh "$PWD"; cat exit pid stopped/reason'
+        'sh ./supervise.sh "${1##*/}"; cat exit pid stopped/reason'
     )
     disk = root / "disk"
     disk.mkdir()
