@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
 _CHUNK = 256 * 1024
-# Said before the command itself says anything: what a login shell's files print stays before it.
-_MARK = "@dfaas-lab: from here on"
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,6 @@ class Process:
         self._release: Callable[[], None] | None = release
         self._heard = heard
         self._drop = drop
-        self._ahead = b""  # what came of standard output and is not given out yet
-        self._marked = False
         self._said = b""  # the end of what came on standard error while standard output was read
         self.heard_at = time.monotonic()
         """When anything came from the command, as ``time.monotonic()``."""
@@ -64,9 +60,8 @@ class Process:
     def start(self, command: str, *, timeout: float) -> None:
         """Ask the host to run the command with a POSIX shell, whatever the user's shell is."""
         self._channel.settimeout(timeout)
-        wrapped = f"exec /bin/sh -c {shlex.quote(f'echo {shlex.quote(_MARK)}; {command}')}"
         try:
-            self._channel.exec_command(wrapped)
+            self._channel.exec_command(f"exec /bin/sh -c {shlex.quote(command)}")
         except (SSHException, OSError, EOFError) as error:
             raise self._lost(error) from error
 
@@ -95,25 +90,13 @@ class Process:
             while self._channel.recv_stderr_ready() and (said := self._channel.recv_stderr(_CHUNK)):
                 self._said = (self._said + said)[-_CHUNK:]
                 self._hear()
-            data = self._receive(most)
+            data = bytes(self._channel.recv(most))
         except TimeoutError:
             return None
         except (OSError, EOFError) as error:
             raise self._lost(error) from error
         self._hear()
         return data
-
-    def _receive(self, most: int) -> bytes:
-        """Return what comes after the mark; at most so many bytes of it."""
-        while not self._marked:
-            data = self._channel.recv(_CHUNK)
-            _, mark, rest = (self._ahead + data).partition(f"{_MARK}\n".encode())
-            self._marked = bool(mark) or not data
-            self._ahead = rest if self._marked else self._ahead + data
-        if self._ahead:
-            part, self._ahead = self._ahead[:most], self._ahead[most:]
-            return part
-        return bytes(self._channel.recv(most))
 
     def finish(self, *, deadline: float, idle_s: float | None = None) -> CommandResult:
         """Read to the end and return the result.
@@ -126,7 +109,7 @@ class Process:
             TimeoutError: It did not end in time.
             ConnectionFailed: The connection was lost.
         """
-        stdout = self._read_all(self._receive, deadline, idle_s)
+        stdout = self._read_all(self._channel.recv, deadline, idle_s)
         stderr = self._read_all(self._channel.recv_stderr, deadline, idle_s)
         if not self._channel.status_event.wait(max(deadline - time.monotonic(), 0.01)):
             raise TimeoutError
