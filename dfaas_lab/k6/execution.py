@@ -10,20 +10,16 @@ from importlib import resources
 
 from dfaas_lab.errors import ConnectionFailed, K6ScriptError
 from dfaas_lab.k6.custom import FOLDER, CustomScript, Requirements
-from dfaas_lab.remote.process import Process
+from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
-from dfaas_lab.remote.workspace import Workspace, create_command, gone, packed
+from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
 
-_SCRIPTS = ("supervise.sh", "launch.sh", "follow.sh", "stop.sh")
+_SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
 _PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "env")
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
-_INSPECT_S = 60.0
-# Nothing of the host's environment: K6_* or proxy variables would change the load unseen.
-_CLEAN = (
-    "env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "
-    'HOME="$PWD" K6_AUTO_EXTENSION_RESOLUTION=false'
-)
+_INSPECT_S = 60
+_TIMED_OUT, _KILLED = 124, 137  # of timeout(1)
 
 
 @dataclass(frozen=True)
@@ -80,18 +76,17 @@ def start(
         WorkspaceError: A workspace could not be made.
         ConnectionFailed: The generator was lost before the supervisor was started.
     """
-    archive = _archive(workspaces, files, terms)
-    ids = " ".join(shlex.quote(workspace.path) for workspace in workspaces)
+    create, sent = creation(workspaces, _archive(workspaces, files, terms))
     # In a shell of its own, which ends at once: the supervisor is nobody's child, so that no zombie
     # of it keeps who follows it waiting.
     command = (
-        f"{create_command(workspaces, len(archive))} && cd {workspaces[0].id} && "
-        f"( setsid sh ./supervise.sh {ids} </dev/null >/dev/null 2>&1 & echo $! >supervisor ) && "
+        f"{create} && cd {workspaces[0].id} && . ./alive.sh && "
+        "( setsid sh ./supervise.sh $ids </dev/null >/dev/null 2>&1 & note supervisor $! ) && "
         "{ echo ok; exec sh ./follow.sh 1; }"
     )
     process = remote.open(command)
     try:
-        process.send(archive, timeout=600)
+        process.send(sent, timeout=600)
         first = _first_word(process)
         if first != b"ok\n":
             try:
@@ -132,6 +127,9 @@ def _archive(
         state = {
             "conf": own.conf(workspace),
             "id": f"{workspace.id}\n".encode(),
+            "supervisor": b" " * 31 + b"\n",
+            "started": b" " * 20 + b"\n",
+            "pid": b" " * 31 + b"\n",
             "beat": b"0".ljust(40) + b"\n",
             "exit": b"running \n",
             "journal": b"",
@@ -154,19 +152,27 @@ def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Re
         WorkspaceError: There is no room for it.
     """
     workspace = Workspace.new(root)
-    archive = packed({f"{workspace.id}/{name}": data for name, data in script.files().items()})
-    asked = '. ./env; exec "$0" inspect --execution-requirements "$@"'
-    words = " ".join(shlex.quote(word) for word in (asked, k6_path, script.script_name))
-    result = remote.run(
-        f"{create_command([workspace], len(archive))} || exit 74; cd {workspace.id} && "
-        f"{_CLEAN} sh -c {words}; code=$?; cd .. && rm -rf {workspace.id}; exit $code",
-        stdin=archive,
-        timeout=_INSPECT_S,
-        check=False,
-    )
+    files = {**script.files(), "inspect.sh": _script("inspect.sh")}
+    archive = packed({f"{workspace.id}/{name}": data for name, data in files.items()})
+    create, sent = creation([workspace], archive)
+    words = shlex.join([str(_INSPECT_S), k6_path, script.script_name])
+    command = f"{create} || exit 74; cd {workspace.id} && exec sh ./inspect.sh {words}"
+    with remote.open(command) as process:
+        process.send(sent, timeout=_INSPECT_S)
+        try:
+            result = process.finish(deadline=time.monotonic() + _INSPECT_S + _STOP_GRACE_S)
+        except TimeoutError:
+            result = CommandResult(_TIMED_OUT, b"", b"")
     said = result.stderr.decode(errors="replace")
     if result.exit_code == 74:
         raise gone(remote, workspace, said)
+    if result.exit_code in (_TIMED_OUT, _KILLED):
+        raise K6ScriptError(
+            f"{remote.host}: k6 did not come to the end of {script.main} within {_INSPECT_S} s",
+            exit_code=result.exit_code,
+            log_tail=said,
+            hint="Look for a loop without an end outside of the script's functions.",
+        )
     try:
         if result:
             return Requirements.of(result.stdout)

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.k6.execution import Terms
 from dfaas_lab.k6.journal import Elapsed, Ended, Journal, LogLine, Stopping
-from dfaas_lab.remote.process import Process
+from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, gone
 
@@ -53,13 +53,29 @@ class End:
 def look(remote: Remote, workspace: Workspace) -> Literal["absent", "sent", "begun"]:
     """Say how far a workspace is: not there, sent but nothing begins it, or begun (or waiting)."""
     script = (
-        f"cd {shlex.quote(workspace.path)} 2>/dev/null || exit 3; read -r s 2>/dev/null "
-        '<supervisor; [ -s started ] || [ -s ended ] || { [ -n "$s" ] && kill -0 "$s"; }'
+        f"cd {shlex.quote(workspace.path)} 2>/dev/null || exit 3; . ./alive.sh; "
+        "word started || [ -s ended ] || alive supervisor"
     )
-    result = remote.run(script, timeout=10, idle_s=_IDLE_S, check=False)
+    result = _looked(remote, script)
     if result.exit_code == 3:
         return "absent"
     return "begun" if result else "sent"
+
+
+def _looked(remote: Remote, script: str) -> CommandResult:
+    """Run what only looks; a host that does not answer in time is one that is lost.
+
+    Raises:
+        ConnectionFailed: It was lost, or did not end in time.
+    """
+    try:
+        return remote.run(script, timeout=10, idle_s=_IDLE_S, check=False)
+    except CommandFailed as error:
+        raise ConnectionFailed(
+            f"{remote.host}: no answer in time",
+            host=remote.host.address,
+            hint="Look at the load and the disk of that host.",
+        ) from error
 
 
 class Following:
@@ -193,13 +209,12 @@ class Following:
         script = (
             f"cd {path} || exit 3; read -r code full <exit; reason=; killed=; alive=; "
             "[ ! -f stopped/reason ] || read -r reason <stopped/reason; "
-            "[ ! -f stopped/killed ] || killed=1; read -r s <supervisor; "
-            '[ -z "$s" ] || ! kill -0 "$s" 2>/dev/null || alive=1; '
-            'read -r k 2>/dev/null <pid && kill -0 "$k" 2>/dev/null && alive=1; '
+            "[ ! -f stopped/killed ] || killed=1; . ./alive.sh; "
+            "if alive supervisor || alive pid; then alive=1; fi; "
             'echo "$code,$full,$reason,$killed,$alive"'
         )
         try:
-            result = self._remote.run(script, timeout=10, idle_s=_IDLE_S, check=False)
+            result = _looked(self._remote, script)
         except ConnectionFailed:
             return None  # the next step connects again
         if result.exit_code == 3:

@@ -1,7 +1,13 @@
 #!/bin/sh
 # Becomes k6. The pid is written before the look at "stopped", and stop.sh does the reverse: whichever
 # comes second sees the first, so that no stop is lost between two instructions.
-echo $$ >pid
+# shellcheck source=dfaas_lab/k6/alive.sh
+. ./alive.sh
+# What nobody could end must not begin.
+note pid $$ || {
+    echo "k6 is not started: its pid cannot be written" >&2
+    exit 74
+}
 [ ! -d stopped ] || exit 105
 # shellcheck source=/dev/null
 . ./conf

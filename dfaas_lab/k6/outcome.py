@@ -48,6 +48,13 @@ _COMPLETE = {
 }
 
 _BY_ITSELF = {
+    # Not k6's own: launch.sh says so.
+    74: Outcome(
+        "failed",
+        K6Error,
+        "k6 was not started: its workspace cannot be written",
+        "Look at the disk and the rights of the workspace root there.",
+    ),
     2: Outcome("failed", K6Crashed, "k6 ended with a fatal error of its runtime", _READ_LOG),
     100: Outcome("failed", K6ScriptError, "the script's setup took too long", "See setupTimeout."),
     103: Outcome("interrupted", K6Interrupted, "k6 was stopped through its REST API", _WHO),

@@ -3,11 +3,12 @@
 # A rename needs no room on a full disk, and fails where somebody was first.
 mv -T spare stopped 2>/dev/null || exit 0
 printf '%-20s\n' "$1" 1<>stopped/reason
-k6=''
+# shellcheck source=dfaas_lab/k6/alive.sh
+. ./alive.sh
 # Started, but its pid not yet written: a matter of milliseconds.
 for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ -s started ] || break
-    read -r k6 2>/dev/null <pid && break
+    word started || break
+    ! word pid || break
     sleep 0.1
 done
 
@@ -18,7 +19,8 @@ listens() { # whether k6 handles SIGINT by now; until then a job in the backgrou
     return 1
 }
 
-if [ -n "$k6" ] && [ ! -s ended ]; then
+if [ ! -s ended ] && alive pid; then
+    k6=$pid
     signal=TERM # it ends whoever is not k6 yet, and k6 too
     for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
         listens 2>/dev/null && signal=INT && break

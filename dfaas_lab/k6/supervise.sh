@@ -3,7 +3,7 @@
 # per workspace, on disk, so that any controller can find out what happened:
 #   conf (sent) -> started -> pid -> exit        and  stopped/ (who asked k6 to end, and why)
 # exit holds "CODE", "CODE full" where the disk had no room left, or "skipped".
-# usage: supervise.sh WORKSPACE...   POSIX sh; needs Linux's /proc.
+# usage: supervise.sh ID...   in the first of these folders. POSIX sh; needs Linux's /proc.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -14,9 +14,13 @@ while read -r key memory _; do
     case $key in MemTotal:) break ;; esac
 done </proc/meminfo
 
-now() { # whole seconds of the monotonic clock, without starting a process
+# shellcheck source=dfaas_lab/k6/alive.sh
+. ./alive.sh
+
+now() { # the monotonic clock, in seconds and hundredths, without starting a process
     read -r up _ </proc/uptime
     now=${up%.*}
+    now_cs=$now${up#*.}
 }
 
 observe() { # one line of host.csv: what the generator itself is doing
@@ -30,14 +34,24 @@ observe() { # one line of host.csv: what the generator itself is doing
     echo "$up,$busy,$((idle + iowait)),$available,$#,$files,$memory" >>host.csv
 }
 
+left() { # hundredths of a second that are left of the lease
+    left_cs=100
+    [ "$lease" -gt 0 ] || return 0
+    word beat
+    heard_cs=${word%.*}${word#*.}
+    [ "${heard_cs:-0}" -gt "$began_cs" ] || heard_cs=$began_cs
+    # A little less: what is looked at five times a second is not seen at once.
+    left_cs=$((heard_cs + lease * 100 - 30 - now_cs))
+}
+
 watch() { # every second: look at the host, the limit and the lease
-    quiet=0 last='' k6='' asked='' sleeper=''
+    k6='' asked='' sleeper='' nap=1
     trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
     while :; do
-        sleep 1 &
+        sleep "$nap" &
         sleeper=$!
         wait "$sleeper"
-        [ -n "$k6" ] || read -r k6 2>/dev/null <pid
+        [ -n "$k6" ] || { word pid && k6=$word; }
         if [ -z "$k6" ] || ! kill -0 "$k6" 2>/dev/null; then
             # A number that is free may be given to a process that is none of ours.
             kill -0 "$supervisor" 2>/dev/null || exit 0
@@ -45,22 +59,23 @@ watch() { # every second: look at the host, the limit and the lease
         fi
         observe 2>/dev/null
         now
+        left
         if [ -d stopped ]; then
             [ -n "$asked" ] || asked=$now
-            if [ $((now - asked)) -ge "$grace" ]; then
-                : 2>/dev/null >stopped/killed
+            if [ $((now - asked)) -ge "$grace" ] || [ "$left_cs" -le 0 ]; then
+                # Not ":", which ends the shell where this cannot be written.
+                true 2>/dev/null >stopped/killed
                 kill -KILL "$k6" 2>/dev/null
             fi
-            continue
+        else
+            kill -0 "$supervisor" 2>/dev/null || sh ./stop.sh supervisor
+            [ "$now" -lt "$deadline" ] || sh ./stop.sh timeout
+            [ "$lease" -eq 0 ] || left_cs=$((left_cs - lease_grace * 100))
+            # Not waited for: it may take two seconds, which the lease does not have.
+            if [ "$left_cs" -le 0 ]; then sh ./stop.sh lease & fi
         fi
-        kill -0 "$supervisor" 2>/dev/null || sh ./stop.sh supervisor
-        [ "$now" -lt "$deadline" ] || sh ./stop.sh timeout
-        [ "$lease" -gt 0 ] || continue
-        beat=''
-        read -r beat 2>/dev/null <beat
-        if [ "$beat" = "$last" ]; then quiet=$((quiet + 1)); else quiet=0 last=$beat; fi
-        [ "$quiet" -lt "$((lease - lease_grace))" ] || sh ./stop.sh lease
-        [ "$quiet" -lt "$((lease - lease_grace))" ] || grace=$lease_grace
+        nap=1
+        [ "$left_cs" -ge 100 ] || nap=0.2
     done
 }
 
@@ -79,9 +94,9 @@ iteration() {
     supervisor=$$
     [ "$rest" -eq 0 ] || pause
     now
-    deadline=$((now + limit))
+    deadline=$((now + limit)) began_cs=$now_cs
     date +%s.%N >began & # beside what follows: a process costs k6 a millisecond
-    echo "$up" >started
+    printf '%-20s\n' "$up" 2>/dev/null 1<>started
     k6='' observe
     watch &
     watcher=$!
@@ -95,7 +110,7 @@ iteration() {
     # k6 goes on without a word when it cannot write its samples: is there room for one page?
     full=''
     { printf '%4096s' '' >room && [ -s room ]; } 2>/dev/null || full=full
-    : 2>/dev/null >room
+    true 2>/dev/null >room
     # Written in place: a full disk has no room for a new block, and this line must not be lost.
     printf '%-8s\n' "$code $full" 1<>exit
     reason='-' killed='-'
@@ -109,11 +124,11 @@ iteration() {
 }
 
 for workspace; do
-    echo $$ >"$workspace/supervisor"
+    note "../$workspace/supervisor" $$
 done
 failed=0
 for workspace; do
-    cd "$workspace" 2>/dev/null || exit 1
+    cd "../$workspace" 2>/dev/null || exit 1
     if [ "$failed" -ne 0 ]; then
         printf '%-8s\n' skipped 1<>exit
         continue

@@ -22,7 +22,7 @@ from dfaas_lab.k6.execution import start
 from dfaas_lab.measuring.contact import PATIENCE_S, RETRY_S, Contact
 from dfaas_lab.measuring.harvest import Harvest
 from dfaas_lab.measuring.turn import Lost, Turn
-from dfaas_lab.remote.workspace import Workspace, remove
+from dfaas_lab.remote.workspace import Workspace, lines, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,10 @@ class Measurement:
     def ended(self) -> bool:
         """Ask whether the last iteration of a detached order has ended on the generator."""
         path = shlex.quote(self._turns[-1].workspace.path)
-        script = f'cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ "$code" != running ]'
+        script = (
+            f'cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ "$code" != running ] || '
+            "{ . ./alive.sh; word supervisor && ! alive supervisor && ! alive pid; }"
+        )
         return bool(self._generator.remote.run(script, check=False))
 
     def run(self, progress: Progress, stop: threading.Event) -> None:
@@ -203,22 +206,25 @@ class Measurement:
     def _stop_there(self, turns: Sequence[Turn]) -> None:
         """Ask the first of these that has not ended to end; its supervisor begins no other."""
         script = (
-            'for one; do cd "$one" 2>/dev/null || continue; [ -s ended ] && continue; '
+            'while read -r one; do cd "$one" 2>/dev/null || continue; [ -s ended ] && continue; '
             "sh ./stop.sh interrupt; break; done"
         )
-        paths = " ".join(shlex.quote(turn.workspace.path) for turn in turns)
+        paths = lines(turn.workspace for turn in turns)
         with contextlib.suppress(DfaasLabError), self._contact.asking():
-            self._generator.remote.run(f"set -- {paths}; {script}", timeout=10, check=False)
+            self._generator.remote.run(script, stdin=paths, timeout=10, check=False)
 
     def _leave(self, turns: Sequence[Turn]) -> None:
         """Leave the rest of a detached order: nothing goes on, and what never began is removed."""
         if not turns:
             return
         self._stop_there(turns)
-        paths = " ".join(shlex.quote(turn.workspace.path) for turn in turns)
-        script = 'for one; do [ -s "$one/started" ] || rm -rf -- "$one"; done'
+        paths = lines(turn.workspace for turn in turns)
+        script = (
+            'while read -r one; do up=; read -r up <"$one/started"; '
+            '[ -n "$up" ] || rm -rf -- "$one"; done'
+        )
         with contextlib.suppress(DfaasLabError), self._contact.asking():
-            self._generator.remote.run(f"set -- {paths}; {script}", check=False)
+            self._generator.remote.run(script, stdin=paths, check=False)
 
     def _remove(self, stop: threading.Event, *turns: Turn) -> None:
         """Remove workspaces whose results are safe here; what stays there harms nobody."""

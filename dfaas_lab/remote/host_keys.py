@@ -33,8 +33,12 @@ class _AppendNewKeys(paramiko.MissingHostKeyPolicy):
         key: paramiko.PKey,
     ) -> None:
         self._known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._known_hosts.open("a", encoding="utf-8") as file:
-            file.write(f"{hostname} {key.get_name()} {key.get_base64()}\n")
+        with self._known_hosts.open("ab+") as file:
+            file.seek(max(file.tell() - 1, 0))
+            # Appended to a line without an end, it would spoil both.
+            before = b"" if file.read() in (b"", b"\n") else b"\n"
+            line = f"{hostname} {key.get_name()} {key.get_base64()}\n"
+            file.write(before + line.encode())
 
 
 def trust(client: paramiko.SSHClient, host: ResolvedHost) -> None:

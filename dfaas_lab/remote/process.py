@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,10 +58,10 @@ class Process:
         """When anything came from the command, as ``time.monotonic()``."""
 
     def start(self, command: str, *, timeout: float) -> None:
-        """Ask the host to run the command with its shell."""
+        """Ask the host to run the command with a POSIX shell, whatever the user's shell is."""
         self._channel.settimeout(timeout)
         try:
-            self._channel.exec_command(command)
+            self._channel.exec_command(f"exec /bin/sh -c {shlex.quote(command)}")
         except (SSHException, OSError, EOFError) as error:
             raise self._lost(error) from error
 

@@ -158,8 +158,8 @@ class Remote:
             CommandFailed: It ended with another exit code than 0, or not in time.
             ConnectionFailed: The host cannot be reached, or was lost.
         """
-        deadline = time.monotonic() + timeout
         with self.open(command, timeout=timeout) as process:
+            deadline = time.monotonic() + timeout  # connecting has a time-out of its own
             if stdin:
                 process.send(stdin, timeout=timeout)
             process.send_eof()
@@ -172,7 +172,10 @@ class Remote:
         return result
 
     def open(self, command: str, *, timeout: float = 30.0) -> Process:
-        """Start a command and return it running, over a channel of its own."""
+        """Start a command and return it running, over a channel of its own.
+
+        It is one for a POSIX shell, whatever the user's shell is.
+        """
         link, channel = self._channel(timeout, "session", None)
         self._hear()
         process = Process(

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import tarfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -64,19 +64,34 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def create_command(workspaces: Sequence[Workspace], archive_bytes: int) -> str:
-    """Return the shell command that makes the folders and unpacks the archive from its input.
+def creation(workspaces: Sequence[Workspace], archive: bytes) -> tuple[str, bytes]:
+    """Return the shell command that makes the folders and unpacks the archive, and its input.
 
-    A root that is a symlink, or belongs to neither root nor us, is refused with exit code 73: who
-    owns it could change what is run. ``mkdir`` without ``-p`` refuses a path that is there.
+    The names are in the input, too: of a thousand, no command line holds all. The command leaves
+    them in ``$ids``.
+
+    A root that is a symlink, belongs to neither root nor us, or may be written by others without
+    the sticky bit, is refused with exit code 73: they could change what is run. ``mkdir`` without
+    ``-p`` refuses a path that is there.
     """
     root = shlex.quote(workspaces[0].root)
-    ids = " ".join(workspace.id for workspace in workspaces)
-    return (
+    ids = "".join(f"{workspace.id}\n" for workspace in workspaces)
+    others = "the root is a symlink or belongs to someone else"
+    open_to_all = "others may write to the root: it needs the sticky bit (chmod +t)"
+    command = (
         f'cd {root} && {{ [ ! -L {root} ] && {{ [ -O . ] || [ "$(stat -c %u .)" = 0 ]; }} || '
-        f"{{ echo 'the root is a symlink or belongs to someone else' >&2; exit 73; }}; }} && "
-        f"mkdir -m 700 {ids} && head -c {archive_bytes} | tar -xf - -o"
+        f"{{ echo '{others}' >&2; exit 73; }}; }} && "
+        f"{{ [ -k . ] || case $(stat -c %A .) in ?????w*|????????w*) "
+        f"echo '{open_to_all}' >&2; exit 73 ;; esac; }} && "
+        'ids="" && while read -r id && [ -n "$id" ]; do ids="$ids $id"; done && '
+        f"mkdir -m 700 $ids && head -c {len(archive)} | tar -xf - -o"
     )
+    return command, f"{ids}\n".encode() + archive
+
+
+def lines(workspaces: Iterable[Workspace]) -> bytes:
+    """Return the workspaces' paths as the input of a command that reads them one by one."""
+    return "".join(f"{workspace.path}\n" for workspace in workspaces).encode()
 
 
 def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence[str]) -> None:
@@ -88,7 +103,9 @@ def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence
         ResultsUnreadable: What came is no archive.
     """
     excluded = " ".join(f"--exclude=./{shlex.quote(name)}" for name in without)
-    command = f"cd {shlex.quote(workspace.path)} && tar -cf - {excluded} . | gzip -1"
+    # One command, whose end is told; 1 only says that a file was still written.
+    archived = f"tar -I 'gzip -1' -cf - {excluded} . || [ $? = 1 ]"
+    command = f"cd {shlex.quote(workspace.path)} && {{ {archived}; }}"
     try:
         result = remote.run(command, timeout=_TRANSFER_S, idle_s=_IDLE_S)
     except CommandFailed as error:
@@ -124,7 +141,7 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> No
 
 def remove(remote: Remote, *workspaces: Workspace) -> None:
     """Remove workspaces; their shape was checked when the values were made."""
-    remote.run("rm -rf -- " + " ".join(shlex.quote(one.path) for one in workspaces))
+    remote.run('while read -r one; do rm -rf -- "$one"; done', stdin=lines(workspaces))
 
 
 def gone(remote: Remote, workspace: Workspace, why: str) -> WorkspaceError:
@@ -135,6 +152,7 @@ def gone(remote: Remote, workspace: Workspace, why: str) -> WorkspaceError:
             "No space left",
             "Make room there, or give Generator(workspace_root=...) on a larger disk.",
         ),
+        ("sticky bit", f"Run there: chmod +t {root}."),
         ("someone else", f"Remove {root} there, or give Generator(workspace_root=...)."),
         ("Permission denied", f"Let {remote.host.user or 'the user'} write to {root} there."),
         ("No such file", f"Run generator.provision(force=True): it makes {root}."),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab import Function, Lab, Limits, Run, Target
-from dfaas_lab.errors import ConfigError, K6TimedOut, StoreError
+from dfaas_lab.errors import ConfigError, K6Interrupted, K6TimedOut, StoreError
 from dfaas_lab.local import start
 
 
@@ -84,6 +86,35 @@ def test_the_handle_of_a_detached_run_follows_it_when_asked(place: Place) -> Non
         run = handle.wait()
         assert handle.done
     assert (run.status, run.summary["iteration"].to_list()) == ("ok", [1, 2])
+
+
+def test_a_run_whose_supervisor_was_killed_is_done(place: Place) -> None:
+    with place.open() as lab:
+        handle = lab.target.start_k6(1, load={"env": 5}, duration="20s", detach=True)
+        places = lab.store.find(handle.run.id).read()["orders"][lab.target.name]["workspaces"]
+        workspace = Path(places["root"], places["ids"][0])
+        until = time.monotonic() + 60
+        while not (workspace / "pid").read_text().strip():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert not handle.done
+        os.kill(int((workspace / "supervisor").read_text().split()[0]), signal.SIGKILL)
+        while not handle.done:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        with pytest.raises(K6Interrupted, match="supervisor"):
+            handle.wait()
+        lab.generator.remote.run(f"rm -rf {workspace}")
+        assert place.left() == []
+
+
+def test_more_iterations_than_a_command_line_holds(place: Place) -> None:
+    with place.open() as lab:
+        handle = lab.target.start_k6(1600, load={"env": 5}, duration="20s", detach=True)
+        assert len(place.left()) == 1600
+        handle.stop()
+        assert handle.wait().status == "interrupted"
+        assert place.left() == []
 
 
 def test_a_warm_up_and_a_stop_of_a_detached_run(place: Place) -> None:

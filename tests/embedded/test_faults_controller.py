@@ -111,7 +111,7 @@ def between(ground: Ground) -> bool:
 MOMENTS: dict[str, Callable[[Ground], object]] = {
     "starting": lambda ground: True,
     "uploading": lambda ground: ground.workspaces(),
-    "launching": lambda ground: begun(ground, "started"),
+    "launching": lambda ground: begun(ground, "began"),
     "running": lambda ground: ground.working_k6(seconds=1),
     "fetching": lambda ground: begun(ground, "ended"),
     "between": between,

@@ -138,7 +138,7 @@ def test_a_supervisor_that_is_killed_takes_k6_with_it(faults: FaultLab) -> None:
 
     def kill() -> None:
         k6 = ground.working_k6(seconds=2)
-        os.kill(int((Path(k6.cwd()) / "supervisor").read_text()), signal.SIGKILL)
+        os.kill(int((Path(k6.cwd()) / "supervisor").read_text().split()[0]), signal.SIGKILL)
 
     with meanwhile(kill), pytest.raises(K6Interrupted, match="supervisor") as stopped:
         target.run_k6(load={"env": 10}, duration="60s", progress=False)
@@ -266,6 +266,15 @@ def test_a_root_that_is_someone_elses(faults: FaultLab) -> None:
     os.chown(ground.root, SOMEONE_ELSE, SOMEONE_ELSE)
     refused(ground, "someone else", f"Remove {ground.root}")
     os.chown(ground.root, os.geteuid(), os.getegid())
+    ground.works_again()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_root_that_others_may_write_to(faults: FaultLab, mode: int) -> None:
+    ground = faults.ground(f"open-{mode:o}")
+    ground.root.chmod(mode)
+    refused(ground, "others may write", f"chmod +t {ground.root}")
+    ground.root.chmod(mode | 0o1000)
     ground.works_again()
 
 

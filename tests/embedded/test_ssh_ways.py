@@ -311,6 +311,27 @@ def test_a_new_host_key_is_written_once_where_that_is_asked_for(
     assert len(known.read_text().splitlines()) == 1
 
 
+def test_a_new_host_key_does_not_spoil_a_line_without_an_end(
+    home: Path, local_lab: LocalLab
+) -> None:
+    ssh = local_lab.ssh
+    known = home / "known_hosts"
+    other = "other " + ssh.known_hosts.read_text().split(" ", 1)[1].strip()
+    known.write_text(other)
+    host = Host(
+        ssh.host,
+        port=ssh.port,
+        user=ssh.user,
+        key=ssh.key,
+        known_hosts=known,
+        host_keys="accept-new",
+    )
+    assert by_fabric(host) == "here"
+    first, second = known.read_text().splitlines()
+    assert first == other
+    assert second.startswith(f"[{ssh.host}]:{ssh.port} ")
+
+
 @pytest.fixture
 def _nothing_remembered() -> Iterator[None]:
     forget()

@@ -89,7 +89,7 @@ def test_a_stop_in_the_first_moment_of_k6_ends_it(target: Target) -> None:
     handle = target.start_k6(load={"env": 5}, duration="60s", progress=False)
     root = Path(target.generator.workspace_root)
     until = time.monotonic() + 30
-    while not any(path.stat().st_size for path in root.glob("*/pid")):
+    while not any(path.read_text().strip() for path in root.glob("*/pid")):
         assert time.monotonic() < until
         time.sleep(0.002)
     handle.stop()

@@ -1,0 +1,77 @@
+"""A command means the same on every host, whatever the user's shell is."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+import time
+from typing import Any, cast
+
+import pytest
+
+from dfaas_lab.remote.process import CommandResult, Process
+
+PIPES = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+
+class Login:
+    """What paramiko's channel does, with a shell here; what it reads comes in small pieces.
+
+    Args:
+        shell: What sshd would start the command with.
+    """
+
+    def __init__(self, shell: str) -> None:
+        self.shell = shell
+        self.status_event = threading.Event()
+
+    def exec_command(self, command: str) -> None:
+        argv = [self.shell, "-c", command]
+        self.process = subprocess.Popen(argv, **PIPES)
+
+    def recv(self, most: int) -> bytes:
+        assert self.process.stdout is not None
+        return self.process.stdout.read(min(most, 5))
+
+    def recv_stderr(self, most: int) -> bytes:
+        assert self.process.stderr is not None
+        if not (said := self.process.stderr.read(most)):
+            self.process.wait(20)
+            self.status_event.set()
+        return said
+
+    def recv_stderr_ready(self) -> bool:
+        return False
+
+    def recv_exit_status(self) -> int:
+        return self.process.wait(20)
+
+    def settimeout(self, timeout: float) -> None:
+        pass
+
+    def close(self) -> None:
+        with self.process:
+            self.process.kill()
+
+
+def process(command: str, shell: str) -> Process:
+    login = Login(shell)
+    begun = Process(cast("Any", login), host="here", release=lambda: None)
+    begun.start(command, timeout=5)
+    return begun
+
+
+def result(command: str, shell: str) -> CommandResult:
+    with process(command, shell) as begun:
+        return begun.finish(deadline=time.monotonic() + 20)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "csh"])
+def test_a_command_is_one_of_a_posix_shell(shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"there is no {shell} on this machine")
+    # Not in a shell of Bash's: [[ would be known, and a here-string.
+    command = "a='x  y'; set -- $a; echo \"$#\" '\\n' \"it's\"; [[ a ]] 2>/dev/null || echo none"
+    assert result(command, shell).text.startswith("2 ")
+    assert result("echo $0", shell).text == "/bin/sh"
