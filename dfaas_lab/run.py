@@ -79,32 +79,22 @@ class Run:
     @cached_property
     def summary(self) -> pl.DataFrame:
         """One row per iteration and function."""
-        return self._frame("summary")
+        return self._folder.frame("summary")
 
     @cached_property
     def requests(self) -> pl.DataFrame:
         """One row per HTTP request."""
-        return self._frame("requests")
+        return self._folder.frame("requests")
 
     @cached_property
     def timeline(self) -> pl.DataFrame:
         """One row per iteration, function and second."""
-        return self._frame("timeline")
+        return self._folder.frame("timeline")
 
     @cached_property
     def k6_metrics(self) -> pl.DataFrame:
         """Checks and custom metrics of the script."""
-        return self._frame("k6_metrics")
-
-    def _frame(self, name: str) -> pl.DataFrame:
-        # Of a folder that is gone the frames would be empty, as if nothing had been measured.
-        if not self.path.is_dir():
-            raise StoreError(
-                f"{self.path} is not there any more",
-                path=str(self.path),
-                hint="Was the run pruned or moved? Run.load() opens it elsewhere.",
-            )
-        return self._folder.frame(name)
+        return self._folder.frame("k6_metrics")
 
     @cached_property
     def metrics(self) -> pl.DataFrame:
