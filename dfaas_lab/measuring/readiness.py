@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from dfaas_lab.errors import GatewayError
 from dfaas_lab.k6.custom import CustomScript
 from dfaas_lab.k6.execution import inspect
-from dfaas_lab.remote.remote import TunnelRefused
+from dfaas_lab.remote.tunnel import TunnelRefused
 
 if TYPE_CHECKING:
     from dfaas_lab.measuring.order import Order

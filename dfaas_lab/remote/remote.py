@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from paramiko.ssh_exception import ChannelException, SSHException
 
 from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.remote.connection import close, connect
+from dfaas_lab.remote.link import Link
 from dfaas_lab.remote.process import CommandResult, Process
+from dfaas_lab.remote.tunnel import Tunnel, TunnelRefused
 
 if TYPE_CHECKING:
-    from fabric import Connection
     from paramiko import Channel
 
     from dfaas_lab.config import Host
@@ -25,98 +24,6 @@ _CHANNELS_PER_CONNECTION = 8
 # Where MaxSessions is lower, each refusal tells one of several threads a little more about it.
 _CHANNEL_TRIES = 12
 _LOST_TRIES = 3
-_ANSWER_S = 5.0
-_FORBIDDEN = 1  # RFC 4254, 5.1: SSH_OPEN_ADMINISTRATIVELY_PROHIBITED
-
-
-@dataclass
-class _Link:
-    """One connection and the number of its channels that are in use."""
-
-    connection: Connection
-    used: int = 0
-    capacity: int = _CHANNELS_PER_CONNECTION
-    # Paramiko keeps one error per connection: of two threads that are refused at once, one would
-    # not learn why. By kind: a stream that waits for its far end holds no command up.
-    opening: dict[str, threading.Lock] = field(
-        default_factory=lambda: {"session": threading.Lock(), "direct-tcpip": threading.Lock()}
-    )
-
-    @property
-    def alive(self) -> bool:
-        transport = self.connection.client.get_transport()
-        return transport is not None and transport.is_active()
-
-    def open(self, kind: str, destination: tuple[str, int] | None, timeout: float) -> Channel:
-        """Open a channel; paramiko says by which error it could not."""
-        transport = self.connection.client.get_transport()
-        if transport is None:
-            raise SSHException("the connection was closed")
-        with self.opening[kind]:
-            return transport.open_channel(
-                kind, dest_addr=destination, src_addr=("127.0.0.1", 0), timeout=timeout
-            )
-
-    def answers(self) -> bool:
-        """Whether the host still answers to anything."""
-        try:
-            self.open("session", None, _ANSWER_S).close()
-        except ChannelException:
-            return True
-        except (SSHException, OSError, EOFError):
-            return False
-        return True
-
-
-class TunnelRefused(ConnectionFailed):
-    """The host answers, but cannot or may not reach the address behind it.
-
-    Args:
-        host: The host.
-        destination: The address and port behind it.
-        error: What the host said; None where it did not say anything in time.
-        timeout: The seconds that it had.
-    """
-
-    def __init__(
-        self,
-        host: Host,
-        destination: tuple[str, int],
-        error: ChannelException | None,
-        *,
-        timeout: float,
-    ) -> None:
-        address = f"{destination[0]}:{destination[1]}"
-        what, hint = f"no channel could be opened ({error})", ""
-        if error is None:
-            what = f"no channel to {address} within {timeout:g} s"
-            hint = " A firewall on the way may drop what is sent there."
-        super().__init__(
-            f"{host}: {what}",
-            host=host.address,
-            hint=f"Check that {address} can be reached from that host.{hint}",
-        )
-        self.forbidden = error is not None and error.code == _FORBIDDEN
-        """Whether the host forbids forwarding, so that nothing is known of the address."""
-
-
-class Tunnel:
-    """A stream through a host to an address behind it, with the methods of a socket."""
-
-    def __init__(self, channel: Channel, *, release: Callable[[], None]) -> None:
-        self._channel = channel
-        self._release: Callable[[], None] | None = release
-        self.settimeout = channel.settimeout
-        self.recv = channel.recv
-        self.send = channel.send
-        self.sendall = channel.sendall
-
-    def close(self) -> None:
-        """Close the stream and give the channel back."""
-        release, self._release = self._release, None
-        if release is not None:
-            self._channel.close()
-            release()
 
 
 class Remote:
@@ -128,7 +35,7 @@ class Remote:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._links: list[_Link] = []
+        self._links: list[Link] = []
         self._capacity = _CHANNELS_PER_CONNECTION
         self._lock = threading.Lock()
         # One connection at a time is authenticated: sshd drops them at random above MaxStartups.
@@ -206,7 +113,7 @@ class Remote:
 
     def _channel(
         self, timeout: float, kind: str, destination: tuple[str, int] | None
-    ) -> tuple[_Link, Channel]:
+    ) -> tuple[Link, Channel]:
         """Return a new channel; opening one executes nothing yet, so it may be tried again."""
         refused: Exception | None = None
         lost = 0
@@ -238,16 +145,16 @@ class Remote:
             hint="Check the network, and MaxSessions in the host's sshd_config.",
         ) from refused
 
-    def _acquire(self) -> _Link:
+    def _acquire(self) -> Link:
         with self._connecting:
             link = self._free_link()
             if link is None:
-                link = _Link(connect(self.host), used=1, capacity=self._capacity)
+                link = Link(connect(self.host), used=1, capacity=self._capacity)
                 with self._lock:
                     self._links.append(link)
             return link
 
-    def _free_link(self) -> _Link | None:
+    def _free_link(self) -> Link | None:
         with self._lock:
             for dead in [link for link in self._links if not link.alive]:
                 self._links.remove(dead)
@@ -258,11 +165,11 @@ class Remote:
                     return link
         return None
 
-    def _release(self, link: _Link) -> None:
+    def _release(self, link: Link) -> None:
         with self._lock:
             link.used -= 1
 
-    def _full(self, link: _Link) -> None:
+    def _full(self, link: Link) -> None:
         """Note that MaxSessions is lower there than sshd's default; it is for all connections."""
         with self._lock:
             link.used -= 1
@@ -276,7 +183,7 @@ class Remote:
     def _hear(self) -> None:
         self.heard_at = time.monotonic()
 
-    def _drop(self, link: _Link) -> None:
+    def _drop(self, link: Link) -> None:
         with self._lock:
             self._links = [other for other in self._links if other is not link]
         close(link.connection)

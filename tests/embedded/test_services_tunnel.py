@@ -23,7 +23,8 @@ from dfaas_lab.config import Host
 from dfaas_lab.errors import GatewayError
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab
-from dfaas_lab.remote.remote import Remote, TunnelRefused
+from dfaas_lab.remote.remote import Remote
+from dfaas_lab.remote.tunnel import TunnelRefused
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.tunnel import Stream, through
 from tests.embedded.blackhole import Blackhole
