@@ -22,11 +22,17 @@ class Link:
     connection: Connection
     capacity: int
     used: int = 0
+    # Whether the login shell prints things before each command; None until it is known.
+    talks: bool | None = None
     # Paramiko keeps one error per connection: of two threads that are refused at once, one would
     # not learn why. By kind: a stream that waits for its far end holds no command up.
     opening: dict[str, threading.Lock] = field(
         default_factory=lambda: {"session": threading.Lock(), "direct-tcpip": threading.Lock()}
     )
+
+    def learn(self, talks: bool) -> None:
+        """Note whether the login shell printed something before a command."""
+        self.talks = talks or bool(self.talks)
 
     @property
     def alive(self) -> bool:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from paramiko import Channel
 
 _CHUNK = 256 * 1024
+# Behind what a login shell (its ~/.bashrc) prints, so that what a command prints is told from it.
+_BEGIN = b"dfaas-lab: the command begins\n"
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,26 @@ class Process:
         self._heard = heard
         self._drop = drop
         self._said = b""  # the end of what came on standard error while standard output was read
+        self._before: bytes | None = None  # what the login shell has said, while that is looked for
+        self._ahead = b""  # what came with it of the command's own
+        self._learn: Callable[[bool], None] = lambda _: None
         self.heard_at = time.monotonic()
         """When anything came from the command, as ``time.monotonic()``."""
 
-    def start(self, command: str, *, timeout: float) -> None:
-        """Ask the host to run the command with a POSIX shell, whatever the user's shell is."""
+    def start(
+        self, command: str, *, timeout: float, learn: Callable[[bool], None] | None = None
+    ) -> None:
+        """Ask the host to run the command with a POSIX shell, whatever the user's shell is.
+
+        Args:
+            command: What to run.
+            timeout: Seconds to wait for the host to take it.
+            learn: Where the user's shell may print things of its own before: these are left out,
+                and this is told whether there were any.
+        """
+        if learn is not None:
+            self._before, self._learn = b"", learn
+            command = f"echo '{_BEGIN.decode().rstrip()}'\n{command}"
         self._channel.settimeout(timeout)
         try:
             self._channel.exec_command(f"exec /bin/sh -c {shlex.quote(command)}")
@@ -90,7 +107,7 @@ class Process:
             while self._channel.recv_stderr_ready() and (said := self._channel.recv_stderr(_CHUNK)):
                 self._said = (self._said + said)[-_CHUNK:]
                 self._hear()
-            data = bytes(self._channel.recv(most))
+            data = self._recv(most)
         except TimeoutError:
             return None
         except (OSError, EOFError) as error:
@@ -109,7 +126,7 @@ class Process:
             TimeoutError: It did not end in time.
             ConnectionFailed: The connection was lost.
         """
-        stdout = self._read_all(self._channel.recv, deadline, idle_s)
+        stdout = self._read_all(self._recv, deadline, idle_s)
         stderr = self._read_all(self._channel.recv_stderr, deadline, idle_s)
         if not self._channel.status_event.wait(max(deadline - time.monotonic(), 0.01)):
             raise TimeoutError
@@ -117,6 +134,23 @@ class Process:
         if exit_code == -1:  # paramiko's word for: the channel ended without a status
             raise self._lost(EOFError("the channel was closed"))
         return CommandResult(exit_code, stdout, self._said + stderr)
+
+    def _recv(self, most: int) -> bytes:
+        """Read what the command printed, from where it began."""
+        while self._before is not None:
+            data = bytes(self._channel.recv(_CHUNK))
+            said, begun, own = (self._before + data).partition(_BEGIN)
+            if begun:
+                self._before, self._ahead = None, own
+                self._learn(bool(said))
+            elif not data:  # it never began: what the shell said is all there is
+                self._before, self._ahead = None, said
+            else:
+                self._before = said
+        if self._ahead:
+            data, self._ahead = self._ahead[:most], self._ahead[most:]
+            return data
+        return bytes(self._channel.recv(most))
 
     def _read_all(
         self, receive: Callable[[int], bytes], deadline: float, idle_s: float | None

@@ -93,7 +93,8 @@ class Remote:
             drop=lambda: self._drop(link),
         )
         try:
-            process.start(command, timeout=timeout)
+            learn = link.learn if link.talks is not False else None
+            process.start(command, timeout=timeout, learn=learn)
         except BaseException:
             process.close()
             raise

@@ -14,17 +14,21 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from dfaas_lab.config import Host
 from dfaas_lab.errors import CommandFailed, HostUnreachable, K6Missing, ProvisionError, TaskFailed
 from dfaas_lab.generator import Generator
+from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import GeneratorSpec, TargetSpec, forget, provision
 from dfaas_lab.provision.group import run_group
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.remote.remote import Remote
+from dfaas_lab.target import Target
+from tests.embedded.ssh_answering import serving
 from tests.embedded.test_provision import host_of, spec_of
 from tests.sessions import new_session, outcome
+
+ENV = Function("env")
 
 
 @pytest.fixture(autouse=True)
@@ -181,14 +185,7 @@ def test_a_run_takes_any_k6_where_none_was_named_or_provisioned(
     generator.close()
 
 
-# --- hosts that take no commands
-
-
-class Anybody(asyncssh.SSHServer):
-    """A server that lets everybody in."""
-
-    def begin_auth(self, username: str) -> bool:
-        return False
+# --- hosts that take no commands, and one that talks
 
 
 def refuse(process: asyncssh.SSHServerProcess[bytes]) -> None:
@@ -197,39 +194,44 @@ def refuse(process: asyncssh.SSHServerProcess[bytes]) -> None:
     process.exit(1)
 
 
-@pytest.fixture
-def nologin(tmp_path: Path) -> Iterator[Host]:
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    (tmp_path / "key").write_bytes(key.export_private_key())
-
-    async def serve() -> asyncssh.SSHAcceptor:
-        keys = {"server_host_keys": [key], "process_factory": refuse, "encoding": None}
-        return await asyncssh.create_server(Anybody, "127.0.0.1", 0, **keys)
-
-    async def end() -> None:
-        server.close()
-        await server.wait_closed()
-        await asyncio.sleep(0.1)  # the last connection sees that its client is gone
-
-    server = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
-    port = server.get_port()
-    known = tmp_path / "known_hosts"
-    known.write_bytes(f"[127.0.0.1]:{port} ".encode() + key.export_public_key())
-    yield Host("127.0.0.1", port=port, user="u", key=tmp_path / "key", known_hosts=known)
-    asyncio.run_coroutine_threadsafe(end(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
-
-
-def test_a_user_without_a_shell_is_told_as_such(nologin: Host) -> None:
-    with pytest.raises(TaskFailed, match="currently not available") as caught:
+def test_a_user_without_a_shell_is_told_as_such(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, refuse) as nologin,
+        pytest.raises(TaskFailed, match="currently not available") as caught,
+    ):
         provision([GeneratorSpec(host=nologin, name="shut")])
     assert "user's shell" in caught.value.hint
     assert isinstance(caught.value.__cause__, CommandFailed)
+
+
+async def talk(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Run the command as a user's shell does whose ~/.bashrc greets."""
+    process.stdout.write(b"Welcome to this host.\n*** 3 updates\n")
+    assert process.command is not None
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", process.command, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    await process.redirect(child.stdin, child.stdout, child.stderr)
+    process.exit(await child.wait())
+
+
+def test_a_run_is_whole_where_the_login_shell_prints_things(
+    local_lab: LocalLab, tmp_path: Path
+) -> None:
+    spec = spec_of(local_lab, tmp_path)
+    provision([spec])
+    (tmp_path / "ssh").mkdir()
+    with serving(tmp_path / "ssh", talk) as talking:
+        generator = generator_of(replace(spec, host=talking))
+        gateway = local_lab.gateways[0]
+        target = Target(
+            "edge", gateway=gateway.url, auth=gateway.auth, generator=generator, functions=[ENV]
+        )
+        run = target.run_k6(2, load=10, duration="1s", progress=False)
+        generator.close()
+    assert run.status == "ok"
+    assert run.summary["requests"].is_between(10, 11).to_list() == [True, True]
 
 
 def test_no_place_for_ansible_s_files_is_told_as_such(local_lab: LocalLab, tmp_path: Path) -> None:

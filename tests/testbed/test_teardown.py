@@ -9,6 +9,7 @@ import pytest
 
 from dfaas_lab.errors import TaskFailed
 from dfaas_lab.provision import GeneratorSpec, TargetSpec, provision, teardown
+from dfaas_lab.remote.remote import Remote
 from tests.testbed.look import files_of
 from tests.testbed.machines import Machine
 from tests.testbed.mirror import Mirror
@@ -115,3 +116,6 @@ def test_a_login_shell_may_say_things(gen: Machine, spec: GeneratorSpec) -> None
     gen.run("chsh -s /bin/bash lab")
     assert provision([spec])
     assert "/opt/dfaas-lab/k6-" in gen.run("cat /tmp/dfaas-runs/.provisioned-lab.json")
+    remote = Remote(gen.host())
+    assert [remote.run("echo hello").stdout for _ in range(3)] == [b"hello\n"] * 3
+    remote.close()

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -55,10 +57,10 @@ class Login:
             self.process.kill()
 
 
-def process(command: str, shell: str) -> Process:
+def process(command: str, shell: str, learn: Callable[[bool], None] | None = None) -> Process:
     login = Login(shell)
     begun = Process(cast("Any", login), host="here", release=lambda: None)
-    begun.start(command, timeout=5)
+    begun.start(command, timeout=5, learn=learn)
     return begun
 
 
@@ -75,3 +77,37 @@ def test_a_command_is_one_of_a_posix_shell(shell: str) -> None:
     command = "a='x  y'; set -- $a; echo \"$#\" '\\n' \"it's\"; [[ a ]] 2>/dev/null || echo none"
     assert result(command, shell).text.startswith("2 ")
     assert result("echo $0", shell).text == "/bin/sh"
+
+
+def talking(folder: Path, words: str) -> str:
+    """Return a login shell that prints something before each command."""
+    shell = folder / "shell"
+    shell.write_text(f'#!/bin/sh\n{words}\nexec /bin/sh "$@"\n')
+    shell.chmod(0o755)
+    return str(shell)
+
+
+@pytest.mark.parametrize(
+    ("words", "talks"),
+    [(":", False), ("echo Welcome; echo", True), ("printf 'no end of line'", True)],
+)
+def test_what_the_login_shell_prints_is_left_out(
+    tmp_path: Path, words: str, *, talks: bool
+) -> None:
+    learnt: list[bool] = []
+    with process("printf 'one\\ntwo'; exit 3", talking(tmp_path, words), learnt.append) as begun:
+        first = begun.receive(timeout=5, most=3)
+        assert first
+        assert len(first) <= 3
+        end = begun.finish(deadline=time.monotonic() + 20)
+    assert (first + end.stdout, end.exit_code) == (b"one\ntwo", 3)
+    assert learnt == [talks]
+
+
+def test_what_a_shell_says_that_runs_nothing_is_kept(tmp_path: Path) -> None:
+    learnt: list[bool] = []
+    nologin = talking(tmp_path, "echo This account is not available.; exit 1")
+    with process("echo hello", nologin, learnt.append) as begun:
+        end = begun.finish(deadline=time.monotonic() + 20)
+    assert (end.text, end.exit_code) == ("This account is not available.", 1)
+    assert learnt == []
