@@ -102,7 +102,8 @@ class Preview:
             raise ConfigError(
                 f"{what} about {_size(most)} of samples; the "
                 f"generator has {_size(disk_bytes)} free",
-                hint="Give a shorter duration, a lower rate, or Generator(workspace_root=...).",
+                hint="Make room there, or give a shorter duration, a lower rate, or "
+                "Generator(workspace_root=...).",
             )
 
     def _most_data(self, together: bool) -> tuple[str, int]:
@@ -129,5 +130,7 @@ class Preview:
 
 
 def _size(count: int) -> str:
-    """A number of bytes for people: ``1.5 GB``, ``0.2 MB``."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+    """A number of bytes for people: ``1.5 GB``, ``0.2 MB``, ``7 kB``."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"

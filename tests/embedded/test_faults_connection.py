@@ -76,7 +76,7 @@ def lose(ground: Ground, outage: str) -> None:
     assert error.run is not None
     assert error.run.status == "lost"
     assert error.run.summary["status"].to_list() == ["ok"]
-    whole(error.run, RATE * 7)
+    whole(error.run, RATE * 7, lost=True)
     come_back()
     fetch(ground, error.run.id)
     ground.works_again()

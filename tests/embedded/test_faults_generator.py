@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dfaas_lab import Target
+from dfaas_lab import Function, Target
 from dfaas_lab.errors import ConfigError, K6Crashed, K6Interrupted, K6Missing, WorkspaceError
 from tests.embedded.fault_lab import ROOT, FaultLab, Ground, k6_count, once, wait_for, whole
 
@@ -341,10 +342,15 @@ def fill_when_it_works(ground: Ground) -> None:
 def disk_full_at_upload(ground: Ground) -> None:
     """There is no room even for the script: known before anything is sent, or noticed there."""
     with small_disk(ground):
-        warm = ground.lab().target
-        warm.run_k6(load={"env": 5}, duration="1s", progress=False)
+        of_lab = ground.lab().target
+        large = Function("env", method="POST", body=b"x" * 3_000_000)
+        target = Target(
+            "large", gateway=of_lab.gateway, generator=of_lab.generator, functions=[large]
+        )
+        refused(ground, "No space left", "Make room", target)
+        for kept in ground.workspaces():
+            shutil.rmtree(kept)
         fill_disk(ground)
-        refused(ground, "No space left", "Make room", warm)
         with pytest.raises(ConfigError, match="workspace_root"):
             ground.lab().target.run_k6(load={"env": 5}, duration="1s", progress=False)
         (ground.root / "ballast").unlink()
