@@ -38,10 +38,10 @@ if TYPE_CHECKING:
         TransferFailed,
         WorkspaceError,
     )
+    from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
     from dfaas_lab.lab import Lab
     from dfaas_lab.load.function import Function
-    from dfaas_lab.measuring.handle import RunHandle
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.target import Target
@@ -81,7 +81,7 @@ _HOMES = {
     "run": ("Run",),
     "analysis.comparison": ("compare",),
     "analysis.verdict": ("Doubt", "Verdict"),
-    "measuring.handle": ("RunHandle",),
+    "execution.run_handle": ("RunHandle",),
     "target": ("Target",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

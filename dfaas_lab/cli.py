@@ -62,7 +62,7 @@ def _demo(asked: argparse.Namespace) -> int:
 
 
 def _check(asked: argparse.Namespace) -> int:
-    from dfaas_lab.machine import check_machine
+    from dfaas_lab.checks.machine import check_machine
 
     frames = [check_machine()]
     if asked.lab is not None:

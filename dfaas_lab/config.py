@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.naming import host_address, in_url
+from dfaas_lab.validation import host_address, in_url
 
 HostKeys = Literal["strict", "accept-new"]
 

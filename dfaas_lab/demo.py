@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.charts import rates_chart
 from dfaas_lab.display import run_html, summary_text
+from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.lab import Lab
-from dfaas_lab.report import Section, write_report
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab import naming
+from dfaas_lab import validation as naming
 from dfaas_lab.config import Host
 from dfaas_lab.errors import K6Missing
-from dfaas_lab.variables import PLACES, check_source, check_variable
+from dfaas_lab.playbook_variables import PLACES, check_source, check_variable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -108,15 +108,15 @@ class Generator:
         Raises:
             ProvisionError: ``HostUnreachable`` or ``TaskFailed``, with what to do.
         """
-        from dfaas_lab.provision import interruptibly, provision
-        from dfaas_lab.widgets import choose_face
+        from dfaas_lab.provision import provision, run_interruptible
+        from dfaas_lab.widgets import choose_view
 
         spec = self.spec()
-        report = interruptibly(
+        report = run_interruptible(
             lambda steps, cancel: provision([spec], force=force, progress=steps, cancel=cancel),
-            choose_face(progress),
+            choose_view(progress),
         )
-        self.forget_k6()
+        self.invalidate_k6()
         return report
 
     def marker(self) -> Marker:
@@ -148,7 +148,7 @@ class Generator:
         """
         return self.marker().k6_path
 
-    def forget_k6(self) -> None:
+    def invalidate_k6(self) -> None:
         """Look anew for k6 at the next run."""
         self._marker = None
 
@@ -184,7 +184,7 @@ class Generator:
         """Take what somebody else asked the host for."""
         self._facts = facts
 
-    def look_for_room(self) -> None:
+    def measure_free_resources(self) -> None:
         """Ask how much room there is now; :meth:`room` says it.
 
         Raises:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.local.local_lab import LocalLab
-    from dfaas_lab.measuring.order import Asked
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
+    from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
 
 
@@ -63,7 +63,7 @@ class Lab:
         Raises:
             ConfigError: A package of the extra ``local`` is missing; its hint names it.
         """
-        from dfaas_lab.labs.embedded import start_local
+        from dfaas_lab.local.as_lab import start_local
 
         local, found = start_local(targets, functions)
         try:
@@ -82,7 +82,7 @@ class Lab:
             ConfigError: The file is not there, or says something that cannot be.
         """
         from dfaas_lab import labfile
-        from dfaas_lab.labs.described import targets_of
+        from dfaas_lab.labfile.build import targets_of
 
         file = labfile.read(Path(path))
         return cls(targets_of(file), store=file.store or "results")
@@ -134,13 +134,13 @@ class Lab:
         Raises:
             ProvisionError: With one failure per host or target; what succeeded stays.
         """
-        from dfaas_lab.labs.preparing import prepare
+        from dfaas_lab.provision.lab import prepare
 
         return self._on_hosts(partial(prepare, force=force), progress)
 
     def check(self) -> pl.DataFrame:
         """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``."""
-        from dfaas_lab.labs.looking import look_at
+        from dfaas_lab.checks.looking import look_at
 
         return look_at(self.targets.values(), self.generators.values())
 
@@ -151,7 +151,7 @@ class Lab:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
-        **asked: Unpack[Asked],
+        **asked: Unpack[RunOptions],
     ) -> Run:
         """Measure all targets at once and return one run for all; see :meth:`Target.run_k6`.
 
@@ -166,12 +166,12 @@ class Lab:
             asked: ``load``, ``duration``, ``limits``, ``rest``, ``warmup``, ``script``, ``env``,
                 ``thresholds``.
         """
-        from dfaas_lab.measuring.opening import open_run
-        from dfaas_lab.measuring.readiness import all_ready_for
+        from dfaas_lab.execution.create import create_run
+        from dfaas_lab.execution.preflight import preflight_all
 
         orders = [(target, target.order(iterations, **asked)) for target in self.targets.values()]
-        parts = all_ready_for(orders)
-        return open_run(self._root, parts, label=label, live=live, progress=progress).wait()
+        parts = preflight_all(orders)
+        return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
 
     def attach(self, run_id: str, *, progress: bool | None = None) -> Run:
         """Take a run over, from wherever it was begun, and return it when it has ended.
@@ -189,14 +189,14 @@ class Lab:
             ConfigError: This lab is not the one that it was begun with.
             DfaasLabError: As for ``run_k6``.
         """
-        from dfaas_lab.measuring.measurement import FINAL
-        from dfaas_lab.measuring.takeover import taken_over
+        from dfaas_lab.execution.attach import attach
+        from dfaas_lab.execution.target_run import FINAL
         from dfaas_lab.run import Run
 
         run = Run(self.store.find(run_id))
         if run.status in FINAL:
             return run
-        return taken_over(self.store.find(run_id), self.targets, progress=progress).wait()
+        return attach(self.store.find(run_id), self.targets, progress=progress).wait()
 
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
@@ -206,23 +206,23 @@ class Lab:
         Raises:
             ProvisionError: With one failure per host.
         """
-        from dfaas_lab.labs.preparing import take_down
+        from dfaas_lab.provision.lab import take_down
 
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
-        from dfaas_lab.provision import interruptibly
-        from dfaas_lab.widgets import choose_face
+        from dfaas_lab.provision import run_interruptible
+        from dfaas_lab.widgets import choose_view
 
         targets = list(self.targets.values())
         try:
-            return interruptibly(
+            return run_interruptible(
                 lambda progress, cancel: work(targets, progress=progress, cancel=cancel),
-                choose_face(face),
+                choose_view(face),
             )
         finally:
             for generator in self.generators.values():
-                generator.forget_k6()
+                generator.invalidate_k6()
 
     def close(self) -> None:
         """Close all connections; an embedded lab ends, and leaves nothing but the results."""

@@ -66,7 +66,7 @@ class Progress:
             return tuple(self._steps.values())
 
 
-class Face(Protocol):
+class ProgressView(Protocol):
     """What draws progress: a notebook's bars, a terminal's line, or nothing."""
 
     def draw(self, steps: tuple[Step, ...]) -> None:

@@ -53,12 +53,12 @@ class Run:
         images, ``clock_skew`` by target how far its gateway's clock was ahead of the generator's,
         ``reproduces`` the run that this one repeats. README tells more.
         """
+        from dfaas_lab.analysis.clock_skew import clock_skew
         from dfaas_lab.display.nested import Nested
-        from dfaas_lab.record.closing import clock_skew
 
         found = Nested(self._manifest)
         if "clock_skew" not in found:  # it has not ended yet
-            found["clock_skew"] = clock_skew(self._folder)
+            found["clock_skew"] = clock_skew(self._folder.frame("k6_metrics"))
         return found
 
     @property
@@ -120,10 +120,10 @@ class Run:
     def verdict(self) -> Verdict:
         """Whether the numbers can be believed, and each doubt with its number."""
         from dfaas_lab.analysis.on_host import doubts_of
-        from dfaas_lab.analysis.verdict import Course, verdict_of
-        from dfaas_lab.record.stored_order import iterations_of
+        from dfaas_lab.analysis.verdict import Completion, verdict_of
+        from dfaas_lab.spec.manifest import iterations_of
 
-        course = Course(self.status, iterations_of(self._manifest))
+        course = Completion(self.status, iterations_of(self._manifest))
         return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
 
     def _hosts(self) -> list[IterationOnHost]:
@@ -180,7 +180,7 @@ class Run:
         Raises:
             ConfigError: Something is not stored, or not trusted; nothing was run.
         """
-        from dfaas_lab.record.reproduction import reproduce
+        from dfaas_lab.reproduce import reproduce
 
         return reproduce(
             self._folder,

@@ -12,24 +12,24 @@ from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
-from dfaas_lab.load.headers import masked
-from dfaas_lab.measuring.order import DEFAULT_DURATION, DEFAULT_LOAD
-from dfaas_lab.naming import url_problem
+from dfaas_lab.redaction import masked
+from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD
+from dfaas_lab.validation import url_problem
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     import polars as pl
 
+    from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
-    from dfaas_lab.k6.custom import CustomScript
+    from dfaas_lab.k6.custom_script import CustomScript
     from dfaas_lab.k6.thresholds import Thresholds
-    from dfaas_lab.measuring.handle import RunHandle
-    from dfaas_lab.measuring.order import Asked, Order
-    from dfaas_lab.measuring.preview import Preview
     from dfaas_lab.run import Run
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
+    from dfaas_lab.spec.preview import Preview
+    from dfaas_lab.spec.run_spec import RunOptions, RunSpec
 
 # Without C0, DEL, C1 and surrogates: they move cursors, or have no place in XML or UTF-8.
 _NAME = re.compile(r"[^/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]{1,100}")
@@ -166,7 +166,7 @@ class Target:
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
         detach: bool = False,
-        **asked: Unpack[Asked],
+        **asked: Unpack[RunOptions],
     ) -> RunHandle:
         """Start what :meth:`run_k6` does and return at once; for buttons, and for long runs.
 
@@ -203,16 +203,18 @@ class Target:
         order = self.order(iterations, load=load, duration=duration, rest=rest)
         return order.preview(**self.generator.room())
 
-    def order(self, iterations: int, *, detached: bool = False, **asked: Unpack[Asked]) -> Order:
+    def order(
+        self, iterations: int, *, detached: bool = False, **asked: Unpack[RunOptions]
+    ) -> RunSpec:
         """Check what is asked, without connecting to anything; the target's own limits count."""
-        from dfaas_lab.measuring.order import Order
+        from dfaas_lab.spec.run_spec import RunSpec
 
         asked["limits"] = asked.get("limits") or self.limits
         if asked.get("thresholds") is None and asked.get("script") is None and self.thresholds:
             load = asked.get("load")
             named = load if isinstance(load, Mapping) else dict.fromkeys(self.thresholds, True)
             asked["thresholds"] = {n: t for n, t in self.thresholds.items() if named.get(n)}
-        return Order.of(
+        return RunSpec.of(
             self.gateway,
             self.functions,
             iterations,
@@ -229,17 +231,17 @@ class Target:
         live: Callable[[str], None] | None,
         progress: bool | None,
         detached: bool = False,
-        **asked: Unpack[Asked],
+        **asked: Unpack[RunOptions],
     ) -> RunHandle:
-        from dfaas_lab.measuring.opening import open_run
-        from dfaas_lab.measuring.readiness import ready_for
+        from dfaas_lab.execution.create import create_run
+        from dfaas_lab.execution.preflight import preflight
 
-        order = ready_for(self, self.order(iterations, detached=detached, **asked))
-        return open_run(self.store, [(self, order)], label=label, live=live, progress=progress)
+        order = preflight(self, self.order(iterations, detached=detached, **asked))
+        return create_run(self.store, [(self, order)], label=label, live=live, progress=progress)
 
     def services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""
-        from dfaas_lab.services import tunnel
+        from dfaas_lab.services import ssh_transport as tunnel
         from dfaas_lab.services.gateway import Gateway
         from dfaas_lab.services.prometheus import Prometheus
 

@@ -13,7 +13,7 @@ import shutil
 import sys
 from typing import Any, TextIO
 
-from dfaas_lab.progress import Face, Step
+from dfaas_lab.progress import ProgressView, Step
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _BAR_STYLES = {"running": "", "ok": "success", "failed": "danger", "interrupted"
 _CELLS = 20
 
 
-def choose_face(progress: bool | None = None, *, stream: TextIO | None = None) -> Face:
+def choose_view(progress: bool | None = None, *, stream: TextIO | None = None) -> ProgressView:
     """Return the face for where this runs.
 
     Args:
@@ -32,8 +32,8 @@ def choose_face(progress: bool | None = None, *, stream: TextIO | None = None) -
     if progress is False:
         return SilentFace()
     if _in_kernel():
-        return CarefulFace(NotebookFace())
-    return CarefulFace(TerminalFace(sys.stderr if stream is None else stream))
+        return SafeView(NotebookFace())
+    return SafeView(TerminalFace(sys.stderr if stream is None else stream))
 
 
 class SilentFace:
@@ -46,11 +46,11 @@ class SilentFace:
         """Leave nothing."""
 
 
-class CarefulFace:
+class SafeView:
     """Another face, silent from the first time that it fails."""
 
-    def __init__(self, face: Face) -> None:
-        self._face: Face = face
+    def __init__(self, face: ProgressView) -> None:
+        self._face: ProgressView = face
 
     def draw(self, steps: tuple[Step, ...]) -> None:
         """Draw, or fall silent."""

@@ -13,10 +13,10 @@ _SESSION = """
 import sys
 from pathlib import PosixPath
 from dfaas_lab.config import Host
-from dfaas_lab.provision import GeneratorSpec, interruptibly, provision
+from dfaas_lab.provision import GeneratorSpec, run_interruptible, provision
 spec = {spec!r}
 try:
-    report = interruptibly(lambda told, cancel: provision([spec], progress=told, cancel=cancel))
+    report = run_interruptible(lambda told, cancel: provision([spec], progress=told, cancel=cancel))
 except KeyboardInterrupt:
     print("interrupted", flush=True)
     sys.exit(3)

@@ -10,7 +10,7 @@ import polars as pl
 
 from dfaas_lab.analysis.comparability import called, remarks
 from dfaas_lab.analysis.intervals import ratio_interval
-from dfaas_lab.analysis.proportions import rate_difference_interval
+from dfaas_lab.analysis.rate_intervals import rate_difference_interval
 from dfaas_lab.analysis.statistics import (
     MEASURES,
     check_confidence,
@@ -101,7 +101,7 @@ def compare(
     iterations, both runs resampled independently, by the methods of
     :mod:`dfaas_lab.analysis.intervals` (Efron & Tibshirani 1993, sections 12.4 and 12.5; degrees of
     freedom by Welch and Satterthwaite); of the success rate it is that of the difference, by
-    :mod:`dfaas_lab.analysis.proportions`. Each interval stands for itself: one of twenty misses.
+    :mod:`dfaas_lab.analysis.rate_intervals`. Each interval stands for itself: one of twenty misses.
 
     Args:
         run_a: What is compared with.

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from dfaas_lab.analysis.intervals import Interval, mean_interval
-from dfaas_lab.analysis.proportions import rate_interval
+from dfaas_lab.analysis.rate_intervals import rate_interval
 from dfaas_lab.errors import ConfigError
 
 QUANTILES = (50, 90, 95, 99)
@@ -49,7 +49,7 @@ def statistics(
     where outliers make bootstrap-t erratic (section 12.4). Of the success rate by the exact
     binomial interval (Clopper & Pearson 1934), where iterations differ with their effective sample
     size (Korn & Graubard 1998). :mod:`dfaas_lab.analysis.intervals` and
-    :mod:`dfaas_lab.analysis.proportions` give the reasons; ``method`` says which it was.
+    :mod:`dfaas_lab.analysis.rate_intervals` give the reasons; ``method`` says which it was.
     ``pooled`` is the same measure of the requests of all these iterations together.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dfaas_lab.analysis.skew import gateway_skews
+from dfaas_lab.analysis.clock_skew import gateway_skews
 from dfaas_lab.display import printable
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Course:
+class Completion:
     """How far a run came.
 
     Args:
@@ -81,7 +81,7 @@ def verdict_of(
     summary: pl.DataFrame,
     k6_metrics: pl.DataFrame,
     on_host: Iterable[Doubt] = (),
-    course: Course | None = None,
+    course: Completion | None = None,
 ) -> Verdict:
     """Judge a run by its summary, the script's own metrics and what its generator did.
 

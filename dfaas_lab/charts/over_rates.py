@@ -5,8 +5,8 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import parts
-from dfaas_lab.charts.parts import Panel
+from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts.figure import Panel
 
 _LATENCY = {
     "latency_ms_p50": "latency p50",

@@ -7,8 +7,8 @@ import math
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import parts
-from dfaas_lab.charts.parts import Panel
+from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts.figure import Panel
 
 _LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
 _OUTCOME = {"answered": "requests answered", "failed": "failed", "dropped": "dropped"}

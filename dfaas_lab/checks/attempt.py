@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dfaas_lab.checks.finding import Finding
 from dfaas_lab.errors import DfaasLabError
-from dfaas_lab.findings import Finding
 
 
 def attempt(check: str, look: Callable[[], Finding]) -> Finding:

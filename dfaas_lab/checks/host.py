@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dfaas_lab.checks.attempt import attempt
+from dfaas_lab.checks.finding import Finding
 from dfaas_lab.errors import CommandFailed, ConnectionFailed, DfaasLabError
-from dfaas_lab.findings import Finding
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.skew import Skew
+    from dfaas_lab.analysis.clock_skew import Skew
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
 

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from dfaas_lab.checks.finding import Finding, finding_frame
 from dfaas_lab.checks.host import check_generator, check_host
 from dfaas_lab.checks.target import check_target
-from dfaas_lab.findings import Finding, finding_frame
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dfaas_lab.checks.attempt import attempt
+from dfaas_lab.checks.finding import Finding
 from dfaas_lab.errors import GatewayError
-from dfaas_lab.findings import Finding
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.skew import Skew
+    from dfaas_lab.analysis.clock_skew import Skew
     from dfaas_lab.load import Function
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.services.gateway import Gateway
@@ -65,10 +65,10 @@ def check_target(
 
 def _from_generator(check: str, generator: Remote, url: str) -> Finding:
     from dfaas_lab.services.gateway import Gateway
-    from dfaas_lab.services.tunnel import through
+    from dfaas_lab.services.ssh_transport import through
 
     try:
-        Gateway(url, transport=through(generator.open_tunnel)).ask_healthy()
+        Gateway(url, transport=through(generator.open_tunnel)).check_health()
     except GatewayError as error:
         if "rohibited" not in error.message:
             raise
@@ -92,7 +92,7 @@ def _probed(check: str, generator: Remote, url: str) -> Finding:
 
 
 def _gateway(gateway: Gateway) -> Finding:
-    gateway.ask_healthy()
+    gateway.check_health()
     return Finding("gateway", True, f"{gateway.url} answers")
 
 
@@ -110,7 +110,7 @@ def _clock(gateway: Gateway, generator_skew: Skew) -> Finding:
 
 
 def _functions(gateway: Gateway, functions: Sequence[Function]) -> Finding:
-    if gateway.anonymous and not gateway.lets_us_in():
+    if gateway.anonymous and not gateway.authorized():
         return Finding(
             "functions", None, "without a password it answers 401", "Give Target(auth=...)."
         )

@@ -35,7 +35,7 @@ def summary_of(
     events: pl.DataFrame,
     functions: list[str],
     load: Load | None,
-    own_script: bool,
+    is_builtin: bool,
 ) -> pl.DataFrame:
     """One row per function; quantiles of the requests with a latency, Hyndman-Fan 7."""
     value = pl.col("metric_value")
@@ -59,7 +59,7 @@ def summary_of(
         started=value.filter(metric == "dfaas_started").sum().round().cast(pl.Int64),
     )
     count = pl.col("requests")
-    unfinished = pl.max_horizontal(pl.col("started") - count, 0) if own_script else None
+    unfinished = pl.max_horizontal(pl.col("started") - count, 0) if is_builtin else None
     return (
         asked.join(measured, on="function", how="left", maintain_order="left")
         .join(marks, on="function", how="left", maintain_order="left")

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from dfaas_lab.k6.thresholds import Thresholds, rules_of
 from dfaas_lab.load import Function, Load, Share, format_duration
-from dfaas_lab.load.headers import masked
+from dfaas_lab.redaction import masked
 
 # A request's time limit must end before k6's graceful stop does, or the slowest requests vanish.
 _GRACE_ABOVE_TIMEOUT_S = 2.0
@@ -101,7 +101,7 @@ class K6Plan:
     thresholds: Thresholds | None = None
     served_by_header: str = "Dfaas-Node-Id"
 
-    own_script: ClassVar[bool] = True
+    is_builtin: ClassVar[bool] = True
     script_name: ClassVar[str] = "script.js"
     options: ClassVar[str] = ""
 
@@ -227,7 +227,7 @@ class K6Plan:
 
 def script() -> bytes:
     """The static script that reads ``plan.json``."""
-    return resources.files("dfaas_lab.k6").joinpath("script.js").read_bytes()
+    return resources.files("dfaas_lab.k6").joinpath("on_generator", "script.js").read_bytes()
 
 
 def system_tags() -> str:

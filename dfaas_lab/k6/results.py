@@ -68,7 +68,7 @@ def read(
     scenarios: Mapping[str, str],
     started_at: datetime | None,
     status: str,
-    own_script: bool = True,
+    is_builtin: bool = True,
 ) -> Frames:
     """Read what k6 wrote in one iteration.
 
@@ -87,7 +87,7 @@ def read(
             of a script asked for, which has none, is called ``setup`` and ``teardown``.
         started_at: When the iteration began, used only where nothing was recorded.
         status: The iteration's status, for the summary.
-        own_script: Whether the package's script ran, which counts the requests it starts.
+        is_builtin: Whether the package's script ran, which counts the requests it starts.
 
     Raises:
         ResultsUnreadable: The file is missing, damaged, or not k6's.
@@ -99,7 +99,7 @@ def read(
     start = start_of(requests, events, started_at)
     functions = [share.function.name for share in load] if load else functions_of(requests, events)
     timeline = timeline_of(requests, events, start, functions, load, status)
-    summary = summary_of(requests, events, functions, load, own_script)
+    summary = summary_of(requests, events, functions, load, is_builtin)
     key = [
         pl.lit(run_id, pl.String).alias("run_id"),
         pl.lit(target, pl.String).alias("target"),

@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.labfile import existing, text
-from dfaas_lab.labfile.parts import (
+from dfaas_lab.labfile import legacy_format as existing
+from dfaas_lab.labfile import text
+from dfaas_lab.labfile.convert import (
     auth_of,
     function_of,
     host_at_address,
@@ -28,8 +29,8 @@ from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place
 from dfaas_lab.labfile.values import GeneratorEntry, LabFile, TargetEntry
 from dfaas_lab.load import Function
-from dfaas_lab.naming import nearest
-from dfaas_lab.variables import check_source
+from dfaas_lab.playbook_variables import check_source
+from dfaas_lab.validation import nearest
 
 # The functions of the file, each made for a target's host.
 MakeFunction = Callable[[str | None], Function]

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from dfaas_lab.naming import nearest
+from dfaas_lab.validation import nearest
 
 
 class Entry(BaseModel):

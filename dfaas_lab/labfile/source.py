@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.labfile import text
 from dfaas_lab.labfile.text import Place
-from dfaas_lab.naming import in_url, nearest, url_problem
+from dfaas_lab.validation import in_url, nearest, url_problem
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 T = TypeVar("T")

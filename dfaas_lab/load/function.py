@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import format_duration, seconds
-from dfaas_lab.load.headers import masked, names_a_secret, redacted
-from dfaas_lab.naming import is_utf8
+from dfaas_lab.redaction import masked, names_a_secret, redacted
+from dfaas_lab.validation import is_utf8
 
 # RFC 1123 label, as Kubernetes asks of a service; OpenFaaS appends ".namespace".
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dfaas_lab.local import processes
-from dfaas_lab.local.room import MARK, Room
+from dfaas_lab.local.lab_directory import MARK, LabDirectory
 
 _READY_S = 30.0
 
@@ -34,7 +34,7 @@ class Child:
         room: The lab's directory.
     """
 
-    def __init__(self, name: str, module: str, task: dict[str, Any], room: Room) -> None:
+    def __init__(self, name: str, module: str, task: dict[str, Any], room: LabDirectory) -> None:
         self.name = name
         self.task = task
         self._module = module

@@ -25,8 +25,8 @@ from dfaas_lab.local import tie
 from dfaas_lab.local.gateway_api import BasicAuth, SystemApi
 from dfaas_lab.local.gateway_metrics import GatewayMetrics
 from dfaas_lab.local.invocation import Invocation
+from dfaas_lab.local.lab_directory import LabDirectory
 from dfaas_lab.local.listening import listen
-from dfaas_lab.local.room import Room
 from dfaas_lab.local.services import Services, images
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def main() -> None:
         room = Path(task.pop("room"))
         tie.to_keeper(task.pop("keeper"), room)
         # The functions' place, by which they are found when this process is gone.
-        os.chdir(Room(room).home)
+        os.chdir(LabDirectory(room).home)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # OpenFaaS has none
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,6 +1,6 @@
 """An embedded lab as its owner holds it: started, used, ended.
 
-The processes belong to the keeper (:mod:`dfaas_lab.local.keeper`).
+The processes belong to the keeper (:mod:`dfaas_lab.local.process_manager`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.local.lab_directory import LabDirectory
 from dfaas_lab.local.parts import LocalGateway, LocalSsh, LocalSshServer
 from dfaas_lab.local.pipe import Pipe
-from dfaas_lab.local.room import Room
 from dfaas_lab.local.services import images
 
 _NEEDED = ("asyncssh", "starlette", "uvicorn", "prometheus_client")
@@ -36,7 +36,7 @@ class LocalLab:
 
     def __init__(self, pipe: Pipe, task: Mapping[str, Any]) -> None:
         self._pipe = pipe
-        self._room = Room(Path(pipe.ready["room"]))
+        self._room = LabDirectory(Path(pipe.ready["room"]))
         self._closed = False
         ports = pipe.ready["ports"]
         self.path = self._room.path
@@ -126,7 +126,7 @@ class LocalLab:
         return f"LocalLab(ssh={self.ssh.host}:{self.ssh.port}, gateways={self.gateways})"
 
 
-def _ssh(room: Room, port: int, user: str) -> LocalSsh:
+def _ssh(room: LabDirectory, port: int, user: str) -> LocalSsh:
     return LocalSsh(
         host="127.0.0.1",
         port=port,

@@ -26,7 +26,7 @@ class Pipe:
         self._lock = threading.Lock()
         # A session of its own: Ctrl-C in a terminal is for the notebook, not for the lab.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "dfaas_lab.local.keeper"],
+            [sys.executable, "-P", "-m", "dfaas_lab.local.process_manager"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -14,8 +14,8 @@ from typing import Any
 import asyncssh
 
 from dfaas_lab.local import tie
+from dfaas_lab.local.lab_directory import MARK, LabDirectory
 from dfaas_lab.local.listening import listen
-from dfaas_lab.local.room import MARK, Room
 from dfaas_lab.local.ssh_session import Session
 
 
@@ -73,7 +73,7 @@ class Server(asyncssh.SSHServer):
         self._free += 1
 
 
-def environment(room: Room, user: str, extra: Mapping[str, str]) -> dict[str, str]:
+def environment(room: LabDirectory, user: str, extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a command: the same on every machine."""
     return {
         "HOME": str(room.home),
@@ -101,7 +101,7 @@ def _write_known_hosts(path: Path, host: str, port: int, key: asyncssh.SSHKey) -
 
 
 async def _serve(task: Mapping[str, Any]) -> None:
-    room = Room(Path(task["room"]))
+    room = LabDirectory(Path(task["room"]))
     client_key, host_key = _key(room.path / "ssh/client_key"), _key(room.path / "ssh/host_key")
     env = environment(room, task["user"], task["env"])
     listener = listen("127.0.0.1", task["port"])
@@ -128,7 +128,7 @@ def main() -> None:
     """Serve until the keeper ends this process."""
     task = tie.task()
     tie.to_keeper(task["keeper"], Path(task["room"]))
-    os.chdir(Room(Path(task["room"])).home)
+    os.chdir(LabDirectory(Path(task["room"])).home)
     asyncio.run(_serve(task))
 
 

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from dfaas_lab.local import processes
-from dfaas_lab.local.room import Room
+from dfaas_lab.local.lab_directory import LabDirectory
 
 
 def task() -> dict[str, Any]:
@@ -31,7 +31,7 @@ def to_keeper(keeper: int, room: Path) -> None:
 
     def orphaned(_number: int, _frame: FrameType | None) -> None:
         # One of the keeper's children gets the lock and clears up; the others only end.
-        left = Room(room)
+        left = LabDirectory(room)
         if left.lock():
             left.clear()
         os._exit(0)

@@ -5,13 +5,13 @@
 >>> provision([GeneratorSpec(host=Host("10.0.0.50"), name="big")])   # doctest: +SKIP
 """
 
+from dfaas_lab.background import run_interruptible
+from dfaas_lab.provision.cache import forget, known, provision, remember
 from dfaas_lab.provision.events import bar
 from dfaas_lab.provision.failures import joined
-from dfaas_lab.provision.front import interruptibly
 from dfaas_lab.provision.locks import hold_here, interrupted
 from dfaas_lab.provision.marker import Marker, read_marker
 from dfaas_lab.provision.report import ProvisionReport, TaskRow
-from dfaas_lab.provision.session import forget, known, provision, remember
 from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec, playbooks_folder
 from dfaas_lab.provision.teardown import teardown
 
@@ -25,12 +25,12 @@ __all__ = [
     "forget",
     "hold_here",
     "interrupted",
-    "interruptibly",
     "joined",
     "known",
     "playbooks_folder",
     "provision",
     "read_marker",
     "remember",
+    "run_interruptible",
     "teardown",
 ]

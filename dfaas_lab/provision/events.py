@@ -22,7 +22,7 @@ _LONGEST_ITEM = 80
 _SAYS_NOTHING = ("non-zero return code", "MODULE FAILURE", "Task failed.", "Failed")
 
 
-class Story:
+class PlaybookEvents:
     """What a run of a playbook has told so far.
 
     Args:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from dfaas_lab.config import Host
+from dfaas_lab.playbook_variables import check_source
 from dfaas_lab.provision.local_k6 import local_k6
-from dfaas_lab.remote.openssh import ssh_arguments
+from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.ssh_config import resolve
-from dfaas_lab.variables import check_source
 
 Key = tuple[Hashable, ...]
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dfaas_lab.provision.cache import distinct, forget
+from dfaas_lab.provision.hosts import HostProvisioning
 from dfaas_lab.provision.report import ProvisionReport
-from dfaas_lab.provision.round import Round
-from dfaas_lab.provision.session import distinct, forget
 from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def teardown(
     started = time.monotonic()
     specs = distinct((*generators, *targets))
     forget(spec.key for spec in specs)
-    with Round(specs, progress, cancel, playbook="teardown.yml") as work:
+    with HostProvisioning(specs, progress, cancel, playbook="teardown.yml") as work:
         try:
             work.run(force=True)
         finally:

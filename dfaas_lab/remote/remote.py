@@ -10,7 +10,7 @@ from paramiko.ssh_exception import ChannelException, SSHException
 
 from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.remote.connection import close, connect
-from dfaas_lab.remote.link import Link
+from dfaas_lab.remote.pooled_connection import PooledConnection
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.tunnel import Tunnel, TunnelRefused
 
@@ -35,7 +35,7 @@ class Remote:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._links: list[Link] = []
+        self._links: list[PooledConnection] = []
         self._capacity = _CHANNELS_PER_CONNECTION
         self._lock = threading.Lock()
         # One connection at a time is authenticated: sshd drops them at random above MaxStartups.
@@ -114,7 +114,7 @@ class Remote:
 
     def _channel(
         self, timeout: float, kind: str, destination: tuple[str, int] | None
-    ) -> tuple[Link, Channel]:
+    ) -> tuple[PooledConnection, Channel]:
         """Return a new channel; opening one executes nothing yet, so it may be tried again."""
         refused: Exception | None = None
         lost = 0
@@ -146,16 +146,16 @@ class Remote:
             hint="Check the network, and MaxSessions in the host's sshd_config.",
         ) from refused
 
-    def _acquire(self) -> Link:
+    def _acquire(self) -> PooledConnection:
         with self._connecting:
             link = self._free_link()
             if link is None:
-                link = Link(connect(self.host), used=1, capacity=self._capacity)
+                link = PooledConnection(connect(self.host), used=1, capacity=self._capacity)
                 with self._lock:
                     self._links.append(link)
             return link
 
-    def _free_link(self) -> Link | None:
+    def _free_link(self) -> PooledConnection | None:
         with self._lock:
             for dead in [link for link in self._links if not link.alive]:
                 self._links.remove(dead)
@@ -166,11 +166,11 @@ class Remote:
                     return link
         return None
 
-    def _release(self, link: Link) -> None:
+    def _release(self, link: PooledConnection) -> None:
         with self._lock:
             link.used -= 1
 
-    def _full(self, link: Link) -> None:
+    def _full(self, link: PooledConnection) -> None:
         """Note that MaxSessions is lower there than sshd's default; it is for all connections."""
         with self._lock:
             link.used -= 1
@@ -184,7 +184,7 @@ class Remote:
     def _hear(self) -> None:
         self.heard_at = time.monotonic()
 
-    def _drop(self, link: Link) -> None:
+    def _drop(self, link: PooledConnection) -> None:
         with self._lock:
             self._links = [other for other in self._links if other is not link]
         close(link.connection)

@@ -11,7 +11,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from dfaas_lab.errors import ConfigError, ServiceError
-from dfaas_lab.load.headers import masked
+from dfaas_lab.redaction import masked
 
 Transport = Callable[[], httpx.BaseTransport]
 

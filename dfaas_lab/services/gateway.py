@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.analysis.skew import Skew
+from dfaas_lab.analysis.clock_skew import Skew
 from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
+from dfaas_lab.services.clock import date_skew
 from dfaas_lab.services.endpoint import Endpoint, Session, Transport, json_of
-from dfaas_lab.services.server_clock import date_skew
 
 if TYPE_CHECKING:
     import httpx
@@ -52,8 +52,8 @@ class Gateway:
     Args:
         url: Its URL, like ``http://10.0.0.60:31112``.
         auth: User and password of ``/system``; never shown.
-        transport: Makes the way to it (:func:`dfaas_lab.services.tunnel.through`); None means
-            straight from here.
+        transport: Makes the way to it (:func:`dfaas_lab.services.ssh_transport.through`); None
+            means straight from here.
 
     Raises:
         ConfigError: The URL is none, or holds a password.
@@ -73,7 +73,7 @@ class Gateway:
     def __repr__(self) -> str:
         return f"Gateway({self.url!r})"
 
-    def ask_healthy(self) -> None:
+    def check_health(self) -> None:
         """Ask whether it is well.
 
         Raises:
@@ -84,12 +84,12 @@ class Gateway:
     def healthy(self) -> bool:
         """Whether it answers that it is well."""
         try:
-            self.ask_healthy()
+            self.check_health()
         except ServiceError:
             return False
         return True
 
-    def lets_us_in(self) -> bool:
+    def authorized(self) -> bool:
         """Whether it says what it has; False where it wants another user or password.
 
         Raises:

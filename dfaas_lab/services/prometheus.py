@@ -29,8 +29,8 @@ class Prometheus:
 
     Args:
         url: Its URL, like ``http://10.0.0.60:30411``.
-        transport: Makes the way to it (:func:`dfaas_lab.services.tunnel.through`); None means
-            straight from here.
+        transport: Makes the way to it (:func:`dfaas_lab.services.ssh_transport.through`); None
+            means straight from here.
 
     Raises:
         ConfigError: The URL is none, or holds a password.

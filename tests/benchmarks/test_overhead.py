@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab import Lab, Target
-from dfaas_lab.remote.openssh import ssh_arguments
+from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
 
 ROUNDS = int(os.environ.get("DFAAS_LAB_BENCH_ROUNDS", "15"))

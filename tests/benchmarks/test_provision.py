@@ -18,7 +18,7 @@ from dfaas_lab.config import Host
 from dfaas_lab.lab import Lab
 from dfaas_lab.local import start
 from dfaas_lab.provision import GeneratorSpec, forget, playbooks_folder, provision
-from dfaas_lab.remote.openssh import ssh_arguments
+from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.ssh_config import resolve
 from tests.testbed.machines import Machine, Testbed
 

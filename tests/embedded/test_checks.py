@@ -18,7 +18,7 @@ import asyncssh
 import polars as pl
 import pytest
 
-from dfaas_lab.analysis.skew import Skew
+from dfaas_lab.analysis.clock_skew import Skew
 from dfaas_lab.checks import (
     GeneratorLook,
     TargetLook,
@@ -27,8 +27,8 @@ from dfaas_lab.checks import (
     check_lab,
     check_target,
 )
+from dfaas_lab.checks.finding import Finding, finding_frame
 from dfaas_lab.config import Host
-from dfaas_lab.findings import Finding, finding_frame
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start

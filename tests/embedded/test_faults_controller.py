@@ -207,7 +207,7 @@ def interrupt_twice(ground: Ground) -> None:
     # k6 would be waited for ten seconds.
     assert told["raised_at"] - controller.signalled_at < 5
     ground.wait_for_no_process(within_s=10 + NOISE_S)
-    run = bring_home(ground)
+    run = fetch_results(ground)
     assert run.status == "interrupted"
     assert run.requests.height > 0
     ground.works_again()
@@ -246,13 +246,13 @@ def be_deaf(ground: Ground) -> None:
     ground.wait_for_no_process(within_s=4 + NOISE_S)
     [place] = ground.workspaces()
     assert (place / "stopped/killed").exists()
-    run = bring_home(ground)
+    run = fetch_results(ground)
     assert run.status == "interrupted"
     assert run.requests.height > 0
     ground.works_again()
 
 
-def bring_home(ground: Ground) -> Run:
+def fetch_results(ground: Ground) -> Run:
     """Attach from another process to the only run there is."""
     [run] = ground.runs()
     with ground.attacher(run.id) as attacher:

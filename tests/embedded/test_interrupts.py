@@ -41,7 +41,7 @@ def _interrupt_at(module: str, function: str) -> Iterator[None]:
     "moment",
     [
         ("opening", "last_run_of"),
-        ("widgets", "choose_face"),
+        ("widgets", "choose_view"),
         ("handle", "start"),
     ],
     ids="-".join,

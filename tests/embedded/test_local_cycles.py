@@ -19,7 +19,8 @@ import pytest
 
 import dfaas_lab
 from dfaas_lab.errors import DfaasLabError
-from dfaas_lab.local import room, start
+from dfaas_lab.local import lab_directory as room
+from dfaas_lab.local import start
 from tests.embedded.leftovers import Leftovers
 from tests.embedded.local_owner import busy
 

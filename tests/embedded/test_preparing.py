@@ -17,11 +17,11 @@ from dfaas_lab.config import Host
 from dfaas_lab.errors import GatewayError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.generator import Generator
 from dfaas_lab.lab import Lab
-from dfaas_lab.labs.preparing import prepare
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import forget
+from dfaas_lab.provision.lab import prepare
 from dfaas_lab.target import Target
 from tests.embedded.blackhole import Blackhole
 

@@ -20,7 +20,7 @@ from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.local import LocalLab
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import GeneratorSpec, forget, interruptibly, provision
+from dfaas_lab.provision import GeneratorSpec, forget, provision, run_interruptible
 from dfaas_lab.provision.local_k6 import local_k6
 from tests.embedded.tarpit import Tarpit
 from tests.sessions import new_session, outcome
@@ -251,7 +251,7 @@ def test_an_error_of_the_work_comes_out_of_the_thread() -> None:
         raise ProvisionError("no")
 
     with pytest.raises(ProvisionError, match="no"):
-        interruptibly(work)
+        run_interruptible(work)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 
 from dfaas_lab import Lab, Limits
 from dfaas_lab.errors import ConfigError, K6ScriptError, K6TimedOut
-from dfaas_lab.k6.custom import CustomScript
+from dfaas_lab.k6.custom_script import CustomScript
 
 SCRIPT = """
 import http from "k6/http";

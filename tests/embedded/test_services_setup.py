@@ -19,10 +19,10 @@ from dfaas_lab.errors import MetricsError
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
+from dfaas_lab.provision.target_steps import set_up_target
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
 from dfaas_lab.services.target_metrics import target_metrics
-from dfaas_lab.services.target_setup import set_up_target
 from dfaas_lab.target import Target
 from tests.embedded import prometheus_server
 

@@ -26,7 +26,7 @@ from dfaas_lab.local import LocalLab
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.tunnel import TunnelRefused
 from dfaas_lab.services.gateway import Gateway
-from dfaas_lab.services.tunnel import Stream, through
+from dfaas_lab.services.ssh_transport import Stream, through
 from tests.embedded.blackhole import Blackhole
 
 

@@ -18,9 +18,9 @@ import pytest
 
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConnectionFailed, WorkspaceError
-from dfaas_lab.k6.custom import CustomScript
-from dfaas_lab.k6.execution import Terms, _archive, _script, inspect
-from dfaas_lab.k6.following import End, Following, look
+from dfaas_lab.k6.custom_script import CustomScript
+from dfaas_lab.k6.launch import Terms, _archive, _script, inspect
+from dfaas_lab.k6.monitor import End, K6Monitor, look
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, fetch
@@ -178,7 +178,7 @@ def test_a_pid_that_somebody_else_has_since_a_reboot_is_no_supervisor(
     workspace = Workspace(str(root), place.name)
     assert look(remote, workspace) == "sent"
     ends: list[End] = []
-    following = Following(remote, workspace, Terms(k6_path="", limit_s=60, lease_s=0))
+    following = K6Monitor(remote, workspace, Terms(k6_path="", limit_s=60, lease_s=0))
     stop = threading.Event()
     thread = threading.Thread(target=lambda: ends.append(following.until_end(stop)), daemon=True)
     thread.start()

@@ -62,7 +62,7 @@ def test_the_wheel_holds_what_is_not_python(wheel: Path) -> None:
     }
     assert checkout
     assert checkout <= inside
-    assert {"dfaas_lab/k6/script.js", "dfaas_lab/py.typed"} <= inside
+    assert {"dfaas_lab/k6/on_generator/script.js", "dfaas_lab/py.typed"} <= inside
     assert not [name for name in inside if name.startswith("tests/")]
 
 

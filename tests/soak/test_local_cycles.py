@@ -58,7 +58,7 @@ def test_killed_at_a_random_moment(tmp_path: Path, victim: str, seed: int) -> No
 
 def kill(owner: subprocess.Popen[bytes], leftovers: Leftovers, victim: str) -> None:
     found = leftovers.found()
-    keepers = [one for one in found if is_python_of(one, "dfaas_lab.local.keeper")]
+    keepers = [one for one in found if is_python_of(one, "dfaas_lab.local.process_manager")]
     parts = [one for one in found if is_python_of(one, "dfaas_lab.local.")]
     victims = {
         "owner": [psutil.Process(owner.pid)] if owner.poll() is None else [],

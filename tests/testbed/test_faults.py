@@ -13,8 +13,8 @@ import pytest
 from dfaas_lab.errors import HostUnreachable, TaskFailed
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import GeneratorSpec, provision
-from dfaas_lab.provision.events import Story
-from dfaas_lab.provision.playbook import Play, run_play
+from dfaas_lab.provision.ansible import Play, run_play
+from dfaas_lab.provision.events import PlaybookEvents
 from tests.testbed.conftest import Fresh
 from tests.testbed.ground import sh
 from tests.testbed.machines import Machine
@@ -96,7 +96,7 @@ def test_ansible_itself_refuses_a_wrong_host_key(
     [other] = fresh("other")
     known.write_text(other.host_key_line().replace(other.address, gen.address))
     spec = replace(quick, host=replace(quick.host, known_hosts=known))
-    story = Story({"gen": ("gen", gen.address)}, Progress())
+    story = PlaybookEvents({"gen": ("gen", gen.address)}, Progress())
     play = Play("setup_global.yml", {"generators": [spec.item("gen")]})
     assert run_play(play, on_event=story.hear, cancel=threading.Event()).exit_code != 0
     error = story.failures["gen"]

@@ -16,9 +16,9 @@ import pytest
 import vl_convert
 
 from dfaas_lab.charts import rates_chart, run_chart
-from dfaas_lab.charts.parts import up_from_0
+from dfaas_lab.charts.figure import up_from_0
 from dfaas_lab.display import mimebundle
-from dfaas_lab.report import Section, write_report
+from dfaas_lab.display.html_report import Section, write_report
 from tests.unit.frames import summary, timeline
 
 ROOT = Path(__file__).parents[2]
@@ -156,7 +156,7 @@ from pathlib import Path
 import altair as alt
 from dfaas_lab.charts import rates_chart, run_chart
 from dfaas_lab.display import chart_bundle
-from dfaas_lab.report import Section, write_report
+from dfaas_lab.display.html_report import Section, write_report
 from tests.unit.frames import summary, timeline
 
 folder = Path(sys.argv[1])

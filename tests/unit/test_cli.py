@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dfaas_lab
-from dfaas_lab.machine import check_machine
+from dfaas_lab.checks.machine import check_machine
 
 
 def dfaas_lab_command(

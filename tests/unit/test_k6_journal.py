@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfaas_lab.k6.journal import LINE_LIMIT, Elapsed, Ended, Event, Journal, LogLine, Stopping
+from dfaas_lab.k6.output import LINE_LIMIT, Elapsed, Ended, Event, K6Output, LogLine, Stopping
 
 ABORTED = (
     'time="2026-11-23T11:51:18Z" level=error '
@@ -63,7 +63,7 @@ EVENTS: list[Event] = [
 
 @given(st.lists(st.integers(0, len(WHOLE)), max_size=30))
 def test_the_events_do_not_depend_on_where_chunks_end(cuts: list[int]) -> None:
-    journal = Journal("7f-2")
+    journal = K6Output("7f-2")
     edges = [0, *sorted(cuts), len(WHOLE)]
     events = [
         event
@@ -76,13 +76,13 @@ def test_the_events_do_not_depend_on_where_chunks_end(cuts: list[int]) -> None:
 
 
 def test_byte_by_byte_splits_every_character() -> None:
-    journal = Journal("7f-2")
+    journal = K6Output("7f-2")
     assert [e for byte in WHOLE for e in journal.feed(bytes([byte]))] == EVENTS
 
 
 @given(st.lists(st.binary(max_size=80), max_size=20))
 def test_any_bytes_are_read_and_counted(chunks: list[bytes]) -> None:
-    piecewise, at_once = Journal("a"), Journal("a")
+    piecewise, at_once = K6Output("a"), K6Output("a")
     events = [event for chunk in chunks for event in piecewise.feed(chunk)]
     assert events == at_once.feed(b"".join(chunks))
     assert piecewise.offset == sum(map(len, chunks))
@@ -102,11 +102,11 @@ def test_any_bytes_are_read_and_counted(chunks: list[bytes]) -> None:
 )
 def test_k6s_ways_to_write_a_time(time: str, seconds: float) -> None:
     line = f"running ({time}), 010/010 VUs, 50 complete and 1 interrupted iterations\n"
-    assert Journal("a").feed(line.encode()) == [Elapsed(seconds, 50, 1, 10)]
+    assert K6Output("a").feed(line.encode()) == [Elapsed(seconds, 50, 1, 10)]
 
 
 def test_progress_before_the_load_begins_is_noise() -> None:
-    journal = Journal("a")
+    journal = K6Output("a")
     assert journal.feed(b"running, 0/7 VUs, 0 complete and 0 interrupted iterations\n") == []
     assert journal.tail() == ""
 
@@ -130,11 +130,11 @@ def test_progress_before_the_load_begins_is_noise() -> None:
     ],
 )
 def test_an_imitation_is_a_line_of_the_log(line: str) -> None:
-    assert Journal("a.b").feed(f"{line}\n".encode()) == [LogLine(line)]
+    assert K6Output("a.b").feed(f"{line}\n".encode()) == [LogLine(line)]
 
 
 def test_the_exact_id_counts() -> None:
-    journal = Journal("a.b")
+    journal = K6Output("a.b")
     assert journal.feed(b"@a.b stopping lease\n@a.b ended 137 lease killed full\n") == [
         Stopping("lease"),
         Ended(137, "lease", killed=True, disk_full=True),
@@ -143,18 +143,18 @@ def test_the_exact_id_counts() -> None:
 
 
 def test_an_unfinished_line_is_no_event() -> None:
-    journal = Journal("a")
+    journal = K6Output("a")
     assert journal.feed(b"@a ended 10") == []
     assert journal.feed(b"5") == []
     assert journal.feed(b"\n") == [Ended(105)]
 
 
 def test_what_is_not_utf_8_is_replaced() -> None:
-    assert Journal("a").feed(b"caf\xe9!\n") == [LogLine("caf\N{REPLACEMENT CHARACTER}!")]
+    assert K6Output("a").feed(b"caf\xe9!\n") == [LogLine("caf\N{REPLACEMENT CHARACTER}!")]
 
 
 def test_a_long_line_is_cut_and_the_next_is_whole() -> None:
-    journal = Journal("a")
+    journal = K6Output("a")
     for _ in range(40):
         assert journal.feed(b"x" * 4000) == []
     assert journal.feed(b"\nnext\n") == [LogLine("x" * LINE_LIMIT), LogLine("next")]
@@ -163,11 +163,11 @@ def test_a_long_line_is_cut_and_the_next_is_whole() -> None:
 
 def test_a_line_of_exactly_the_limit_is_whole() -> None:
     line = "y" * LINE_LIMIT
-    assert Journal("a").feed(f"{line}\n".encode()) == [LogLine(line)]
+    assert K6Output("a").feed(f"{line}\n".encode()) == [LogLine(line)]
 
 
 def test_the_tail_is_the_last_lines_fit_for_an_error() -> None:
-    journal = Journal("a")
+    journal = K6Output("a")
     journal.feed("".join(f"line {n}\n\n" for n in range(500)).encode())
     assert journal.tail(2) == "line 498\nline 499"
     assert journal.tail().splitlines()[0] == "line 480"
@@ -177,7 +177,7 @@ def test_the_tail_is_the_last_lines_fit_for_an_error() -> None:
 
 
 def test_a_secret_in_a_url_is_masked_before_anybody_reads_it() -> None:
-    journal = Journal("a")
+    journal = K6Output("a")
     said = b'error="Get \\"http://10.0.0.1/function/env?x=1&token=SEKRET\\": dial tcp"\n'
     (line,) = journal.feed(said)
     assert isinstance(line, LogLine)

@@ -12,7 +12,7 @@ from dfaas_lab.errors import (
     K6ScriptError,
     K6TimedOut,
 )
-from dfaas_lab.k6.outcome import outcome_of
+from dfaas_lab.k6.exit_codes import outcome_of
 
 REASONS = ["interrupt", "timeout", "lease", "supervisor"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from dfaas_lab.k6.listener import Listener
+from dfaas_lab.k6.log_callback import LogCallback
 
 
 def _threads() -> list[threading.Thread]:
@@ -13,7 +13,7 @@ def _threads() -> list[threading.Thread]:
 
 def test_all_that_is_told_is_heard_in_order_by_one_thread() -> None:
     heard: list[tuple[str, int]] = []
-    listener = Listener(lambda line: heard.append((line, threading.get_ident())))
+    listener = LogCallback(lambda line: heard.append((line, threading.get_ident())))
     listener.tell("0")
     tellers = [threading.Thread(target=listener.tell, args=("x",)) for _ in range(8)]
     for teller in tellers:
@@ -36,7 +36,7 @@ def test_who_raised_is_called_no_more() -> None:
         failed.set()
         raise ValueError(line)
 
-    listener = Listener(listen)
+    listener = LogCallback(listen)
     listener.tell("0")
     assert failed.wait(10)
     for _ in range(3):
@@ -55,7 +55,7 @@ def test_who_blocks_is_told_nothing_more_after_the_end() -> None:
         called.set()
         free.wait(60)
 
-    listener = Listener(listen)
+    listener = LogCallback(listen)
     listener.tell("0")
     listener.tell("1")
     assert called.wait(10)
@@ -68,5 +68,5 @@ def test_who_blocks_is_told_nothing_more_after_the_end() -> None:
 
 
 def test_nothing_told_needs_no_thread() -> None:
-    Listener(print).close()
+    LogCallback(print).close()
     assert not _threads()

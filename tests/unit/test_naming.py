@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dfaas_lab import Function, Generator, Target
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.naming import url_problem
+from dfaas_lab.validation import url_problem
 
 
 def target(gateway: str, **more: str) -> Target:

@@ -9,12 +9,12 @@ import pytest
 
 from dfaas_lab import Function, Generator, Host, Limits, Target
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.measuring.order import Order
 from dfaas_lab.services.gateway import Gateway
+from dfaas_lab.spec.run_spec import RunSpec
 
 
-def _order(*functions: Function, iterations: Any = 1, **asked: Any) -> Order:
-    return Order.of("http://10.0.0.60:8080", functions or [Function("env")], iterations, **asked)
+def _order(*functions: Function, iterations: Any = 1, **asked: Any) -> RunSpec:
+    return RunSpec.of("http://10.0.0.60:8080", functions or [Function("env")], iterations, **asked)
 
 
 def _target(*functions: Function, **more: Any) -> Target:

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress, Step
-from dfaas_lab.provision import GeneratorSpec, TargetSpec, interruptibly, playbooks_folder
-from dfaas_lab.provision.events import Story, detail
+from dfaas_lab.provision import GeneratorSpec, TargetSpec, playbooks_folder, run_interruptible
+from dfaas_lab.provision.events import PlaybookEvents, detail
 from dfaas_lab.provision.hints import hint_for, no_ssh_hint
 from dfaas_lab.provision.locks import hold_here
 from dfaas_lab.provision.marker import Marker, parse_marker
@@ -47,11 +47,11 @@ def progress() -> Progress:
 
 
 @pytest.fixture
-def story(progress: Progress) -> Story:
-    return Story({"host1": ("ubuntu@a", "a"), "host2": ("ubuntu@b", "b")}, progress)
+def story(progress: Progress) -> PlaybookEvents:
+    return PlaybookEvents({"host1": ("ubuntu@a", "a"), "host2": ("ubuntu@b", "b")}, progress)
 
 
-def test_a_story_of_tasks_becomes_rows(story: Story, progress: Progress) -> None:
+def test_a_story_of_tasks_becomes_rows(story: PlaybookEvents, progress: Progress) -> None:
     story.hear({"event": "playbook_on_start"})
     story.hear(event("runner_on_start"))
     assert progress.snapshot()[0].text == "Copy k6"
@@ -67,7 +67,9 @@ def test_a_story_of_tasks_becomes_rows(story: Story, progress: Progress) -> None
     assert [step.done for step in progress.snapshot()] == [2, 1]
 
 
-def test_a_failing_task_keeps_the_module_s_own_words(story: Story, progress: Progress) -> None:
+def test_a_failing_task_keeps_the_module_s_own_words(
+    story: PlaybookEvents, progress: Progress
+) -> None:
     story.hear(event("runner_on_failed", res={"msg": "No space left on device"}))
     error = story.failures["host1"]
     assert isinstance(error, TaskFailed)
@@ -77,7 +79,7 @@ def test_a_failing_task_keeps_the_module_s_own_words(story: Story, progress: Pro
     assert [step.state for step in progress.snapshot()] == ["failed", "running"]
 
 
-def test_an_unreachable_host_is_another_error(story: Story) -> None:
+def test_an_unreachable_host_is_another_error(story: PlaybookEvents) -> None:
     said = "Failed to connect to the host via ssh: Permission denied (publickey)."
     story.hear(event("runner_on_unreachable", host="host2", res={"msg": said}))
     error = story.failures["host2"]
@@ -86,7 +88,7 @@ def test_an_unreachable_host_is_another_error(story: Story) -> None:
     assert "authorized_keys" in error.hint
 
 
-def test_a_host_without_place_for_ansible_is_no_unreachable_one(story: Story) -> None:
+def test_a_host_without_place_for_ansible_is_no_unreachable_one(story: PlaybookEvents) -> None:
     said = "Task failed: Failed to create temporary directory. In some cases, ..."
     story.hear(event("runner_on_unreachable", res={"msg": said}))
     error = story.failures["host1"]
@@ -95,7 +97,7 @@ def test_a_host_without_place_for_ansible_is_no_unreachable_one(story: Story) ->
     assert story.rows[0].status == "failed"
 
 
-def test_only_the_recap_says_who_went_through(story: Story) -> None:
+def test_only_the_recap_says_who_went_through(story: PlaybookEvents) -> None:
     story.hear(event("runner_on_ok", res={}))
     assert story.passed == frozenset()
     recap = {"processed": {"host1": 1, "host2": 1, "localhost": 1}, "dark": {"host2": 1}}
@@ -103,30 +105,30 @@ def test_only_the_recap_says_who_went_through(story: Story) -> None:
     assert story.passed == {"host1", "localhost"}
 
 
-def test_what_only_directs_ansible_is_no_task(story: Story) -> None:
+def test_what_only_directs_ansible_is_no_task(story: PlaybookEvents) -> None:
     story.hear(event("runner_on_skipped", "Leave the targets out", task_action="meta", res={}))
     assert story.rows == []
 
 
 def test_two_parts_of_one_machine_have_their_own_tasks(progress: Progress) -> None:
-    story = Story({"host1": ("u@a", "a"), "host2": ("u@a", "a")}, progress)
+    story = PlaybookEvents({"host1": ("u@a", "a"), "host2": ("u@a", "a")}, progress)
     story.hear(event("runner_on_ok", "Copy k6", res={}))
     story.hear(event("runner_on_ok", "Look at the host", host="host2", res={}))
     assert [row.task for row in story.rows_of("host1")] == ["Copy k6"]
     assert [row.task for row in story.rows] == ["Copy k6", "Look at the host"]
 
 
-def test_what_is_ignored_on_purpose_is_no_failure(story: Story) -> None:
+def test_what_is_ignored_on_purpose_is_no_failure(story: PlaybookEvents) -> None:
     story.hear(event("runner_on_failed", res={"msg": "no"}, ignore_errors=True))
     assert story.failures == {}
 
 
-def test_a_failure_on_this_machine_is_every_host_s(story: Story) -> None:
+def test_a_failure_on_this_machine_is_every_host_s(story: PlaybookEvents) -> None:
     story.hear(event("runner_on_failed", host="localhost", res={"msg": "bad variable"}))
     assert set(story.failures) == {"host1", "host2"}
 
 
-def test_waiting_for_a_lock_is_told(story: Story, progress: Progress) -> None:
+def test_waiting_for_a_lock_is_told(story: PlaybookEvents, progress: Progress) -> None:
     locked = {"msg": "Failed to lock apt for exclusive operation: Could not get lock"}
     story.hear(event("runner_retry", "Install packages", res=locked))
     assert "waits for the APT lock" in progress.snapshot()[0].text
@@ -343,7 +345,7 @@ def test_work_in_a_thread_is_drawn_and_its_result_returned() -> None:
         progress.finish("a bar")
         return 7
 
-    assert interruptibly(work, face) == 7
+    assert run_interruptible(work, face) == 7
     assert face.drawn[0][0].text == "on it"
     assert [steps[0].state for steps in face.closed] == ["ok"]
 
@@ -359,7 +361,7 @@ def test_an_interrupt_lets_the_work_end_first() -> None:
         ended.set()
 
     with pytest.raises(KeyboardInterrupt):
-        interruptibly(work, face)
+        run_interruptible(work, face)
     assert ended.is_set()
     assert len(face.closed) == 1
 

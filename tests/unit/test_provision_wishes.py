@@ -9,12 +9,12 @@ import pytest
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
-from dfaas_lab.labs.setting_up import key_of
 from dfaas_lab.load import Function
 from dfaas_lab.provision import GeneratorSpec, TargetSpec, provision
+from dfaas_lab.provision.cache import distinct
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.locks import common_folder
-from dfaas_lab.provision.session import distinct
+from dfaas_lab.provision.targets import key_of
 from dfaas_lab.provision.waves import waves_of
 from dfaas_lab.target import Target
 

@@ -86,7 +86,7 @@ def test_unfinished_counts_what_began_and_left_no_row(tmp_path: Path) -> None:
     started = [mark("dfaas_started", T0, "f0")] * 3 + [mark("dfaas_started", T0, "f1")]
     everything = started + rows(Request(), Request(scenario="f1"))
     assert read_rows(tmp_path, everything).summary["unfinished"].to_list() == [2, 0, 0]
-    custom = read_rows(tmp_path, everything, load=None, own_script=False).summary
+    custom = read_rows(tmp_path, everything, load=None, is_builtin=False).summary
     assert custom["unfinished"].to_list() == [None, None]
 
 
@@ -134,7 +134,7 @@ def test_a_custom_script_names_functions_by_tag_or_by_scenario(tmp_path: Path) -
     tagged = Request(scenario="default", tags={"function": 'a, "b"\nc', "x": "y"})
     got = read_rows(
         tmp_path, rows(tagged, Request(scenario="warm", vu=2)), load=None, scenarios={},
-        own_script=False,
+        is_builtin=False,
     )  # fmt: skip
     assert got.summary["function"].to_list() == ['a, "b"\nc', "warm"]
     assert got.summary["rate_rps"].to_list() == [None, None]
@@ -144,7 +144,7 @@ def test_a_custom_script_names_functions_by_tag_or_by_scenario(tmp_path: Path) -
 def test_checks_and_metrics_of_a_script_are_kept(tmp_path: Path) -> None:
     checks = [mark("checks", T0, "default", value) | {"check": "is, ok"} for value in (1, 1, 0)]
     trend = [mark("my_trend", T0 + n, "default", n) for n in (1, 5, 3)]
-    got = read_rows(tmp_path, checks + trend, load=None, scenarios={}, own_script=False).k6_metrics
+    got = read_rows(tmp_path, checks + trend, load=None, scenarios={}, is_builtin=False).k6_metrics
     columns = ("metric", "check", "samples", "sum", "mean", "min", "max", "p50", "last")
     assert got.select(columns).rows() == [
         ("checks", "is, ok", 3, 2.0, pytest.approx(2 / 3), 0.0, 1.0, 1.0, 0.0),
@@ -194,7 +194,7 @@ def test_what_a_script_sets_up_is_no_load(tmp_path: Path) -> None:
         for nth, (scenario, group) in enumerate(asked)
         for row in rows(Request(end_ns=T0 + nth * SECOND, scenario=scenario, iter=nth))
     ]
-    got = read_rows(tmp_path, lines, load=None, scenarios={}, own_script=False)
+    got = read_rows(tmp_path, lines, load=None, scenarios={}, is_builtin=False)
     counts = dict(got.summary.select("function", "requests").rows())
     assert counts == {"setup": 2, "default": 3, "teardown": 1}
     assert got.requests["function"].to_list() == [

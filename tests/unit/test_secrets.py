@@ -8,8 +8,8 @@ import pytest
 
 from dfaas_lab import ConfigError, Function, Generator, Target
 from dfaas_lab.k6.plan import K6Plan
-from dfaas_lab.load.headers import masked, names_a_secret
-from dfaas_lab.record.stored_functions import described, functions_of
+from dfaas_lab.redaction import masked, names_a_secret
+from dfaas_lab.spec.manifest_functions import described, functions_of
 
 SECRET = "Zq9s3cr3t"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.remote.openssh import ssh_arguments
+from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
 
 SSH = shutil.which("ssh")

@@ -16,7 +16,7 @@ from dfaas_lab import schemas
 from dfaas_lab.analysis.comparison import compare
 from dfaas_lab.analysis.distributions import beta_quantile, student_quantile
 from dfaas_lab.analysis.intervals import BOOTSTRAP_SE, BOOTSTRAP_T, mean_interval, ratio_interval
-from dfaas_lab.analysis.proportions import (
+from dfaas_lab.analysis.rate_intervals import (
     BINOMIAL,
     binomial_interval,
     rate_difference_interval,

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dfaas_lab.load.headers import redacted
+from dfaas_lab.redaction import redacted
 from dfaas_lab.store import Store, provenance
 from dfaas_lab.store.provenance import git_state, without_secrets
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from dfaas_lab import Function, Limits
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.load.headers import SAFE_HEADERS
-from dfaas_lab.record.reproduction import differences
-from dfaas_lab.record.stored_functions import bodies, described, functions_of
-from dfaas_lab.record.stored_order import load_of, part_of, script_of, terms_of
+from dfaas_lab.redaction import SAFE_HEADERS
+from dfaas_lab.reproduce import differences
+from dfaas_lab.spec.manifest import load_of, part_of, script_of, terms_of
+from dfaas_lab.spec.manifest_functions import bodies, described, functions_of
 from dfaas_lab.store import Store
 from dfaas_lab.store.manifest import dump
 

@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 from dfaas_lab.progress import Step
-from dfaas_lab.widgets import CarefulFace, SilentFace, TerminalFace, choose_face
+from dfaas_lab.widgets import SafeView, SilentFace, TerminalFace, choose_view
 
 HALF = Step("run", 5, 10, "iteration 2 of 3")
 DONE = Step("run", 10, 10, "3 iterations", "ok")
@@ -33,7 +33,7 @@ class Full(io.StringIO):
 
 
 def test_no_progress_is_silence() -> None:
-    assert isinstance(choose_face(False), SilentFace)
+    assert isinstance(choose_view(False), SilentFace)
 
 
 def test_a_terminal_gets_one_line_written_over() -> None:
@@ -78,23 +78,23 @@ def test_a_tasks_name_cannot_steer_the_terminal() -> None:
 def test_a_real_terminal_is_recognised() -> None:
     leader, follower = pty.openpty()
     with os.fdopen(follower, "w") as stream:
-        choose_face(stream=stream).draw((HALF,))
+        choose_view(stream=stream).draw((HALF,))
         shown = os.read(leader, 1000).decode()
     os.close(leader)
     assert "iteration 2 of 3" in shown
 
 
 def test_a_face_that_cannot_draw_falls_silent() -> None:
-    face = choose_face(stream=Full())
+    face = choose_view(stream=Full())
     face.draw((DONE,))
     face.close((DONE,))
-    CarefulFace(TerminalFace(io.StringIO())).draw((DONE,))
+    SafeView(TerminalFace(io.StringIO())).draw((DONE,))
 
 
 SHOW = """
 from dfaas_lab.progress import Step
-from dfaas_lab.widgets import choose_face
-face = choose_face()
+from dfaas_lab.widgets import choose_view
+face = choose_view()
 face.draw((Step("provision", 1, 4, "<b>task</b> $x$"),))
 face.draw((Step("provision", 2, 4, "<b>task</b> $x$"), Step("run")))
 """

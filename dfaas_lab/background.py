@@ -1,0 +1,71 @@
+"""A job in a thread, its progress on the screen, and Ctrl-C that ends the job before it goes on.
+
+The main thread only waits: so a Kernel Interrupt is taken at once, and no library can take its
+signal handlers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from dfaas_lab.progress import Progress, ProgressView
+
+Result = TypeVar("Result")
+Work = Callable[[Progress, threading.Event], Result]
+
+_FRAME_S = 0.12
+_LONGEST_END_S = 6.0
+
+
+class _Job(Generic[Result]):
+    """What the thread does, and what became of it."""
+
+    def __init__(self, work: Work[Result]) -> None:
+        self.progress = Progress()
+        self.cancel = threading.Event()
+        self._work = work
+        self._result: list[Result] = []
+        self._error: BaseException | None = None
+        # Not Thread.join: an interrupt inside it marks a running thread as ended (CPython 3.11).
+        self.done = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="dfaas-lab-provision", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._result.append(self._work(self.progress, self.cancel))
+        except BaseException as error:  # raised again in the thread that waits
+            self._error = error
+        finally:
+            self.done.set()
+
+    def result(self) -> Result:
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
+
+
+def run_interruptible(work: Work[Result], face: ProgressView | None = None) -> Result:
+    """Run the work in a thread and wait, drawing; a KeyboardInterrupt ends the work first.
+
+    Args:
+        work: Called with the progress to tell and the event that asks it to end.
+        face: What draws; None is silence.
+    """
+    job = _Job(work)
+    try:
+        job.start()  # an interrupt may come before it returns
+        while not job.done.wait(_FRAME_S):
+            if face is not None:
+                face.draw(job.progress.snapshot())
+    except KeyboardInterrupt:
+        job.cancel.set()
+        job.done.wait(_LONGEST_END_S)
+        raise
+    finally:
+        if face is not None:
+            face.close(job.progress.snapshot())
+    return job.result()

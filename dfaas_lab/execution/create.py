@@ -1,0 +1,153 @@
+"""Opens a run: its folder, with a manifest of all that is known before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dfaas_lab.execution.run_handle import RunHandle
+    from dfaas_lab.load import Function
+    from dfaas_lab.remote.workspace import Workspace
+    from dfaas_lab.run import Run
+    from dfaas_lab.spec.run_spec import RunSpec
+    from dfaas_lab.store import RunFolder
+    from dfaas_lab.target import Target
+
+
+def create_run(
+    store: str | Path,
+    parts: Sequence[tuple[Target, RunSpec]],
+    *,
+    label: str | None,
+    live: Callable[[str], None] | None = None,
+    progress: bool | None = None,
+    seed: int | None = None,
+) -> RunHandle:
+    """Make a run of some targets, its folder stored, nothing begun.
+
+    Args:
+        store: The folder for results.
+        parts: The targets, each with what is to be measured.
+        label: A name for people.
+        live: Called with each line that k6 logs; of several targets, with the target's name.
+        progress: How progress is shown to who waits for it.
+        seed: The seed of what chose these orders at random, if anything did.
+    """
+    from dfaas_lab.execution.finalize import finalize
+    from dfaas_lab.execution.run_handle import RunHandle
+    from dfaas_lab.execution.target_run import Measurement
+    from dfaas_lab.k6.log_callback import LogCallback
+    from dfaas_lab.remote.workspace import Workspace
+
+    several = len(parts) > 1
+    # Named before anything is begun, so that whoever attaches finds them.
+    workspaces = [
+        [Workspace.new(target.generator.workspace_root) for _ in order.turns]
+        for target, order in parts
+    ]
+    folder = _open_folder(store, parts, workspaces, label, seed)
+    try:
+        listener = None if live is None else LogCallback(live)
+        line = None if listener is None else listener.tell
+        measurements = [
+            Measurement(
+                order,
+                target=target.name,
+                generator=target.generator,
+                folder=folder,
+                workspaces=own,
+                several=several,
+                line=_prefixed(line, target.name) if several else line,
+            )
+            for (target, order), own in zip(parts, workspaces, strict=True)
+        ]
+        keep = last_run_of([target for target, _ in parts])
+        return RunHandle(
+            measurements, folder, keep=keep, progress=progress, listener=listener, new=True
+        )
+    except BaseException:  # an interrupt: nobody who attaches later shall begin it
+        finalize(folder, status="interrupted")
+        raise
+
+
+def last_run_of(targets: Sequence[Target]) -> Callable[[Run], None]:
+    """Return what keeps a run as the last one of some targets."""
+
+    def keep(run: Run) -> None:
+        for target in targets:
+            target.last_run = run
+
+    return keep
+
+
+def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], None] | None:
+    return None if tell is None else lambda line: tell(f"{name}: {line}")
+
+
+def _open_folder(
+    store: str | Path,
+    parts: Sequence[tuple[Target, RunSpec]],
+    workspaces: Sequence[Sequence[Workspace]],
+    label: str | None,
+    seed: int | None,
+) -> RunFolder:
+    from dfaas_lab.execution.environment import surroundings
+    from dfaas_lab.spec.manifest_functions import bodies
+    from dfaas_lab.store import Store, new_run_id, provenance
+    from dfaas_lab.store.provenance import without_secrets
+
+    with ThreadPoolExecutor(1, "dfaas-lab-provenance") as beside:
+        here = beside.submit(provenance, seed=seed)  # it asks git
+        facts = surroundings([target for target, _ in parts])
+    manifest = {
+        "label": label,
+        "targets": [target.name for target, _ in parts],
+        "orders": {
+            target.name: _described(target, order, own)
+            for (target, order), own in zip(parts, workspaces, strict=True)
+        },
+        "provenance": {
+            **here.result(),
+            **{name: without_secrets(of_each) for name, of_each in facts.items()},
+        },
+    }
+    files: dict[str, bytes] = {}
+    for index, (_, order) in enumerate(parts):
+        files |= order.plan.stored("" if not index else f"-{index + 1}")
+        files |= bodies(_functions(order))
+    return Store(store).create_run(new_run_id(), manifest, files)
+
+
+def _described(
+    target: Target, order: RunSpec, workspaces: Sequence[Workspace]
+) -> dict[str, object]:
+    from dfaas_lab.spec.manifest_functions import described
+
+    load = order.plan.load
+    return {
+        "gateway": target.gateway,
+        "generator": target.generator.name,
+        "load": load.rates if load else None,
+        "functions": described(_functions(order)),
+        "script": None if order.plan.is_builtin else order.plan.script_name,
+        "duration_s": order.plan.duration_s,
+        "iterations": order.iterations,
+        "rest_s": order.rest_s,
+        "warmup_s": order.warmup_s,
+        "limit_s": order.limit_s,
+        "lease_s": order.lease_s,
+        "detached": order.detached,
+        "thresholds": order.thresholds,
+        "plan_digest": order.plan.digest,
+        "workspaces": {
+            "root": target.generator.workspace_root,
+            "ids": [workspace.id for workspace in workspaces],
+        },
+    }
+
+
+def _functions(order: RunSpec) -> list[Function]:
+    return [share.function for share in order.plan.load or ()]

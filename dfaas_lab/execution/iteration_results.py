@@ -1,0 +1,181 @@
+"""Brings one iteration home: fetches what k6 wrote, makes frames of it, and stores it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import (
+    ConnectionFailed,
+    DfaasLabError,
+    ResultsUnreadable,
+    StoreError,
+    WorkspaceError,
+)
+from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S
+from dfaas_lab.k6.exit_codes import outcome_of
+from dfaas_lab.k6.launch import sent_names
+from dfaas_lab.k6.results import Frames, read
+from dfaas_lab.redaction import masked
+from dfaas_lab.remote.workspace import Workspace, fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dfaas_lab.k6.custom_script import CustomScript
+    from dfaas_lab.k6.monitor import End
+    from dfaas_lab.k6.plan import K6Plan
+    from dfaas_lab.remote.remote import Remote
+    from dfaas_lab.store import RunFolder
+
+_CSV_ERROR = b'msg="CSV: Error writing to file"'
+
+
+@dataclass(frozen=True)
+class IterationResults:
+    """Where an iteration's results come from and go to.
+
+    Args:
+        remote: The generator.
+        folder: The run's folder in the store.
+        target: The target's name.
+        several: Whether the run has other targets, too.
+    """
+
+    remote: Remote
+    folder: RunFolder
+    target: str
+    several: bool = False
+
+    def has(self, turn: int) -> bool:
+        """Whether that iteration (0: the warm-up) is stored."""
+        return self._path(turn).exists()
+
+    def status(self, turn: int) -> str:
+        """The status of an iteration that is stored."""
+        return (self._path(turn) / "status").read_text().strip()
+
+    def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
+        """Fetch a workspace's results, over as many connections as it takes within a minute.
+
+        Raises:
+            WorkspaceError: It is gone.
+            ConnectionFailed: The generator stayed away, or ``give_up`` said so.
+        """
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return fetch(self.remote, workspace, into, without=sent_names())
+            except ConnectionFailed:  # fetching again is idempotent
+                if give_up() or time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)
+
+    def store(
+        self, turn: int, plan: K6Plan | CustomScript, fetched: Path, workspace: Workspace, end: End
+    ) -> tuple[str, DfaasLabError | None]:
+        """Store what was fetched; return the iteration's status, and the error to raise for it.
+
+        Raises:
+            StoreError: It could not be stored.
+        """
+        outcome = outcome_of(end.exit_code, end.reason, end.killed)
+        place = f"{self.remote.host}:{workspace.path}"
+        status = outcome.status
+        error: DfaasLabError | None = None
+        if outcome.error is not None:
+            error = outcome.error(
+                f"{self.remote.host}: {outcome.what}",
+                exit_code=end.exit_code,
+                workspace=place,
+                log_tail=end.log_tail,
+                hint=outcome.hint,
+            )
+        if end.disk_full or _was_full(fetched / "journal"):
+            status, error = "failed", _disk_full(self.remote, workspace)
+        kept = _kept(fetched)
+        try:
+            frames = self._frames(turn, plan, fetched, status)
+        except ResultsUnreadable as unreadable:
+            unreadable.workspace, unreadable.log_tail = place, end.log_tail
+            status, error, frames = "failed", error or unreadable, Frames.empty()
+            if (fetched / "samples.csv").exists():
+                kept["samples.csv"] = fetched / "samples.csv"  # all that there is
+        kept["status"] = f"{status}\n".encode()
+        try:
+            self.folder.write_iteration(
+                max(turn, 1), frames, kept, target=self._part, warmup=not turn
+            )
+        except StoreError as full:
+            again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
+            full.hint = f"{full.hint}\nWhat k6 wrote is kept: {place}; {again}"
+            raise
+        return status, error
+
+    def _path(self, turn: int) -> Path:
+        return self.folder.iteration_path(max(turn, 1), target=self._part, warmup=not turn)
+
+    @property
+    def _part(self) -> str | None:
+        return self.target if self.several else None
+
+    def _frames(self, turn: int, plan: K6Plan | CustomScript, fetched: Path, status: str) -> Frames:
+        samples = fetched / "samples.csv"
+        if status not in ("ok", "slo_failed") and not samples.exists():
+            samples.touch()  # k6 did not come so far: nothing was measured, and that can be said
+        return read(
+            samples,
+            run_id=self.folder.run_id,
+            target=self.target,
+            iteration=turn,
+            load=plan.load,
+            scenarios=plan.functions,
+            started_at=_began_at(fetched),
+            status=status,
+            is_builtin=plan.is_builtin,
+        )
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder here for what is fetched, for a moment."""
+    return tempfile.TemporaryDirectory(prefix="dfaas-lab-fetch-")
+
+
+def _began_at(fetched: Path) -> datetime:
+    with contextlib.suppress(OSError, ValueError, OverflowError):
+        return datetime.fromtimestamp(float((fetched / "began").read_text()), UTC)
+    return datetime.now(UTC)
+
+
+def _disk_full(remote: Remote, workspace: Workspace) -> WorkspaceError:
+    return WorkspaceError(
+        f"{remote.host}: the disk under {workspace.path} was full, and samples are missing; what "
+        "was written is stored",
+        host=remote.host.address,
+        path=workspace.path,
+        hint="Make room there, or give Generator(workspace_root=...) on a larger disk.",
+    )
+
+
+def _was_full(journal: Path) -> bool:
+    """Whether k6 could not write its samples at some moment: it goes on, but never writes again."""
+    with contextlib.suppress(OSError), journal.open("rb") as lines:
+        return any(_CSV_ERROR in line and b"source=console" not in line for line in lines)
+    return False
+
+
+def _kept(fetched: Path) -> dict[str, bytes | Path]:
+    """The raw files that are stored: k6's own summary and log, and what the host did."""
+    kept: dict[str, bytes | Path] = {
+        name: fetched / name for name in ("summary.json", "host.csv") if (fetched / name).exists()
+    }
+    with contextlib.suppress(OSError):
+        # k6 logs the URLs of requests that fail: a secret in one stays out of the store.
+        log = (fetched / "journal").read_text(encoding="utf-8", errors="replace")
+        kept["k6.log"] = masked(log).encode()
+    return kept

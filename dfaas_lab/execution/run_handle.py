@@ -1,0 +1,203 @@
+"""A run under way: its thread, its progress, and Ctrl-C that brings home what was measured."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.execution.finalize import finalize
+from dfaas_lab.execution.target_run import FINAL, Measurement, worst
+from dfaas_lab.k6.monitor import UNREACHABLE_S
+from dfaas_lab.progress import Progress, ProgressView
+from dfaas_lab.run import Run
+
+if TYPE_CHECKING:
+    from dfaas_lab.k6.log_callback import LogCallback
+    from dfaas_lab.store import RunFolder
+
+log = logging.getLogger("dfaas_lab")
+
+_FRAME_S = 0.12
+
+
+class RunHandle:
+    """A run that goes on in the background. ``wait()`` returns it; ``stop()`` ends it early.
+
+    A detached run goes on by itself; here it is followed only after ``wait()`` or ``stop()``.
+
+    Args:
+        measurements: The targets' parts.
+        folder: The run's folder in the store.
+        keep: Called with the run as it is: when it begins, and when it has ended.
+        progress: How ``wait()`` shows progress: None chooses, False shows nothing.
+        listener: What the parts tell k6's lines; closed at the end.
+        new: Whether nobody else can have begun it.
+    """
+
+    def __init__(
+        self,
+        measurements: Sequence[Measurement],
+        folder: RunFolder,
+        *,
+        keep: Callable[[Run], None] = lambda _: None,
+        progress: bool | None = None,
+        listener: LogCallback | None = None,
+        new: bool = False,
+    ) -> None:
+        self._measurements = measurements
+        self._folder = folder
+        self._keep = keep
+        self._shown = progress
+        self._listener = listener
+        self._new = new
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._errors: list[BaseException] = []
+        self._thread: threading.Thread | None = None
+        self._ended: Run | None = None
+        self.progress = Progress()
+        keep(self.run)
+
+    def start(self) -> RunHandle:
+        """Start measuring, if nobody has yet, and return at once."""
+        if self._thread is None:
+            # A daemon: after a second interrupt nobody waits for it.
+            self._thread = threading.Thread(target=self._work, name="dfaas-lab-run", daemon=True)
+            self._thread.start()
+        return self
+
+    def send(self) -> RunHandle:
+        """Send a detached run to its generators, which go on alone."""
+        self._new = False
+        try:
+            for part in self._measurements:
+                part.send()
+        except BaseException as error:
+            # Some of it may have been sent, and goes on: whoever attaches finds out.
+            self._folder.update(status="lost")
+            self._keep(self.run)
+            if isinstance(error, DfaasLabError):
+                error.run = self.run
+            raise
+        return self
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has ended; of a detached one that nobody follows, the generator is asked.
+
+        Raises:
+            ConnectionFailed: The generator cannot be asked.
+        """
+        if self._thread is not None:
+            return self._done.is_set()
+        return self.run.status in FINAL or all(part.ended() for part in self._measurements)
+
+    @property
+    def run(self) -> Run:
+        """What has been measured and stored so far."""
+        return self._ended or Run(self._folder)
+
+    def stop(self) -> None:
+        """Ask k6 to end; what it measured is stored."""
+        self._stop.set()
+        self.start()
+
+    def wait(self, face: ProgressView | None = None) -> Run:
+        """Wait for the end and return the run; ``face`` draws progress, where one is given.
+
+        A KeyboardInterrupt ends k6, brings its data home, and goes on; a second one leaves at once,
+        and so does the first where the generator is silent for 3 s: then ``lab.attach()`` can fetch
+        what it measured.
+
+        Raises:
+            DfaasLabError: An iteration failed; ``error.run`` holds what was measured.
+        """
+        try:
+            face = face or self._face()
+            self.start()
+            while not self._done.wait(_FRAME_S):
+                if face is not None:
+                    face.draw(self.progress.snapshot())
+        except KeyboardInterrupt:
+            self._stop.set()
+            if self._new and (self._thread is None or self._thread.ident is None):
+                self._abandon()
+            self._come_home()
+            raise
+        finally:
+            if face is not None:
+                face.close(self.progress.snapshot())
+        if self._errors:
+            raise self._error()
+        return self.run
+
+    def _abandon(self) -> None:
+        """Close a run of which nothing was begun: nobody who attaches shall begin it."""
+        finalize(self._folder, status="interrupted")
+        self._ended = Run(self._folder)
+        self._keep(self._ended)
+        self._done.set()
+
+    def _face(self) -> ProgressView | None:
+        from dfaas_lab.widgets import choose_view  # takes a moment: ipywidgets
+
+        return choose_view(self._shown)
+
+    def _come_home(self) -> None:
+        """Wait until everything is stored, but not for a generator that does not answer."""
+        began = time.monotonic()
+        while not self._done.wait(_FRAME_S):
+            if self._thread is None or not self._thread.is_alive():
+                return
+            asked_s = time.monotonic() - began
+            going = [part for part in self._measurements if not part.over]
+            if going and all(min(part.silent_s, asked_s) > UNREACHABLE_S for part in going):
+                log.warning("no answer: lab.attach(%r) fetches what is there", self._folder.run_id)
+                self._folder.update(status="lost")
+                self._keep(self.run)
+                return
+
+    def _error(self) -> BaseException:
+        first, *others = self._errors
+        for other in others:
+            first.add_note(f"Also: {other}")
+        return first
+
+    def _work(self) -> None:
+        try:
+            # Of all processes with this store, one brings the run home; the others wait for it.
+            with self._folder.claimed(self._stop) as claimed:
+                if claimed and self.run.status not in FINAL:
+                    self._measure_all()
+        except BaseException as error:  # raised again in the thread that waits
+            self._errors.append(error)
+        finally:
+            if self._listener is not None:
+                self._listener.close()
+            self._ended = Run(self._folder)
+            for failure in self._errors:
+                if isinstance(failure, DfaasLabError):
+                    failure.run = self._ended
+            self._keep(self._ended)
+            self._done.set()
+
+    def _measure_all(self) -> None:
+        parts = [
+            threading.Thread(target=self._measure, args=(part,), daemon=True)
+            for part in self._measurements
+        ]
+        for thread in parts:
+            thread.start()
+        for thread in parts:
+            thread.join()
+        finalize(self._folder, status=worst([part.status for part in self._measurements]))
+
+    def _measure(self, part: Measurement) -> None:
+        try:
+            part.run(self.progress, self._stop)
+        except BaseException as error:  # raised again in the thread that waits
+            self._errors.append(error)

@@ -1,0 +1,255 @@
+"""Measuring one target: its iterations in order, each stored before the next begins."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import (
+    CommandFailed,
+    ConnectionFailed,
+    DfaasLabError,
+    ResultsUnreadable,
+    StoreError,
+    TransferFailed,
+)
+from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S, Contact
+from dfaas_lab.execution.iteration import Iteration, Lost
+from dfaas_lab.execution.iteration_results import IterationResults
+from dfaas_lab.k6.launch import start
+from dfaas_lab.remote.workspace import Workspace, lines, remove
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dfaas_lab.generator import Generator
+    from dfaas_lab.k6.output import Elapsed
+    from dfaas_lab.progress import Progress, StepState
+    from dfaas_lab.spec.run_spec import RunSpec
+    from dfaas_lab.store import RunFolder
+
+log = logging.getLogger("dfaas_lab")
+
+FINAL = ("failed", "timed_out", "interrupted", "slo_failed", "ok")
+"""The statuses of a run that has ended, the worst first; ``running`` and ``lost`` can go on."""
+
+_WELL = ("slo_failed", "ok")
+# After these, what k6 wrote is on the generator, and can be fetched by whoever attaches.
+_STILL_THERE = (
+    ConnectionFailed,
+    CommandFailed,
+    TransferFailed,
+    ResultsUnreadable,
+    StoreError,
+    OSError,
+)
+
+
+class Measurement:
+    """One target's part of a run.
+
+    Args:
+        order: What is to be measured.
+        target: The target's name.
+        generator: Where k6 runs.
+        folder: Where the results go.
+        workspaces: One for each turn of the order.
+        several: Whether the run has other targets, too.
+        line: Called with each line that k6 logs.
+        begun: Whether another controller may have begun it, or everything was sent already.
+        closed: Whether nothing new may be begun, only brought home.
+    """
+
+    def __init__(
+        self,
+        order: RunSpec,
+        *,
+        target: str,
+        generator: Generator,
+        folder: RunFolder,
+        workspaces: Sequence[Workspace],
+        several: bool = False,
+        line: Callable[[str], None] | None = None,
+        begun: bool = False,
+        closed: bool = False,
+    ) -> None:
+        self._order = order
+        self._target = target
+        self._generator = generator
+        self._harvest = IterationResults(generator.remote, folder, target, several)
+        self._contact = Contact(generator.remote)
+        self._turns = [
+            Iteration(number, workspace, order, generator, self._harvest, self._contact)
+            for number, workspace in zip(order.turns, workspaces, strict=True)
+        ]
+        self._line = line
+        self._begun = begun or order.detached
+        self._closed = closed or order.detached
+        self._statuses: list[str] = []
+        self.over = False
+        """Whether ``run`` has ended."""
+
+    @property
+    def status(self) -> str:
+        """The worst status of the iterations so far; ``lost`` where the generator was left."""
+        return worst(self._statuses or ["interrupted"])
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the generator has been asked and said nothing, in seconds."""
+        return self._contact.silent_s
+
+    def send(self) -> None:
+        """Send all iterations of a detached order and start their supervisor.
+
+        Raises:
+            WorkspaceError: There is no room for them.
+            ConnectionFailed: The generator was lost.
+        """
+        k6_path = self._generator.k6_path()
+        start(
+            self._generator.remote,
+            [turn.workspace for turn in self._turns],
+            [turn.plan.files() for turn in self._turns],
+            [turn.terms(k6_path) for turn in self._turns],
+        ).close()
+
+    def ended(self) -> bool:
+        """Ask whether the last iteration of a detached order has ended on the generator."""
+        path = shlex.quote(self._turns[-1].workspace.path)
+        script = (
+            f'cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ "$code" != running ] || '
+            "{ . ./alive.sh; word supervisor && ! alive supervisor && ! alive pid; }"
+        )
+        return bool(self._generator.remote.run(script, check=False))
+
+    def run(self, progress: Progress, stop: threading.Event) -> None:
+        """Measure all iterations; ``stop`` ends it early, with what was measured stored.
+
+        Raises:
+            DfaasLabError: An iteration failed; what it measured is stored.
+        """
+        total = self._order.iterations * self._order.plan.duration_s + self._order.warmup_s
+        progress.update(self._target, total=total, text="connecting")
+        try:
+            error = self._all(progress, stop)
+            if error is not None:
+                raise error
+        except Lost:
+            end = "ends there with its lease, if it runs" if self._order.lease_s else "goes on"
+            log.warning("%s does not answer: k6 %s", self._generator.host, end)
+            self._statuses.append("lost")
+        except BaseException as failure:
+            if self.status in _WELL or not self._statuses:  # not that of an iteration that ended
+                # Where nothing could be stored, what was measured is still on the generator.
+                self._statuses.append("lost" if isinstance(failure, _STILL_THERE) else "failed")
+            progress.finish(self._target, "failed")
+            raise
+        finally:
+            self.over = True
+        measured = sum(status in _WELL for status in self._statuses)
+        if measured < self._order.iterations and self.status in _WELL:
+            self._statuses.append("interrupted")
+        done: StepState = "ok" if self.status in _WELL else "interrupted"
+        progress.finish(self._target, done)
+
+    def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
+        """Go through the turns to the first that did not go well; return its error."""
+        error: DfaasLabError | None = None
+        for index, turn in enumerate(self._turns):
+            if stop.is_set() and self._begun:
+                # What ended before is brought home first, but k6 ends now.
+                self._stop_there(self._turns[index:])
+            status, error = self._one(turn, progress, stop)
+            if turn.number or status not in _WELL:
+                self._statuses.append(status)
+            # Of what another controller began, each may have ended well: it is brought home.
+            if status not in _WELL or error is not None or (stop.is_set() and not self._begun):
+                if self._order.detached:
+                    self._leave(self._turns[index + 1 :])
+                break
+        if error is not None:
+            self._generator.invalidate_k6()
+        return error
+
+    def _one(
+        self, turn: Iteration, progress: Progress, stop: threading.Event
+    ) -> tuple[str, DfaasLabError | None]:
+        if self._harvest.has(turn.number):
+            status: str = self._harvest.status(turn.number)
+            error: DfaasLabError | None = None
+        else:
+            began = turn.begin(stop, unsure=self._begun, closed=self._closed)
+            if began is None:
+                return "interrupted", None
+            # Where one was not begun by another controller, no later one was either.
+            self._begun = self._order.detached or began is True
+            end = turn.follow(
+                None if isinstance(began, bool) else began,
+                stop,
+                elapsed=lambda event: self._tell(progress, turn, event),
+                line=self._line,
+            )
+            if end.skipped:
+                self._remove(stop, turn)
+                return "interrupted", None
+            status, error = turn.fetch_results(end, stop)
+        if error is None and status not in ("failed", "timed_out"):  # those are the evidence
+            self._remove(stop, turn)
+        return status, error
+
+    def _stop_there(self, turns: Sequence[Iteration]) -> None:
+        """Ask the first of these that has not ended to end; its supervisor begins no other."""
+        script = (
+            'while read -r one; do cd "$one" 2>/dev/null || continue; [ -s ended ] && continue; '
+            "sh ./stop.sh interrupt; break; done"
+        )
+        paths = lines(turn.workspace for turn in turns)
+        with contextlib.suppress(DfaasLabError), self._contact.asking():
+            self._generator.remote.run(script, stdin=paths, timeout=10, check=False)
+
+    def _leave(self, turns: Sequence[Iteration]) -> None:
+        """Leave the rest of a detached order: nothing goes on, and what never began is removed."""
+        if not turns:
+            return
+        self._stop_there(turns)
+        paths = lines(turn.workspace for turn in turns)
+        script = (
+            'while read -r one; do up=; read -r up <"$one/started"; '
+            '[ -n "$up" ] || rm -rf -- "$one"; done'
+        )
+        with contextlib.suppress(DfaasLabError), self._contact.asking():
+            self._generator.remote.run(script, stdin=paths, check=False)
+
+    def _remove(self, stop: threading.Event, *turns: Iteration) -> None:
+        """Remove workspaces whose results are safe here; what stays there harms nobody."""
+        deadline = time.monotonic() + PATIENCE_S
+        with self._contact.asking():
+            while True:
+                try:
+                    return remove(self._generator.remote, *(turn.workspace for turn in turns))
+                except DfaasLabError as error:  # removing again is idempotent
+                    lost = isinstance(error, ConnectionFailed) and not stop.is_set()
+                    if not lost or time.monotonic() > deadline:
+                        log.warning("%s keeps a workspace: %s", self._generator.host, error)
+                        return None
+                    time.sleep(RETRY_S)
+
+    def _tell(self, progress: Progress, turn: Iteration, event: Elapsed) -> None:
+        order, duration_s = self._order, turn.plan.duration_s
+        before_s = max(turn.number - 1, 0) * order.plan.duration_s
+        before_s += order.warmup_s if turn.number else 0.0
+        what = f"iteration {turn.number}/{order.iterations}" if turn.number else "warm-up"
+        elapsed_s = min(event.seconds, duration_s)
+        text = f"{what}, {elapsed_s:.0f} of {duration_s:g} s, {event.complete} requests"
+        progress.update(self._target, done=before_s + elapsed_s, text=text)
+
+
+def worst(statuses: Sequence[str]) -> str:
+    """The worst of some statuses."""
+    return next((status for status in ("lost", *FINAL) if status in statuses), "ok")

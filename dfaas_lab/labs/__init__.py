@@ -1,1 +1,0 @@
-"""How a lab comes to be, is made ready, and is looked at."""

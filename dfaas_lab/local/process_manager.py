@@ -1,0 +1,153 @@
+"""The keeper: one process per lab, which owns the lab's directory and the life of its processes.
+
+It starts the SSH server and the gateways, obeys its owner (JSON lines on stdin, answers on stdout),
+and ends everything when the owner says so, closes the pipe, or dies. It is the subreaper of all
+that was started through the SSH server, however detached, so that it can end that too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from dfaas_lab.local import lab_directory as room
+from dfaas_lab.local import processes
+from dfaas_lab.local.child import Child, StartFailed
+from dfaas_lab.local.lab_directory import LabDirectory
+
+_END_S = 10.0
+
+
+class Keeper:
+    """The processes of one lab.
+
+    Args:
+        room: The lab's directory.
+        task: What the lab is to be: ``ssh`` and ``gateways``, each a child's task.
+    """
+
+    def __init__(self, room: LabDirectory, task: Mapping[str, Any]) -> None:
+        ssh = Child("ssh", "dfaas_lab.local.ssh_server", task["ssh"], room)
+        gateways = [
+            Child(gateway["name"], "dfaas_lab.local.gateway", gateway, room)
+            for gateway in task["gateways"]
+        ]
+        self.children = {child.name: child for child in (ssh, *gateways)}
+
+    def start(self) -> dict[str, Any]:
+        """Start all processes at once and return the ports of each.
+
+        Raises:
+            StartFailed: One did not start.
+        """
+        for child in self.children.values():
+            child.launch()
+        for child in self.children.values():
+            child.await_ready()
+        ports = ("port", "metrics_port")
+        return {
+            name: {key: child.task[key] for key in ports if key in child.task}
+            for name, child in self.children.items()
+        }
+
+    def obey(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what the owner asks, and return the answer."""
+        child = self.children[order["child"]]
+        try:
+            if order["do"] == "kill":
+                child.kill()
+            else:
+                child.restart(order.get("changes", {}))
+        except StartFailed as error:
+            return {"error": str(error)}
+        return {"done": order["do"]}
+
+    def serve(self, owner: int, wakeup: socket.socket) -> None:
+        """Obey until the owner is gone or says that it is enough."""
+        poll = select.poll()
+        for descriptor in (0, owner, wakeup.fileno()):
+            poll.register(descriptor, select.POLLIN)
+        orders = b""
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if owner in ready or self._woken(wakeup, ready):
+                return
+            if 0 in ready:
+                part = os.read(0, 1 << 16)
+                *lines, orders = (orders + part).split(b"\n")
+                if not part or not all(self._answer(json.loads(line)) for line in lines):
+                    return
+
+    def _answer(self, order: Mapping[str, Any]) -> bool:
+        """Answer one order; False for the order to end."""
+        if order["do"] == "close":
+            return False
+        _say(self.obey(order))
+        return True
+
+    def _woken(self, wakeup: socket.socket, ready: set[int]) -> bool:
+        """Take in the signals that came; True when one asks for the end."""
+        if wakeup.fileno() not in ready:
+            return False
+        numbers = set(wakeup.recv(4096))
+        if signal.SIGCHLD in numbers:
+            _reap()
+        return bool(numbers & {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+def _wakeup() -> socket.socket:
+    """Return a socket on which signals are read as bytes, so that none interrupts anything."""
+    reader, writer = socket.socketpair()
+    for end in (reader, writer):
+        end.setblocking(False)
+    signal.set_wakeup_fd(os.dup(writer.fileno()), warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return reader
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
+def _say(answer: Mapping[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the owner is gone: poll() tells
+        os.write(1, json.dumps(answer).encode() + b"\n")
+
+
+def main() -> None:
+    """Read the task, keep the lab, and leave nothing."""
+    task = json.loads(sys.stdin.buffer.readline())
+    owner = os.pidfd_open(os.getppid())
+    if os.getppid() != task["owner"]:  # it died before we looked
+        return
+    wakeup = _wakeup()
+    processes.become_subreaper()
+    room.sweep()
+    own = LabDirectory.make()
+    try:
+        keeper = Keeper(own, task)
+        _say({"ports": keeper.start(), "room": str(own.path)})
+        keeper.serve(owner, wakeup)
+    except StartFailed as error:
+        _say({"error": str(error)})
+    except Exception:  # whatever it is, the owner must hear of it
+        _say({"error": traceback.format_exc()})
+    finally:
+        ended = processes.end_descendants(deadline_s=_END_S)
+        removed = own.remove()
+        _say({"closed": ended and removed})
+
+
+if __name__ == "__main__":
+    main()

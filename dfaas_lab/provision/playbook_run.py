@@ -1,0 +1,133 @@
+"""One run of a playbook for a group of hosts, and what became of each of them."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
+from dfaas_lab.progress import Progress
+from dfaas_lab.provision.ansible import Play, PlayEnd, run_play
+from dfaas_lab.provision.events import PlaybookEvents, bar
+from dfaas_lab.provision.local_k6 import local_k6
+from dfaas_lab.provision.remote_tasks import end_tasks
+from dfaas_lab.provision.report import TaskRow
+from dfaas_lab.provision.spec import GeneratorSpec, Key, Spec, TargetSpec
+
+if TYPE_CHECKING:
+    from dfaas_lab.remote.remote import Remote
+
+_MOST_FORKS = 25
+
+
+@dataclass(frozen=True)
+class GroupEnd:
+    """How a group's run ended.
+
+    Args:
+        rows: The tasks, of all hosts.
+        ready: The hosts on which all went well, each with its own tasks.
+        failures: What went wrong, by host.
+    """
+
+    rows: list[TaskRow]
+    ready: list[tuple[Spec, tuple[TaskRow, ...]]] = field(default_factory=list)
+    failures: list[tuple[Spec, ProvisionError]] = field(default_factory=list)
+
+
+def run_group(
+    playbook: str,
+    specs: Sequence[Spec],
+    remotes: Mapping[Key, Remote],
+    *,
+    progress: Progress,
+    cancel: threading.Event,
+) -> GroupEnd:
+    """Run a playbook on these hosts; whatever happens, nothing of it goes on there afterwards.
+
+    Args:
+        playbook: A file of the playbooks' folder.
+        specs: The hosts, which share variables and the password for sudo.
+        remotes: Our own connections to them, by key.
+        progress: The bars.
+        cancel: Once it is set, what runs is ended here and there.
+    """
+    mark = uuid.uuid4().hex
+    by_name = {f"host{number}": spec for number, spec in enumerate(specs, start=1)}
+    labels = {name: (spec.label, spec.host.address) for name, spec in by_name.items()}
+    story = PlaybookEvents(labels, progress)
+    end: PlayEnd | None = None
+    try:
+        play = _play(playbook, by_name, mark)
+        end = run_play(play, on_event=story.hear, cancel=cancel)
+    finally:
+        if end is None or end.exit_code != 0:
+            # An interrupt, a time limit or a dead Ansible leave modules running on the hosts.
+            left = [remotes[s.key] for name, s in by_name.items() if _alive(story, name)]
+            end_tasks(left, mark)
+    group = GroupEnd(story.rows)
+    for name, spec in by_name.items():
+        if cancel.is_set():
+            progress.finish(bar(spec.label), "interrupted", "interrupted")
+        else:
+            _settle(group, spec, story, name, end, progress)
+    return group
+
+
+def _alive(story: PlaybookEvents, name: str) -> bool:
+    return not isinstance(story.failures.get(name), HostUnreachable)
+
+
+def _settle(
+    group: GroupEnd, spec: Spec, story: PlaybookEvents, name: str, end: PlayEnd, progress: Progress
+) -> None:
+    """Write down what became of a host: it is ready only where Ansible's recap says so."""
+    failure = story.failures.get(name)
+    if failure is None and name in story.passed and _went_through(end):
+        group.ready.append((spec, story.rows_of(name)))
+        progress.finish(bar(spec.label), "ok", "ready")
+        return
+    if failure is None:
+        failure = _ansible_failed(spec, end)
+        progress.finish(bar(spec.label), "failed", failure.message.splitlines()[0])
+    group.failures.append((spec, failure))
+
+
+def _went_through(end: PlayEnd) -> bool:
+    """Return whether Ansible did its work to the end: bit 2 hosts failed, 4 unreachable."""
+    return end.exit_code in (0, 2, 4, 6)
+
+
+def _play(playbook: str, by_name: Mapping[str, Spec], mark: str) -> Play:
+    """Return the run of a playbook for these hosts."""
+    items = {name: spec.item(name) for name, spec in by_name.items()}
+    own = local_k6()
+    first = next(iter(by_name.values()))
+    return Play(
+        playbook,
+        {
+            **first.variables,
+            "generators": [items[n] for n, s in by_name.items() if isinstance(s, GeneratorSpec)],
+            "targets": [items[n] for n, s in by_name.items() if isinstance(s, TargetSpec)],
+            "k6_local": str(own.path) if own else "",
+            "k6_local_version": own.version if own else "",
+            "k6_local_machine": own.machine if own else "",
+            "run_mark": mark,
+        },
+        forks=min(len(by_name), _MOST_FORKS),
+        become_password=first.host.become_password,
+    )
+
+
+def _ansible_failed(spec: Spec, end: PlayEnd) -> TaskFailed:
+    tail = "\n".join(end.output.strip().splitlines()[-12:])
+    return TaskFailed(
+        f"{spec.label}: ansible-playbook ended with {end.exit_code} and never finished it:\n{tail}",
+        host=spec.host.address,
+        task="ansible-playbook",
+        detail=tail,
+        hint="Look at the last lines above. Is the installation of Ansible complete?",
+    )
