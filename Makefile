@@ -21,6 +21,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 help:
 	@echo "make demo    measure the embedded lab and draw the result, in about half a minute"
 	@echo "make test    lint, types, import contracts, unit and embedded tests, the notebooks"
+	@echo "make test-all  what make test leaves out: the slow tests, and real hosts"
 	@echo "make lint    the first three of these"
 	@echo "make soak    the long randomised runs"
 	@echo "make bench   the measurements"
@@ -29,10 +30,13 @@ help:
 demo: $(FOR_DEMO)
 	$(BIN)/dfaas-lab demo
 
-# With DFAAS_LAB_TESTBED=1 also the ring on real hosts, which changes this machine's network.
 test: lint
-	$(BIN)/python -m pytest --nbmake tests/unit tests/embedded notebooks \
-		$(if $(DFAAS_LAB_TESTBED),tests/testbed)
+	$(BIN)/python -m pytest --nbmake -m "not slow" tests/unit tests/embedded notebooks
+
+# With DFAAS_LAB_TESTBED=1 also the ring on real hosts, which changes this machine's network.
+test-all: $(FOR_TEST)
+	$(BIN)/python -m pytest -m slow tests/unit tests/embedded
+	$(if $(DFAAS_LAB_TESTBED),$(BIN)/python -m pytest tests/testbed)
 
 lint: $(FOR_TEST)
 	$(BIN)/ruff check .
