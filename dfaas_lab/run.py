@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -123,8 +124,10 @@ class Run:
         from dfaas_lab.analysis.verdict import Completion, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
-        course = Completion(self.status, iterations_of(self._manifest))
-        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+        hosts = self._hosts()
+        stored = Counter(host.target for host in hosts)
+        course = Completion(self.status, iterations_of(self._manifest), stored)
+        return verdict_of(self.summary, self.k6_metrics, doubts_of(hosts), course)
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
@@ -201,7 +204,7 @@ class Run:
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser().resolve()
+        place = Path(path).expanduser().absolute()  # a link has the run's name, not its place
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():
