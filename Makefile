@@ -2,7 +2,7 @@
 # Python 3.11 or later is all that must be there (and the ssh client, which Ansible uses).
 
 .DELETE_ON_ERROR:
-.PHONY: demo test lint soak bench clean help
+.PHONY: demo test test-all lint soak bench clean help
 
 # The first that is new enough and works (a version manager may offer names that do not).
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
