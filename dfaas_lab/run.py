@@ -124,10 +124,13 @@ class Run:
         from dfaas_lab.analysis.verdict import Completion, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
-        hosts = self._hosts()
-        stored = Counter(host.target for host in hosts)
-        course = Completion(self.status, iterations_of(self._manifest), stored)
-        return verdict_of(self.summary, self.k6_metrics, doubts_of(hosts), course)
+        course = Completion(self.status, iterations_of(self._manifest), self._measured())
+        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+
+    def _measured(self) -> dict[str, int]:
+        """How many iterations are stored, by target; not those whose samples could not be read."""
+        parts = self._folder.named_parts()
+        return Counter(target for _, target, part in parts if not (part / "samples.csv").exists())
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
