@@ -1,1 +1,1 @@
-"""Campaigns: a plan of loads measured on one or more targets, with cooldown, overload and resume."""
+"""Campaigns: a plan of loads measured on some targets, with cooldown, overload and resume."""

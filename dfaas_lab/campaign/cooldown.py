@@ -100,8 +100,8 @@ class Cooldown:
         given = dict(entries)
         if "fixed_s" in given:
             return cls.fixed(timedelta(seconds=given["fixed_s"]))
-        times = {n: timedelta(seconds=given.pop(f"{n}_s")) for n in ("max_wait", "step")}
-        return cls(**times, **given)
+        max_wait = timedelta(seconds=given.pop("max_wait_s"))
+        return cls(max_wait=max_wait, step=timedelta(seconds=given.pop("step_s")), **given)
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,7 @@ class Judgement:
     reasons: tuple[str, ...]
 
 
-def judge(
-    success_rates: Mapping[str, float | None], node: Readings, limits: Overload
-) -> Judgement:
+def judge(success_rates: Mapping[str, float | None], node: Readings, limits: Overload) -> Judgement:
     """Judge one iteration.
 
     Args:
@@ -61,10 +59,14 @@ def judge(
         node: What was read of the node in the iteration's window.
         limits: The thresholds.
     """
-    by_function = {name: _of_function(name, rate, node, limits) for name, rate in success_rates.items()}
+    by_function = {
+        name: _of_function(name, rate, node, limits) for name, rate in success_rates.items()
+    }
     reasons = [reason for found in by_function.values() for reason in found]
     reasons += _of_node([rate for rate in success_rates.values() if rate is not None], node, limits)
-    return Judgement({name: bool(found) for name, found in by_function.items()}, bool(reasons), tuple(reasons))
+    return Judgement(
+        {name: bool(found) for name, found in by_function.items()}, bool(reasons), tuple(reasons)
+    )
 
 
 def load_overloaded(iterations: Sequence[bool], asked: int) -> bool:
