@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import StoreError
+from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     import altair as alt
@@ -230,7 +231,7 @@ class Run:
         return cls(folder)
 
     def __repr__(self) -> str:
-        from dfaas_lab.display import printable, summary_text
+        from dfaas_lab.display import summary_text
 
         try:
             label = f" {self.label!r}" if self.label else ""

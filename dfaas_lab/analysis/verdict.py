@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.clock_skew import gateway_skews
-from dfaas_lab.display import printable
+from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     import polars as pl
