@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -141,8 +142,13 @@ class Run:
         from dfaas_lab.analysis.verdict import Completion, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
-        course = Completion(self.status, iterations_of(self._manifest))
+        course = Completion(self.status, iterations_of(self._manifest), self._measured())
         return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+
+    def _measured(self) -> dict[str, int]:
+        """How many iterations are stored, by target; not those whose samples could not be read."""
+        parts = self._folder.named_parts()
+        return Counter(target for _, target, part in parts if not (part / "samples.csv").exists())
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
@@ -219,7 +225,7 @@ class Run:
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser().resolve()
+        place = Path(path).expanduser().absolute()  # a link has the run's name, not its place
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():
