@@ -237,7 +237,7 @@ def _key(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
 def _read(path: Path, delimiter: str = ",") -> Iterator[Row]:
     """The rows of a file; one that has more or fewer columns than the header is told and left."""
     with errors_as_store_error(path, "reading"):
-        content = path.read_text(encoding="utf-8-sig", newline="")
+        content = path.read_bytes().decode("utf-8-sig")
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
     header = next(reader, [])
     for row in reader:

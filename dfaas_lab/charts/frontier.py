@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import polars as pl
 
@@ -42,7 +44,7 @@ def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
         for target in cells["target"].unique(maintain_order=True)
     ]
     signs = ", ".join(f"{sign} {state}" for state, (sign, _) in _SIGNS.items())
-    notes = [signs, "skipped: an overloaded load is below"]
+    notes = [f"{signs} (above an overloaded one)"]
     return parts.page(charts, f"Overload frontier of {a} and {b}", notes)
 
 
@@ -82,7 +84,7 @@ def _cells(outcomes: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
     )
 
 
-def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> alt.LayerChart:
+def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> Any:
     data = cells.select("a", "b", "state").with_columns(
         sign=pl.col("state").replace_strict({name: sign for name, (sign, _) in _SIGNS.items()})
     )

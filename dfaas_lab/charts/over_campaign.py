@@ -176,8 +176,10 @@ def _node(target: str, own: pl.DataFrame, limits: Overload) -> Iterator[Any]:
         data = known.select("total_rps", "state", parts.finite(column).alias("value"))
         x = _x("total_rps", rows, "load in all (requests/s)")
         y = parts.up_from_0("value:Q", f"{kind} (%)", 100.0, steps=2)
-        chart = alt.Chart(parts.inline(_sampled(data))).mark_point(size=36, filled=True)
-        layers: Any = alt.layer(chart.encode(x, y, _state_colour(), _state_shape()))
+        chart = alt.Chart(parts.inline(_sampled(data))).mark_point(
+            size=36, filled=True, strokeWidth=0
+        )
+        layers: Any = alt.layer(chart.encode(x, y, _state_fill(), _state_shape()))
         if limit is not None:
             layers += _limit(limit * 100)
         title = parts.panel_title(Panel(target, "", f"{kind}, {target}"), why, 270)
@@ -189,14 +191,16 @@ def _course(target: str, own: pl.DataFrame) -> alt.Chart:
     data = rows.select(
         pl.col("started_at").dt.epoch("ms").alias("at"), "total_rps", "state", "load_id"
     )
-    x = alt.X("at:T", axis=alt.Axis(title="time", grid=True, gridColor=parts.GRID, tickCount=4))
+    axis = parts.axis("time", ticks=4)
+    axis["format"] = "%H:%M"
+    x = alt.X("at:T", axis=axis)
     highest = rows["total_rps"].max()
     most = highest if isinstance(highest, float) and highest > 0 else 1.0
     y = parts.up_from_0("total_rps:Q", "load in all (requests/s)", most)
     title = parts.panel_title(Panel(target, "", f"course, {target}"), "", 270)
     chart = alt.Chart(parts.inline(data), title=title, width=270, height=150)
-    drawn: alt.Chart = chart.mark_point(size=36, filled=True).encode(
-        x, y, _state_colour(), _state_shape(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
+    drawn: alt.Chart = chart.mark_point(size=36, filled=True, strokeWidth=0).encode(
+        x, y, _state_fill(), _state_shape(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
     )
     return drawn
 
@@ -213,9 +217,9 @@ def _x(field: str, rows: pl.DataFrame, title: str | None) -> alt.X:
     return alt.X(f"{field}:Q", scale=scale, axis=parts.axis(title, labels=title is not None))
 
 
-def _state_colour() -> alt.Color:
+def _state_fill() -> alt.Fill:
     scale = alt.Scale(domain=list(STATES), range=[hue for _, hue in STATES.values()])
-    return alt.Color("state:N", scale=scale, legend=_legend())
+    return alt.Fill("state:N", scale=scale, legend=_legend())
 
 
 def _state_shape() -> alt.Shape:
