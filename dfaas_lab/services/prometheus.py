@@ -7,6 +7,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.analysis.scrapes import Series
 from dfaas_lab.errors import MetricsError, ServiceError
 from dfaas_lab.load import seconds
 from dfaas_lab.services.endpoint import Endpoint, Transport, json_of
@@ -94,6 +95,23 @@ class Prometheus:
         )
         return _frame(data["result"])
 
+    def scraped(self, selector: str, *, start: float, end: float) -> list[Series]:
+        """Return what was scraped of some series, each scrape at its own time.
+
+        Args:
+            selector: A selector of series, without functions around it.
+            start: From when on, in seconds since 1970.
+            end: Until when.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses the selector.
+        """
+        asked = {"query": f"{selector}[{max(round((end - start) * 1000), 1)}ms]"}
+        data = self._data("/api/v1/query", {**asked, "time": f"{end:.3f}"})
+        if data["resultType"] != "matrix":
+            raise self._endpoint.failed(f"{selector} is no selector", hint="Check the queries.")
+        return [_series(one) for one in data["result"]]
+
     def targets(self) -> pl.DataFrame:
         """What it scrapes: ``job, instance, healthy, interval_s, error``.
 
@@ -152,6 +170,13 @@ class Prometheus:
                 f"{answer.get('error', 'no reason given')}", hint="Check the expression."
             )
         return answer["data"]
+
+
+def _series(one: dict[str, Any]) -> Series:
+    points = ((float(moment), _number(value)) for moment, value in one["values"])
+    return Series(
+        one["metric"], [(moment, value) for moment, value in points if value is not None]
+    )
 
 
 def _frame(series: list[dict[str, Any]]) -> pl.DataFrame:
