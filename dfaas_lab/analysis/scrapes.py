@@ -118,8 +118,8 @@ def samples(
 def missing_reason(scrapes: Scrapes, window: Window) -> str:
     """Say why a window has no value: ``2 s of load, scraped every 15 s``."""
     interval_s = scrapes.interval_s()
-    every = "not scraped" if interval_s is None else f"scraped every {interval_s:.3g} s"
-    return f"{window.seconds:.3g} s of load, {every}"
+    every = "not scraped" if interval_s is None else f"scraped every {round(interval_s, 1):g} s"
+    return f"{round(window.seconds, 3):g} s of load, {every}"
 
 
 def mean_of(points: Sequence[Point]) -> float | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.analysis.scrapes import Series
 from dfaas_lab.errors import MetricsError, ServiceError
 from dfaas_lab.load import seconds
-from dfaas_lab.services.endpoint import Endpoint, Transport, json_of
+from dfaas_lab.services.endpoint import Endpoint, Session, Transport, json_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,6 +42,16 @@ class Prometheus:
     def __init__(self, url: str, *, transport: Transport | None = None) -> None:
         self._endpoint = Endpoint(url, "Prometheus", MetricsError, _HINTS, None, transport)
         self.url = self._endpoint.url
+        self._session: Session | None = None
+
+    @contextlib.contextmanager
+    def kept_open(self, *, timeout_s: float) -> Iterator[None]:
+        """Ask several questions over one connection, each with this time limit."""
+        with self._endpoint.session(timeout_s=timeout_s) as self._session:
+            try:
+                yield
+            finally:
+                self._session = None
 
     def __repr__(self) -> str:
         return f"Prometheus({self.url!r})"
@@ -158,7 +170,7 @@ class Prometheus:
     def _data(self, path: str, params: dict[str, str]) -> Any:
         answer = json_of(
             self._endpoint,
-            self._endpoint.ask("GET", path, params=params, accept=(400, 422)),
+            (self._session or self._endpoint).ask("GET", path, params=params, accept=(400, 422)),
         )
         if not isinstance(answer, dict) or "status" not in answer:
             raise self._endpoint.failed(
@@ -174,9 +186,7 @@ class Prometheus:
 
 def _series(one: dict[str, Any]) -> Series:
     points = ((float(moment), _number(value)) for moment, value in one["values"])
-    return Series(
-        one["metric"], [(moment, value) for moment, value in points if value is not None]
-    )
+    return Series(one["metric"], [(moment, value) for moment, value in points if value is not None])
 
 
 def _frame(series: list[dict[str, Any]]) -> pl.DataFrame:

@@ -14,8 +14,8 @@ A file holds, by metric, one question or a list of them; the first one that has 
 the scrapes is done here, over exactly a window. ``minus`` is subtracted from it, ``per`` divides it
 (selectors of the same kind). ``function`` names the label that holds the function's name, and
 ``pattern`` a regular expression of which the first group is that name; ``namespace`` is the label
-with its namespace. Without ``function`` there is one value per ``instance``. ``combine`` (``sum`` or
-``max``) is how several series become one value, ``scale`` is multiplied. Placeholders:
+with its namespace. Without ``function`` there is one value per ``instance``. ``combine`` (``sum``
+or ``max``) is how several series become one value, ``scale`` is multiplied. Placeholders:
 ``{functions}``, a regular expression of the functions' names, and ``{namespaces}``, one of their
 namespaces.
 """
