@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from dfaas_lab.generator import Generator
     from dfaas_lab.lab import Lab
     from dfaas_lab.load.function import Function
+    from dfaas_lab.load.plan import Plan
+    from dfaas_lab.load.rates import Custom, Exponential, Linear, Random
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.target import Target
@@ -77,6 +79,8 @@ _HOMES = {
     "generator": ("Generator",),
     "lab": ("Lab",),
     "load.function": ("Function",),
+    "load.plan": ("Plan",),
+    "load.rates": ("Custom", "Exponential", "Linear", "Random"),
     "provision": ("ProvisionReport",),
     "run": ("Run",),
     "analysis.comparison": ("compare",),
@@ -94,8 +98,10 @@ __all__ = [
     "ConfigError",
     "ConnectionFailed",
     "CooldownTimeout",
+    "Custom",
     "DfaasLabError",
     "Doubt",
+    "Exponential",
     "Function",
     "GatewayError",
     "Generator",
@@ -109,9 +115,12 @@ __all__ = [
     "K6TimedOut",
     "Lab",
     "Limits",
+    "Linear",
     "MetricsError",
+    "Plan",
     "ProvisionError",
     "ProvisionReport",
+    "Random",
     "RemoteError",
     "ResultsUnreadable",
     "ResumeMismatch",

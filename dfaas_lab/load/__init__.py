@@ -1,7 +1,21 @@
-"""What is asked of a target: durations, functions, loads. Pure values, no I/O."""
+"""What is asked of a target: durations, functions, loads, plans of loads. Pure values, no I/O."""
 
 from dfaas_lab.load.duration import format_duration, seconds
 from dfaas_lab.load.function import Function
 from dfaas_lab.load.load import Load, Share
+from dfaas_lab.load.plan import Plan, PlannedLoad
+from dfaas_lab.load.rates import Custom, Exponential, Linear, Random
 
-__all__ = ["Function", "Load", "Share", "format_duration", "seconds"]
+__all__ = [
+    "Custom",
+    "Exponential",
+    "Function",
+    "Linear",
+    "Load",
+    "Plan",
+    "PlannedLoad",
+    "Random",
+    "Share",
+    "format_duration",
+    "seconds",
+]

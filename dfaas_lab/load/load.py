@@ -14,7 +14,7 @@ from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import seconds
 from dfaas_lab.load.function import Function
 
-_MAX_RATE_RPS = 1_000_000
+MAX_RATE_RPS = 1_000_000
 _MOST_ROUNDING = 1e-3
 _TOLERANCE = 1e-9
 _LEAST_S = 1.0  # k6 refuses a shorter scenario
@@ -148,7 +148,7 @@ def _rate(name: str, rate: object) -> float:
         )
     if value < 0:
         raise ConfigError(f"the rate of {name} is negative: {value:g}", hint="Give 0 or more.")
-    if value > _MAX_RATE_RPS:
+    if value > MAX_RATE_RPS:
         raise ConfigError(
             f"the rate of {name} is {value:g} requests/s, more than any generator can make",
             hint="Give a lower rate, or split the load over several generators.",
