@@ -32,14 +32,22 @@
 
 A message says what happened; ``hint`` says what to do next and ends the text. ``run`` is what was
 measured before the error (a :class:`dfaas_lab.Run`), where there is anything.
+
+What a host, a gateway or a file said may be in a message. So each text that a person reads
+(``str()``, ``message``, ``hint``) is made printable here, once for all errors; ``stderr``,
+``detail`` and ``log_tail`` are kept as they came.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dfaas_lab.printable import printable_lines
+
 if TYPE_CHECKING:
     from dfaas_lab.run import Run
+
+_LONGEST_TEXT = 20_000
 
 
 class DfaasLabError(Exception):
@@ -51,10 +59,10 @@ class DfaasLabError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _readable(message)
+        self.hint = _readable(hint)
         self.run: Run | None = None
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
@@ -200,9 +208,9 @@ class K6Error(DfaasLabError):
     def __str__(self) -> str:
         parts = [self.message]
         if self.log_tail:
-            parts.append("k6's last lines:\n" + self.log_tail.rstrip("\n"))
+            parts.append("k6's last lines:\n" + _readable(self.log_tail).rstrip("\n"))
         if self.workspace:
-            parts.append(f"The workspace was kept: {self.workspace}")
+            parts.append(f"The workspace was kept: {_readable(self.workspace)}")
         if self.hint:
             parts.append(self.hint)
         return "\n".join(parts)
@@ -266,3 +274,11 @@ class CooldownTimeout(CampaignError):
 
 class ResumeMismatch(CampaignError):
     """The campaign in the store is not the one to be resumed."""
+
+
+def _readable(text: str) -> str:
+    """Return a text that can be printed, of a length that can be read."""
+    if len(text) > _LONGEST_TEXT:
+        half = _LONGEST_TEXT // 2
+        text = f"{text[:half]}\n[... {len(text) - 2 * half} characters ...]\n{text[-half:]}"
+    return printable_lines(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import StoreError
+from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     import altair as alt
@@ -123,8 +125,13 @@ class Run:
         from dfaas_lab.analysis.verdict import Completion, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
-        course = Completion(self.status, iterations_of(self._manifest))
+        course = Completion(self.status, iterations_of(self._manifest), self._measured())
         return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+
+    def _measured(self) -> dict[str, int]:
+        """How many iterations are stored, by target; not those whose samples could not be read."""
+        parts = self._folder.named_parts()
+        return Counter(target for _, target, part in parts if not (part / "samples.csv").exists())
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
@@ -201,7 +208,7 @@ class Run:
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser().resolve()
+        place = Path(path).expanduser().absolute()  # a link has the run's name, not its place
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():
@@ -213,7 +220,7 @@ class Run:
         return cls(folder)
 
     def __repr__(self) -> str:
-        from dfaas_lab.display import printable, summary_text
+        from dfaas_lab.display import summary_text
 
         try:
             label = f" {self.label!r}" if self.label else ""

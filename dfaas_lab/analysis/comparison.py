@@ -18,7 +18,8 @@ from dfaas_lab.analysis.statistics import (
     success_rate_of,
     values_of,
 )
-from dfaas_lab.display import printable, text
+from dfaas_lab.display import text
+from dfaas_lab.printable import printable
 
 SCHEMA = pl.Schema(
     {
