@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
-from dfaas_lab.display.tables import printable
+from dfaas_lab.printable import printable
 
 MOST_LINES = 15
 _PLACES = 3  # frames of the user's own code that are shown
