@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+
+import yaml
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.labfile import text
@@ -39,9 +42,13 @@ class Source:
     def where(self, place: Place) -> str:
         """The file, the line and the place, for an error."""
         place = self._named(place)
-        number = text.line(self.content, place) if self.content and place else None
+        number = text.line(self._nodes, place) if self.content and place else None
         shown = f"{self.path}:{number}" if number else str(self.path)
         return f"{shown}: {text.show(place)}" if place else shown
+
+    @cached_property
+    def _nodes(self) -> yaml.Node | None:
+        return text.nodes(self.content)
 
     def _named(self, place: Place) -> Place:
         """The place as the file has it: the longest known beginning is replaced."""

@@ -122,12 +122,17 @@ def show(place: Place) -> str:
     return text or "the file"
 
 
-def line(text: str, place: Place) -> int | None:
-    """Return the line, from 1, of a place in YAML or JSON text; None where it cannot be told."""
+def nodes(text: str) -> yaml.Node | None:
+    """Return YAML or JSON text as the nodes of its parser, which know their lines."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         return None
+    return node
+
+
+def line(node: yaml.Node | None, place: Place) -> int | None:
+    """Return the line, from 1, of a place in a text's nodes; None where it cannot be told."""
     if node is None:
         return None
     at: int = node.start_mark.line + 1
