@@ -13,6 +13,7 @@ from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.redaction import masked
+from dfaas_lab.secret import credentials
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD
 from dfaas_lab.validation import url_problem
 
@@ -78,6 +79,12 @@ class Target:
         store: str | Path = "results",
         queries: str | Path | None = None,
     ) -> None:
+        auth, problem = credentials(auth)  # from here on no local variable holds it plainly
+        if problem:
+            raise ConfigError(
+                f"target {name!r}: auth is no user and password: {problem}",
+                hint="Give both: auth=('admin', PASSWORD).",
+            )
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigError(
                 f"{name!r} is no target name",
@@ -104,7 +111,14 @@ class Target:
             )
 
     def __repr__(self) -> str:
-        return f"Target({self.name!r}, gateway={self.gateway!r}, generator={self.generator.name!r})"
+        made = {
+            "name": None,
+            "gateway": None,
+            "generator": None,
+            **vars(self),
+        }  # a refused one, too
+        generator = getattr(made["generator"], "name", None)
+        return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
     def run_k6(
         self,
