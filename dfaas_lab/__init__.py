@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dfaas_lab.analysis.comparison import compare
-    from dfaas_lab.analysis.verdict import Doubt, Verdict
+    from dfaas_lab.analysis.doubt import Doubt
+    from dfaas_lab.analysis.verdict import Verdict
     from dfaas_lab.config import Host, Limits
     from dfaas_lab.errors import (
         CampaignError,
@@ -84,7 +85,8 @@ _HOMES = {
     "provision": ("ProvisionReport",),
     "run": ("Run",),
     "analysis.comparison": ("compare",),
-    "analysis.verdict": ("Doubt", "Verdict"),
+    "analysis.doubt": ("Doubt",),
+    "analysis.verdict": ("Verdict",),
     "execution.run_handle": ("RunHandle",),
     "target": ("Target",),
 }
