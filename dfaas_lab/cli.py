@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab import __version__
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DfaasLabError as error:
         print(f"dfaas-lab: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("dfaas-lab: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"dfaas-lab: {interrupt or 'interrupted'}", file=sys.stderr)
         return _INTERRUPTED
     return code
 
@@ -75,8 +76,6 @@ def _check(asked: argparse.Namespace) -> int:
 
 def _tell(findings: pl.DataFrame) -> int:
     """Print what was found, a line each, and return the exit code for it."""
-    from dfaas_lab.display import printable
-
     code = 0
     host = ""
     for row in findings.iter_rows(named=True):

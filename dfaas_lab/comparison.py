@@ -11,7 +11,8 @@ import polars as pl
 from dfaas_lab.analysis.comparability import called, remarks
 from dfaas_lab.analysis.difference import POWER_SCHEMA, Pair, paired, unpaired
 from dfaas_lab.analysis.statistics import check_confidence, complete_iterations
-from dfaas_lab.display import printable, text
+from dfaas_lab.display import text
+from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     import altair as alt

@@ -24,19 +24,30 @@
     |   `-- MetricsError
     |-- StoreError                 .path
     `-- CampaignError
-        |-- CooldownTimeout
+        |-- CooldownTimeout        .readings
         `-- ResumeMismatch
+
+    KeyboardInterrupt
+    `-- Interrupted                .run; what was kept, and where
 
 A message says what happened; ``hint`` says what to do next and ends the text. ``run`` is what was
 measured before the error (a :class:`dfaas_lab.Run`), where there is anything.
+
+What a host, a gateway or a file said may be in a message. So each text that a person reads
+(``str()``, ``message``, ``hint``) is made printable here, once for all errors; ``stderr``,
+``detail`` and ``log_tail`` are kept as they came.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dfaas_lab.printable import printable_lines
+
 if TYPE_CHECKING:
     from dfaas_lab.run import Run
+
+_LONGEST_TEXT = 20_000
 
 
 class DfaasLabError(Exception):
@@ -48,13 +59,45 @@ class DfaasLabError(Exception):
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _readable(message)
+        self.hint = _readable(hint)
         self.run: Run | None = None
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows in the place of a traceback."""
+        return _in_notebook(self, self.run)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody interrupted; what was under way was ended first, and what it measured is stored.
+
+    Args:
+        message: What was ended, what was kept, and where.
+        run: What was measured until then, where there is anything.
+    """
+
+    def __init__(self, message: str, *, run: Run | None = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows in the place of a traceback."""
+        return _in_notebook(self, None)
+
+
+# Front ends and tools (nbclient, papermill) know an interrupt by this name of its class.
+Interrupted.__name__ = KeyboardInterrupt.__name__
+
+
+def _in_notebook(error: BaseException, run: Run | None) -> list[str]:
+    from dfaas_lab.display.error_text import notebook_traceback
+
+    kept = f"Kept: run {run.id} in target.last_run, and in {run.path}" if run else ""
+    return notebook_traceback(error, kept)
 
 
 class ConfigError(DfaasLabError):
@@ -165,9 +208,9 @@ class K6Error(DfaasLabError):
     def __str__(self) -> str:
         parts = [self.message]
         if self.log_tail:
-            parts.append("k6's last lines:\n" + self.log_tail.rstrip("\n"))
+            parts.append("k6's last lines:\n" + _readable(self.log_tail).rstrip("\n"))
         if self.workspace:
-            parts.append(f"The workspace was kept: {self.workspace}")
+            parts.append(f"The workspace was kept: {_readable(self.workspace)}")
         if self.hint:
             parts.append(self.hint)
         return "\n".join(parts)
@@ -226,8 +269,20 @@ class CampaignError(DfaasLabError):
 
 
 class CooldownTimeout(CampaignError):
-    """A target did not calm down between two loads."""
+    """A target did not calm down between two loads; ``readings`` are the last."""
+
+    def __init__(self, message: str, *, hint: str = "", readings: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.readings = readings
 
 
 class ResumeMismatch(CampaignError):
     """The campaign in the store is not the one to be resumed."""
+
+
+def _readable(text: str) -> str:
+    """Return a text that can be printed, of a length that can be read."""
+    if len(text) > _LONGEST_TEXT:
+        half = _LONGEST_TEXT // 2
+        text = f"{text[:half]}\n[... {len(text) - 2 * half} characters ...]\n{text[-half:]}"
+    return printable_lines(text)

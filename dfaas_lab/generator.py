@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab import validation as naming
 from dfaas_lab.config import Host
 from dfaas_lab.errors import K6Missing
-from dfaas_lab.playbook_variables import PLACES, check_source, check_variable
+from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, check_version
 
 if TYPE_CHECKING:
     import polars as pl
@@ -63,6 +63,7 @@ class Generator:
         self._k6_source = k6_source
         self._variables = dict(variables or {})
         check_source(k6_source)
+        check_version(k6_version)
         for variable, value in self._variables.items():
             check_variable(variable, value)
         self._lock = threading.Lock()

@@ -5,30 +5,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.validation import nearest
 
+# As Go's modules and k6's releases have them: 1.1.0, v2.0.0-rc1.
+_VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,63}", re.ASCII)
 K6_SOURCES = ("auto", "copy", "release", "apt", "present")
 
 # Where provisioning puts things, beside the playbooks' own variables.
 PLACES = ("install_dir", "python", "remote_tmp")
-SETTABLE = (
-    "k6_processors",
-    "k6_release_base",
-    "k6_release_url",
-    "k6_release_checksum",
-    "k6_apt_url",
-    "k6_apt_suite",
-    "k6_apt_components",
-    "k6_apt_key_url",
-    "k6_apt_key_checksum",
-    "k6_apt_key_name",
-    "k6_tuning",
-    "task_timeout_s",
-    "apt_lock_wait_s",
-)
+SETTABLE: dict[str, str] = {  # and the kind of value that each takes
+    "k6_processors": "names",
+    "k6_release_base": "text",
+    "k6_release_url": "text",
+    "k6_release_checksum": "text",
+    "k6_apt_url": "text",
+    "k6_apt_suite": "text",
+    "k6_apt_components": "text",
+    "k6_apt_key_url": "text",
+    "k6_apt_key_checksum": "text",
+    "k6_apt_key_name": "text",
+    "k6_tuning": "switch",
+    "task_timeout_s": "seconds",
+    "apt_lock_wait_s": "seconds",
+}
 # A variable of this name would win over the argument, which all else goes by.
 ARGUMENTS = {
     "k6_host": "host",
@@ -92,6 +96,7 @@ def check_variable(name: str, value: Any) -> None:
             nearest(str(name), (*PLACES, *SETTABLE), "variable"),
             hint="playbooks/group_vars/all.yml lists what can be set.",
         )
+    _check_kind(name, value)
     if name == "k6_release_checksum" and not str(value or "").strip():
         raise ConfigError(
             "an empty k6_release_checksum verifies nothing",
@@ -101,6 +106,50 @@ def check_variable(name: str, value: Any) -> None:
         raise ConfigError(
             f"install_dir={value!r} is no absolute path",
             hint="Give a path that begins with '/'; what '~' means there is not known.",
+        )
+
+
+def _check_kind(name: str, value: Any) -> None:
+    """Refuse a value of another kind. None of a place means that it is not named."""
+    kind = SETTABLE.get(name, "text")
+    fits, wanted = _KINDS[kind]
+    if not fits(value) and not (value is None and (name in PLACES or kind == "text")):
+        raise ConfigError(f"{name}={value!r} is no {kind}", hint=wanted)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _is_seconds(value: Any) -> bool:
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch("[0-9]{1,7}", value, re.ASCII) else 0
+    return type(value) is int and 0 < value < 10_000_000
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, (*value, *value.values())))
+
+
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "text": (_is_text, "Give text of one line, without control characters; it is no template."),
+    "seconds": (_is_seconds, "Give a whole number of seconds, above 0."),
+    "switch": (lambda value: isinstance(value, bool), "Give true or false."),
+    "names": (_is_names, "Give a mapping of texts to texts."),
+}
+
+
+def check_version(version: object) -> None:
+    """Refuse what is no version of k6; None is this machine's own, empty is any.
+
+    >>> check_version("1.1.0")
+    """
+    if version is None or version == "":
+        return
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise ConfigError(
+            f"k6_version={version!r} is no version",
+            hint="Write k6_version='1.1.0'.",
         )
 
 

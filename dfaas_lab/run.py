@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cached_property
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import StoreError
+from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     import altair as alt
@@ -78,17 +80,34 @@ class Run:
 
     @cached_property
     def summary(self) -> pl.DataFrame:
-        """One row per iteration and function."""
+        """One row per iteration and function.
+
+        ``planned = started + dropped + not_attempted`` and ``started = succeeded + failed +
+        unfinished``. ``latency_ms_*`` (sent to answered) and ``response_ms_*`` (planned to
+        answered: what a caller waits) are of successful requests, ``failed_latency_ms_p50`` of
+        failures that were answered, ``late_ms_*`` (planned to sent) of all. ``achieved_rps`` is
+        ``started`` by the time that the load really ran. Of a script of your own, which plans by
+        itself, these are null: all that is planned, ``started``, and what follows from them.
+        """
         return self._folder.frame("summary")
 
     @cached_property
     def requests(self) -> pl.DataFrame:
-        """One row per HTTP request."""
+        """One row per HTTP request, in the order in which they were sent.
+
+        ``planned_at``, ``started_at`` and ``ended_at`` are on the generator's clock; ``late_ms`` is
+        from planned to sent, ``latency_ms`` from sent to answered, without ``blocked_ms`` (waiting
+        for a connection), ``response_ms`` all three: from planned to answered.
+        """
         return self._folder.frame("requests")
 
     @cached_property
     def timeline(self) -> pl.DataFrame:
-        """One row per iteration, function and second."""
+        """One row per iteration, function and second of the plan.
+
+        A request counts in the second it was planned for, one that was sent over 10 ms late in the
+        second in which it was sent. Latencies are those of successful requests.
+        """
         return self._folder.frame("timeline")
 
     @cached_property
@@ -123,8 +142,13 @@ class Run:
         from dfaas_lab.analysis.verdict import Completion, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
-        course = Completion(self.status, iterations_of(self._manifest))
+        course = Completion(self.status, iterations_of(self._manifest), self._measured())
         return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+
+    def _measured(self) -> dict[str, int]:
+        """How many iterations are stored, by target; not those whose samples could not be read."""
+        parts = self._folder.named_parts()
+        return Counter(target for _, target, part in parts if not (part / "samples.csv").exists())
 
     def _hosts(self) -> list[IterationOnHost]:
         from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
@@ -201,7 +225,7 @@ class Run:
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser().resolve()
+        place = Path(path).expanduser().absolute()  # a link has the run's name, not its place
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():
@@ -213,7 +237,7 @@ class Run:
         return cls(folder)
 
     def __repr__(self) -> str:
-        from dfaas_lab.display import printable, summary_text
+        from dfaas_lab.display import summary_text
 
         try:
             label = f" {self.label!r}" if self.label else ""

@@ -43,10 +43,10 @@ def lag1(values: Values) -> Correlation | None:
     True
     """
     n = len(values)
+    if n < FEWEST_FOR_LAG or not np.isfinite(values).all() or np.ptp(values) == 0:
+        return None
     spread = values - values.mean()
     total = float((spread**2).sum())
-    if n < FEWEST_FOR_LAG or not total or not math.isfinite(total):
-        return None
     value = float((spread[:-1] * spread[1:]).sum() / total)
     z = (value + 1 / n) / math.sqrt((n - 2) ** 2 / (n**2 * (n - 1)))
     return Correlation(value, math.erfc(z / math.sqrt(2)) / 2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.clock_skew import gateway_skews
-from dfaas_lab.display import printable
+from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,10 +53,13 @@ class Completion:
     Args:
         status: The run's.
         ordered: How many iterations were asked for, by target.
+        stored: How many are stored, by target; None counts those of the summary, in which a script
+            that makes no HTTP request has no row.
     """
 
     status: str
     ordered: Mapping[str, int] = field(default_factory=dict)
+    stored: Mapping[str, int] | None = None
 
     def doubts(self, summary: pl.DataFrame) -> list[Doubt]:
         """What of it speaks against the numbers: an end that is not well, and what is missing.
@@ -70,11 +73,16 @@ class Completion:
         if self.status not in _WELL and self.status not in set(summary["status"]):
             doubts.append(Doubt("status", self.status, "ok"))
         for target, ordered in self.ordered.items():
-            found = summary.filter(target=target)["iteration"].n_unique()
+            found = self._found(target, summary)
             if found < ordered:
                 of = f" of {target}" if len(self.ordered) > 1 else ""
                 doubts.append(Doubt(f"iterations{of}", str(found), str(ordered)))
         return doubts
+
+    def _found(self, target: str, summary: pl.DataFrame) -> int:
+        if self.stored is not None:
+            return self.stored.get(target, 0)
+        return summary.filter(target=target)["iteration"].n_unique()
 
 
 def verdict_of(
@@ -92,7 +100,8 @@ def verdict_of(
         course: How the run ended, and how many iterations it should have.
     """
     doubts = course.doubts(summary) if course else []
-    if summary.is_empty() and not any(doubt.what.startswith("iterations") for doubt in doubts):
+    nothing = summary.is_empty() and not (course and any((course.stored or {}).values()))
+    if nothing and not any(doubt.what.startswith("iterations") for doubt in doubts):
         doubts.append(Doubt("iterations", "0", "1 or more"))
     several = summary["target"].n_unique() > 1
     for row in summary.iter_rows(named=True):

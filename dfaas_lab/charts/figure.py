@@ -11,7 +11,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from dfaas_lab.display import chart_bundle, printable, shown_metadata
+from dfaas_lab.display import chart_bundle, shown_metadata
+from dfaas_lab.printable import printable
 
 # After Okabe and Ito (2008) and Tol: told apart with any colour vision, and by lightness in print.
 BLUE, PURPLE, SKY, VERMILION, BLACK = "#0072B2", "#AA4499", "#A6CEE3", "#D55E00", "#333333"

@@ -12,7 +12,6 @@ from dfaas_lab.display.bundles import (
     spec_of,
 )
 from dfaas_lab.display.tables import (
-    printable,
     run_html,
     summary_html,
     summary_text,
@@ -26,7 +25,6 @@ __all__ = [
     "image_html",
     "mimebundle",
     "png",
-    "printable",
     "publish",
     "run_html",
     "shown_metadata",

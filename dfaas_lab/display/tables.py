@@ -9,6 +9,8 @@ import html
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.printable import printable, printable_lines
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -55,8 +57,7 @@ def table_html(columns: Sequence[tuple[str, Sequence[str]]], *, note: str = "") 
 
 def text(value: object) -> str:
     """Return a value as HTML text: escaped, and without control characters."""
-    shown = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in str(value))
-    return html.escape(shown)
+    return html.escape(printable_lines(value))
 
 
 def summary_text(summary: pl.DataFrame) -> str:
@@ -66,11 +67,6 @@ def summary_text(summary: pl.DataFrame) -> str:
     columns, note = _shown(summary)
     lines = zip(*([name, *map(printable, cells)] for name, cells in columns), strict=True)
     return "\n".join([*_aligned(lines), *([note] if note else [])])
-
-
-def printable(value: object) -> str:
-    """Return a value as one line that moves no cursor and rings no bell."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(value))
 
 
 def _aligned(lines: Iterable[Sequence[str]]) -> list[str]:

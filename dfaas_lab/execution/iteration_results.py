@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S
 from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import sent_names
 from dfaas_lab.k6.results import Frames, read
+from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.redaction import masked
 from dfaas_lab.remote.workspace import Workspace, fetch
 
@@ -137,13 +137,12 @@ class IterationResults:
             scenarios=plan.functions,
             started_at=_began_at(fetched),
             status=status,
-            is_builtin=plan.is_builtin,
         )
 
 
-def scratch() -> tempfile.TemporaryDirectory[str]:
+def scratch() -> PrivateFolder:
     """A folder here for what is fetched, for a moment."""
-    return tempfile.TemporaryDirectory(prefix="dfaas-lab-fetch-")
+    return PrivateFolder("dfaas-lab-fetch-")
 
 
 def _began_at(fetched: Path) -> datetime:

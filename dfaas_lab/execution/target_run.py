@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import shlex
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dfaas_lab.display import words
 from dfaas_lab.errors import (
     CommandFailed,
     ConnectionFailed,
@@ -19,6 +21,7 @@ from dfaas_lab.errors import (
     TransferFailed,
 )
 from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S, Contact
+from dfaas_lab.execution.ending import end_line
 from dfaas_lab.execution.iteration import Iteration, Lost
 from dfaas_lab.execution.iteration_results import IterationResults
 from dfaas_lab.k6.launch import start
@@ -27,6 +30,7 @@ from dfaas_lab.remote.workspace import Workspace, lines, remove
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.progress import Progress, StepState
@@ -63,6 +67,7 @@ class Measurement:
         line: Called with each line that k6 logs.
         begun: Whether another controller may have begun it, or everything was sent already.
         closed: Whether nothing new may be begun, only brought home.
+        pause: Called before each iteration that is begun from here.
     """
 
     def __init__(
@@ -77,14 +82,17 @@ class Measurement:
         line: Callable[[str], None] | None = None,
         begun: bool = False,
         closed: bool = False,
+        pause: Pause | None = None,
     ) -> None:
         self._order = order
         self._target = target
         self._generator = generator
+        self._folder = folder
         self._harvest = IterationResults(generator.remote, folder, target, several)
         self._contact = Contact(generator.remote)
+        before = None if pause is None else functools.partial(pause, folder.run_id)
         self._turns = [
-            Iteration(number, workspace, order, generator, self._harvest, self._contact)
+            Iteration(number, workspace, order, generator, self._harvest, self._contact, before)
             for number, workspace in zip(order.turns, workspaces, strict=True)
         ]
         self._line = line
@@ -135,7 +143,12 @@ class Measurement:
             DfaasLabError: An iteration failed; what it measured is stored.
         """
         total = self._order.iterations * self._order.plan.duration_s + self._order.warmup_s
-        progress.update(self._target, total=total, text="connecting")
+        progress.update(
+            self._target,
+            total=total,
+            text=f"run {self._folder.run_id} \u00b7 connecting",
+            run_id=self._folder.run_id,
+        )
         try:
             error = self._all(progress, stop)
             if error is not None:
@@ -148,7 +161,7 @@ class Measurement:
             if self.status in _WELL or not self._statuses:  # not that of an iteration that ended
                 # Where nothing could be stored, what was measured is still on the generator.
                 self._statuses.append("lost" if isinstance(failure, _STILL_THERE) else "failed")
-            progress.finish(self._target, "failed")
+            progress.finish(self._target, "failed", self._end_line())
             raise
         finally:
             self.over = True
@@ -156,7 +169,10 @@ class Measurement:
         if measured < self._order.iterations and self.status in _WELL:
             self._statuses.append("interrupted")
         done: StepState = "ok" if self.status in _WELL else "interrupted"
-        progress.finish(self._target, done)
+        progress.finish(self._target, done, self._end_line())
+
+    def _end_line(self) -> str:
+        return end_line(self._folder, self._target, self._order)
 
     def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
         """Go through the turns to the first that did not go well; return its error."""
@@ -246,8 +262,13 @@ class Measurement:
         before_s += order.warmup_s if turn.number else 0.0
         what = f"iteration {turn.number}/{order.iterations}" if turn.number else "warm-up"
         elapsed_s = min(event.seconds, duration_s)
-        text = f"{what}, {elapsed_s:.0f} of {duration_s:g} s, {event.complete} requests"
-        progress.update(self._target, done=before_s + elapsed_s, text=text)
+        said = (
+            f"run {self._folder.run_id}",
+            what,
+            f"{elapsed_s:.0f} of {words.span(duration_s)}",
+            words.count(event.complete, "request"),
+        )
+        progress.update(self._target, done=before_s + elapsed_s, text=" \u00b7 ".join(said))
 
 
 def worst(statuses: Sequence[str]) -> str:

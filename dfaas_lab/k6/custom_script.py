@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.k6.option_names import is_option
 from dfaas_lab.k6.plan import json_bytes, system_tags, trend_stats
 from dfaas_lab.load import Load, seconds
 from dfaas_lab.validation import is_utf8
@@ -80,9 +81,10 @@ class CustomScript:
                 raise ConfigError(
                     f"env name {name!r} is no name of a variable", hint="Use letters, digits and _."
                 )
-            if name.startswith("K6_"):
+            if is_option(name):
                 raise ConfigError(
-                    f"env {name} would change k6 itself", hint="Set options in the script."
+                    f"env {name} would change k6 itself",
+                    hint="Set options in the script, or give the variable another name.",
                 )
             if not isinstance(value, str) or "\0" in value or not is_utf8(value):
                 raise ConfigError(f"env {name} is no text", hint="Give a str.")

@@ -45,6 +45,7 @@ _COMPLETE = {
     0: Outcome("ok", None, "k6 ended well"),
     99: Outcome("slo_failed", None, "k6 ended, and at least one threshold was crossed"),
     101: Outcome("ok", None, "k6 ended, but the script's teardown failed; the data is complete"),
+    110: Outcome("slo_failed", None, "k6 ended, and the script marked the test as failed"),
 }
 
 _BY_ITSELF = {

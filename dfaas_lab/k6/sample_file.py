@@ -94,7 +94,7 @@ def _scan(path: Path, length: int, columns: list[str], bare: tuple[str, ...]) ->
     types = {name: dtype for name, dtype in TYPES.items() if name in columns}
     metric = pl.col("metric_name")
     return (
-        pl.scan_csv(source, schema_overrides=types)
+        pl.scan_csv(source, schema_overrides=types, glob=False)
         .filter(~metric.is_in(_BUILT_IN))
         .select(list(types))
         .with_columns(

@@ -14,6 +14,7 @@ from typing import Any
 
 from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place, show
+from dfaas_lab.printable import printable
 
 # The tools' own defaults, where the file names neither a URL nor a port, and no function.
 _GATEWAY_PORT = 31112
@@ -116,7 +117,7 @@ def translate(data: dict[str, Any], source: Source) -> Translation:
 
 def notice(path: Path, unused: tuple[str, ...]) -> str:
     """The one warning about the keys that are not used."""
-    return f"{path}: not used by dfaas_lab yet: {', '.join(unused)}"
+    return printable(f"{path}: not used by dfaas_lab yet: {', '.join(unused)}")
 
 
 def _target(lab: Translation, index: int, entry: Any, dfaas: dict[str, Any]) -> dict[str, Any]:

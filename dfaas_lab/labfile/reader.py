@@ -29,7 +29,7 @@ from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place
 from dfaas_lab.labfile.values import GeneratorEntry, LabFile, TargetEntry
 from dfaas_lab.load import Function
-from dfaas_lab.playbook_variables import check_source
+from dfaas_lab.playbook_variables import check_source, check_version
 from dfaas_lab.validation import nearest
 
 # The functions of the file, each made for a target's host.
@@ -114,7 +114,8 @@ def _generators(source: Source, entries: Sequence[GeneratorKeys]) -> tuple[Gener
 
 def _generator_entry(source: Source, keys: GeneratorKeys, place: Place) -> GeneratorEntry:
     host = host_of(source, keys, keys.host, (*place, "host"), place)
-    source.at((*place, "k6_source"), lambda: check_source(keys.k6_source))
+    source.at((*place, "k6_source"), partial(check_source, keys.k6_source))
+    source.at((*place, "k6_version"), partial(check_version, keys.k6_version))
     return GeneratorEntry(
         name=keys.name or host.address,
         host=host,

@@ -7,23 +7,20 @@ a keeper that was killed: whoever finds it may end its processes and remove it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from dfaas_lab.local import processes
+from dfaas_lab.private_folder import hold, is_own_folder, remove_newborn
 
 PREFIX = "dfaas-lab-local-"
 #: Every process that the lab starts carries the directory's name in this variable.
 MARK = "DFAAS_LAB_ID"
 _LOCK = "keeper.lock"
-# Between mkdir and lock a directory looks abandoned.
-_NEWBORN_S = 60.0
 
 
 class LabDirectory:
@@ -69,17 +66,8 @@ class LabDirectory:
 
     def lock(self) -> bool:
         """Take the lock and keep it; False when another process has it, or the room is gone."""
-        try:
-            descriptor = os.open(self.path / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._lock = descriptor
-        return True
+        self._lock = hold(self.path / _LOCK)
+        return self._lock is not None
 
     def clear(self) -> None:
         """End this lab's processes that still run, and remove the directory; needs the lock."""
@@ -107,35 +95,18 @@ class LabDirectory:
 def sweep() -> None:
     """Clear what labs of this user left whose keeper was killed."""
     for path in _temporary().glob(f"{PREFIX}*"):
-        if not _is_ours(path):
+        if not is_own_folder(path):
             continue
         room = LabDirectory(path)
-        if (path / _LOCK).exists():
-            if room.lock():
-                room.clear()
-        elif _age_s(path) > _NEWBORN_S:  # killed between mkdir and lock, so it is empty
-            with contextlib.suppress(OSError):
-                path.rmdir()
+        if not (path / _LOCK).exists():
+            remove_newborn(path)
+        elif room.lock():
+            room.clear()
 
 
 def _temporary() -> Path:
     # Not tempfile.gettempdir(): it tries the directory with a file, which a kill leaves there.
     return Path(os.environ.get("TMPDIR") or "/tmp").resolve()  # noqa: S108 - mkdtemp is used
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        found = path.lstat()
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-
-
-def _age_s(path: Path) -> float:
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _strays(root: Path) -> Iterator[int]:

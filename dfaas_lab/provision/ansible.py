@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.provision.processes import kill_by_argument
 from dfaas_lab.provision.spec import playbooks_folder
 
@@ -70,13 +72,20 @@ def run_play(play: Play, *, on_event: Callable[[Event], None], cancel: threading
         on_event: Called with each event of ansible-runner, in this thread.
         cancel: Once it is set, the run is ended.
     """
-    with tempfile.TemporaryDirectory(prefix="dfaas-", dir=_short_folder()) as private:
+    with PrivateFolder("dfaas-play-", parent=_short_folder(), clear=_end_processes) as private:
         try:
-            return _run(play, Path(private), on_event, cancel)
+            return _run(play, private, on_event, cancel)
         finally:
-            # Ansible's workers leave its process group, and ssh's masters stay for the next task:
-            # both have the private folder in their arguments.
-            kill_by_argument(private)
+            _end_processes(private)
+
+
+def _end_processes(private: Path) -> None:
+    """End what still runs here of a run of Ansible.
+
+    Its workers leave its process group, and ssh's masters stay for the next task: both have the
+    private folder in their arguments.
+    """
+    kill_by_argument(str(private))
 
 
 def _run(
@@ -85,7 +94,7 @@ def _run(
     from ansible_runner.interface import init_runner
 
     variables = private / "variables.json"
-    variables.write_text(json.dumps(play.variables))
+    variables.write_text(json.dumps(as_data(play.variables)))
     (private / "no_inventory").write_text("")
     (private / "ansible.cfg").write_text(_CFG)
 
@@ -117,6 +126,41 @@ def _run(
             raise
     output = Path(runner.config.artifact_dir, "stdout").read_text(errors="replace")
     return PlayEnd(str(runner.status), int(runner.rc if runner.rc is not None else -1), output)
+
+
+def as_data(value: Any) -> Any:
+    """Return a value as Ansible's JSON has it where no text in it may be a template.
+
+    Ansible takes each text of its extra variables for a template, and a template can run commands
+    on this machine. A value of a lab file or of a constructor is data.
+
+    Raises:
+        ConfigError: It holds what Ansible's JSON cannot.
+
+    >>> as_data({"a": ["{{ 1 }}", 2]})
+    {'a': [{'__ansible_unsafe': '{{ 1 }}'}, 2]}
+    """
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, Mapping):
+        return {_key(key): as_data(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_data(one) for one in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    raise ConfigError(
+        f"a {type(value).__name__} cannot be given to Ansible",
+        hint="Give text, numbers, true or false, lists and mappings.",
+    )
+
+
+def _key(key: object) -> str:
+    """Return the key of a mapping; Ansible's JSON takes some for its own types."""
+    if not isinstance(key, str) or key.startswith("__ansible") or "{" in key:
+        raise ConfigError(
+            f"the key {key!r} cannot be given to Ansible", hint="Give a plain name as the key."
+        )
+    return key
 
 
 def _answers(password: str | None) -> dict[str, str]:
@@ -157,4 +201,4 @@ def _settings(private: Path) -> dict[str, str]:
 def _short_folder() -> str | None:
     """Return a folder for sockets: the usual temporary one, where its name is short enough."""
     usual = tempfile.gettempdir()
-    return usual if len(usual) + 20 < _LONGEST_SOCKET_FOLDER else "/tmp"  # noqa: S108 (mkdtemp)
+    return usual if len(usual) + 25 < _LONGEST_SOCKET_FOLDER else "/tmp"  # noqa: S108 (mkdtemp)

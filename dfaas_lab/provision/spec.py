@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dfaas_lab.config import Host
-from dfaas_lab.playbook_variables import check_source
+from dfaas_lab.playbook_variables import check_source, check_version
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.ssh_config import resolve
@@ -53,6 +53,7 @@ class GeneratorSpec:
 
     def __post_init__(self) -> None:
         check_source(self.k6_source)
+        check_version(self.k6_version)
         if self.k6_version is not None:  # k6 itself writes v1.1.0; nobody else compares with that
             object.__setattr__(self, "k6_version", self.k6_version.removeprefix("v"))
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import re
 import shutil
 import stat
-import tempfile
 import uuid
-import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dfaas_lab.errors import StoreError
+from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.store.files import errors_as_store_error
 from dfaas_lab.store.folder import PLAIN_NAME, RunFolder
 from dfaas_lab.store.manifest import NAME
@@ -40,8 +39,7 @@ _BLOCK = 1 << 20
 class OpenedArchive(RunFolder):
     """The folder of a run that came out of an archive; it goes when the object goes."""
 
-    def __post_init__(self) -> None:
-        weakref.finalize(self, shutil.rmtree, self.path.parent, ignore_errors=True)
+    held: PrivateFolder | None = field(default=None, repr=False, compare=False)
 
 
 def save(folder: RunFolder, path: str | Path) -> Path:
@@ -82,27 +80,27 @@ def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> OpenedArchi
             much, is damaged, or was written by a newer dfaas_lab.
     """
     source = Path(path).expanduser()
-    folder = Path(tempfile.mkdtemp(prefix="dfaas-lab-run-"))
+    folder = PrivateFolder("dfaas-lab-run-")
     try:
         opened = _opened(source, folder, max_bytes)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.close()
         raise
     opened.read()
     return opened
 
 
-def _opened(source: Path, folder: Path, max_bytes: int) -> OpenedArchive:
+def _opened(source: Path, folder: PrivateFolder, max_bytes: int) -> OpenedArchive:
     try:
         with errors_as_store_error(source, "opening"), zipfile.ZipFile(source) as zip_:
             members = list(_checked(zip_, source, max_bytes))
             for member in members:
-                _unpack(zip_, member, folder)
+                _unpack(zip_, member, folder.path)
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         # RuntimeError is zipfile's word for a password, NotImplementedError for an odd method.
         raise _refused(source, f"it is damaged or no zip file ({error})") from error
-    run = folder / members[0].filename.partition("/")[0]
-    return OpenedArchive(path=run, staging=folder / ".staging")
+    run = folder.path / members[0].filename.partition("/")[0]
+    return OpenedArchive(path=run, staging=folder.path / ".staging", held=folder)
 
 
 def _add(zip_: zipfile.ZipFile, file: Path, folder: RunFolder) -> None:

@@ -42,7 +42,7 @@ def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:
         with _as_store_error(file):
             rows += _height(file)
             _check_rows(rows, files[:place])
-            frame = pl.read_parquet(file, hive_partitioning=False)
+            frame = pl.read_parquet(file, hive_partitioning=False, glob=False)
             frames.append(_shaped(frame, schema))
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
 
@@ -56,7 +56,7 @@ def check(file: Path) -> None:
     import polars as pl
 
     with _as_store_error(file):
-        pl.read_parquet_schema(file)
+        pl.scan_parquet(file, hive_partitioning=False, glob=False).collect_schema()
 
 
 def scan(files: Sequence[Path], schema: pl.Schema) -> pl.LazyFrame:
@@ -69,6 +69,7 @@ def scan(files: Sequence[Path], schema: pl.Schema) -> pl.LazyFrame:
     return pl.scan_parquet(
         list(files),
         hive_partitioning=False,
+        glob=False,  # a store below "thesis [2026]" is no pattern
         schema=schema,
         missing_columns="insert",
         extra_columns="ignore",
@@ -122,7 +123,7 @@ def _height(file: Path) -> int:
     """The number of rows, as the end of the file says."""
     import polars as pl
 
-    scan = pl.scan_parquet(file, hive_partitioning=False)
+    scan = pl.scan_parquet(file, hive_partitioning=False, glob=False)
     return int(scan.select(pl.len()).collect().item())
 
 

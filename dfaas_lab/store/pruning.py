@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shutil
 import threading
@@ -11,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import ConfigError
+from dfaas_lab.errors import ConfigError, StoreError
+from dfaas_lab.store import manifest
 from dfaas_lab.store.files import errors_as_store_error
 
 if TYPE_CHECKING:
@@ -97,9 +99,24 @@ def remove(folder: RunFolder) -> None:
         folder.staging.mkdir(parents=True, exist_ok=True)
         # Renamed first: a reader meets the whole run or none of it.
         gone = folder.path.rename(folder.staging / f"removed-{secrets.token_hex(8)}")
-        shutil.rmtree(gone)
+        _remove_tree(gone, folder.run_id)
         for lock in folder.staging.glob(f"{folder.path.name}.*lock"):
             lock.unlink(missing_ok=True)
+
+
+def _remove_tree(gone: Path, run_id: str) -> None:
+    """Remove a run's folder; of one that was moved to another disk, the link and what it names.
+
+    What a link names is removed only where it says itself that it is this run.
+    """
+    if not gone.is_symlink():
+        shutil.rmtree(gone)
+        return
+    place = gone.resolve()
+    gone.unlink()
+    with contextlib.suppress(StoreError):
+        if manifest.load(place).get("run_id") == run_id:
+            shutil.rmtree(place)
 
 
 def sweep(staging: Path) -> None:

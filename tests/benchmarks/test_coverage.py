@@ -136,7 +136,7 @@ def _false_claims(sides: Callable[[], Iterator[bool]]) -> float:
     return float(np.mean([any(sides()) for _ in range(REPETITIONS // 5)]))
 
 
-@pytest.mark.parametrize("iterations", ITERATIONS)
+@pytest.mark.parametrize("iterations", [3, 5, 21])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_same_system_twice(case: Case, iterations: int) -> None:
     random = np.random.default_rng(iterations)
@@ -153,7 +153,7 @@ def test_the_same_system_twice(case: Case, iterations: int) -> None:
     assert share <= (0.105 if case.name != "correlated 0.6" else 1.0)
 
 
-@pytest.mark.parametrize("blocks", [5, 10, 21])
+@pytest.mark.parametrize("blocks", [5, 21])
 @pytest.mark.parametrize("drift", [0.0, 0.01])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_same_system_in_turn(case: Case, drift: float, blocks: int) -> None:

@@ -11,7 +11,9 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -60,25 +62,33 @@ def marker_of(spec: GeneratorSpec) -> dict[str, object]:
     return dict(json.loads(marker.read_text()))
 
 
-def private_folders() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("dfaas-????????")}
+@pytest.fixture
+def private(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of this test's own, with a blank in its name, for Ansible's private folders."""
+    with tempfile.TemporaryDirectory(prefix="a b-", dir="/tmp") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        monkeypatch.setenv("TMPDIR", folder)
+        yield Path(folder)
+
+
+def private_folders(private: Path) -> list[str]:
+    return [path.name for path in private.glob("dfaas-play-*")]
 
 
 def processes_with(*texts: str) -> list[str]:
-    """Command lines and environments that contain one of these texts."""
+    """Command lines and environments that contain all of these texts."""
     found = []
     for proc in Path("/proc").glob("[0-9]*"):
         try:
             words = (proc / "cmdline").read_bytes() + (proc / "environ").read_bytes()
         except OSError:
             continue
-        if int(proc.name) != os.getpid() and any(text.encode() in words for text in texts):
+        if int(proc.name) != os.getpid() and all(text.encode() in words for text in texts):
             found.append(words.replace(b"\0", b" ").decode(errors="replace")[:200])
     return found
 
 
-def test_it_installs_k6_and_says_what_it_did(spec: GeneratorSpec) -> None:
-    private = private_folders()
+def test_it_installs_k6_and_says_what_it_did(spec: GeneratorSpec, private: Path) -> None:
     progress = Progress()
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     report = provision([spec], progress=progress)
@@ -105,7 +115,7 @@ def test_it_installs_k6_and_says_what_it_did(spec: GeneratorSpec) -> None:
     [step] = progress.snapshot()
     assert (step.state, step.fraction) == ("ok", 1.0)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert private_folders() == private
+    assert private_folders(private) == []
 
     again = provision([spec])
     assert (again.cached, again.changed) == (True, 0)
@@ -130,32 +140,76 @@ def test_a_new_session_without_a_venv_on_path_sees_what_is_in_place(spec: Genera
     assert outcome(new_session(spec)) == "ran 1"
 
 
-def test_an_interrupt_ends_everything_and_the_next_call_works(
-    local_lab: LocalLab, tmp_path: Path
-) -> None:
-    private = private_folders()
+@contextmanager
+def waiting_session(lab: LocalLab, root: Path, private: Path) -> Iterator[subprocess.Popen[str]]:
+    """A session whose module on the host waits for an archive that never comes."""
     with Tarpit() as tarpit:
         url = f"{tarpit.url}/{uuid4().hex}.tar.gz"
-        spec = spec_of(
-            local_lab,
-            tmp_path,
-            k6_source="release",
-            k6_version="1.1.0",
-            variables={"k6_release_url": url, "k6_release_checksum": "sha256:" + "0" * 64},
-        )
-        session = new_session(spec)
-        tarpit.wait_for_visitor(60)  # the module on the host now waits for the archive
-        assert processes_with("DFAAS_LAB_RUN=")
+        where = {"k6_release_url": url, "k6_release_checksum": "sha256:" + "0" * 64}
+        spec = spec_of(lab, root, k6_source="release", k6_version="1.1.0", variables=where)
+        session = new_session(spec, TMPDIR=str(private))
+        tarpit.wait_for_visitor(60)
+        assert modules_of(lab)
+        yield session
+
+
+def modules_of(lab: LocalLab) -> list[str]:
+    """What a playbook runs now on the lab's host."""
+    return processes_with("DFAAS_LAB_RUN=", str(lab.path))
+
+
+def test_an_interrupt_ends_everything_and_the_next_call_works(
+    local_lab: LocalLab, tmp_path: Path, private: Path
+) -> None:
+    with waiting_session(local_lab, tmp_path, private) as session:
         started = time.monotonic()
         session.send_signal(signal.SIGINT)
         assert outcome(session) == "interrupted"
         seconds = time.monotonic() - started
         assert session.returncode == 3
         assert seconds < 5
-        assert processes_with("DFAAS_LAB_RUN=") == []
-        assert [line for line in processes_with("/tmp/dfaas-") if "ansible" in line] == []
-        assert private_folders() == private
+        assert modules_of(local_lab) == []
+        assert [line for line in processes_with(str(private)) if "ansible" in line] == []
+        assert private_folders(private) == []
     assert provision([spec_of(local_lab, tmp_path)]).changed
+
+
+def test_what_a_kill_left_is_cleared_by_the_next_call(
+    local_lab: LocalLab, tmp_path: Path, private: Path
+) -> None:
+    with waiting_session(local_lab, tmp_path, private) as session:
+        session.kill()
+        session.communicate(timeout=30)
+        assert len(private_folders(private)) == 1
+        assert processes_with(str(private), "ansible")  # Ansible itself goes on
+        assert provision([spec_of(local_lab, tmp_path)]).changed
+        assert private_folders(private) == []
+        assert processes_with(str(private), "ansible") == []
+
+
+def test_no_value_is_a_template(local_lab: LocalLab, tmp_path: Path) -> None:
+    marks = iter(range(100))
+
+    def template() -> str:
+        command = f"touch {tmp_path}/mark{next(marks)}; echo 1"
+        return f"{{{{ lookup('pipe', '{command}') }}}}"
+
+    release = {"k6_source": "release", "k6_version": "1.1.0"}
+    wishes: list[dict[str, Any]] = [
+        {"python": template()},
+        {"remote_tmp": template()},
+        {"install_dir": f"/{template()}"},
+        {**release, "variables": {"k6_release_url": template()}},
+        {
+            **release,
+            "variables": {"k6_release_base": template(), "k6_processors": {"x": template()}},
+        },
+        {"k6_source": "apt", "variables": {"k6_apt_url": template(), "k6_apt_suite": template()}},
+    ]
+    with suppress(ProvisionError):
+        provision([spec_of(local_lab, tmp_path / str(n), **one) for n, one in enumerate(wishes)])
+    assert next(marks) == 8
+    assert list(tmp_path.glob("mark*")) == []
 
 
 def test_a_cancelled_call_says_so(spec: GeneratorSpec) -> None:

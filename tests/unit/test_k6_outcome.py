@@ -23,6 +23,7 @@ REASONS = ["interrupt", "timeout", "lease", "supervisor"]
         (0, "ok", None),
         (99, "slo_failed", None),
         (101, "ok", None),
+        (110, "slo_failed", None),
         (2, "failed", K6Crashed),
         (100, "failed", K6ScriptError),
         (103, "interrupted", K6Interrupted),
@@ -71,7 +72,7 @@ def test_our_own_stop_explains_the_end_whatever_the_exit_code(
     assert (found.status, found.error) == (status, error)
 
 
-@pytest.mark.parametrize("exit_code", [0, 99, 101])
+@pytest.mark.parametrize("exit_code", [0, 99, 101, 110])
 @pytest.mark.parametrize("reason", REASONS)
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_stop_that_came_too_late_changes_nothing(

@@ -272,3 +272,51 @@ def test_a_file_system_that_cannot_sync_a_folder_is_no_error() -> None:
     sync_folder(Path("/proc"))
     with pytest.raises(OSError, match="No such file"):
         sync_folder(Path("/none/there"))
+
+
+# Paths
+
+
+@pytest.mark.parametrize(
+    "name", ["thesis [2026]", "a*b", "what?", "{a,b}", "100%20", "~x $HOME 'q'"]
+)
+def test_no_character_of_a_path_is_a_pattern(tmp_path: Path, name: str) -> None:
+    place = tmp_path / name
+    place.mkdir()
+    store = Store(place / "results")
+    folder = stored(store, place, "run-1")  # the samples are read below that path, too
+    assert Run(folder).requests.height == 10
+    assert scanned(store) == ["run-1"]
+    assert pl.read_csv(store.export(place / "out")[0].read_bytes()).height == 10
+    assert Run.load(save(folder, place / "run.zip")).requests.height == 10
+    assert store.prune(keep_last=0).height == 1
+
+
+def linked(store: Store, run_id: str, elsewhere: Path) -> Path:
+    """Move a run to another place, with a link to it in the store."""
+    path = store.find(run_id).path
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    return path
+
+
+def test_a_run_that_was_moved_is_removed_with_its_link(store: Store, tmp_path: Path) -> None:
+    link = linked(store, "run-1", tmp_path / "moved")
+    assert Run.load(link).id == "run-1"
+    assert scanned(store) == ["run-1", "run-3"]
+    assert store.prune(keep_last=1)["run_id"].to_list() == ["run-1"]
+    assert not link.is_symlink()
+    assert not (tmp_path / "moved").exists()
+
+
+def test_a_link_to_what_is_not_that_run_is_all_that_goes(store: Store, tmp_path: Path) -> None:
+    link = linked(store, "run-1", tmp_path / "moved")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    for other in (store.find("run-3").path, tmp_path / "thesis"):
+        link.unlink()
+        link.symlink_to(other)
+        store.prune(runs="run-1")
+        assert not link.is_symlink()
+        assert list(other.iterdir())
+        link.symlink_to(other)

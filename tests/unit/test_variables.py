@@ -11,6 +11,7 @@ from dfaas_lab import Generator
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.playbook_variables import ARGUMENTS, COMPUTED, PLACES, SETTABLE
 from dfaas_lab.provision import playbooks_folder
+from dfaas_lab.provision.ansible import as_data
 
 
 def test_each_variable_of_the_playbooks_is_settable_or_refused_with_a_reason() -> None:
@@ -76,3 +77,50 @@ def test_what_can_be_set_arrives() -> None:
 def test_an_unknown_source_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="'relaese'; did you mean 'release'"):
         Generator("g", k6_source="relaese")
+
+
+@pytest.mark.parametrize(
+    "version", ["{{ 1 }}", "1.1.0; touch x", "latest", "1.1.0\n", 1.1, "v", "1" * 80, "-1.0", True]
+)
+def test_what_is_no_version_is_refused(version: Any) -> None:
+    with pytest.raises(ConfigError, match="is no version"):
+        Generator("g", k6_version=version)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("task_timeout_s", "{{ lookup('pipe', 'id') }}"),
+        ("task_timeout_s", 0),
+        ("task_timeout_s", True),
+        ("apt_lock_wait_s", float("nan")),
+        ("apt_lock_wait_s", 10**30),
+        ("k6_tuning", "{{ true }}"),
+        ("k6_tuning", 1),
+        ("k6_processors", {"x86_64": 1}),
+        ("k6_processors", "amd64"),
+        ("k6_release_url", ["a"]),
+        ("k6_release_url", "http://a\x1b[2J"),
+        ("k6_apt_key_name", b"a"),
+        ("remote_tmp", 7),
+        ("python", {"a": "b"}),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}="):
+        Generator("g", variables={name: value})
+
+
+def test_a_value_reaches_ansible_as_data() -> None:
+    hostile = "{{ lookup('pipe', 'id') }}"
+    given = {"a": hostile, "b": [hostile, {"c": hostile, "d": 1.5}], "e": None, "f": True}
+    unsafe = {"__ansible_unsafe": hostile}
+    assert as_data(given) == {
+        "a": unsafe,
+        "b": [unsafe, {"c": unsafe, "d": 1.5}],
+        "e": None,
+        "f": True,
+    }
+    for odd in ({"__ansible_vault": "x"}, {"{{ a }}": 1}, {1: 2}, {"a": b"x"}, {"a": {"x"}}):
+        with pytest.raises(ConfigError, match="cannot be given to Ansible"):
+            as_data(odd)

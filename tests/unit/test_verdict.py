@@ -11,7 +11,7 @@ import pytest
 
 from dfaas_lab import schemas
 from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, doubts_of, own_faults
-from dfaas_lab.analysis.verdict import verdict_of
+from dfaas_lab.analysis.verdict import Completion, verdict_of
 
 FINE: dict[str, Any] = {
     "run_id": "r",
@@ -158,3 +158,12 @@ def test_errors_of_the_generator_itself_are_counted(tmp_path: Path) -> None:
     on_host = IterationOnHost("mid", 1, HostLoad(), faults)
     verdict = verdict_of(_summary(), NO_METRICS, doubts_of([on_host]))
     assert "errors of the generator itself in iteration 1: no free port: 3" in str(verdict)
+
+
+def test_an_iteration_that_made_no_request_is_one_that_was_made() -> None:
+    nothing = pl.DataFrame(schema=schemas.SUMMARY)
+    course = Completion("ok", {"mid": 2}, {"mid": 2})
+    assert verdict_of(nothing, pl.DataFrame(schema=schemas.K6_METRICS), course=course).valid
+    missing = Completion("ok", {"mid": 2}, {"mid": 1})
+    verdict = verdict_of(nothing, pl.DataFrame(schema=schemas.K6_METRICS), course=missing)
+    assert str(verdict) == "DOUBTFUL: iterations: 1 (expected 2)"

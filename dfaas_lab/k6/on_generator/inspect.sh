@@ -5,7 +5,7 @@ exec 3<&0
 # shellcheck disable=SC2016 # the inner shell expands it
 env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME="$PWD" \
     K6_AUTO_EXTENSION_RESOLUTION=false timeout -k 1 "$1" sh -c \
-    '. ./env; exec "$0" inspect --execution-requirements "$1"' "$2" "$3" </dev/null &
+    '. ./env; exec "$0" inspect --include-system-env-vars --execution-requirements "$1"' "$2" "$3" </dev/null &
 k6=$!
 trap '' PIPE # the shell says of k6 that it was killed, perhaps to nobody
 {

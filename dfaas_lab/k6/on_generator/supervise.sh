@@ -134,5 +134,5 @@ for workspace; do
         continue
     fi
     iteration
-    case $? in 0 | 99 | 101) [ ! -d stopped ] || failed=1 ;; *) failed=1 ;; esac
+    case $? in 0 | 99 | 101 | 110) [ ! -d stopped ] || failed=1 ;; *) failed=1 ;; esac
 done

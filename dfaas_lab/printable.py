@@ -1,0 +1,44 @@
+"""Text from outside (hosts, gateways, files) made safe to print on a terminal. Pure.
+
+An escape sequence can move the cursor, write the clipboard or hide what was printed; a
+bidirectional mark can make a line read as another one.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_REPLACEMENT = "\ufffd"
+
+
+def printable(value: object) -> str:
+    r"""Return a value as one line without control characters and invisible marks.
+
+    Args:
+        value: Anything; ``str()`` is taken.
+
+    >>> printable("a\x1b[2Jb\nc") == "a\ufffd[2Jb\ufffdc"
+    True
+    """
+    text = str(value)
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def printable_lines(value: object) -> str:
+    r"""Return a value as :func:`printable` does, but keep its line ends and tabs.
+
+    >>> printable_lines("a\x1b[2J\r\nb\tc") == "a\ufffd[2J\nb\tc"
+    True
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    text = text.replace("\r\n", "\n")
+    return "".join(c if c in "\n\t" else _shown(c) for c in text)
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    # Other blanks than the usual one (a no-break space) do no harm.
+    return " " if unicodedata.category(character) == "Zs" else _REPLACEMENT
