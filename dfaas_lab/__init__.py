@@ -9,11 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.comparison import compare
-    from dfaas_lab.analysis.verdict import Doubt, Verdict
+    from dfaas_lab.analysis.doubt import Doubt
+    from dfaas_lab.analysis.verdict import Verdict
     from dfaas_lab.campaign.campaign import Campaign
     from dfaas_lab.campaign.cooldown import Cooldown
     from dfaas_lab.campaign.overload import Overload
+    from dfaas_lab.comparison import Comparison, compare
     from dfaas_lab.config import Host, Limits
     from dfaas_lab.errors import (
         CampaignError,
@@ -55,6 +56,7 @@ _HOMES = {
     "campaign.campaign": ("Campaign",),
     "campaign.cooldown": ("Cooldown",),
     "campaign.overload": ("Overload",),
+    "comparison": ("Comparison", "compare"),
     "config": ("Host", "Limits"),
     "errors": (
         "CampaignError",
@@ -89,8 +91,8 @@ _HOMES = {
     "load.rates": ("Custom", "Exponential", "Linear", "Random"),
     "provision": ("ProvisionReport",),
     "run": ("Run",),
-    "analysis.comparison": ("compare",),
-    "analysis.verdict": ("Doubt", "Verdict"),
+    "analysis.doubt": ("Doubt",),
+    "analysis.verdict": ("Verdict",),
     "execution.run_handle": ("RunHandle",),
     "target": ("Target",),
 }
@@ -102,6 +104,7 @@ __all__ = [
     "Campaign",
     "CampaignError",
     "CommandFailed",
+    "Comparison",
     "ConfigError",
     "ConnectionFailed",
     "Cooldown",
