@@ -18,12 +18,15 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.distributions import beta_quantile, student_quantile
 from dfaas_lab.analysis.intervals import FEWEST, TOO_FEW, Interval
+from dfaas_lab.errors import ConfigError
 
 if TYPE_CHECKING:
     from dfaas_lab.analysis.intervals import Values
 
 BINOMIAL = "exact binomial"
 EFFECTIVE = "exact binomial, effective sample size over iterations"
+# The time to count grows with their square root, and the interval is 0.0001 wide then.
+_MOST_TRIALS = 10**8
 SQUARE_AND_ADD = "square-and-add of exact binomial intervals"
 
 
@@ -34,11 +37,19 @@ def rate_interval(rates: Values, requests: int, *, confidence: float) -> Interva
         rates: One per iteration, 0..1.
         requests: How many requests all these iterations made.
         confidence: Between 0 and 1.
+
+    Raises:
+        ConfigError: One of them is no rate.
     """
+    if not ((rates >= 0) & (rates <= 1)).all():  # nor is NaN, in files of others
+        raise ConfigError(
+            "a success rate lies between 0 and 1, and these do not",
+            hint="The results were changed since they were measured: ask for them again.",
+        )
     estimate = float(rates.mean())
     if len(rates) < FEWEST:
         return Interval(estimate, None, None, TOO_FEW)
-    trials = float(max(requests, len(rates)))
+    trials = float(min(max(requests, len(rates)), _MOST_TRIALS))
     if estimate in (0.0, 1.0):
         low, high = binomial_interval(estimate * trials, trials, confidence=confidence)
         return Interval(estimate, low, high, BINOMIAL)

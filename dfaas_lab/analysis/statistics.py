@@ -96,8 +96,15 @@ def complete_iterations(summary: pl.DataFrame) -> pl.DataFrame:
 
 
 def values_of(group: pl.DataFrame, measure: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The iterations' values of one measure, without those that measured none."""
-    return group[measure].drop_nulls().to_numpy()
+    """The iterations' values of one measure, without those that measured none.
+
+    A stranger's file may hold NaN, infinities or rates above 1: those are no measurements.
+    """
+    values = group[measure].cast(pl.Float64)
+    known = values.is_finite() & (values >= 0)
+    if measure == "success_rate":
+        known &= values <= 1
+    return values.filter(known).to_numpy()
 
 
 def success_rate_of(group: pl.DataFrame, confidence: float) -> Interval:
@@ -131,7 +138,7 @@ def _rows(
 def _pooled(
     requests: pl.DataFrame, complete: pl.DataFrame
 ) -> dict[tuple[str, str], dict[str, float | None]]:
-    latency = pl.col("latency_ms")
+    latency = pl.col("latency_ms").filter(pl.col("latency_ms").is_finite())
     keys = ["run_id", "target", "iteration"]
     measured = (
         requests.join(complete.select(keys).unique(), on=keys, how="semi")
