@@ -53,7 +53,7 @@ class Verdict:
         lines = [str(self) if self.valid or not self.doubts else str(self).partition(":")[0]]
         lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
         lines += [f"- Note: {remark}" for remark in self.remarks]
-        return printable("\n".join(lines))
+        return "\n".join(printable(line) for line in lines)
 
 
 @dataclass(frozen=True)
