@@ -15,6 +15,7 @@ import polars as pl
 
 from dfaas_lab import schemas
 from dfaas_lab.k6.aggregates import Counted, metrics_of
+from dfaas_lab.k6.repeats import repeats_of
 from dfaas_lab.k6.requests import named, requests_of, time_of
 from dfaas_lab.k6.samples import read_samples
 from dfaas_lab.k6.schedule import Schedule
@@ -98,6 +99,7 @@ def read(
     requests = requests_of(read_, names)
     schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
     counted = Counted.of(schedule, load, started_at, cut_short=status not in ("ok", "slo_failed"))
+    metrics = (metrics_of(read_.others, names), repeats_of(read_, names, load))
     requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
     key = [
         pl.lit(run_id, pl.String).alias("run_id"),
@@ -109,7 +111,7 @@ def read(
         _shaped(summary.with_columns(key), schemas.SUMMARY),
         _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),
         _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
-        _shaped(metrics_of(read_.others, names).with_columns(key), schemas.K6_METRICS),
+        pl.concat(_shaped(part.with_columns(key), schemas.K6_METRICS) for part in metrics),
     )
 
 

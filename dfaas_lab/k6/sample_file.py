@@ -31,7 +31,7 @@ TYPES: dict[str, pl.DataType] = {
 _REQUIRED = ("metric_name", "timestamp", "metric_value")
 _TEXTS = ("extra_tags", "metadata")
 # Many rows that nobody reads.
-_BUILT_IN = ("vus", "vus_max", "iterations", "iteration_duration", "data_sent", "data_received")
+_BUILT_IN = ("vus", "vus_max", "iterations", "iteration_duration", "data_received")
 _BLOCK = 1 << 26
 _LONGEST_LINE = 1 << 16
 
