@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.option_names import is_option
-from dfaas_lab.k6.plan import json_bytes, system_tags, trend_stats
+from dfaas_lab.k6.plan import SYSTEM_TAGS, json_bytes
 from dfaas_lab.load import Load, seconds
 from dfaas_lab.validation import is_utf8
 
@@ -34,10 +34,11 @@ _MOST_BYTES = 200_000_000
 
 @dataclass(frozen=True)
 class Requirements:
-    """What k6 says that a script needs: its longest duration in seconds, and the most VUs."""
+    """What k6 says of a script: its longest duration in seconds, the most VUs, its system tags."""
 
     duration_s: float
     max_vus: int
+    system_tags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, inspected: bytes) -> Requirements:
@@ -45,8 +46,10 @@ class Requirements:
 
         Raises:
             ValueError: It is not that.
+            ConfigError: It is a script that k6 cannot run by itself.
         """
         found = json.loads(inspected)
+        _refuse_external(found.get("scenarios") or {})
         outside = sum(
             seconds(found[name], what=name) if found.get(name) else _SETUP_S
             for name in ("setupTimeout", "teardownTimeout")
@@ -54,6 +57,7 @@ class Requirements:
         return cls(
             seconds(str(found["totalDuration"]), what="totalDuration") + outside,
             int(found["maxVUs"]),
+            tuple(tag for tag in found.get("systemTags") or () if _NAME.fullmatch(tag)),
         )
 
 
@@ -138,9 +142,12 @@ class CustomScript:
 
     @property
     def options(self) -> str:
-        """k6's options, as words."""
-        tags = f"--system-tags={system_tags()}"
-        return f"{tags} --summary-trend-stats={trend_stats()}"
+        """k6's options, as words: the script's own system tags, and those that the frames need.
+
+        A tag that is left out takes the samples from each threshold on it, which then passes.
+        """
+        own = self.requirements.system_tags if self.requirements else ()
+        return f"--system-tags={','.join(sorted({*own, *SYSTEM_TAGS}))}"
 
     @property
     def duration_s(self) -> float:
@@ -198,6 +205,16 @@ class CustomScript:
             f"a script of your own has no warm-up of {duration_s:g} s",
             hint="Leave warmup out, and warm up in the script: a scenario with a startTime.",
         )
+
+
+def _refuse_external(scenarios: Mapping[str, Mapping[str, object]]) -> None:
+    for name, scenario in scenarios.items():
+        if scenario.get("executor") == "externally-controlled":
+            raise ConfigError(
+                f"scenario {name}: externally-controlled is steered through k6's REST API, which "
+                "is closed here; k6 v2 has it no more",
+                hint="Use another executor: ramping-vus, ramping-arrival-rate.",
+            )
 
 
 def _with_imports(script: Path) -> Iterator[tuple[Path, bytes]]:

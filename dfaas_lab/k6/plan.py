@@ -29,19 +29,9 @@ _SILENT_S = 5
 _BYTES_PER_VU = 1_000_000
 _BYTES_PER_REQUEST = 1_600  # 14 lines of samples.csv
 
-_SYSTEM_TAGS = (
-    "scenario",
-    "status",
-    "error_code",
-    "expected_response",
-    "method",
-    "name",
-    "group",
-    "check",
-    "vu",
-    "iter",
-)
-_OWN_SYSTEM_TAGS = tuple(tag for tag in _SYSTEM_TAGS if tag not in ("name", "group", "check"))
+SYSTEM_TAGS = ("scenario", "status", "error_code", "expected_response", "method", "vu", "iter")
+"""k6's own tags that the frames need."""
+
 _TREND_STATS = ("avg", "min", "med", "max", "p(90)", "p(95)", "p(99)", "count")
 
 
@@ -230,7 +220,7 @@ class K6Plan:
             "options": {
                 "scenarios": {scenario.id: scenario.options() for scenario in self.scenarios},
                 "thresholds": self._thresholds(),
-                "systemTags": list(_OWN_SYSTEM_TAGS),
+                "systemTags": list(SYSTEM_TAGS),
                 "summaryTrendStats": list(_TREND_STATS),
                 "discardResponseBodies": True,
             },
@@ -257,16 +247,6 @@ class K6Plan:
 def script() -> bytes:
     """The static script that reads ``plan.json``."""
     return resources.files("dfaas_lab.k6").joinpath("on_generator", "script.js").read_bytes()
-
-
-def system_tags() -> str:
-    """k6's ``--system-tags`` for a custom script: what the frames need."""
-    return ",".join(_SYSTEM_TAGS)
-
-
-def trend_stats() -> str:
-    """k6's ``--summary-trend-stats`` for a custom script."""
-    return ",".join(_TREND_STATS)
 
 
 def _request(scenario: Scenario, index: int, redacted: bool) -> dict[str, object]:

@@ -18,6 +18,11 @@ from dfaas_lab.k6.aggregates import Counted, metrics_of
 from dfaas_lab.k6.requests import named, requests_of, time_of
 from dfaas_lab.k6.samples import read_samples
 from dfaas_lab.k6.schedule import Schedule
+from dfaas_lab.k6.script_columns import (
+    with_script_columns,
+    with_tags,
+    without_script_columns,
+)
 from dfaas_lab.load import Load
 
 
@@ -25,10 +30,10 @@ from dfaas_lab.load import Load
 class Frames:
     """What was measured, as in the contract; ``k6_metrics`` holds a script's own metrics.
 
-    ``k6_metrics`` has one row per scenario, function tag, metric and check: ``samples`` (how many
-    values), ``sum``, ``mean`` (of a check: the share that passed), ``min``, ``max``, ``p50``,
-    ``p95`` and ``last``. Which of these means something depends on the metric's type, which k6's
-    samples do not tell: a counter's total is ``sum``, a gauge's value ``last``.
+    ``k6_metrics`` has one row per scenario, function tag, metric, check, group and set of tags:
+    ``samples`` (how many values), ``sum``, ``mean`` (of a check: the share that passed), ``min``,
+    ``max``, ``p50``, ``p95`` and ``last``. Which of these means something depends on the metric's
+    type, which k6's samples do not tell: a counter's total is ``sum``, a gauge's value ``last``.
     """
 
     summary: pl.DataFrame
@@ -96,6 +101,8 @@ def read(
     names = dict(scenarios)
     events = named(read_.events, names)
     requests = requests_of(read_, names)
+    requests = without_script_columns(requests) if load else with_script_columns(requests)
+    others = without_script_columns(read_.others) if load else with_tags(read_.others)
     schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
     counted = Counted.of(schedule, load, started_at, cut_short=status not in ("ok", "slo_failed"))
     requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
@@ -109,7 +116,7 @@ def read(
         _shaped(summary.with_columns(key), schemas.SUMMARY),
         _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),
         _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
-        _shaped(metrics_of(read_.others, names).with_columns(key), schemas.K6_METRICS),
+        _shaped(metrics_of(others, names).with_columns(key), schemas.K6_METRICS),
     )
 
 
