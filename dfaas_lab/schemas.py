@@ -24,10 +24,6 @@ SUMMARY = pl.Schema(
         "failed": pl.Int64(),
         "dropped": pl.Int64(),
         "unfinished": pl.Int64(),
-        "planned": pl.Int64(),
-        "started": pl.Int64(),
-        "not_attempted": pl.Int64(),
-        "succeeded": pl.Int64(),
         "achieved_rps": pl.Float64(),
         "success_rate": pl.Float64(),
         "latency_ms_mean": pl.Float64(),
@@ -37,6 +33,11 @@ SUMMARY = pl.Schema(
         "latency_ms_p95": pl.Float64(),
         "latency_ms_p99": pl.Float64(),
         "latency_ms_max": pl.Float64(),
+        "status": pl.String(),
+        "planned": pl.Int64(),
+        "started": pl.Int64(),
+        "not_attempted": pl.Int64(),
+        "succeeded": pl.Int64(),
         "response_ms_mean": pl.Float64(),
         "response_ms_min": pl.Float64(),
         "response_ms_p50": pl.Float64(),
@@ -47,7 +48,6 @@ SUMMARY = pl.Schema(
         "failed_latency_ms_p50": pl.Float64(),
         "late_ms_p99": pl.Float64(),
         "late_ms_max": pl.Float64(),
-        "status": pl.String(),
     }
 )
 
