@@ -98,6 +98,12 @@ class Run:
         ``planned_at``, ``started_at`` and ``ended_at`` are on the generator's clock; ``late_ms`` is
         from planned to sent, ``latency_ms`` from sent to answered, without ``blocked_ms`` (waiting
         for a connection), ``response_ms`` all three: from planned to answered.
+
+        Of a script of your own, ``name``, ``method`` and ``group`` are k6's, and ``tags`` is JSON
+        with all tags (null in the requests of a load)::
+
+            stage = pl.col("tags").str.json_path_match("$.stage")
+            run.requests.group_by(stage).agg(pl.col("latency_ms").median())
         """
         return self._folder.frame("requests")
 
@@ -112,7 +118,7 @@ class Run:
 
     @cached_property
     def k6_metrics(self) -> pl.DataFrame:
-        """Checks and custom metrics of the script."""
+        """Checks and custom metrics of the script: one row for each set of tags and group."""
         return self._folder.frame("k6_metrics")
 
     @cached_property

@@ -16,6 +16,7 @@ import polars as pl
 from dfaas_lab import schemas
 from dfaas_lab.k6.aggregates import Counted, metrics_of
 from dfaas_lab.k6.requests import named, requests_of, time_of
+from dfaas_lab.k6.sample_file import damage_told
 from dfaas_lab.k6.samples import read_samples
 from dfaas_lab.k6.schedule import Schedule
 from dfaas_lab.k6.script_columns import (
@@ -97,27 +98,30 @@ def read(
     Raises:
         ResultsUnreadable: The file is missing, damaged, or not k6's.
     """
-    read_ = read_samples(samples)
-    names = dict(scenarios)
-    events = named(read_.events, names)
-    requests = requests_of(read_, names)
-    requests = without_script_columns(requests) if load else with_script_columns(requests)
-    others = without_script_columns(read_.others) if load else with_tags(read_.others)
-    schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
-    counted = Counted.of(schedule, load, started_at, cut_short=status not in ("ok", "slo_failed"))
-    requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
-    key = [
-        pl.lit(run_id, pl.String).alias("run_id"),
-        pl.lit(target, pl.String).alias("target"),
-        pl.lit(iteration, pl.Int64).alias("iteration"),
-    ]
-    summary = counted.summary().with_columns(status=pl.lit(status, pl.String))
-    return Frames(
-        _shaped(summary.with_columns(key), schemas.SUMMARY),
-        _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),
-        _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
-        _shaped(metrics_of(others, names).with_columns(key), schemas.K6_METRICS),
-    )
+    with damage_told(samples):
+        read_ = read_samples(samples)
+        names = dict(scenarios)
+        events = named(read_.events, names)
+        requests = requests_of(read_, names)
+        requests = without_script_columns(requests) if load else with_script_columns(requests)
+        others = without_script_columns(read_.others) if load else with_tags(read_.others)
+        schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
+        counted = Counted.of(
+            schedule, load, started_at, cut_short=status not in ("ok", "slo_failed")
+        )
+        requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
+        key = [
+            pl.lit(run_id, pl.String).alias("run_id"),
+            pl.lit(target, pl.String).alias("target"),
+            pl.lit(iteration, pl.Int64).alias("iteration"),
+        ]
+        summary = counted.summary().with_columns(status=pl.lit(status, pl.String))
+        return Frames(
+            _shaped(summary.with_columns(key), schemas.SUMMARY),
+            _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),
+            _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
+            _shaped(metrics_of(others, names).with_columns(key), schemas.K6_METRICS),
+        )
 
 
 def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

@@ -6,7 +6,9 @@ but the first three may be missing.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -77,7 +79,7 @@ def read_rows(path: Path, columns: list[str], bare: tuple[str, ...]) -> pl.DataF
     if not columns:
         return pl.DataFrame(schema=TYPES).with_row_index("row")
     length, size = _whole_lines(path, len(columns)), path.stat().st_size
-    try:
+    with damage_told(path):
         try:
             return _scan(path, length, columns, bare)
         except pl.exceptions.PolarsError:
@@ -86,9 +88,6 @@ def read_rows(path: Path, columns: list[str], bare: tuple[str, ...]) -> pl.DataF
             if exact == size:
                 raise
             return _scan(path, exact, columns, bare)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
-        raise ResultsUnreadable(f"{path.name} is damaged: {reason}", hint=_KEPT) from error
 
 
 def check_numbers(rows: pl.DataFrame, path: Path) -> None:
@@ -98,14 +97,24 @@ def check_numbers(rows: pl.DataFrame, path: Path) -> None:
         ResultsUnreadable: One is not, with its row.
     """
     value, moment = pl.col("metric_value"), pl.col("timestamp")
-    possible = value.is_between(0, _MOST_MS) & moment.is_between(0, _LATEST_NS)
+    possible = value.is_between(-_MOST_MS, _MOST_MS) & moment.is_between(0, _LATEST_NS)
     odd = rows.filter(~possible.fill_null(value=False) | value.is_nan()).head(1)
     for row in odd.iter_rows(named=True):
         raise ResultsUnreadable(
-            f"{path.name} is damaged: a sample of {row['metric_name']} is {row['metric_value']}, at "
-            f"{row['timestamp']} ns",
+            f"{path.name} is damaged: a sample of {row['metric_name']} is {row['metric_value']}, "
+            f"at {row['timestamp']} ns",
             hint=_KEPT,
         )
+
+
+@contextlib.contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what polars and Python say of numbers that fit no frame into an error that says so."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, ArithmeticError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ResultsUnreadable(f"{path.name} is damaged: {reason}", hint=_KEPT) from error
 
 
 def _scan(path: Path, length: int, columns: list[str], bare: tuple[str, ...]) -> pl.DataFrame:
