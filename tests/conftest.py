@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
+
 # A shell starts what runs in its background with SIGINT ignored, nohup does so with SIGHUP, and
 # Python and all that it starts then leave it so. No test of Ctrl-C could be interrupted, and ssh
 # could not end the ssh that it goes through, for reasons that are none of ours.
