@@ -12,7 +12,8 @@ from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.execution.create import last_run_of
 from dfaas_lab.execution.run_handle import RunHandle
 from dfaas_lab.execution.target_run import Measurement
-from dfaas_lab.k6.custom_script import CustomScript, Requirements
+from dfaas_lab.k6.custom_script import CustomScript
+from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.remote.workspace import Workspace
 from dfaas_lab.spec.manifest_functions import functions_of
 from dfaas_lab.spec.run_spec import RunSpec

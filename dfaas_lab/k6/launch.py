@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib import resources
 
 from dfaas_lab.errors import ConnectionFailed, K6ScriptError
-from dfaas_lab.k6.custom_script import FOLDER, CustomScript, Requirements
+from dfaas_lab.k6.custom_script import FOLDER, CustomScript
+from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
