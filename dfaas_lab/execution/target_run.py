@@ -85,7 +85,7 @@ class Measurement:
         self._contact = Contact(generator.remote)
         self._turns = [
             Iteration(number, workspace, order, generator, self._harvest, self._contact)
-            for number, workspace in zip(order.turns, workspaces, strict=True)
+            for number, workspace in zip(order.numbers, workspaces, strict=True)
         ]
         self._line = line
         self._begun = begun or order.detached
