@@ -14,6 +14,7 @@ from dfaas_lab.remote.workspace import Workspace
 from dfaas_lab.spec.manifest import StoredRun, checked, from_manifest, orders_of
 
 if TYPE_CHECKING:
+    from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.spec.manifest_functions import Entry
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
@@ -22,7 +23,11 @@ log = logging.getLogger("dfaas_lab")
 
 
 def attach(
-    folder: RunFolder, targets: Mapping[str, Target], *, progress: bool | None = None
+    folder: RunFolder,
+    targets: Mapping[str, Target],
+    *,
+    progress: bool | None = None,
+    pause: Pause | None = None,
 ) -> RunHandle:
     """Return a handle that follows what is under way, and goes on with what is not begun.
 
@@ -30,6 +35,7 @@ def attach(
         folder: The run.
         targets: The lab's targets, by name.
         progress: How progress is shown to who waits for it.
+        pause: Called before each iteration that is begun from here.
 
     Raises:
         ConfigError: The lab does not have its target, generator or functions.
@@ -42,7 +48,7 @@ def attach(
     own = [_of_lab(targets, name, entry.generator) for name, entry in stored.items()]
     return RunHandle(
         [
-            _measurement(folder, orders, entry, target)
+            _measurement(folder, orders, entry, target, pause)
             for entry, target in zip(stored.values(), own, strict=True)
         ],
         folder,
@@ -62,7 +68,11 @@ def _of_lab(targets: Mapping[str, Target], name: str, generator: str) -> Target:
 
 
 def _measurement(
-    folder: RunFolder, orders: Mapping[str, Entry], entry: StoredRun, target: Target
+    folder: RunFolder,
+    orders: Mapping[str, Entry],
+    entry: StoredRun,
+    target: Target,
+    pause: Pause | None,
 ) -> Measurement:
     stored = from_manifest(orders, target.name, folder.path, functions=target.functions)
     spec = stored.on(target.gateway, target.served_by_header)
@@ -79,4 +89,5 @@ def _measurement(
         several=len(orders) > 1,
         begun=True,
         closed=changed or not spec.plan.is_builtin,
+        pause=pause,
     )
