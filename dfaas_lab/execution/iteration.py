@@ -86,7 +86,7 @@ class Iteration:
             Lost: The generator does not answer, and there was an interrupt.
             ConnectionFailed: It stayed away.
         """
-        first = self.number == self.order.turns[0]
+        first = self.number == self.order.numbers[0]
         rest_s = 0.0 if first or self.order.detached else self.order.rest_s
         pause = self.pause
         deadline = time.monotonic() + PATIENCE_S + rest_s

@@ -90,7 +90,7 @@ class Measurement:
         before = None if pause is None else functools.partial(pause, folder.run_id)
         self._turns = [
             Iteration(number, workspace, order, generator, self._harvest, self._contact, before)
-            for number, workspace in zip(order.turns, workspaces, strict=True)
+            for number, workspace in zip(order.numbers, workspaces, strict=True)
         ]
         self._line = line
         self._begun = begun or order.detached

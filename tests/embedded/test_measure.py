@@ -232,7 +232,7 @@ def test_room_that_was_made_or_taken_since_the_last_look_counts(lab: Lab) -> Non
     generator.learn(replace(then, root=replace(then.root, free_bytes=1000)))
     with pytest.raises(ConfigError, match="free"):
         target.preview(100, "10s")
-    preflight(target, target.order(1, load=100, duration="10s"))  # looks anew
+    preflight(target, target._spec(1, load=100, duration="10s"))  # looks anew
     assert generator.room()["disk_bytes"] == pytest.approx(free_bytes, rel=0.5)
     generator.close()
 
