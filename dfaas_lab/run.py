@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
@@ -122,6 +123,24 @@ class Run:
         return self._folder.frame("k6_metrics")
 
     @cached_property
+    def files(self) -> pl.DataFrame:
+        """What a script's ``handleSummary()`` wrote: ``target, iteration, name, size, path``.
+
+        ``size`` is in bytes. In ``path``, a name is written as every file system takes it.
+        """
+        import polars as pl
+
+        from dfaas_lab.store.folder import WRITTEN
+
+        schema = {"target": pl.String, "iteration": pl.Int64, "name": pl.String, "size": pl.Int64}
+        rows = [
+            (target, iteration, unquote(file.name), file.stat().st_size, str(file))
+            for iteration, target, part in self._folder.named_parts()
+            for file in sorted((part / WRITTEN).glob("*"))
+        ]
+        return pl.DataFrame(rows, schema=schema | {"path": pl.String}, orient="row")
+
+    @cached_property
     def metrics(self) -> pl.DataFrame:
         """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts."""
         import polars as pl
@@ -144,12 +163,18 @@ class Run:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the numbers can be believed, and each doubt with its number."""
+        from dfaas_lab.analysis.cut_short import cut_short_doubt
         from dfaas_lab.analysis.on_host import doubts_of
         from dfaas_lab.analysis.verdict import Completion, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
         course = Completion(self.status, iterations_of(self._manifest), self._measured())
-        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+        several = len(iterations_of(self._manifest)) > 1
+        doubts = [*doubts_of(self._hosts())]
+        for iteration, target, part in self._folder.named_parts():
+            where = f"iteration {iteration}" + (f" of {target}" if several else "")
+            doubts += cut_short_doubt(where, part / "k6.log")
+        return verdict_of(self.summary, self.k6_metrics, doubts, course)
 
     def _measured(self) -> dict[str, int]:
         """How many iterations are stored, by target; not those whose samples could not be read."""

@@ -94,7 +94,8 @@ def _forms(value: str) -> Iterator[str]:
         in_json = {_in_json(text, ascii_) for ascii_ in (True, False)}
         yield text
         yield from in_json
-        yield from (_in_json(one, ascii_=False) for one in in_json)  # JSON in a line of a log
+        for one in in_json:  # JSON in a line of a log
+            yield from (_in_json(one, ascii_) for ascii_ in (True, False))
         yield from {
             quote(text, safe=""),
             quote(text),

@@ -26,6 +26,8 @@ from dfaas_lab.validation import is_utf8
 
 FOLDER = "script"
 """The folder in the workspace that holds the user's files."""
+WRITTEN = "written"
+"""The folder in the workspace in which a script runs: the files of handleSummary() are there."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What k6 needs beside the script: its start, and the flush of its outputs.
@@ -117,6 +119,11 @@ class CustomScript:
         return f"{FOLDER}/{self.main}"
 
     @property
+    def folder(self) -> str:
+        """The folder in the workspace in which it runs, and writes."""
+        return WRITTEN
+
+    @property
     def options(self) -> str:
         """k6's options, as words: the script's own system tags, and those that the frames need.
 
@@ -181,6 +188,13 @@ class CustomScript:
         paths = ("", "/", "/function", "/function/", *(f"/function/{name}" for name in names))
         return replace(self, public=(*(gateway + path for path in paths), *host, *names))
 
+    def knowing(self, environment: bytes) -> CustomScript:
+        """The same with the environment of a workspace, where another controller gave it."""
+        if self.env:
+            return self
+        words = (word.partition("=") for word in _words(environment) if word != "export")
+        return replace(self, env={name: value for name, _, value in words})
+
     @cached_property
     def secrets(self) -> SecretValues:
         """The values of its environment, to be hidden wherever they turn up."""
@@ -196,3 +210,10 @@ class CustomScript:
             f"a script of your own has no warm-up of {duration_s:g} s",
             hint="Leave warmup out, and warm up in the script: a scenario with a startTime.",
         )
+
+
+def _words(environment: bytes) -> list[str]:
+    try:
+        return shlex.split(environment.decode())
+    except ValueError:  # it was cut off
+        return []

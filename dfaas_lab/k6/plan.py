@@ -15,6 +15,7 @@ from typing import ClassVar
 from dfaas_lab.k6.thresholds import Thresholds, rules_of
 from dfaas_lab.load import Function, Load, Share, format_duration
 from dfaas_lab.redaction import masked
+from dfaas_lab.secret_values import NO_SECRETS, SecretValues
 
 # A request's time limit must end before k6's graceful stop does, or the slowest requests vanish.
 _GRACE_ABOVE_TIMEOUT_S = 2.0
@@ -123,6 +124,8 @@ class K6Plan:
     is_builtin: ClassVar[bool] = True
     script_name: ClassVar[str] = "script.js"
     options: ClassVar[str] = ""
+    folder: ClassVar[str] = ""
+    secrets: ClassVar[SecretValues] = NO_SECRETS
 
     def __post_init__(self) -> None:
         rules_of(self.thresholds, self.load.rates)  # refuses what k6 would not take
@@ -182,6 +185,10 @@ class K6Plan:
     def lasting(self, duration_s: float) -> K6Plan:
         """The same plan for another duration, in seconds, without thresholds: a warm-up."""
         return replace(self, load=replace(self.load, duration_s=duration_s), thresholds=None)
+
+    def knowing(self, environment: bytes) -> K6Plan:  # noqa: ARG002 - of a script there is one
+        """The same: a load has no environment."""
+        return self
 
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the plan, the bodies and the static script."""

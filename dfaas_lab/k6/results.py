@@ -25,6 +25,7 @@ from dfaas_lab.k6.script_columns import (
     without_script_columns,
 )
 from dfaas_lab.load import Load
+from dfaas_lab.secret_values import SecretValues
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class Frames:
             pl.DataFrame(schema=schemas.TIMELINE),
             pl.DataFrame(schema=schemas.K6_METRICS),
         )
+
+    def hiding(self, secrets: SecretValues) -> Frames:
+        """The same without secret values, which tags and names of a script may hold."""
+        if not secrets:
+            return self
+        parts = (self.summary, self.requests, self.timeline, self.k6_metrics)
+        return Frames(*(_hidden(frame, secrets) for frame in parts))
 
     @classmethod
     def concat(cls, parts: Sequence[Frames]) -> Frames:
@@ -122,6 +130,17 @@ def read(
             _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
             _shaped(metrics_of(others, names).with_columns(key), schemas.K6_METRICS),
         )
+
+
+def _hidden(frame: pl.DataFrame, secrets: SecretValues) -> pl.DataFrame:
+    names = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    for name in set(names) - {"run_id", "target", "status"}:
+        texts = frame[name].drop_nulls().unique()
+        changed = {text: secrets.hidden_in(text) for text in texts}
+        changed = {text: hidden for text, hidden in changed.items() if hidden != text}
+        if changed:
+            frame = frame.with_columns(pl.col(name).replace(changed))
+    return frame
 
 
 def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

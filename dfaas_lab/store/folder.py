@@ -26,6 +26,8 @@ FRAMES = ("summary", "requests", "timeline", "k6_metrics")
 _ALWAYS = FRAMES[:3]
 # Outside runs/, or other readers' runs/**/*.parquet would meet torn files.
 STAGING = ".staging"
+WRITTEN = "written"
+"""The folder of an iteration that holds what a script of the user's own wrote."""
 # No leading zero: iteration=01 is not another way to write iteration=1.
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
@@ -128,6 +130,7 @@ class RunFolder:
         iteration: int,
         frames: Frames,
         files: Mapping[str, bytes | Path] | None = None,
+        written: Mapping[str, bytes | Path] | None = None,
         *,
         target: str | None = None,
         warmup: bool = False,
@@ -138,6 +141,7 @@ class RunFolder:
             iteration: From 1.
             frames: What was measured.
             files: Raw files by name: their content, or the path of a file to copy.
+            written: What a script of the user's own wrote, by any name: in a folder of its own.
             target: Its name, where the run has several targets.
             warmup: Whether it was the warm-up: kept, but in no frame.
 
@@ -151,6 +155,9 @@ class RunFolder:
                 parquet.write(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")
             for name, content in (files or {}).items():
                 _write_raw(beside / plain_name(name), content)
+            for name, content in (written or {}).items():
+                (beside / WRITTEN).mkdir(exist_ok=True)
+                _write_raw(beside / WRITTEN / safe_name(name), content)
         return final
 
     def parts(self) -> Iterator[Path]:
