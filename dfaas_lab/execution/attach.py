@@ -86,7 +86,6 @@ def _measurement(
         generator=target.generator,
         folder=folder,
         workspaces=[Workspace(places.root, one) for one in places.ids],
-        several=len(orders) > 1,
         begun=True,
         closed=changed or not spec.plan.is_builtin,
         pause=pause,

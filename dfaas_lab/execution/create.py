@@ -63,7 +63,6 @@ def create_run(
                 generator=target.generator,
                 folder=folder,
                 workspaces=own,
-                several=several,
                 line=_prefixed(line, target.name) if several else line,
                 pause=pause,
             )

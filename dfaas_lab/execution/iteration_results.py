@@ -44,13 +44,11 @@ class IterationResults:
         remote: The generator.
         folder: The run's folder in the store.
         target: The target's name.
-        several: Whether the run has other targets, too.
     """
 
     remote: Remote
     folder: RunFolder
     target: str
-    several: bool = False
 
     def has(self, turn: int) -> bool:
         """Whether that iteration (0: the warm-up) is stored."""
@@ -109,7 +107,7 @@ class IterationResults:
         kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
-                max(turn, 1), frames, kept, target=self._part, warmup=not turn
+                max(turn, 1), frames, kept, target=self.target, warmup=not turn
             )
         except StoreError as full:
             again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
@@ -118,11 +116,7 @@ class IterationResults:
         return status, error
 
     def _path(self, turn: int) -> Path:
-        return self.folder.iteration_path(max(turn, 1), target=self._part, warmup=not turn)
-
-    @property
-    def _part(self) -> str | None:
-        return self.target if self.several else None
+        return self.folder.iteration_path(max(turn, 1), target=self.target, warmup=not turn)
 
     def _frames(self, turn: int, plan: K6Plan | CustomScript, fetched: Path, status: str) -> Frames:
         samples = fetched / "samples.csv"

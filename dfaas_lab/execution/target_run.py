@@ -61,7 +61,6 @@ class Measurement:
         generator: Where k6 runs.
         folder: Where the results go.
         workspaces: One for each turn of the order.
-        several: Whether the run has other targets, too.
         line: Called with each line that k6 logs.
         begun: Whether another controller may have begun it, or everything was sent already.
         closed: Whether nothing new may be begun, only brought home.
@@ -76,7 +75,6 @@ class Measurement:
         generator: Generator,
         folder: RunFolder,
         workspaces: Sequence[Workspace],
-        several: bool = False,
         line: Callable[[str], None] | None = None,
         begun: bool = False,
         closed: bool = False,
@@ -85,7 +83,7 @@ class Measurement:
         self._order = order
         self._target = target
         self._generator = generator
-        self._harvest = IterationResults(generator.remote, folder, target, several)
+        self._harvest = IterationResults(generator.remote, folder, target)
         self._contact = Contact(generator.remote)
         before = None if pause is None else functools.partial(pause, folder.run_id)
         self._turns = [
