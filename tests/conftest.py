@@ -14,6 +14,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# How long an example takes depends on what else the machine does.
-settings.register_profile("any-machine", deadline=None)
-settings.load_profile("any-machine")
+# How long one example takes tells of the machine's neighbours, not of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
