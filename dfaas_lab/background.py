@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from dfaas_lab.errors import Interrupted
 from dfaas_lab.progress import Progress, ProgressView
 
 Result = TypeVar("Result")
@@ -64,7 +65,9 @@ def run_interruptible(work: Work[Result], face: ProgressView | None = None) -> R
     except KeyboardInterrupt:
         job.cancel.set()
         job.done.wait(_LONGEST_END_S)
-        raise
+        raise Interrupted(
+            "it was ended on the way. What was done stays; call it again to do the rest."
+        ) from None
     finally:
         if face is not None:
             face.close(job.progress.snapshot())

@@ -26,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DfaasLabError as error:
         print(f"dfaas-lab: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("dfaas-lab: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(f"dfaas-lab: {interrupt or 'interrupted'}", file=sys.stderr)
         return _INTERRUPTED
     return code
 

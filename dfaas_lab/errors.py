@@ -27,6 +27,9 @@
         |-- CooldownTimeout        .readings
         `-- ResumeMismatch
 
+    KeyboardInterrupt
+    `-- Interrupted                .run; what was kept, and where
+
 A message says what happened; ``hint`` says what to do next and ends the text. ``run`` is what was
 measured before the error (a :class:`dfaas_lab.Run`), where there is anything.
 
@@ -63,6 +66,38 @@ class DfaasLabError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows in the place of a traceback."""
+        return _in_notebook(self, self.run)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody interrupted; what was under way was ended first, and what it measured is stored.
+
+    Args:
+        message: What was ended, what was kept, and where.
+        run: What was measured until then, where there is anything.
+    """
+
+    def __init__(self, message: str, *, run: Run | None = None) -> None:
+        super().__init__(message)
+        self.run = run
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows in the place of a traceback."""
+        return _in_notebook(self, None)
+
+
+# Front ends and tools (nbclient, papermill) know an interrupt by this name of its class.
+Interrupted.__name__ = KeyboardInterrupt.__name__
+
+
+def _in_notebook(error: BaseException, run: Run | None) -> list[str]:
+    from dfaas_lab.display.error_text import notebook_traceback
+
+    kept = f"Kept: run {run.id} in target.last_run, and in {run.path}" if run else ""
+    return notebook_traceback(error, kept)
 
 
 class ConfigError(DfaasLabError):

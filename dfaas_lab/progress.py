@@ -11,13 +11,17 @@ StepState = Literal["running", "ok", "failed", "interrupted"]
 
 @dataclass(frozen=True)
 class Step:
-    """One bar: ``done`` of ``total`` (any unit; 0 means not known yet), and a text for people."""
+    """One bar: ``done`` of ``total`` (any unit; 0 means not known yet), and a text for people.
+
+    ``run_id`` is the run that it belongs to, if any: who loses this process can attach to it.
+    """
 
     label: str
     done: float = 0.0
     total: float = 0.0
     text: str = ""
     state: StepState = "running"
+    run_id: str = ""
 
     @property
     def fraction(self) -> float:
@@ -41,6 +45,7 @@ class Progress:
         done: float | None = None,
         total: float | None = None,
         text: str | None = None,
+        run_id: str | None = None,
     ) -> None:
         """Change the bar of that label; None leaves a value as it is."""
         with self._lock:
@@ -50,6 +55,7 @@ class Progress:
                 done=step.done if done is None else done,
                 total=step.total if total is None else total,
                 text=step.text if text is None else text,
+                run_id=step.run_id if run_id is None else run_id,
             )
 
     def finish(self, label: str, state: StepState = "ok", text: str | None = None) -> None:

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote, quote_plus
 
-from dfaas_lab.redaction import HIDDEN, masked, names_a_secret
+from dfaas_lab.redaction import masked, names_a_secret
+from dfaas_lab.secret import HIDDEN, plain
 
 # Who hides these hides every number and every "true" of a log, and no secret is so short.
 _PLAIN = re.compile(
@@ -42,7 +43,7 @@ class SecretValues:
     def __init__(self, env: Mapping[str, str], public: Iterable[str] = ()) -> None:
         known = set(public)
         hidden = {
-            value
+            plain(value)
             for name, value in env.items()
             if value not in known and _is_secret(name, value.strip())
         }

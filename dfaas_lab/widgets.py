@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from dfaas_lab.progress import ProgressView, Step
@@ -117,11 +118,13 @@ class NotebookFace:
     """A bar for each step while it runs; a readable line for each in the saved notebook.
 
     Widgets are not saved with a notebook, nor shown by GitHub: the last thing drawn is plain HTML.
-    Without ipywidgets that line is all there is, and it is kept up to date.
+    Without ipywidgets that line is all there is, and it is kept up to date. Above the bars of a run
+    its id is written as text, which outlives the kernel.
     """
 
     def __init__(self) -> None:
         self._handle: Any = None
+        self._text: Any = None  # an output of its own, where there is a run
         self._bars: Any = None
         self._last: tuple[Step, ...] = ()
 
@@ -143,7 +146,11 @@ class NotebookFace:
             if not steps:
                 return
             self._open(steps)
-        self._handle.update(_static(steps), raw=True)
+        if self._text is not None:
+            self._text.update(_static(steps), raw=True)
+            self._handle.update({"text/html": "", "text/plain": ""}, raw=True)
+        else:
+            self._handle.update(_static(steps), raw=True)
         if self._bars is not None:
             self._bars.close()
 
@@ -155,6 +162,9 @@ class NotebookFace:
         except ImportError:
             self._handle = display(_static(steps), raw=True, display_id=True)  # type: ignore[no-untyped-call]
             return
+        runs = {step.run_id for step in steps if step.run_id}
+        if runs:
+            self._text = display(_attach(runs), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._bars.update(steps)
         self._handle = display(self._bars.box, display_id=True)  # type: ignore[no-untyped-call]
 
@@ -192,8 +202,18 @@ class _Bars:
         self.box.close()
 
 
+def _attach(runs: Iterable[str]) -> dict[str, str]:
+    """Say how a run is found again: this stays where the kernel is killed."""
+    return _lines(
+        [f"run {one}, should this kernel end: lab.attach({one!r})" for one in sorted(runs)]
+    )
+
+
 def _static(steps: tuple[Step, ...]) -> dict[str, str]:
-    lines = [_end(step) for step in steps]
+    return _lines([_end(step) for step in steps])
+
+
+def _lines(lines: list[str]) -> dict[str, str]:
     return {
         "text/plain": "\n".join(lines),
         "text/html": "<br>".join(html.escape(line) for line in lines),
@@ -211,7 +231,9 @@ def _line(step: Step) -> str:
 
 def _sentence(step: Step) -> str:
     # A task's name or a host's message may hold anything, a terminal's escape sequences too.
-    words = f"{step.label}: {step.text}" if step.text else step.label
+    # Parts of a line are separated by dots, the first one from the label too.
+    between = " " if step.text.startswith("\u00b7") else ": "
+    words = f"{step.label}{between}{step.text}" if step.text else step.label
     return "".join(c if c.isprintable() else " " for c in words)
 
 

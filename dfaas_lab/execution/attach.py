@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.execution.create import last_run_of
+from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.execution.run_handle import RunHandle
 from dfaas_lab.execution.target_run import Measurement
 from dfaas_lab.remote.workspace import Workspace
@@ -86,8 +87,8 @@ def _measurement(
         generator=target.generator,
         folder=folder,
         workspaces=[Workspace(places.root, one) for one in places.ids],
-        several=len(orders) > 1,
         begun=True,
         closed=changed or not spec.plan.is_builtin,
+        node_metrics=node_metrics_of(target),
         pause=pause,
     )

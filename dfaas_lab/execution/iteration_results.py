@@ -48,21 +48,19 @@ class IterationResults:
         remote: The generator.
         folder: The run's folder in the store.
         target: The target's name.
-        several: Whether the run has other targets, too.
     """
 
     remote: Remote
     folder: RunFolder
     target: str
-    several: bool = False
 
     def has(self, turn: int) -> bool:
         """Whether that iteration (0: the warm-up) is stored."""
-        return self._path(turn).exists()
+        return self.path(turn).exists()
 
     def status(self, turn: int) -> str:
         """The status of an iteration that is stored."""
-        return (self._path(turn) / "status").read_text().strip()
+        return (self.path(turn) / "status").read_text().strip()
 
     def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
         """Fetch a workspace's results, over as many connections as it takes within a minute.
@@ -120,7 +118,7 @@ class IterationResults:
                 frames,
                 kept,
                 _written(fetched, secrets),
-                target=self._part,
+                target=self.target,
                 warmup=not turn,
             )
         except StoreError as full:
@@ -129,12 +127,9 @@ class IterationResults:
             raise
         return status, error
 
-    def _path(self, turn: int) -> Path:
-        return self.folder.iteration_path(max(turn, 1), target=self._part, warmup=not turn)
-
-    @property
-    def _part(self) -> str | None:
-        return self.target if self.several else None
+    def path(self, turn: int) -> Path:
+        """The folder of an iteration (0: the warm-up) in the store."""
+        return self.folder.iteration_path(max(turn, 1), target=self.target, warmup=not turn)
 
     def _frames(self, turn: int, plan: K6Plan | CustomScript, fetched: Path, status: str) -> Frames:
         samples = fetched / "samples.csv"

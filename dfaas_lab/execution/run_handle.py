@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.execution.ending import interrupted
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.target_run import FINAL, Measurement, worst
 from dfaas_lab.k6.monitor import UNREACHABLE_S
@@ -127,7 +128,7 @@ class RunHandle:
             if self._new and (self._thread is None or self._thread.ident is None):
                 self._abandon()
             self._come_home()
-            raise
+            raise interrupted(self.run) from None
         finally:
             if face is not None:
                 face.close(self.progress.snapshot())

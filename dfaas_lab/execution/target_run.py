@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dfaas_lab.display import words
 from dfaas_lab.errors import (
     CommandFailed,
     ConnectionFailed,
@@ -20,6 +21,7 @@ from dfaas_lab.errors import (
     TransferFailed,
 )
 from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S, Contact
+from dfaas_lab.execution.ending import end_line
 from dfaas_lab.execution.iteration import Iteration, Lost
 from dfaas_lab.execution.iteration_results import IterationResults
 from dfaas_lab.k6.launch import start
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfaas_lab.execution.iteration import Pause
+    from dfaas_lab.execution.node_metrics import NodeMetrics
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.progress import Progress, StepState
@@ -61,11 +64,11 @@ class Measurement:
         generator: Where k6 runs.
         folder: Where the results go.
         workspaces: One for each turn of the order.
-        several: Whether the run has other targets, too.
         line: Called with each line that k6 logs.
         begun: Whether another controller may have begun it, or everything was sent already.
         closed: Whether nothing new may be begun, only brought home.
         pause: Called before each iteration that is begun from here.
+        node_metrics: Collects the target's own metrics of each iteration, where it has any.
     """
 
     def __init__(
@@ -76,16 +79,17 @@ class Measurement:
         generator: Generator,
         folder: RunFolder,
         workspaces: Sequence[Workspace],
-        several: bool = False,
         line: Callable[[str], None] | None = None,
         begun: bool = False,
         closed: bool = False,
         pause: Pause | None = None,
+        node_metrics: NodeMetrics | None = None,
     ) -> None:
         self._order = order
         self._target = target
         self._generator = generator
-        self._harvest = IterationResults(generator.remote, folder, target, several)
+        self._harvest = IterationResults(generator.remote, folder, target)
+        self._folder = folder
         self._contact = Contact(generator.remote)
         before = None if pause is None else functools.partial(pause, folder.run_id)
         self._turns = [
@@ -95,6 +99,7 @@ class Measurement:
         self._line = line
         self._begun = begun or order.detached
         self._closed = closed or order.detached
+        self._node_metrics = node_metrics
         self._statuses: list[str] = []
         self.over = False
         """Whether ``run`` has ended."""
@@ -140,7 +145,12 @@ class Measurement:
             DfaasLabError: An iteration failed; what it measured is stored.
         """
         total = self._order.iterations * self._order.plan.duration_s + self._order.warmup_s
-        progress.update(self._target, total=total, text="connecting")
+        progress.update(
+            self._target,
+            total=total,
+            text=f"run {self._folder.run_id} \u00b7 connecting",
+            run_id=self._folder.run_id,
+        )
         try:
             error = self._all(progress, stop)
             if error is not None:
@@ -153,7 +163,7 @@ class Measurement:
             if self.status in _WELL or not self._statuses:  # not that of an iteration that ended
                 # Where nothing could be stored, what was measured is still on the generator.
                 self._statuses.append("lost" if isinstance(failure, _STILL_THERE) else "failed")
-            progress.finish(self._target, "failed")
+            progress.finish(self._target, "failed", self._end_line())
             raise
         finally:
             self.over = True
@@ -161,7 +171,10 @@ class Measurement:
         if measured < self._order.iterations and self.status in _WELL:
             self._statuses.append("interrupted")
         done: StepState = "ok" if self.status in _WELL else "interrupted"
-        progress.finish(self._target, done)
+        progress.finish(self._target, done, self._end_line())
+
+    def _end_line(self) -> str:
+        return end_line(self._folder, self._target, self._order)
 
     def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
         """Go through the turns to the first that did not go well; return its error."""
@@ -204,6 +217,8 @@ class Measurement:
                 self._remove(stop, turn)
                 return "interrupted", None
             status, error = turn.fetch_results(end, stop)
+        if self._node_metrics is not None and turn.number:
+            self._node_metrics.collect(self._harvest.path(turn.number), turn.number)
         if error is None and status not in ("failed", "timed_out"):  # those are the evidence
             self._remove(stop, turn)
         return status, error
@@ -251,8 +266,13 @@ class Measurement:
         before_s += order.warmup_s if turn.number else 0.0
         what = f"iteration {turn.number}/{order.iterations}" if turn.number else "warm-up"
         elapsed_s = min(event.seconds, duration_s)
-        text = f"{what}, {elapsed_s:.0f} of {duration_s:g} s, {event.complete} requests"
-        progress.update(self._target, done=before_s + elapsed_s, text=text)
+        said = (
+            f"run {self._folder.run_id}",
+            what,
+            f"{elapsed_s:.0f} of {words.span(duration_s)}",
+            words.count(event.complete, "request"),
+        )
+        progress.update(self._target, done=before_s + elapsed_s, text=" \u00b7 ".join(said))
 
 
 def worst(statuses: Sequence[str]) -> str:

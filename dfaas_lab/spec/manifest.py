@@ -224,7 +224,13 @@ def _as_format_2(entry: Entry) -> Entry:
 def _plan_entries(plan: K6Plan | CustomScript) -> dict[str, object]:
     if isinstance(plan, CustomScript):
         needs = plan.requirements
-        return {"script": plan.script_name, "max_vus": needs.max_vus if needs else 0}
+        nothing: dict[str, object] = {
+            "load": None,
+            "functions": [],
+            "thresholds": None,
+        }  # the script says it
+        max_vus = needs.max_vus if needs else 0
+        return {**nothing, "script": plan.script_name, "max_vus": max_vus}
     return {
         "gateway": plan.gateway,
         "load": plan.load.rates,

@@ -1,0 +1,86 @@
+"""How a run ended, in a line for people: what stays of its bar, and what an interrupt says.
+
+It reads what is stored. Where that cannot be read, the line is shorter; nothing is raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from dfaas_lab.display import words
+from dfaas_lab.errors import DfaasLabError, Interrupted
+
+if TYPE_CHECKING:
+    from dfaas_lab.run import Run
+    from dfaas_lab.spec.run_spec import RunSpec
+    from dfaas_lab.store import RunFolder
+
+log = logging.getLogger("dfaas_lab")
+
+
+def end_line(folder: RunFolder, target: str, order: RunSpec) -> str:
+    """Return what was measured on one target: load, requests, failures, p95.
+
+    The requests and failures are those of all its iterations, the p95 that of all successful
+    requests, pooled.
+    """
+    try:
+        return " ".join(f"\u00b7 {part}" for part in [asked(order), *_measured(folder, target)])
+    except Exception:  # it only tells: whoever reads the frames finds out
+        log.debug("the end of a run could not be told", exc_info=True)
+        return f"\u00b7 {asked(order)}"
+
+
+def asked(order: RunSpec) -> str:
+    """Return what was asked of a target, in a few words: ``3 x 3 s at 20/s``."""
+    load = order.plan.load
+    of_what = f"at {words.rates(load.rates)}" if load else f"of {order.plan.script_name}"
+    return f"{order.iterations} \u00d7 {words.span(order.plan.duration_s)} {of_what}"
+
+
+def _measured(folder: RunFolder, target: str) -> list[str]:
+    import polars as pl
+
+    summary = folder.frame("summary").filter(pl.col("target") == target)
+    requests, failed, dropped = (
+        int(summary[name].sum()) for name in ("requests", "failed", "dropped")
+    )
+    said = [words.count(requests, "request")]
+    if failed:
+        said.append(f"{words.share(failed, requests)} failed")
+    if dropped:
+        said.append(f"{dropped:,} dropped")
+    p95 = _p95(folder, target)
+    return said if p95 is None else [*said, f"p95 {words.latency(p95)}"]
+
+
+def _p95(folder: RunFolder, target: str) -> float | None:
+    """The p95 of all successful requests of a target, by linear interpolation."""
+    import polars as pl
+
+    good = (pl.col("target") == target) & ~pl.col("failed")
+    latencies = folder.frame("requests").filter(good)["latency_ms"]
+    return latencies.quantile(0.95, interpolation="linear")
+
+
+def interrupted(run: Run) -> Interrupted:
+    """Return the interrupt that goes on when k6 has ended: it says what was kept, and where."""
+    if run.status in ("lost", "running"):
+        return Interrupted(
+            f"the generator was left. lab.attach({run.id!r}) fetches what was measured.", run=run
+        )
+    measured = "nothing was measured"
+    with contextlib.suppress(DfaasLabError, OSError):
+        summary = run.summary
+        if not summary.is_empty():
+            iterations = summary.select("target", "iteration").n_unique()
+            measured = (
+                f"{words.count(int(summary['requests'].sum()), 'request')} of "
+                f"{words.count(iterations, 'iteration')} are kept"
+            )
+    return Interrupted(
+        f"k6 was ended; {measured}.\nThe run {run.id} is target.last_run, and in {run.path}",
+        run=run,
+    )
