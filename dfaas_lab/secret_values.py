@@ -45,7 +45,7 @@ class SecretValues:
         hidden = {
             plain(value)
             for name, value in env.items()
-            if value not in known and _is_secret(name, value.strip())
+            if plain(value) not in known and _is_secret(name, plain(value).strip())
         }
         forms = {form for value in hidden for form in _forms(value)}
         # The longest first: a value may be a part of another.
