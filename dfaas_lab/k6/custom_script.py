@@ -50,7 +50,7 @@ class CustomScript:
     sources: Mapping[str, bytes]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     requirements: Requirements | None = None
-    public: tuple[str, ...] = ()
+    public: tuple[str, ...] = field(default=(), compare=False, repr=False)
     load: Load | None = field(default=None, init=False)
     is_builtin: bool = field(default=False, init=False)
 
@@ -106,12 +106,13 @@ class CustomScript:
                 str(name): base64.b64decode(text) for name, text in content["sources"].items()
             }
             main = str(content["main"])
+            public = tuple(map(str, content.get("public", ())))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"the stored script cannot be read: {error}") from error
         parts = [part for name in sources for part in name.split("/")]
         if main not in sources or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ConfigError("the stored script names files outside of its folder")
-        return cls(main, sources, dict(env or {}))
+        return cls(main, sources, dict(env or {}), public=public)
 
     @property
     def script_name(self) -> str:
@@ -160,6 +161,7 @@ class CustomScript:
             "main": self.main,
             "sources": {n: base64.b64encode(c).decode() for n, c in self.sources.items()},
             "env": sorted(self.env),
+            "public": self.public,
         }
         suffixes = (".ts", ".tar", ".mjs", ".cjs")
         kind = Path(self.main).suffix if self.main.endswith(suffixes) else ".js"
@@ -186,7 +188,8 @@ class CustomScript:
         parts = urlsplit(gateway)
         host = (parts.netloc, parts.hostname or "", str(parts.port or ""))
         paths = ("", "/", "/function", "/function/", *(f"/function/{name}" for name in names))
-        return replace(self, public=(*(gateway + path for path in paths), *host, *names))
+        known = (*self.public, *(gateway + path for path in paths), *host, *names)
+        return replace(self, public=tuple(dict.fromkeys(known)))
 
     def knowing(self, environment: bytes) -> CustomScript:
         """The same with the environment of a workspace, where another controller gave it."""
