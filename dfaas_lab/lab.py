@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dfaas_lab.campaign.cooldown import Cooldown
     from dfaas_lab.campaign.overload import Overload
     from dfaas_lab.campaign.settings import Order
+    from dfaas_lab.comparison import Comparison
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision import ProvisionReport
@@ -253,6 +254,54 @@ class Lab:
         from dfaas_lab.campaign.open import campaigns_of
 
         return campaigns_of(self._root)
+
+    def run_interleaved(
+        self,
+        sides: Mapping[str, Target | tuple[Target, Mapping[str, Any]]],
+        *,
+        blocks: int = 10,
+        seed: int | None = None,
+        label: str | None = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Comparison:
+        """Measure sides in turn, in randomised blocks, and return how they differ.
+
+        Each block measures each side once, in an order that is drawn; what drifts meets all sides
+        alike, so a difference has the side as its cause. Each measurement is a run in the store.
+        After an interrupt, a kill or an error the same call goes on where it was.
+
+        Args:
+            sides: By name a target, or ``(target, {run options})``; compared with the first.
+            blocks: How often each side is measured, 3 or more.
+            seed: Of the order within blocks; drawn and stored where left out.
+            label: A name for people.
+            progress: None chooses how progress is shown; False shows nothing.
+            options: Options of all runs, as of :meth:`Target.run_k6`: ``load``, ``duration`` ...
+
+        Returns:
+            A comparison with paired intervals, and with ``power``: the change that so many blocks
+            could have shown, and within which limits the sides are the same.
+
+        Raises:
+            ConfigError: What was asked cannot be; nothing was run.
+            ResumeMismatch: An unfinished comparison of this label asks for something else.
+            DfaasLabError: As for ``run_k6``.
+
+        >>> lab.run_interleaved({"old": a, "new": b}, load=20, duration="10s")  # doctest: +SKIP
+        """
+        from dfaas_lab.interleaved import run_interleaved
+        from dfaas_lab.widgets import choose_view
+
+        return run_interleaved(
+            sides,
+            self.store,
+            blocks=blocks,
+            seed=seed,
+            label=label,
+            view=choose_view(progress),
+            options=options,
+        )
 
     def attach(self, run_id: str, *, progress: bool | None = None) -> Run:
         """Take a run over, from wherever it was begun, and return it when it has ended.
