@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
+from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class Lab:
         from dfaas_lab.labfile.build import targets_of
 
         file = labfile.read(Path(path))
-        return cls(targets_of(file), store=file.store or "results")
+        lab = cls(targets_of(file), store=file.store or "results")
+        lab._described = file.campaign
+        return lab
 
     @property
     def target(self) -> Target:
@@ -153,6 +156,7 @@ class Lab:
 
         return look_at(self.targets.values(), self.generators.values())
 
+    @takes_run_options
     def run_k6(
         self,
         iterations: int = 1,
@@ -160,7 +164,7 @@ class Lab:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
-        **asked: Unpack[RunOptions],
+        **options: Unpack[RunOptions],
     ) -> Run:
         """Measure all targets at once and return one run for all; see :meth:`Target.run_k6`.
 
@@ -172,14 +176,13 @@ class Lab:
             label: A name for people.
             live: Called with each line that k6 logs, after the target's name.
             progress: None chooses how progress is shown; False shows nothing.
-            asked: ``load``, ``duration``, ``limits``, ``rest``, ``warmup``, ``script``, ``env``,
-                ``thresholds``.
+            options: ``load``, ``duration`` and all other options of :meth:`Target.run_k6`.
         """
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight_all
 
-        orders = [(target, target.order(iterations, **asked)) for target in self.targets.values()]
-        parts = preflight_all(orders)
+        specs = [(target, target._spec(iterations, **options)) for target in self.targets.values()]
+        parts = preflight_all(specs)
         return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
 
     def campaign(
@@ -221,29 +224,23 @@ class Lab:
             ConfigError: What is asked cannot be.
             ResumeMismatch: The stored campaign is another one; the difference is named.
         """
-        from dfaas_lab.campaign.open import open_campaign
+        from dfaas_lab.campaign.open import DEFAULTS, open_campaign
 
-        described: dict[str, Any] = {}
-        if plan is None and self._described is not None and label is None:
-            described = dict(self._described)
-        return open_campaign(
-            self.targets,
-            self._root,
-            **{
-                "plan": plan,
-                "iterations": iterations,
-                "duration": duration,
-                "cooldown": cooldown,
-                "overload": overload,
-                **described,
-            },
-            chosen=targets,
-            order=order,
-            seed=seed,
-            label=label,
-            progress=progress,
-            options=options,
-        )
+        asked: dict[str, Any] = {
+            "plan": plan,
+            "iterations": iterations,
+            "duration": duration,
+            "targets": targets,
+            "cooldown": cooldown,
+            "overload": overload,
+            "order": order,
+            "seed": seed,
+            "label": label,
+        }
+        if plan is None and self._described is not None:
+            given = {name: value for name, value in asked.items() if value != DEFAULTS[name]}
+            asked = {**asked, **self._described, **given}
+        return open_campaign(self.targets, self._root, **asked, progress=progress, options=options)
 
     def campaigns(self) -> pl.DataFrame:
         """Return one row per campaign of the store, oldest first.

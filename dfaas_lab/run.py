@@ -8,6 +8,7 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
@@ -21,6 +22,23 @@ if TYPE_CHECKING:
     from dfaas_lab.k6.generator_load import IterationOnHost
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
+
+
+def stored_status(folder: RunFolder, status: str) -> str:
+    """Return the status of a run as its folder bears it out.
+
+    Args:
+        folder: The run's.
+        status: What its controller or its manifest says. That all went well is believed where every
+            iteration that was asked for is there; otherwise it ``failed``.
+    """
+    from dfaas_lab.spec.manifest import iterations_of
+
+    if status not in ("ok", "slo_failed"):
+        return status
+    stored = Counter(target for _, target, _ in folder.named_parts())
+    asked = iterations_of(folder.read())
+    return status if all(stored[name] >= number for name, number in asked.items()) else "failed"
 
 
 class Run:
@@ -74,9 +92,9 @@ class Run:
         """The run's status: that of its worst iteration, or one that ``lab.attach`` can end.
 
         ``running``: its controller is at it, or was killed; ``lost``: the generator was left while
-        k6 may go on there.
+        k6 may go on there. An iteration that is not in the store is never ``ok``.
         """
-        return str(self._manifest.get("status"))
+        return stored_status(self._folder, str(self._manifest.get("status")))
 
     @cached_property
     def summary(self) -> pl.DataFrame:
@@ -98,6 +116,12 @@ class Run:
         ``planned_at``, ``started_at`` and ``ended_at`` are on the generator's clock; ``late_ms`` is
         from planned to sent, ``latency_ms`` from sent to answered, without ``blocked_ms`` (waiting
         for a connection), ``response_ms`` all three: from planned to answered.
+
+        Of a script of your own, ``name``, ``method`` and ``group`` are k6's, and ``tags`` is JSON
+        with all tags (null in the requests of a load)::
+
+            stage = pl.col("tags").str.json_path_match("$.stage")
+            run.requests.group_by(stage).agg(pl.col("latency_ms").median())
         """
         return self._folder.frame("requests")
 
@@ -112,8 +136,26 @@ class Run:
 
     @cached_property
     def k6_metrics(self) -> pl.DataFrame:
-        """Checks and custom metrics of the script."""
+        """Checks and custom metrics of the script: one row for each set of tags and group."""
         return self._folder.frame("k6_metrics")
+
+    @cached_property
+    def files(self) -> pl.DataFrame:
+        """What a script's ``handleSummary()`` wrote: ``target, iteration, name, size, path``.
+
+        ``size`` is in bytes. In ``path``, a name is written as every file system takes it.
+        """
+        import polars as pl
+
+        from dfaas_lab.store.folder import WRITTEN
+
+        schema = {"target": pl.String, "iteration": pl.Int64, "name": pl.String, "size": pl.Int64}
+        rows = [
+            (target, iteration, unquote(file.name), file.stat().st_size, str(file))
+            for iteration, target, part in self._folder.named_parts()
+            for file in sorted((part / WRITTEN).glob("*"))
+        ]
+        return pl.DataFrame(rows, schema=schema | {"path": pl.String}, orient="row")
 
     @cached_property
     def node_metrics(self) -> pl.DataFrame:
@@ -159,7 +201,9 @@ class Run:
         from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
-        course = Completion(self.status, iterations_of(self._manifest), self._measured())
+        # What is missing is told by itself.
+        told = str(self._manifest.get("status"))
+        course = Completion(told, iterations_of(self._manifest), self._measured())
         answers = answers_of(self.requests.lazy())
         evidence = Evidence(self.timeline, answers, self._hosts())
         return verdict_of(self.summary, self.k6_metrics, evidence, course)
