@@ -24,7 +24,7 @@
     |   `-- MetricsError
     |-- StoreError                 .path
     `-- CampaignError
-        |-- CooldownTimeout
+        |-- CooldownTimeout        .readings
         `-- ResumeMismatch
 
     KeyboardInterrupt
@@ -269,7 +269,11 @@ class CampaignError(DfaasLabError):
 
 
 class CooldownTimeout(CampaignError):
-    """A target did not calm down between two loads."""
+    """A target did not calm down between two loads; ``readings`` are the last."""
+
+    def __init__(self, message: str, *, hint: str = "", readings: object = None) -> None:
+        super().__init__(message, hint=hint)
+        self.readings = readings
 
 
 class ResumeMismatch(CampaignError):

@@ -80,17 +80,34 @@ class Run:
 
     @cached_property
     def summary(self) -> pl.DataFrame:
-        """One row per iteration and function."""
+        """One row per iteration and function.
+
+        ``planned = started + dropped + not_attempted`` and ``started = succeeded + failed +
+        unfinished``. ``latency_ms_*`` (sent to answered) and ``response_ms_*`` (planned to
+        answered: what a caller waits) are of successful requests, ``failed_latency_ms_p50`` of
+        failures that were answered, ``late_ms_*`` (planned to sent) of all. ``achieved_rps`` is
+        ``started`` by the time that the load really ran. Of a script of your own, which plans by
+        itself, these are null: all that is planned, ``started``, and what follows from them.
+        """
         return self._folder.frame("summary")
 
     @cached_property
     def requests(self) -> pl.DataFrame:
-        """One row per HTTP request."""
+        """One row per HTTP request, in the order in which they were sent.
+
+        ``planned_at``, ``started_at`` and ``ended_at`` are on the generator's clock; ``late_ms`` is
+        from planned to sent, ``latency_ms`` from sent to answered, without ``blocked_ms`` (waiting
+        for a connection), ``response_ms`` all three: from planned to answered.
+        """
         return self._folder.frame("requests")
 
     @cached_property
     def timeline(self) -> pl.DataFrame:
-        """One row per iteration, function and second."""
+        """One row per iteration, function and second of the plan.
+
+        A request counts in the second it was planned for, one that was sent over 10 ms late in the
+        second in which it was sent. Latencies are those of successful requests.
+        """
         return self._folder.frame("timeline")
 
     @cached_property

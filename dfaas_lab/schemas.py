@@ -34,6 +34,20 @@ SUMMARY = pl.Schema(
         "latency_ms_p99": pl.Float64(),
         "latency_ms_max": pl.Float64(),
         "status": pl.String(),
+        "planned": pl.Int64(),
+        "started": pl.Int64(),
+        "not_attempted": pl.Int64(),
+        "succeeded": pl.Int64(),
+        "response_ms_mean": pl.Float64(),
+        "response_ms_min": pl.Float64(),
+        "response_ms_p50": pl.Float64(),
+        "response_ms_p90": pl.Float64(),
+        "response_ms_p95": pl.Float64(),
+        "response_ms_p99": pl.Float64(),
+        "response_ms_max": pl.Float64(),
+        "failed_latency_ms_p50": pl.Float64(),
+        "late_ms_p99": pl.Float64(),
+        "late_ms_max": pl.Float64(),
     }
 )
 
@@ -58,6 +72,9 @@ REQUESTS = pl.Schema(
         "served_by": pl.String(),
         "vu": pl.Int32(),
         "vu_iteration": pl.Int64(),
+        "planned_at": TIME,
+        "late_ms": pl.Float64(),
+        "response_ms": pl.Float64(),
     }
 )
 
@@ -71,6 +88,9 @@ TIMELINE = pl.Schema(
         "dropped": pl.Int64(),
         "latency_ms_p50": pl.Float64(),
         "latency_ms_p95": pl.Float64(),
+        "unfinished": pl.Int64(),
+        "latency_ms_max": pl.Float64(),
+        "late_ms_max": pl.Float64(),
     }
 )
 

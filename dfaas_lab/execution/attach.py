@@ -18,6 +18,7 @@ from dfaas_lab.spec.manifest_functions import functions_of
 from dfaas_lab.spec.run_spec import RunSpec
 
 if TYPE_CHECKING:
+    from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
 
@@ -25,7 +26,11 @@ log = logging.getLogger("dfaas_lab")
 
 
 def attach(
-    folder: RunFolder, targets: Mapping[str, Target], *, progress: bool | None = None
+    folder: RunFolder,
+    targets: Mapping[str, Target],
+    *,
+    progress: bool | None = None,
+    pause: Pause | None = None,
 ) -> RunHandle:
     """Return a handle that follows what is under way, and goes on with what is not begun.
 
@@ -33,6 +38,7 @@ def attach(
         folder: The run.
         targets: The lab's targets, by name.
         progress: How progress is shown to who waits for it.
+        pause: Called before each iteration that is begun from here.
 
     Raises:
         ConfigError: The lab does not have its target, generator or functions.
@@ -45,7 +51,7 @@ def attach(
     own = [_of_lab(targets, name, entry) for name, entry in orders.items()]
     return RunHandle(
         [
-            _measurement(folder, index, entry, target, several)
+            _measurement(folder, index, entry, target, several, pause)
             for index, (entry, target) in enumerate(zip(orders.values(), own, strict=True))
         ],
         folder,
@@ -66,7 +72,12 @@ def _of_lab(targets: Mapping[str, Target], name: str, entry: Mapping[str, Any]) 
 
 
 def _measurement(
-    folder: RunFolder, index: int, entry: dict[str, Any], target: Target, several: bool
+    folder: RunFolder,
+    index: int,
+    entry: dict[str, Any],
+    target: Target,
+    several: bool,
+    pause: Pause | None,
 ) -> Measurement:
     order = _order(folder, index, entry, target)
     changed = order.plan.digest != entry["plan_digest"]
@@ -82,6 +93,7 @@ def _measurement(
         several=several,
         begun=True,
         closed=changed or not order.plan.is_builtin,
+        pause=pause,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.load import Function
     from dfaas_lab.remote.workspace import Workspace
@@ -25,6 +26,8 @@ def create_run(
     live: Callable[[str], None] | None = None,
     progress: bool | None = None,
     seed: int | None = None,
+    campaign: Mapping[str, object] | None = None,
+    pause: Pause | None = None,
 ) -> RunHandle:
     """Make a run of some targets, its folder stored, nothing begun.
 
@@ -35,6 +38,8 @@ def create_run(
         live: Called with each line that k6 logs; of several targets, with the target's name.
         progress: How progress is shown to who waits for it.
         seed: The seed of what chose these orders at random, if anything did.
+        campaign: Which campaign this run belongs to, and which load of it this is.
+        pause: Called before each iteration.
     """
     from dfaas_lab.execution.finalize import finalize
     from dfaas_lab.execution.run_handle import RunHandle
@@ -48,7 +53,7 @@ def create_run(
         [Workspace.new(target.generator.workspace_root) for _ in order.turns]
         for target, order in parts
     ]
-    folder = _open_folder(store, parts, workspaces, label, seed)
+    folder = _open_folder(store, parts, workspaces, label, seed, campaign)
     try:
         listener = None if live is None else LogCallback(live)
         line = None if listener is None else listener.tell
@@ -61,6 +66,7 @@ def create_run(
                 workspaces=own,
                 several=several,
                 line=_prefixed(line, target.name) if several else line,
+                pause=pause,
             )
             for (target, order), own in zip(parts, workspaces, strict=True)
         ]
@@ -93,6 +99,7 @@ def _open_folder(
     workspaces: Sequence[Sequence[Workspace]],
     label: str | None,
     seed: int | None,
+    campaign: Mapping[str, object] | None,
 ) -> RunFolder:
     from dfaas_lab.execution.environment import surroundings
     from dfaas_lab.spec.manifest_functions import bodies
@@ -104,6 +111,7 @@ def _open_folder(
         facts = surroundings([target for target, _ in parts])
     manifest = {
         "label": label,
+        **({} if campaign is None else {"campaign": dict(campaign)}),
         "targets": [target.name for target, _ in parts],
         "orders": {
             target.name: _described(target, order, own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +17,16 @@ from dfaas_lab.k6.monitor import End, K6Monitor, look
 from dfaas_lab.remote.workspace import Workspace, remove
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.custom_script import CustomScript
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.remote.process import Process
     from dfaas_lab.spec.run_spec import RunSpec
+
+
+Pause = Callable[[str, int, threading.Event], None]
+"""Called with the run's id before an iteration begins: with its number, and what ends the run."""
 
 
 class Lost(Exception):
@@ -41,6 +44,7 @@ class Iteration:
         generator: On what.
         harvest: What brings it home.
         contact: What notes whether the generator answers.
+        pause: Called before it begins, but not where it is found to have begun already.
     """
 
     number: int
@@ -49,6 +53,7 @@ class Iteration:
     generator: Generator
     harvest: IterationResults
     contact: Contact
+    pause: Callable[[int, threading.Event], None] | None = None
 
     @property
     def plan(self) -> K6Plan | CustomScript:
@@ -83,6 +88,7 @@ class Iteration:
         """
         first = self.number == self.order.turns[0]
         rest_s = 0.0 if first or self.order.detached else self.order.rest_s
+        pause = self.pause
         deadline = time.monotonic() + PATIENCE_S + rest_s
         while True:
             try:
@@ -94,6 +100,9 @@ class Iteration:
                     return None
                 stop.wait(rest_s)
                 rest_s = 0.0
+                if pause is not None:
+                    pause(self.number, stop)
+                    pause, deadline = None, time.monotonic() + PATIENCE_S
                 if stop.is_set():
                     return None
                 with self.contact.asking():

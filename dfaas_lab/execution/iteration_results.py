@@ -137,7 +137,6 @@ class IterationResults:
             scenarios=plan.functions,
             started_at=_began_at(fetched),
             status=status,
-            is_builtin=plan.is_builtin,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import shlex
 import threading
@@ -29,6 +30,7 @@ from dfaas_lab.remote.workspace import Workspace, lines, remove
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.progress import Progress, StepState
@@ -65,6 +67,7 @@ class Measurement:
         line: Called with each line that k6 logs.
         begun: Whether another controller may have begun it, or everything was sent already.
         closed: Whether nothing new may be begun, only brought home.
+        pause: Called before each iteration that is begun from here.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Measurement:
         line: Callable[[str], None] | None = None,
         begun: bool = False,
         closed: bool = False,
+        pause: Pause | None = None,
     ) -> None:
         self._order = order
         self._target = target
@@ -86,8 +90,9 @@ class Measurement:
         self._folder = folder
         self._harvest = IterationResults(generator.remote, folder, target, several)
         self._contact = Contact(generator.remote)
+        before = None if pause is None else functools.partial(pause, folder.run_id)
         self._turns = [
-            Iteration(number, workspace, order, generator, self._harvest, self._contact)
+            Iteration(number, workspace, order, generator, self._harvest, self._contact, before)
             for number, workspace in zip(order.turns, workspaces, strict=True)
         ]
         self._line = line

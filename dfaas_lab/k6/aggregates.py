@@ -3,126 +3,201 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 
 from dfaas_lab import schemas
-from dfaas_lab.k6.requests import counted, named, time_of
+from dfaas_lab.k6.requests import named
+from dfaas_lab.k6.schedule import Schedule
 from dfaas_lab.load import Load
 
 _LONGEST_S = 1_000_000
+_NS_PER_S = 1_000_000_000
+# A request that is this little late still counts in the second that it was planned for.
+_IN_TIME_NS = 10_000_000
+_QUANTILES = (50, 90, 95, 99)
 
 
-def start_of(
-    requests: pl.DataFrame, events: pl.DataFrame, otherwise: datetime | None
-) -> datetime | None:
-    """The first thing the load did, on the generator's clock; else what is known otherwise."""
-    first = requests["started_at"].min()
-    marks = events.select(time_of(pl.col("timestamp").min())).item()
-    moments = [moment for moment in (first, marks) if isinstance(moment, datetime)]
-    return min(moments) if moments else otherwise
+@dataclass(frozen=True)
+class Counted:
+    """An iteration's requests, starts and drops, to be counted.
 
+    Args:
+        requests: With ``second``.
+        attempts: All starts and drops, with ``second``.
+        begin_ns: When the load began; None where that is not known.
+        load: What was asked; None for a custom script.
+        cut_short: Whether the load may have ended before its time.
+    """
 
-def functions_of(requests: pl.DataFrame, events: pl.DataFrame) -> list[str]:
-    """All functions that left a mark, by name."""
-    seen = set(requests["function"]) | set(events["function"])
-    return sorted(seen)
+    requests: pl.DataFrame
+    attempts: pl.DataFrame
+    begin_ns: int | None
+    load: Load | None
+    cut_short: bool
 
-
-def summary_of(
-    requests: pl.DataFrame,
-    events: pl.DataFrame,
-    functions: list[str],
-    load: Load | None,
-    is_builtin: bool,
-) -> pl.DataFrame:
-    """One row per function; quantiles of the requests with a latency, Hyndman-Fan 7."""
-    value = pl.col("metric_value")
-    rates = load.rates if load else {}
-    asked = pl.DataFrame(
-        {"function": functions, "rate_rps": [rates.get(name) for name in functions]},
-        schema={"function": pl.String, "rate_rps": pl.Float64},
-    )
-    latency = pl.col("latency_ms")
-    measured = requests.group_by("function").agg(
-        requests=pl.len(),
-        failed=pl.col("failed").sum(),
-        latency_ms_mean=latency.mean(),
-        latency_ms_min=latency.min(),
-        **{f"latency_ms_p{q}": latency.quantile(q / 100, "linear") for q in (50, 90, 95, 99)},
-        latency_ms_max=latency.max(),
-    )
-    metric = pl.col("metric_name")
-    marks = events.group_by("function").agg(
-        dropped=value.filter(metric == "dropped_iterations").sum().round().cast(pl.Int64),
-        started=value.filter(metric == "dfaas_started").sum().round().cast(pl.Int64),
-    )
-    count = pl.col("requests")
-    unfinished = pl.max_horizontal(pl.col("started") - count, 0) if is_builtin else None
-    return (
-        asked.join(measured, on="function", how="left", maintain_order="left")
-        .join(marks, on="function", how="left", maintain_order="left")
-        .with_columns(
-            pl.col("requests", "failed", "dropped", "started").fill_null(0).cast(pl.Int64)
+    @classmethod
+    def of(
+        cls, schedule: Schedule, load: Load | None, otherwise: datetime | None, *, cut_short: bool
+    ) -> Counted:
+        """Count from the load's begin, which is ``otherwise`` where nothing was attempted."""
+        begin_ns = schedule.begin_ns
+        if begin_ns is None and otherwise is not None:
+            begin_ns = round(otherwise.timestamp() * 1e6) * 1000
+        return cls(
+            schedule.requests.with_columns(second=_second("sent_ns", begin_ns)),
+            schedule.attempts.with_columns(second=_second("at_ns", begin_ns)),
+            begin_ns,
+            load,
+            cut_short,
         )
-        .with_columns(
-            duration_s=pl.lit(load.duration_s if load else None, pl.Float64),
-            unfinished=unfinished if unfinished is not None else pl.lit(None, pl.Int64),
-            success_rate=pl.when(count > 0).then(1 - pl.col("failed") / count),
-        )
-        .with_columns(achieved_rps=count / pl.col("duration_s"))
-    )
 
+    @property
+    def functions(self) -> list[str]:
+        """The functions of the load in its order; of a script all that left a mark, by name."""
+        if self.load:
+            return [share.function.name for share in self.load]
+        return sorted({*self.requests["function"], *self.attempts["function"]})
 
-def timeline_of(
-    requests: pl.DataFrame,
-    events: pl.DataFrame,
-    start: datetime | None,
-    functions: list[str],
-    load: Load | None,
-    status: str,
-) -> pl.DataFrame:
-    """One row per function and second of the run, by the requests' starts; also without any."""
-    second = (pl.col("at") - pl.lit(start, schemas.TIME)).dt.total_seconds().alias("second")
-    latency = pl.col("latency_ms")
-    measured = (
-        requests.with_columns(at="started_at")
-        .group_by("function", second)
-        .agg(
+    def summary(self) -> pl.DataFrame:
+        """One row per function."""
+        asked = self._asked()
+        measured = self.requests.group_by("function").agg(
             requests=pl.len(),
             failed=pl.col("failed").sum(),
-            latency_ms_p50=latency.quantile(0.5, "linear"),
-            latency_ms_p95=latency.quantile(0.95, "linear"),
+            **_of_successful("latency_ms"),
+            **_of_successful("response_ms"),
+            failed_latency_ms_p50=_quantile(pl.col("latency_ms").filter(pl.col("failed")), 50),
+            late_ms_p99=_quantile(pl.col("late_ms"), 99),
+            late_ms_max=pl.col("late_ms").max(),
         )
-    )
-    drops = (
-        counted(events, "dropped_iterations")
-        .with_columns(at=time_of(pl.col("timestamp")))
-        .group_by("function", second)
-        .agg(dropped=pl.col("metric_value").sum().round().cast(pl.Int64))
-    )
-    seconds = _seconds(measured, drops, load, status)
-    grid = pl.DataFrame({"function": functions}, schema={"function": pl.String}).join(
-        pl.DataFrame({"second": seconds}, schema={"second": pl.Int64}), how="cross"
-    )
-    keys = ["function", "second"]
-    return (
-        grid.join(measured, on=keys, how="left", maintain_order="left")
-        .join(drops, on=keys, how="left", maintain_order="left")
-        .with_columns(pl.col("requests", "failed", "dropped").fill_null(0).cast(pl.Int64))
-    )
+        books = self.attempts.group_by("function").agg(
+            dropped=pl.col("is_drop").sum(),
+            started=pl.col("is_drop").not_().sum(),
+        )
+        counts = ("requests", "failed", "dropped", "started")
+        frame = (
+            asked.join(measured, on="function", how="left", maintain_order="left")
+            .join(books, on="function", how="left", maintain_order="left")
+            .with_columns(pl.col(counts).fill_null(0).cast(pl.Int64))
+        )
+        return self._balanced(frame)
+
+    def _asked(self) -> pl.DataFrame:
+        load = self.load
+        shares = list(load) if load else []
+        planned = {s.function.name: s.planned(load.duration_s) for s in shares} if load else {}
+        rates = load.rates if load else {}
+        names = self.functions
+        began_at = None if self.begin_ns is None else _time(self.begin_ns)
+        return pl.DataFrame(
+            {
+                "function": pl.Series(names, dtype=pl.String),
+                "rate_rps": pl.Series([rates.get(name) for name in names], dtype=pl.Float64),
+                "planned": pl.Series([planned.get(name) for name in names], dtype=pl.Int64),
+            }
+        ).with_columns(
+            duration_s=pl.lit(load.duration_s if load else None, pl.Float64),
+            started_at=pl.lit(began_at, schemas.TIME),
+        )
+
+    def _balanced(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add what follows from the counts; a script's starts are not known."""
+        count, is_planned = pl.col("requests"), pl.col("planned").is_not_null()
+        started = pl.when(is_planned).then(pl.col("started"))
+        missing = pl.col("planned") - pl.col("started") - pl.col("dropped")
+        return frame.with_columns(
+            started=started,
+            unfinished=pl.when(is_planned).then(pl.max_horizontal(pl.col("started") - count, 0)),
+            not_attempted=pl.max_horizontal(missing, pl.when(is_planned).then(0)),
+            succeeded=count - pl.col("failed"),
+            success_rate=pl.when(count > 0).then(1 - pl.col("failed") / count),
+        ).with_columns(achieved_rps=pl.col("started") / self._ran_s(frame))
+
+    def _ran_s(self, frame: pl.DataFrame) -> pl.Series:
+        """How long each function's load really ran, in seconds; null where not at all.
+
+        A load that was cut short ran until its last sign of life, and for all that it attempted.
+        """
+        if not self.cut_short:
+            return frame["duration_s"]
+        attempted_s = (pl.col("started") + pl.col("dropped")) / pl.col("rate_rps")
+        ran_s = pl.max_horizontal(attempted_s.fill_nan(None), pl.lit(self._lasted_s()))
+        ran_s = pl.min_horizontal(ran_s, "duration_s")
+        return frame.select(pl.when(ran_s > 0).then(ran_s)).to_series()
+
+    def _lasted_s(self) -> float:
+        """From the load's begin to its last sign of life, in seconds."""
+        last_ns = pl.concat([self.requests["timestamp"], self.attempts["at_ns"]]).max()
+        if not isinstance(last_ns, int) or self.begin_ns is None:
+            return 0.0
+        return (last_ns - self.begin_ns) / _NS_PER_S
+
+    def timeline(self) -> pl.DataFrame:
+        """One row per function and second of the load, also without any request."""
+        latency = pl.col("latency_ms").filter(~pl.col("failed"))
+        measured = self.requests.group_by("function", "second").agg(
+            requests=pl.len(),
+            failed=pl.col("failed").sum(),
+            latency_ms_p50=_quantile(latency, 50),
+            latency_ms_p95=_quantile(latency, 95),
+            latency_ms_max=latency.max(),
+            late_ms_max=pl.col("late_ms").max(),
+        )
+        others = self.attempts.filter(~pl.col("has_request"))
+        marks = others.group_by("function", "second").agg(
+            dropped=pl.col("is_drop").sum(), unfinished=pl.col("is_drop").not_().sum()
+        )
+        keys = ["function", "second"]
+        grid = pl.DataFrame({"function": pl.Series(self.functions, dtype=pl.String)}).join(
+            pl.DataFrame({"second": pl.Series(self._seconds(), dtype=pl.Int64)}), how="cross"
+        )
+        counts = ["requests", "failed", "dropped", "unfinished"]
+        return (
+            grid.join(measured, on=keys, how="left", maintain_order="left")
+            .join(marks, on=keys, how="left", maintain_order="left")
+            .with_columns(pl.col(counts).fill_null(0).cast(pl.Int64))
+            .with_columns(
+                unfinished=pl.when(pl.lit(self.load is not None)).then(pl.col("unfinished"))
+            )
+        )
+
+    def _seconds(self) -> list[int]:
+        """All seconds: as long as planned, or until the last mark where it was cut short."""
+        seen = {*self.requests["second"], *self.attempts["second"]}
+        planned_s = self.load.duration_s if self.load and not self.cut_short else 0.0
+        last = max([*seen, math.ceil(planned_s) - 1])
+        # A clock that was set during the run must not become a frame of a billion rows.
+        return list(range(last + 1)) if last < _LONGEST_S else sorted(seen)
 
 
-def _seconds(
-    measured: pl.DataFrame, drops: pl.DataFrame, load: Load | None, status: str
-) -> list[int]:
-    """All seconds of a run: as long as planned, or until its last mark where it was cut short."""
-    seen = set(measured["second"]) | set(drops["second"])
-    planned = load.duration_s if load and status in ("ok", "slo_failed") else 0.0
-    last = max([*seen, math.ceil(planned) - 1])
-    # A clock that was set during the run must not become a frame of a billion rows.
-    return list(range(last + 1)) if last < _LONGEST_S else sorted(seen)
+def _second(at: str, begin_ns: int | None) -> pl.Expr:
+    """The second that a request counts in: its planned one, or if it is late that of ``at``."""
+    planned = pl.col("planned_ns")
+    in_time = pl.col(at) - planned <= _IN_TIME_NS
+    moment = pl.when(in_time).then(planned).otherwise(pl.col(at))
+    return (moment - (begin_ns or 0)) // _NS_PER_S
+
+
+def _of_successful(name: str) -> dict[str, pl.Expr]:
+    value = pl.col(name).filter(~pl.col("failed"))
+    return {
+        f"{name}_mean": value.mean(),
+        f"{name}_min": value.min(),
+        **{f"{name}_p{q}": _quantile(value, q) for q in _QUANTILES},
+        f"{name}_max": value.max(),
+    }
+
+
+def _quantile(value: pl.Expr, percent: int) -> pl.Expr:
+    return value.quantile(percent / 100, "linear")
+
+
+def _time(nanoseconds: int) -> datetime:
+    seconds, rest = divmod(nanoseconds, _NS_PER_S)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
 
 
 def metrics_of(others: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:

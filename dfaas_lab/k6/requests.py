@@ -17,7 +17,10 @@ _NS_PER_MS = 1e6
 
 
 def requests_of(samples: Samples, scenarios: dict[str, str]) -> pl.DataFrame:
-    """Requests with the contract's columns but the key, in order of their start."""
+    """Requests with the contract's columns but the key and those that a plan gives.
+
+    ``sent_ns`` and ``timestamp`` are their start and end in nanoseconds.
+    """
     status, error = pl.col("status"), pl.col("error_code")
     # k6 gives a request without a connection a duration of 0: that is no latency.
     answered = (status != 0) | (pl.col("latency_ms") > 0)
@@ -29,7 +32,7 @@ def requests_of(samples: Samples, scenarios: dict[str, str]) -> pl.DataFrame:
     requests = named(samples.requests, scenarios).with_columns(
         status.fill_null(0),
         ended_at=time_of(pl.col("timestamp")),
-        started_at=time_of(pl.col("timestamp") - took_ns),
+        sent_ns=pl.col("timestamp") - took_ns,
         failed=pl.coalesce("failed", ~pl.col("expected_response"), (status == 0) | (status >= 400)),
     )
     requests = requests.with_columns(
@@ -39,7 +42,7 @@ def requests_of(samples: Samples, scenarios: dict[str, str]) -> pl.DataFrame:
         vu_iteration=pl.col("iter"),
     )
     requests = _with_true_starts(_with_answers(requests, samples.events), samples.events)
-    return requests.sort("started_at", "row")
+    return requests.with_columns(started_at=time_of(pl.col("sent_ns")))
 
 
 def time_of(nanoseconds: pl.Expr) -> pl.Expr:
@@ -98,12 +101,12 @@ def _with_true_starts(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFr
     if not requests.select(unknown.any()).item():
         return requests
     marks = with_vu(counted(events, "dfaas_started")).select(
-        *_KEY, time_of(pl.col("timestamp")).alias("mark")
+        *_KEY, pl.col("timestamp").alias("mark")
     )
     marks = marks.unique(_KEY, keep="first")
-    mark = pl.when(unknown & (pl.col("mark") <= pl.col("ended_at"))).then(pl.col("mark"))
+    mark = pl.when(unknown & (pl.col("mark") <= pl.col("timestamp"))).then(pl.col("mark"))
     return requests.join(marks, on=_KEY, how="left").with_columns(
-        started_at=pl.coalesce(mark, "started_at")
+        sent_ns=pl.coalesce(mark, "sent_ns")
     )
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import polars as pl
 
 from dfaas_lab import schemas
-from dfaas_lab.k6.aggregates import functions_of, metrics_of, start_of, summary_of, timeline_of
-from dfaas_lab.k6.requests import named, requests_of
+from dfaas_lab.k6.aggregates import Counted, metrics_of
+from dfaas_lab.k6.requests import named, requests_of, time_of
 from dfaas_lab.k6.samples import read_samples
+from dfaas_lab.k6.schedule import Schedule
 from dfaas_lab.load import Load
 
 
@@ -68,13 +69,13 @@ def read(
     scenarios: Mapping[str, str],
     started_at: datetime | None,
     status: str,
-    is_builtin: bool = True,
 ) -> Frames:
     """Read what k6 wrote in one iteration.
 
-    Quantiles are those of the requests with a latency, by linear interpolation (Hyndman-Fan 7, as
-    k6 does). ``second`` is that of a request's start, counted from the first thing the load did,
-    on the generator's clock; ``summary.started_at`` is that same moment.
+    Quantiles are those of successful requests, by linear interpolation (Hyndman-Fan 7, as k6
+    does). ``summary.started_at`` is when the load began, on the generator's clock; ``second`` is
+    counted from it. A request counts in the second that it was planned for; one that was sent more
+    than 10 ms late counts in the second in which it was sent.
 
     Args:
         samples: Path of k6's CSV file.
@@ -87,31 +88,27 @@ def read(
             of a script asked for, which has none, is called ``setup`` and ``teardown``.
         started_at: When the iteration began, used only where nothing was recorded.
         status: The iteration's status, for the summary.
-        is_builtin: Whether the package's script ran, which counts the requests it starts.
 
     Raises:
         ResultsUnreadable: The file is missing, damaged, or not k6's.
     """
     read_ = read_samples(samples)
     names = dict(scenarios)
-    requests = requests_of(read_, names)
     events = named(read_.events, names)
-    start = start_of(requests, events, started_at)
-    functions = [share.function.name for share in load] if load else functions_of(requests, events)
-    timeline = timeline_of(requests, events, start, functions, load, status)
-    summary = summary_of(requests, events, functions, load, is_builtin)
+    requests = requests_of(read_, names)
+    schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
+    counted = Counted.of(schedule, load, started_at, cut_short=status not in ("ok", "slo_failed"))
+    requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
     key = [
         pl.lit(run_id, pl.String).alias("run_id"),
         pl.lit(target, pl.String).alias("target"),
         pl.lit(iteration, pl.Int64).alias("iteration"),
     ]
-    summary = summary.with_columns(
-        pl.lit(start, schemas.TIME).alias("started_at"), pl.lit(status, pl.String).alias("status")
-    )
+    summary = counted.summary().with_columns(status=pl.lit(status, pl.String))
     return Frames(
         _shaped(summary.with_columns(key), schemas.SUMMARY),
-        _shaped(requests.with_columns(key), schemas.REQUESTS),
-        _shaped(timeline.with_columns(key), schemas.TIMELINE),
+        _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),
+        _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
         _shaped(metrics_of(read_.others, names).with_columns(key), schemas.K6_METRICS),
     )
 

@@ -32,6 +32,23 @@ class Share:
         """The rate as k6 can take it: a whole number of requests per whole seconds."""
         return Fraction(repr(self.rate_rps)).limit_denominator(3600)
 
+    @property
+    def interval_ns(self) -> float:
+        """The time between two planned requests, in nanoseconds; infinite without load."""
+        rate = self.rate
+        return rate.denominator * 1e9 / rate.numerator if rate else math.inf
+
+    def planned(self, duration_s: float) -> int:
+        """How many requests a load of that duration plans: ``rate * duration``, rounded.
+
+        Request ``n``, from 0, is planned ``n`` intervals after the load's begin.
+
+        >>> Share(Function("env"), 5.0).planned(2.0)
+        10
+        """
+        asked = self.rate * Fraction(round(duration_s * 1000), 1000)
+        return max(math.floor(asked + Fraction(1, 2)), 1) if asked else 0
+
 
 @dataclass(frozen=True)
 class Load:

@@ -10,7 +10,7 @@ import pytest
 from dfaas_lab import Function, Generator, Target
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.plan import K6Plan
-from dfaas_lab.load import Load
+from dfaas_lab.load import Load, Share
 
 
 def _plan(*functions: Function, load: object = 5, **more: object) -> K6Plan:
@@ -24,7 +24,19 @@ def _options(plan: K6Plan) -> dict[str, object]:
 
 def test_a_rate_that_is_not_whole_is_scaled_by_its_time_unit() -> None:
     scenario = _options(_plan(Function("env"), load=2.5))["scenarios"]["f0"]  # type: ignore[index]
-    assert (scenario["rate"], scenario["timeUnit"]) == (5, "2s")
+    assert scenario["timeUnit"] == "2s"
+    assert {"duration": "1800000000ns", "target": 5} in scenario["stages"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "duration_s", "planned"),
+    [(5, 2, 10), (1, 8, 8), (0.5, 4, 2), (0.5, 5, 3), (1 / 3, 10, 3), (1 / 3, 11, 4),
+     (1 / 49, 49, 1), (2.5, 1, 3), (1000, 1, 1000), (0, 5, 0)],
+)  # fmt: skip
+def test_as_many_requests_are_planned_as_the_rate_asks(
+    rate: float, duration_s: float, planned: int
+) -> None:
+    assert Share(Function("env"), rate).planned(duration_s) == planned
 
 
 def test_a_function_without_load_is_not_asked() -> None:

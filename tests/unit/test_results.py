@@ -86,7 +86,7 @@ def test_unfinished_counts_what_began_and_left_no_row(tmp_path: Path) -> None:
     started = [mark("dfaas_started", T0, "f0")] * 3 + [mark("dfaas_started", T0, "f1")]
     everything = started + rows(Request(), Request(scenario="f1"))
     assert read_rows(tmp_path, everything).summary["unfinished"].to_list() == [2, 0, 0]
-    custom = read_rows(tmp_path, everything, load=None, is_builtin=False).summary
+    custom = read_rows(tmp_path, everything, load=None).summary
     assert custom["unfinished"].to_list() == [None, None]
 
 
@@ -106,7 +106,7 @@ def test_the_timeline_has_every_second_and_counts_a_request_where_it_began(tmp_p
     assert figlet["second"].to_list() == [0, 1, 2]
     assert figlet["requests"].to_list() == [2, 1, 0]
     assert figlet["failed"].to_list() == [0, 1, 0]
-    assert figlet["latency_ms_p50"].to_list() == [pytest.approx(1002.8), pytest.approx(5.3), None]
+    assert figlet["latency_ms_p50"].to_list() == [pytest.approx(1002.8), None, None]
     assert got.timeline.height == 3 * 3
 
 
@@ -134,7 +134,6 @@ def test_a_custom_script_names_functions_by_tag_or_by_scenario(tmp_path: Path) -
     tagged = Request(scenario="default", tags={"function": 'a, "b"\nc', "x": "y"})
     got = read_rows(
         tmp_path, rows(tagged, Request(scenario="warm", vu=2)), load=None, scenarios={},
-        is_builtin=False,
     )  # fmt: skip
     assert got.summary["function"].to_list() == ['a, "b"\nc', "warm"]
     assert got.summary["rate_rps"].to_list() == [None, None]
@@ -144,12 +143,114 @@ def test_a_custom_script_names_functions_by_tag_or_by_scenario(tmp_path: Path) -
 def test_checks_and_metrics_of_a_script_are_kept(tmp_path: Path) -> None:
     checks = [mark("checks", T0, "default", value) | {"check": "is, ok"} for value in (1, 1, 0)]
     trend = [mark("my_trend", T0 + n, "default", n) for n in (1, 5, 3)]
-    got = read_rows(tmp_path, checks + trend, load=None, scenarios={}, is_builtin=False).k6_metrics
+    got = read_rows(tmp_path, checks + trend, load=None, scenarios={}).k6_metrics
     columns = ("metric", "check", "samples", "sum", "mean", "min", "max", "p50", "last")
     assert got.select(columns).rows() == [
         ("checks", "is, ok", 3, 2.0, pytest.approx(2 / 3), 0.0, 1.0, 1.0, 0.0),
         ("my_trend", None, 3, 9.0, 3.0, 1.0, 5.0, 3.0, 3.0),
     ]
+
+
+STARTED, DROPPED = "dfaas_started", "dropped_iterations"
+TENTH = SECOND // 10
+
+
+def attempted(
+    moments: dict[int, int], *, scenario: str = "f0", dropped: set[int] | None = None
+) -> list[dict[str, str]]:
+    """Rows of requests of 5.35 ms that are planned each 0.1 s, by number how late, in ns."""
+    found: list[dict[str, str]] = []
+    for number, late in moments.items():
+        at = T0 + number * TENTH + late
+        if number in (dropped or set()):
+            found.append(mark(DROPPED, at, scenario))
+            continue
+        key = {"metadata": f"vu={number + 1}&iter=0"}
+        found += [mark(STARTED, at, scenario) | key]
+        found += rows(Request(vu=number + 1, scenario=scenario, end_ns=at + 5_350_000))
+    return found
+
+
+def test_a_request_knows_when_it_was_planned_and_how_late_it_was(tmp_path: Path) -> None:
+    late = {n: n * 1_000_000 for n in range(30)}
+    got = read_rows(tmp_path, attempted(late))
+    planned = [START + timedelta(milliseconds=100 * n) for n in range(30)]
+    assert got.requests["planned_at"].to_list() == planned
+    assert got.requests["late_ms"].to_list() == pytest.approx(list(range(30)))
+    assert got.requests["response_ms"].to_list() == pytest.approx([n + 5.35 for n in range(30)])
+    row = got.summary.row(0, named=True)
+    assert (row["late_ms_max"], row["late_ms_p99"]) == pytest.approx((29.0, 28.71))
+    assert row["response_ms_max"] == pytest.approx(34.35)
+    assert row["latency_ms_max"] == pytest.approx(5.3)
+
+
+def test_drops_take_their_place_in_the_plan(tmp_path: Path) -> None:
+    got = read_rows(tmp_path, attempted(dict.fromkeys(range(30), 0), dropped={0, 3, 4, 29}))
+    assert got.requests["late_ms"].to_list() == pytest.approx([0.0] * 26)
+    row = got.summary.row(0, named=True)
+    books = [row[name] for name in ("planned", "started", "dropped", "not_attempted", "succeeded")]
+    assert books == [30, 26, 4, 0, 26]
+    line = got.timeline.filter(function="figlet")
+    assert line["requests"].to_list() == [7, 10, 9]
+    assert line["dropped"].to_list() == [3, 0, 1]
+
+
+def test_an_unfinished_start_keeps_its_moment_and_its_second(tmp_path: Path) -> None:
+    all_ = attempted(dict.fromkeys(range(30), 0))
+    kept = [row for row in all_ if "http_req" not in row["metric_name"] or row["vu"] != "15"]
+    got = read_rows(tmp_path, kept)
+    assert got.requests["late_ms"].to_list() == pytest.approx([0.0] * 29)
+    assert got.timeline.filter(function="figlet")["unfinished"].to_list() == [0, 1, 0]
+    row = got.summary.row(0, named=True)
+    assert (row["started"], row["succeeded"], row["failed"], row["unfinished"]) == (30, 29, 0, 1)
+
+
+def test_seconds_are_those_of_the_plan_unless_a_request_came_late(tmp_path: Path) -> None:
+    """Each second has its ten, however the last of it wavers; a burst is where it was sent."""
+    in_time = {n: 9_000_000 if n % 10 == 9 else 0 for n in range(30)}
+    got = read_rows(tmp_path, attempted(in_time))
+    assert got.timeline.filter(function="figlet")["requests"].to_list() == [10, 10, 10]
+    stalled = {n: max(0, 15 - n) * TENTH if n >= 5 else 0 for n in range(30)}
+    got = read_rows(tmp_path, attempted(stalled))
+    line = got.timeline.filter(function="figlet")
+    assert line["requests"].to_list() == [5, 15, 10]
+    assert line["late_ms_max"].to_list() == pytest.approx([0, 1000, 0])
+
+
+def test_functions_have_one_begin(tmp_path: Path) -> None:
+    """A scenario whose first request was late is late, though it has no other to compare with."""
+    env = attempted({0: 50_000_000}, scenario="f1")
+    got = read_rows(tmp_path, attempted(dict.fromkeys(range(30), 0)) + env)
+    assert got.requests.filter(function="env")["late_ms"].to_list() == pytest.approx([50.0])
+
+
+@pytest.mark.parametrize("status", ["interrupted", "timed_out", "failed"])
+def test_a_load_that_was_cut_short_is_judged_by_the_time_it_ran(
+    tmp_path: Path, status: str
+) -> None:
+    got = read_rows(tmp_path, attempted(dict.fromkeys(range(12), 0)), status=status).summary
+    row = got.row(0, named=True)
+    assert row["achieved_rps"] == pytest.approx(10)
+    assert (row["planned"], row["started"], row["not_attempted"]) == (30, 12, 18)
+    nothing = read_rows(tmp_path, [], status=status).summary.row(0, named=True)
+    assert (nothing["achieved_rps"], nothing["not_attempted"]) == (None, 30)
+
+
+def test_latencies_are_those_of_successful_requests(tmp_path: Path) -> None:
+    refused = Request(vu=2, status=429, failed=True, waiting=100_000)
+    row = read_rows(tmp_path, rows(Request(), refused)).summary.row(0, named=True)
+    assert row["latency_ms_min"] == row["latency_ms_p50"] == pytest.approx(5.3)
+    assert row["failed_latency_ms_p50"] == pytest.approx(0.4)
+
+
+def test_what_a_script_plans_by_itself_is_not_known(tmp_path: Path) -> None:
+    got = read_rows(tmp_path, rows(Request()), load=None)
+    for name in ("planned_at", "late_ms", "response_ms"):
+        assert got.requests[name].to_list() == [None]
+    row = got.summary.row(0, named=True)
+    for name in ("planned", "started", "not_attempted", "unfinished", "achieved_rps"):
+        assert row[name] is None
+    assert (row["requests"], row["succeeded"], row["dropped"]) == (1, 1, 0)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -171,7 +272,7 @@ def test_summary_and_timeline_agree_with_the_requests(
     got = read_rows(tmp_path_factory.mktemp("csv"), rows(*requests))
     for row in got.summary.iter_rows(named=True):
         mine = got.requests.filter(pl.col("function") == row["function"])
-        latency = mine["latency_ms"].to_numpy()
+        latency = mine.filter(~pl.col("failed"))["latency_ms"].to_numpy()
         assert row["requests"] == len(mine) == sum(SCENARIOS[s[0]] == row["function"] for s in sent)
         assert row["failed"] == mine["failed"].sum()
         assert row["achieved_rps"] == pytest.approx(len(mine) / 3)
@@ -194,7 +295,7 @@ def test_what_a_script_sets_up_is_no_load(tmp_path: Path) -> None:
         for nth, (scenario, group) in enumerate(asked)
         for row in rows(Request(end_ns=T0 + nth * SECOND, scenario=scenario, iter=nth))
     ]
-    got = read_rows(tmp_path, lines, load=None, scenarios={}, is_builtin=False)
+    got = read_rows(tmp_path, lines, load=None, scenarios={})
     counts = dict(got.summary.select("function", "requests").rows())
     assert counts == {"setup": 2, "default": 3, "teardown": 1}
     assert got.requests["function"].to_list() == [

@@ -6,7 +6,8 @@ import polars as pl
 
 from dfaas_lab import schemas
 
-COUNTS = ("requests", "dropped", "unfinished", "iteration", "second", "http_status")
+COUNTS = ("requests", "dropped", "unfinished", "iteration", "second", "http_status", "planned",
+          "started", "not_attempted", "succeeded")  # fmt: skip
 WHERE = ["run_id", "target", "iteration", "function"]
 
 
@@ -18,16 +19,21 @@ def test_the_columns_are_those_that_users_were_promised() -> None:
         *("achieved_rps", "success_rate"),
         *(f"latency_ms_{name}" for name in latencies),
         "status",
+        *("planned", "started", "not_attempted", "succeeded"),
+        *(f"response_ms_{name}" for name in latencies),
+        *("failed_latency_ms_p50", "late_ms_p99", "late_ms_max"),
     ]
     assert list(schemas.REQUESTS) == [
         *WHERE,
         *("started_at", "ended_at", "latency_ms", "blocked_ms", "connecting_ms", "tls_ms"),
         *("sending_ms", "waiting_ms", "receiving_ms", "function_ms", "gateway_ms", "http_status"),
         *("failed", "error_code", "served_by", "vu", "vu_iteration"),
+        *("planned_at", "late_ms", "response_ms"),
     ]
     assert list(schemas.TIMELINE) == [
         *WHERE,
         *("second", "requests", "failed", "dropped", "latency_ms_p50", "latency_ms_p95"),
+        *("unfinished", "latency_ms_max", "late_ms_max"),
     ]
 
 

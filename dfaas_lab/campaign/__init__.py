@@ -1,0 +1,1 @@
+"""Campaigns: a plan of loads measured on some targets, with cooldown, overload and resume."""

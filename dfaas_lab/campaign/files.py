@@ -1,0 +1,155 @@
+"""A campaign on disk: one file for what was asked, one for each load and target, and a lock.
+
+``campaigns/<id>/campaign.json`` and ``campaigns/<id>/<target>/<load_id>.json``; each is written
+beside and then renamed, so that a kill at any moment leaves the old or the new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dfaas_lab.campaign.record import LoadRecord
+from dfaas_lab.campaign.settings import Settings
+from dfaas_lab.errors import CampaignError, StoreError
+from dfaas_lab.load.plan import PlannedLoad
+from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
+
+FORMAT = 1
+_NAME = "campaign.json"
+
+
+@dataclass(frozen=True)
+class CampaignFolder:
+    """The files of one campaign.
+
+    Args:
+        path: ``<store>/campaigns/<id>``.
+    """
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The campaign's id."""
+        return self.path.name
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is stored."""
+        return (self.path / _NAME).exists()
+
+    def create(self, settings: Settings, entries: dict[str, Any]) -> None:
+        """Store a campaign that is new."""
+        with errors_as_store_error(self.path, "writing"):
+            self.path.mkdir(parents=True, exist_ok=True)
+        self._write({"id": self.id, **entries, "settings": settings.described()})
+
+    def read(self) -> dict[str, Any]:
+        """Return what is stored of the campaign itself.
+
+        Raises:
+            StoreError: It is damaged, or of a newer dfaas_lab.
+        """
+        found = _parsed(self.path / _NAME)
+        if found.get("format") != FORMAT:
+            raise StoreError(
+                f"{self.path / _NAME} has format {found.get('format')!r}, this dfaas_lab reads "
+                f"{FORMAT}",
+                path=str(self.path),
+                hint="Update dfaas_lab to read it: pip install --upgrade dfaas-lab",
+            )
+        return found
+
+    def update(self, **changes: Any) -> None:
+        """Change entries; only who holds the lock does."""
+        self._write(self.read() | changes)
+
+    def write_load(self, target: str, record: LoadRecord) -> None:
+        """Store what is known of a load."""
+        folder = self.path / safe_name(target)
+        with errors_as_store_error(folder, "writing"):
+            folder.mkdir(exist_ok=True)
+        replace_file(folder / f"{record.load.load_id}.json", _dumped(record.stored()))
+
+    def read_load(self, target: str, load: PlannedLoad) -> LoadRecord | None:
+        """Return what is known of a load; None where it has not begun."""
+        path = self.path / safe_name(target) / f"{load.load_id}.json"
+        return LoadRecord.from_stored(_parsed(path)) if path.exists() else None
+
+    def loads(self, target: str) -> dict[str, LoadRecord]:
+        """What is known of all loads of a target, by load id."""
+        paths = sorted((self.path / safe_name(target)).glob("[0-9a-f]*.json"))
+        return {path.stem: LoadRecord.from_stored(_parsed(path)) for path in paths}
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / ".lock"
+
+    @property
+    def locked(self) -> bool:
+        """Whether a process runs it now."""
+        from filelock import FileLock, Timeout
+
+        if not self._lock_file.exists():
+            return False
+        lock = FileLock(self._lock_file, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Be the only process that runs this campaign.
+
+        Raises:
+            CampaignError: Another one does.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self._lock_file, thread_local=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise CampaignError(
+                f"campaign {self.id} is being run by process {self.read().get('pid')} already",
+                hint="Wait for it, or interrupt it; then run() goes on where it was.",
+            ) from None
+        try:
+            self.update(status="running", pid=os.getpid())
+            yield
+        finally:
+            lock.release()
+
+    def _write(self, entries: dict[str, Any]) -> None:
+        replace_file(self.path / _NAME, _dumped({"format": FORMAT, **entries}))
+
+
+def stored_campaigns(store: Path) -> list[CampaignFolder]:
+    """The campaigns of a store, oldest first."""
+    found = (CampaignFolder(path) for path in sorted((store / "campaigns").glob("*")))
+    return [folder for folder in found if folder.exists]
+
+
+def _dumped(entries: dict[str, Any]) -> bytes:
+    return (json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    with errors_as_store_error(path, "reading"):
+        content = path.read_bytes()
+    try:
+        entries = json.loads(content)
+        if not isinstance(entries, dict):
+            raise TypeError("it holds no entries")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StoreError(f"{path} is damaged: {error}", path=str(path)) from error
+    return entries

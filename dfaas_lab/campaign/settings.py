@@ -1,0 +1,149 @@
+"""What a campaign was asked: plan, iterations, targets, thresholds. Two of them can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from dfaas_lab.campaign.cooldown import Cooldown
+from dfaas_lab.campaign.overload import Overload
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.load.plan import Plan
+
+if TYPE_CHECKING:
+    from dfaas_lab.target import Target
+
+Order = Literal["rising", "shuffled", "given"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that decides what a campaign measures, and what it makes of it.
+
+    Args:
+        plan: The loads.
+        iterations: How often each is repeated.
+        duration_s: How long an iteration lasts.
+        targets: Their names.
+        cooldown: The rest before each iteration.
+        overload: When a node is overloaded.
+        order: In which order the loads come.
+        seed: Of the order ``"shuffled"``.
+        requests: By target and function a digest of the request that is made.
+        options: Other options of the runs, as they are told.
+    """
+
+    plan: Plan
+    iterations: int
+    duration_s: float
+    targets: tuple[str, ...]
+    cooldown: Cooldown
+    overload: Overload
+    order: Order = "rising"
+    seed: int | None = None
+    requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.order not in get_args(Order):
+            raise ConfigError(
+                f"order={self.order!r} is unknown", hint=f"One of: {', '.join(get_args(Order))}."
+            )
+
+    def described(self) -> dict[str, Any]:
+        """Return all of it as values for JSON."""
+        return {
+            "plan": self.plan.described(),
+            "iterations": self.iterations,
+            "duration_s": self.duration_s,
+            "targets": list(self.targets),
+            "cooldown": self.cooldown.described(),
+            "overload": asdict(self.overload),
+            "order": self.order,
+            "seed": self.seed,
+            "requests": {name: dict(own) for name, own in self.requests.items()},
+            "options": dict(self.options),
+        }
+
+    @classmethod
+    def from_described(cls, entries: Mapping[str, Any]) -> Settings:
+        """Return the settings that ``described()`` gave."""
+        given = dict(entries)
+        return cls(
+            plan=Plan.from_described(given.pop("plan")),
+            targets=tuple(given.pop("targets")),
+            cooldown=Cooldown.from_described(given.pop("cooldown")),
+            overload=Overload(**given.pop("overload")),
+            **given,
+        )
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any], at: str = "") -> list[str]:
+    """Return what is asked otherwise than it is stored, each with both values.
+
+    >>> differences({"plan": {"sizes": [1, 1]}}, {"plan": {"sizes": [1, 2]}})
+    ['plan.sizes: stored [1, 1], asked [1, 2]']
+    """
+    found = []
+    for key in dict.fromkeys((*stored, *asked)):
+        a, b, place = stored.get(key), asked.get(key), f"{at}{key}"
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += differences(a, b, f"{place}.")
+        elif a != b:
+            found.append(f"{place}: stored {_told(a)}, asked {_told(b)}")
+    return found
+
+
+def _told(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def order_of(plan: Plan, order: Order, seed: int | None) -> Sequence[int]:
+    """Return the indexes of a plan's loads in the order in which they are measured.
+
+    ``"rising"`` goes by the sum of all rates, so that a load never comes before one that could rule
+    it out; ties come in the plan's order. ``"given"`` is the plan's order. ``"shuffled"`` is
+    ``random.Random(seed).shuffle`` of it.
+    """
+    if order == "given":
+        return range(len(plan))
+    if order == "shuffled":
+        indexes = list(range(len(plan)))
+        random.Random(seed).shuffle(indexes)  # noqa: S311 - an order, no secret
+        return indexes
+    import numpy as np
+
+    rising: Sequence[int] = np.argsort(plan.totals(), kind="stable")  # type: ignore[assignment]
+    return rising
+
+
+def request_digests(target: Target, names: Sequence[str]) -> dict[str, str]:
+    """Return a digest of the request that each function's load makes, nothing secret.
+
+    Raises:
+        ConfigError: The target does not have one of the functions.
+    """
+    own = {function.name: function for function in target.functions}
+    missing = [name for name in names if name not in own]
+    if missing:
+        raise ConfigError(
+            f"{target.name} has no function {', '.join(missing)}, which the plan names",
+            hint=f"Its functions are: {', '.join(own)}.",
+        )
+    return {name: _digest(own[name]) for name in names}
+
+
+def _digest(function: Any) -> str:
+    parts = (
+        function.method,
+        function.path,
+        hashlib.sha256(function.body_bytes()).hexdigest(),
+        sorted(function.shown_headers().items()),
+        function.timeout_s,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
