@@ -169,7 +169,7 @@ class Run:
         """The run as a chart: latency over time, and what was delivered against what was asked."""
         from dfaas_lab.charts import run_chart
 
-        return run_chart(self.summary, self.timeline)
+        return run_chart(self.summary, self.timeline, self.requests)
 
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere."""
