@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.secret import Secret, seals
 from dfaas_lab.validation import host_address, in_url
 
+_USER = re.compile(r"(?!-)[^\x00-\x1f\x7f-\x9f\"]+")
 HostKeys = Literal["strict", "accept-new"]
 
 
+@seals("become_password")
 @dataclass(frozen=True)
 class Host:
     """An SSH host. A value: nothing is connected by making one.
@@ -29,7 +33,10 @@ class Host:
         host_keys: ``"strict"`` refuses an unknown host key; ``"accept-new"`` writes it down.
         connect_timeout: Seconds to wait for a connection.
         become: Whether the user may use sudo while provisioning.
-        become_password: The password for sudo, never shown.
+        become_password: The password for sudo, never shown; kept as a secret.
+
+    Raises:
+        ConfigError: An address, a user, a port or a password that cannot be.
     """
 
     address: str
@@ -50,6 +57,8 @@ class Host:
                 f"port={self.port!r} is no port",
                 hint="Give a number from 1 to 65535, without quotes: port=22.",
             )
+        _check_user(self.user)
+        _check_password(self.become_password)
         if not _positive(self.connect_timeout):
             raise ConfigError(
                 f"connect_timeout={self.connect_timeout!r} is no time to wait",
@@ -66,6 +75,25 @@ class Host:
         if self.port == 22:
             return f"{user}{self.address}"
         return f"{user}{in_url(self.address)}:{self.port}"
+
+
+def _check_user(user: object) -> None:
+    """Refuse what ssh would take for an option, or for the end of a name."""
+    if user is not None and not (isinstance(user, str) and _USER.fullmatch(user)):
+        raise ConfigError(
+            f"user={user!r} is no name of a user",
+            hint="Give a name without quotes and control characters that does not begin with '-'.",
+        )
+
+
+def _check_password(password: object) -> None:
+    if password is None:
+        return
+    if not isinstance(password, Secret) or any(c < " " or c == "\x7f" for c in password):
+        raise ConfigError(
+            "become_password is no text of one line",
+            hint="Give the password that sudo asks for, as text.",
+        )
 
 
 def _positive(value: object) -> bool:

@@ -72,7 +72,8 @@ class Generator:
         self._facts: HostFacts | None = None
 
     def __repr__(self) -> str:
-        return f"Generator({str(self.host)!r}, name={self.name!r})"
+        made = {"host": None, "name": None, **vars(self)}  # a refused one, too
+        return f"Generator({str(made['host'])!r}, name={made['name']!r})"
 
     @property
     def remote(self) -> Remote:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
+from dfaas_lab.redaction import masked
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -242,6 +243,18 @@ class Lab:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card
+
+        targets = self.targets.values()
+        facts = {
+            "targets": ", ".join(f"{one.name} ({masked(one.gateway)})" for one in targets),
+            "functions": ", ".join({f.name: "" for one in targets for f in one.functions}),
+            "generators": ", ".join(f"{n} ({one.host})" for n, one in self.generators.items()),
+            "results": str(self._root),
+        }
+        return card("lab", facts)
 
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
-HIDDEN = "***"
+from dfaas_lab.secret import HIDDEN, plain
+
 # Headers whose values cannot be a secret, and change what is measured.
 SAFE_HEADERS = frozenset(
     (
@@ -58,7 +59,10 @@ def redacted(headers: Mapping[str, str], safe: Iterable[str] = ()) -> dict[str, 
     {'Authorization': '***', 'Content-Type': 'text/plain'}
     """
     shown = SAFE_HEADERS | {name.casefold() for name in safe if not names_a_secret(name)}
-    return {name: value if name.casefold() in shown else HIDDEN for name, value in headers.items()}
+    return {
+        name: plain(value) if name.casefold() in shown else HIDDEN
+        for name, value in headers.items()
+    }
 
 
 def masked(text: str) -> str:

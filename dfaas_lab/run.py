@@ -116,6 +116,15 @@ class Run:
         return self._folder.frame("k6_metrics")
 
     @cached_property
+    def node_metrics(self) -> pl.DataFrame:
+        """What the target's Prometheus measured of each iteration's load, and of nothing else.
+
+        ``target, iteration, time, metric, function, instance, value, reason``; the columns and the
+        rule are those of ``target.metrics()``. Empty where the target has no Prometheus.
+        """
+        return self._folder.frame("node_metrics")
+
+    @cached_property
     def metrics(self) -> pl.DataFrame:
         """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts."""
         import polars as pl

@@ -112,3 +112,17 @@ K6_METRICS = pl.Schema(
         "last": pl.Float64(),
     }
 )
+
+# What a target's Prometheus measured of an iteration; a reason stands where there is no value.
+NODE_METRICS = pl.Schema(
+    {
+        "target": pl.String(),
+        "iteration": pl.Int64(),
+        "time": TIME,
+        "metric": pl.String(),
+        "function": pl.String(),
+        "instance": pl.String(),
+        "value": pl.Float64(),
+        "reason": pl.String(),
+    }
+)

@@ -13,6 +13,7 @@ from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.redaction import masked
+from dfaas_lab.secret import credentials
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD
 from dfaas_lab.validation import url_problem
 
@@ -52,9 +53,12 @@ class Target:
         thresholds: The thresholds of a run that is given none.
         served_by_header: The header of answers that names the node which served the request.
         store: The folder for results.
+        queries: What is asked of Prometheus: ``"kubernetes"`` (None is the same), ``"containerd"``,
+            ``"local"``, or the path of a YAML file (see ``help(dfaas_lab.services.queries)``).
 
     Raises:
-        ConfigError: A URL that is none, no function, or two of the same name.
+        ConfigError: A URL that is none, no function, two of the same name, or queries that cannot
+            be read.
     """
 
     def __init__(
@@ -73,7 +77,14 @@ class Target:
         thresholds: Thresholds | None = None,
         served_by_header: str = "Dfaas-Node-Id",
         store: str | Path = "results",
+        queries: str | Path | None = None,
     ) -> None:
+        auth, problem = credentials(auth)  # from here on no local variable holds it plainly
+        if problem:
+            raise ConfigError(
+                f"target {name!r}: auth is no user and password: {problem}",
+                hint="Give both: auth=('admin', PASSWORD).",
+            )
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ConfigError(
                 f"{name!r} is no target name",
@@ -93,13 +104,21 @@ class Target:
         self.store = Path(store).expanduser().absolute()
         self.last_run: Run | None = None
         self._auth = auth
+        self.queries = queries if queries is None else _checked_queries(queries)
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
             )
 
     def __repr__(self) -> str:
-        return f"Target({self.name!r}, gateway={self.gateway!r}, generator={self.generator.name!r})"
+        made = {
+            "name": None,
+            "gateway": None,
+            "generator": None,
+            **vars(self),
+        }  # a refused one, too
+        generator = getattr(made["generator"], "name", None)
+        return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
     def run_k6(
         self,
@@ -263,19 +282,29 @@ class Target:
         self.services()[0].deploy([function for function in self.functions if function.image])
 
     def metrics(self, start: datetime, end: datetime) -> pl.DataFrame:
-        """What Prometheus measured: ``time, metric, function, instance, value``.
+        """What Prometheus measured: ``time, metric, function, instance, value, reason``.
+
+        Only scrapes from ``start`` to ``end`` count. A rate of a counter is its increase between
+        two of them, and stands at the later one; where too few scrapes fall in, ``value`` is null
+        and ``reason`` says why ("2 s of load, scraped every 15 s").
 
         Raises:
             MetricsError: The target has no Prometheus, or it does not answer.
         """
-        from dfaas_lab.services.target_metrics import target_metrics
+        from dfaas_lab.execution.node_metrics import node_metrics_of
 
-        prometheus = self.services()[1]
-        if prometheus is None:
+        collector = node_metrics_of(self)
+        if collector is None:
             raise MetricsError(
                 f"{self.name} has no Prometheus", url="", hint="Give Target(prometheus=URL)."
             )
-        return target_metrics(prometheus, start, end)
+        return collector.between(start, end)
+
+
+def _checked_queries(given: str | Path) -> str | None:
+    from dfaas_lab.services.queries import check
+
+    return check(given)
 
 
 def _url(text: str, what: str) -> str:

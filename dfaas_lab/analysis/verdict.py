@@ -45,6 +45,12 @@ class Verdict:
         # Names of functions come from scripts and archives: they may hold a terminal's commands.
         return printable("DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts))
 
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import bullets, chip
+
+        word = str(self).partition(":")[0]
+        return f"<div>{chip(word)}{bullets(map(str, self.doubts))}</div>"
+
 
 @dataclass(frozen=True)
 class Completion:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dfaas_lab.run import Run
 
 __all__ = [
+    "comparison_chart",
     "decomposition_chart",
     "distribution_chart",
     "node_chart",
@@ -186,3 +187,16 @@ def save_figure(
     from dfaas_lab.charts.save import save_figure as write
 
     return write(chart, path, width=width, run=caption)
+
+
+def comparison_chart(frame: pl.DataFrame) -> alt.ConcatChart:
+    """Draw a comparison: each change with its interval, filled where the sides differ.
+
+    Args:
+        frame: ``comparison.frame``.
+
+    >>> comparison_chart(compare(before, after).frame)  # doctest: +SKIP
+    """
+    from dfaas_lab.charts.differences import comparison_chart as draw
+
+    return draw(frame)

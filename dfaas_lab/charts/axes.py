@@ -124,6 +124,11 @@ class LatencyAxis:
         return pixels * math.log(max(value, self.bottom) / self.bottom) / span
 
 
+def latency_y(values: pl.Series, *, log: bool) -> alt.Y:
+    """Return the vertical axis for these latencies in milliseconds, for rows with a ``value``."""
+    return LatencyAxis.over(values, log=log).y()
+
+
 def _round_numbers(near: float) -> list[float]:
     """Return 1, 2 and 5 times the powers of ten, from below ``near`` on."""
     first = math.floor(math.log10(max(near, 1e-6)))

@@ -10,12 +10,53 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts.axes import finite, inline
-from dfaas_lab.charts.axes import up_from_0 as up_from_0
-from dfaas_lab.charts.inks import FAINT, GROUPS, INK
+from dfaas_lab.charts.axes import axis, finite, inline, latency_y, spans_decades, up_from_0
+from dfaas_lab.charts.inks import (
+    ANSWERED,
+    DROPPED,
+    FAILED,
+    FAINT,
+    GROUPS,
+    INK,
+    P50,
+    P99,
+)
 from dfaas_lab.display import chart_bundle, shown_metadata
 from dfaas_lab.printable import printable
 
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "FAINT",
+    "GROUPS",
+    "INK",
+    "MAX_OVERLAID",
+    "MAX_PANELS",
+    "MAX_ROWS",
+    "PURPLE",
+    "SKY",
+    "VERMILION",
+    "Drawn",
+    "Figure",
+    "Panel",
+    "axis",
+    "colour",
+    "finite",
+    "group_inks",
+    "hidden",
+    "inline",
+    "latency_y",
+    "long",
+    "number",
+    "page",
+    "panel_title",
+    "panels",
+    "spans_decades",
+    "up_from_0",
+    "width_of",
+]
+
+BLUE, PURPLE, SKY, VERMILION, BLACK = P50.colour, P99.colour, ANSWERED, FAILED, DROPPED
 COLUMNS = 2
 MAX_PANELS = 24
 MAX_OVERLAID = 8  # iterations drawn one by one; above it, the range that they cover
@@ -115,11 +156,11 @@ def _nothing() -> alt.Chart:
     return words
 
 
-def panel_title(title: str, subtitle: str, width: int) -> alt.TitleParams:
+def panel_title(panel: Panel | str, subtitle: str, width: int) -> alt.TitleParams:
     """Return a panel's title: the function, and one line of numbers below it."""
     return alt.Title(
         # Here too: whoever saves the figure by Altair's own means is not to lose the process.
-        _cut(printable(title), width // 7),
+        _cut(printable(panel if isinstance(panel, str) else panel.title), width // 7),
         subtitle=subtitle,
         anchor="start",
         frame="group",

@@ -188,9 +188,8 @@ def _marks(
         alt.Tooltip("rate_rps:Q", title="requests/s"),
         alt.Tooltip("value:Q", format=",.1f"),
     ]
-    band = alt.Chart(axes.inline(across.drop("value", "kind"))).mark_area(
-        color=ink.colour, opacity=0.14
-    )
+    ranges = axes.inline(across.drop("value", "kind"))
+    band = alt.Chart(ranges).mark_area(color=ink.colour, opacity=0.14)
     low = y.copy()
     low.shorthand = "low:Q"
     line = alt.Chart(axes.inline(across.drop("low", "high"))).mark_line(

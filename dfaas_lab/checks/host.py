@@ -26,7 +26,7 @@ def check_host(remote: Remote, workspace_root: str = "/") -> tuple[list[Finding]
     Returns:
         What was found, and the host's facts; None where it could not be asked.
     """
-    from dfaas_lab.remote.diagnosis import failed_at
+    from dfaas_lab.remote.connection import failed_at
     from dfaas_lab.remote.facts import read_facts
 
     address = str(remote.host)

@@ -1,6 +1,6 @@
 """What an object is, as a compact card of HTML: a title, its state, and its facts in two columns.
 
-A card reads in a light and a dark theme: text has the theme's colour, and a state has its own ground.
+A card reads in a light and a dark theme: text has the theme's colour, a state its own ground.
 """
 
 from __future__ import annotations

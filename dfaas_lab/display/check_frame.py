@@ -12,10 +12,13 @@ from dfaas_lab.display.tables import text
 _CHIPS = {True: ("ok", "good"), False: ("lacks", "bad"), None: ("optional", "doubt")}
 
 
+_COLUMNS = ("", "host", "check", "found")
+
+
 class CheckFrame(pl.DataFrame):
     """The rows ``host, check, ok, detail, fix``; shown with what is lacking first, uncut."""
 
-    def _repr_html_(self, *, _from_series: bool = False) -> str:  # noqa: ARG002 - polars' own
+    def _repr_html_(self, *, _from_series: bool = False) -> str:
         try:
             return _shown(self.rows())
         except Exception:  # a display never fails: other columns, for instance
@@ -29,7 +32,7 @@ def _shown(rows: Sequence[tuple[str, str, bool | None, str, str]]) -> str:
     head = chip(f"{lacking} lacking", "bad") if lacking else chip("nothing is lacking", "good")
     table = (
         "<table><thead><tr>"
-        + "".join(f'<th style="text-align:left">{one}</th>' for one in ("", "host", "check", "found"))
+        + "".join(f'<th style="text-align:left">{one}</th>' for one in _COLUMNS)
         + f"</tr></thead><tbody>{body}</tbody></table>"
     )
     return card(f"{len(rows)} checks", {}, state=head, below=table if rows else "")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.execution.create import last_run_of
+from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.execution.run_handle import RunHandle
 from dfaas_lab.execution.target_run import Measurement
 from dfaas_lab.k6.custom_script import CustomScript, Requirements
@@ -93,6 +94,7 @@ def _measurement(
         several=several,
         begun=True,
         closed=changed or not order.plan.is_builtin,
+        node_metrics=node_metrics_of(target),
         pause=pause,
     )
 

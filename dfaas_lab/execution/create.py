@@ -42,6 +42,7 @@ def create_run(
         pause: Called before each iteration.
     """
     from dfaas_lab.execution.finalize import finalize
+    from dfaas_lab.execution.node_metrics import node_metrics_of
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.execution.target_run import Measurement
     from dfaas_lab.k6.log_callback import LogCallback
@@ -66,6 +67,7 @@ def create_run(
                 workspaces=own,
                 several=several,
                 line=_prefixed(line, target.name) if several else line,
+                node_metrics=node_metrics_of(target),
                 pause=pause,
             )
             for (target, order), own in zip(parts, workspaces, strict=True)

@@ -54,11 +54,11 @@ class IterationResults:
 
     def has(self, turn: int) -> bool:
         """Whether that iteration (0: the warm-up) is stored."""
-        return self._path(turn).exists()
+        return self.path(turn).exists()
 
     def status(self, turn: int) -> str:
         """The status of an iteration that is stored."""
-        return (self._path(turn) / "status").read_text().strip()
+        return (self.path(turn) / "status").read_text().strip()
 
     def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
         """Fetch a workspace's results, over as many connections as it takes within a minute.
@@ -117,7 +117,8 @@ class IterationResults:
             raise
         return status, error
 
-    def _path(self, turn: int) -> Path:
+    def path(self, turn: int) -> Path:
+        """The folder of an iteration (0: the warm-up) in the store."""
         return self.folder.iteration_path(max(turn, 1), target=self._part, warmup=not turn)
 
     @property

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfaas_lab.execution.iteration import Pause
+    from dfaas_lab.execution.node_metrics import NodeMetrics
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.progress import Progress, StepState
@@ -68,6 +69,7 @@ class Measurement:
         begun: Whether another controller may have begun it, or everything was sent already.
         closed: Whether nothing new may be begun, only brought home.
         pause: Called before each iteration that is begun from here.
+        node_metrics: Collects the target's own metrics of each iteration, where it has any.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Measurement:
         begun: bool = False,
         closed: bool = False,
         pause: Pause | None = None,
+        node_metrics: NodeMetrics | None = None,
     ) -> None:
         self._order = order
         self._target = target
@@ -98,6 +101,7 @@ class Measurement:
         self._line = line
         self._begun = begun or order.detached
         self._closed = closed or order.detached
+        self._node_metrics = node_metrics
         self._statuses: list[str] = []
         self.over = False
         """Whether ``run`` has ended."""
@@ -215,6 +219,8 @@ class Measurement:
                 self._remove(stop, turn)
                 return "interrupted", None
             status, error = turn.fetch_results(end, stop)
+        if self._node_metrics is not None and turn.number:
+            self._node_metrics.collect(self._harvest.path(turn.number), turn.number)
         if error is None and status not in ("failed", "timed_out"):  # those are the evidence
             self._remove(stop, turn)
         return status, error

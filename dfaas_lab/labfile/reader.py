@@ -30,7 +30,12 @@ from dfaas_lab.labfile.text import Place
 from dfaas_lab.labfile.values import GeneratorEntry, LabFile, TargetEntry
 from dfaas_lab.load import Function
 from dfaas_lab.playbook_variables import check_source, check_version
+from dfaas_lab.regular_file import read_regular
+from dfaas_lab.secret import Secret
 from dfaas_lab.validation import nearest
+
+# A lab file has some kB; bodies of more go into files of their own (body_file).
+_MOST_BYTES = 1_000_000
 
 # The functions of the file, each made for a target's host.
 MakeFunction = Callable[[str | None], Function]
@@ -50,13 +55,14 @@ def read(path: str | Path, *, env: Mapping[str, str] | None = None) -> LabFile:
     """
     file = Path(path).expanduser().absolute()
     try:
-        content = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        # Sealed, since passwords may stand in it.
+        content = Secret(read_regular(file, most_bytes=_MOST_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigError(
             f"the lab file {file} cannot be read: {reason}",
             hint="Give the path of a YAML, TOML or JSON file that is there.",
-        ) from error
+        ) from None
     source = Source(file, os.environ if env is None else env, content)
     data = text.load(file, content)
     if file.suffix.lower() == ".toml":  # only YAML's parser, which reads JSON too, tells lines
@@ -66,7 +72,8 @@ def read(path: str | Path, *, env: Mapping[str, str] | None = None) -> LabFile:
 
 def parse(data: Mapping[str, Any], *, path: Path, env: Mapping[str, str] | None = None) -> LabFile:
     """Check a lab file's data; ``path`` is the file that its relative paths are relative to."""
-    return _lab(Source(path, os.environ if env is None else env), dict(data), stacklevel=3)
+    sealed = text.sealed_secrets(dict(data))
+    return _lab(Source(path, os.environ if env is None else env), sealed, stacklevel=3)
 
 
 def _lab(source: Source, data: dict[str, Any], *, stacklevel: int) -> LabFile:

@@ -15,7 +15,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from dfaas_lab.secret import Secret
 from dfaas_lab.validation import nearest
+
+_MOST_UNKNOWN = 20
+SecretText = Annotated[str, AfterValidator(Secret)]
 
 
 class Entry(BaseModel):
@@ -88,7 +92,7 @@ class Ssh(Entry):
         float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)
     ] = 10.0
     become: bool = True
-    become_password: str | None = None
+    become_password: SecretText | None = None
     become_password_env: str | None = None
 
 
@@ -114,7 +118,7 @@ class AuthKeys(Entry):
     """Who may use the gateway's ``/system`` part."""
 
     user: str = "admin"
-    password: str | None = None
+    password: SecretText | None = None
     password_env: str | None = None
 
 
@@ -126,7 +130,7 @@ class FunctionKeys(Entry):
     path: str | None = None
     body: str | None = None
     body_file: str | None = None
-    headers: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
+    headers: Annotated[dict[str, SecretText] | None, BeforeValidator(_texts)] = None
     timeout: str | None = None
     max_rate: Annotated[
         Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(_number)
@@ -194,6 +198,7 @@ def _unknown(detail: ErrorDetails) -> list[tuple[tuple[str | int, ...], str]]:
     if detail["type"] != "unknown_key":
         return []
     unknown, valid = detail["ctx"]["keys"]
+    unknown = unknown[:_MOST_UNKNOWN]  # to find the nearest takes a millisecond each
     said = {key: nearest(key, valid) for key in unknown}
     return [
         (

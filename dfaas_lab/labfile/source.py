@@ -5,15 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
+
+import yaml
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.labfile import text
 from dfaas_lab.labfile.text import Place
+from dfaas_lab.secret import Secret
 from dfaas_lab.validation import in_url, nearest, url_problem
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
+# Each line is looked up in the file's text.
+_MOST_PROBLEMS = 20
 T = TypeVar("T")
 
 
@@ -36,9 +42,13 @@ class Source:
     def where(self, place: Place) -> str:
         """The file, the line and the place, for an error."""
         place = self._named(place)
-        number = text.line(self.content, place) if self.content and place else None
+        number = text.line(self._nodes, place) if self.content and place else None
         shown = f"{self.path}:{number}" if number else str(self.path)
         return f"{shown}: {text.show(place)}" if place else shown
+
+    @cached_property
+    def _nodes(self) -> yaml.Node | None:
+        return text.nodes(self.content)
 
     def _named(self, place: Place) -> Place:
         """The place as the file has it: the longest known beginning is replaced."""
@@ -49,7 +59,9 @@ class Source:
 
     def refused(self, *found: tuple[Place, str]) -> ConfigError:
         """The error for these problems, each with its place."""
-        lines = [f"{self.where(place)}: {words}" for place, words in found]
+        lines = [f"{self.where(place)}: {words}" for place, words in found[:_MOST_PROBLEMS]]
+        if len(found) > _MOST_PROBLEMS:
+            lines.append(f"{self.path}: {len(found) - _MOST_PROBLEMS} more problems")
         return PlacedError("\n".join(lines), hint="Correct the file; nothing was run.")
 
     def at(self, place: Place, make: Callable[[], T]) -> T:
@@ -109,7 +121,7 @@ class Source:
         place = (*place[:-1], f"{place[-1]}_env")
         if not text.is_name(name):  # it is not shown: it may be the password itself
             raise self.refused((place, "give the name of an environment variable, not its value"))
-        value = self._variable(name, place)
+        value = Secret(self._variable(name, place))
         if not value:
             raise self.refused((place, f"the environment variable {name} is empty"))
         return value

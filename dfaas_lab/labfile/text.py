@@ -12,12 +12,14 @@ from typing import Any
 import yaml
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.secret import Secret, plain, sealed
 
 Place = tuple[str | int, ...]
 
 # "$${" stands for a literal "${".
 _VARIABLE = re.compile(r"\$(\$\{)|\$\{([^}]*)\}")
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_LONG_KEY = re.compile(r"""(?:[\w"'-]++[ \t]*+\.[ \t]*+){100}""")
 # A lab file has some hundred; aliases of aliases can make billions.
 _MOST_NODES = 100_000
 
@@ -31,7 +33,7 @@ def load(path: Path, text: str) -> dict[Any, Any]:
     readers: dict[str, Callable[[], Any]] = {
         ".yml": lambda: _yaml(text),
         ".yaml": lambda: _yaml(text),
-        ".toml": lambda: tomllib.loads(text),
+        ".toml": lambda: _toml(text),
         ".json": lambda: json.loads(text, object_pairs_hook=_unique),
     }
     reader = readers.get(path.suffix.lower())
@@ -46,11 +48,27 @@ def load(path: Path, text: str) -> dict[Any, Any]:
         # Not chained: a YAML error quotes the line, which may hold a password.
         raise ConfigError(f"{path}: {_syntax(error)}", hint="Correct the file's syntax.") from None
     if not isinstance(data, dict):
+        del data  # it may be a password
         raise ConfigError(
             f"{path}: the file is no mapping of keys",
             hint="It begins with 'generators:' and 'targets:'.",
         )
-    return data
+    return {key: sealed_secrets({key: value})[key] for key, value in data.items()}
+
+
+def sealed_secrets(data: Any) -> Any:
+    """Return the data with the values sealed that go under the name of a secret, and of headers."""
+    if isinstance(data, dict):
+        return {
+            key: sealed(value) if key == "headers" or _is_secret(key) else sealed_secrets(value)
+            for key, value in data.items()
+        }
+    return [sealed_secrets(item) for item in data] if isinstance(data, list) else data
+
+
+def _is_secret(key: Any) -> bool:
+    # The name of a variable is none, nor is the path of a key.
+    return isinstance(key, str) and "pass" in key and not key.endswith("_env")
 
 
 def expand(data: Any, value_of: Callable[[str, Place], str], place: Place = ()) -> Any:
@@ -62,9 +80,10 @@ def expand(data: Any, value_of: Callable[[str, Place], str], place: Place = ()) 
         place: Where the data is in the file.
     """
     if isinstance(data, str):
-        return _VARIABLE.sub(
+        filled = _VARIABLE.sub(
             lambda found: "${" if found.group(1) else value_of(found.group(2), place), data
         )
+        return Secret(filled) if isinstance(data, Secret) else filled
     if isinstance(data, dict):
         return {
             key: value if _is_body(place, key) else expand(value, value_of, (*place, str(key)))
@@ -103,12 +122,17 @@ def show(place: Place) -> str:
     return text or "the file"
 
 
-def line(text: str, place: Place) -> int | None:
-    """Return the line, from 1, of a place in YAML or JSON text; None where it cannot be told."""
+def nodes(text: str) -> yaml.Node | None:
+    """Return YAML or JSON text as the nodes of its parser, which know their lines."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         return None
+    return node
+
+
+def line(node: yaml.Node | None, place: Place) -> int | None:
+    """Return the line, from 1, of a place in a text's nodes; None where it cannot be told."""
     if node is None:
         return None
     at: int = node.start_mark.line + 1
@@ -129,6 +153,13 @@ def line(text: str, place: Place) -> int | None:
 def _is_body(place: Place, key: Any) -> bool:
     """Whether this key of a function is its body, which goes out as it is written."""
     return key == "body" and place[-2:-1] == ("functions",)
+
+
+def _toml(text: str) -> Any:
+    # Python's reader takes a time that grows with the square of a key's parts.
+    if _LONG_KEY.search(text):
+        raise ValueError("a key has more than 100 parts")
+    return tomllib.loads(plain(text))
 
 
 def _yaml(text: str) -> Any:

@@ -13,6 +13,8 @@ from types import MappingProxyType
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import format_duration, seconds
 from dfaas_lab.redaction import masked, names_a_secret, redacted
+from dfaas_lab.regular_file import read_regular
+from dfaas_lab.secret import Secret, seals
 from dfaas_lab.validation import is_utf8
 
 # RFC 1123 label, as Kubernetes asks of a service; OpenFaaS appends ".namespace".
@@ -27,8 +29,11 @@ _PATH = re.compile(r"(?:/(?:[^#?% ]|%[0-9A-Fa-f]{2})*)?(?:\?[^# ]*)?")
 # What Go sends as a header's value: no control character but the tabulator.
 _NO_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LEAST_TIMEOUT_S = 0.001
+# k6 holds it in memory, and gateways refuse far less.
+_MOST_BODY_BYTES = 1 << 30
 
 
+@seals("headers")
 @dataclass(frozen=True)
 class Function:
     """A function and the request that measures it. A value: it does nothing by itself.
@@ -122,7 +127,7 @@ class Function:
         if isinstance(self.body, str):
             return self.body.encode()
         try:
-            return self.body.expanduser().read_bytes()
+            return read_regular(self.body.expanduser(), most_bytes=_MOST_BODY_BYTES)
         except OSError as error:
             raise ConfigError(
                 f"function {self.name}: the body's file cannot be read: {error}",
@@ -229,7 +234,7 @@ def _headers(function: str, headers: Mapping[str, str]) -> dict[str, str]:
         )
     checked: dict[str, str] = {}
     for key, value in headers.items():
-        text = str(value)
+        text = value if isinstance(value, Secret) else Secret(value)
         name = isinstance(key, str) and _TOKEN.fullmatch(key)
         if not name or _NO_VALUE.search(text) or not is_utf8(text):
             raise ConfigError(

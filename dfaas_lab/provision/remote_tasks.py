@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import RemoteError
+from dfaas_lab.secret import SecretBytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +50,7 @@ def _end_tasks(remote: Remote, mark: str, timeout: float) -> None:
     if host.become:
         sudo = "sudo -n"
         if host.become_password is not None:
-            sudo, stdin = "sudo -S -p ''", host.become_password.encode() + b"\n"
+            sudo, stdin = "sudo -S -p ''", SecretBytes(host.become_password.encode() + b"\n")
         script = f'[ "$(id -u)" != 0 ] && {sudo} {script} 2>/dev/null || {script}'
     with contextlib.suppress(RemoteError):
         remote.run(f"/bin/sh -c {shlex.quote(script)}", stdin=stdin, timeout=timeout, check=False)

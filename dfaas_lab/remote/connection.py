@@ -8,7 +8,7 @@ import logging
 import random
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import paramiko
 from fabric import Config, Connection
@@ -41,6 +41,9 @@ _KEEPALIVE_S = 5
 _TURNED_AWAY_S = 5.0
 
 
+Stage = Literal["reachable", "host key", "key accepted"]
+
+
 class NotTrusted(ConnectionFailed):
     """The host answered with a host key that is not known, not the known one, or revoked."""
 
@@ -58,6 +61,13 @@ def connect(host: Host) -> Connection:
     """
     _quiet(logging.getLogger("paramiko"))
     return _connect(resolve(host))
+
+
+def failed_at(error: ConnectionFailed) -> Stage:
+    """Return what a connection failed at; what comes before it was good."""
+    if isinstance(error, NotTrusted):
+        return "host key"
+    return "key accepted" if isinstance(error, NotLetIn) else "reachable"
 
 
 def close(connection: Connection) -> None:

@@ -16,7 +16,7 @@ def ssh_arguments(host: ResolvedHost) -> list[str]:
     options = {
         "UserKnownHostsFile": " ".join(f'"{_literal(str(path))}"' for path in host.known_hosts),
         "StrictHostKeyChecking": "yes" if host.host_keys == "strict" else host.host_keys,
-        "GlobalKnownHostsFile": "none",  # Fabric does not read it
+        "GlobalKnownHostsFile": "none",  # it is among the files above
         "ConnectTimeout": str(max(1, round(host.connect_timeout))),
         "ConnectionAttempts": "1",
         # A host that goes away is missed after 3 s; then ssh tries to connect once more. Together

@@ -15,7 +15,7 @@ import tempfile
 import threading
 from typing import IO
 
-from dfaas_lab.remote.ssh_tokens import in_shell
+from dfaas_lab.remote.ssh_config import in_shell
 
 _LONGEST_END_S = 1.0
 _SAID_CHARACTERS = 300

@@ -1,16 +1,18 @@
-"""From a ``Host`` and ``~/.ssh/config`` to everything a connection needs. It opens none.
+"""From a ``Host`` to everything a connection needs, as ``ssh -G`` reads the ssh configuration.
 
-Supported are ``Include``, ``Host`` and ``Match`` (``all``, ``final``, ``host``, ``originalhost``,
-``user``, ``localuser``, ``exec``) with HostName, User, Port, IdentityFile, IdentitiesOnly,
-IdentityAgent none, ProxyJump, ProxyCommand, UserKnownHostsFile, GlobalKnownHostsFile,
-StrictHostKeyChecking and ConnectTimeout. What is in force for a host and not supported is a
-``ConfigError`` with its file and line, unless the ``Host`` itself says what that line was about, or
-the line changes nothing here. The system's ``/etc/ssh/ssh_config`` is not read.
+Fabric and Ansible act on HostName, User, Port, IdentityFile,
+IdentitiesOnly, IdentityAgent none, ProxyJump, ProxyCommand, UserKnownHostsFile,
+GlobalKnownHostsFile, StrictHostKeyChecking and ConnectTimeout. What else is in force and matters to
+a connection is a ``ConfigError``, unless the ``Host`` itself says what that keyword was about.
+No connection is opened here.
 """
 
 from __future__ import annotations
 
 import getpass
+import os
+import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,23 +20,28 @@ from pathlib import Path
 from dfaas_lab.config import Host, HostKeys
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.remote.key_file import KeyFile
-from dfaas_lab.remote.ssh_text import InForce
-from dfaas_lab.remote.ssh_tokens import fill, fill_command, host_tokens
+from dfaas_lab.remote.ssh_query import NO_FILE, InForce, users_own_file
 
 _DEFAULT_PORT = Host("x").port
 _DEFAULT_TIMEOUT_S = Host("x").connect_timeout
-_KNOWN_HOSTS = ("userknownhostsfile", "globalknownhostsfile")
-# A mark in one of these matters only where the host itself does not say it.
+
+# What these say matters only where the host itself does not say it.
 _ABOUT_KEYS = (
-    "identityfile",
-    "identityagent",
     "certificatefile",
-    "dsaauthentication",
+    "identityagent",
+    "identityfile",
     "pkcs11provider",
     "preferredauthentications",
     "pubkeyauthentication",
     "securitykeyprovider",
 )
+
+_TOKEN = re.compile("%(.?)", re.DOTALL)
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+# What may stand in a shell's command without meaning more than itself (CVE-2023-51385).
+_PLAIN = re.compile(r"[\w./@:+~%-]*", re.ASCII)
+# ``ssh -G`` prints several files in one line, without quotes.
+_NEXT_FILE = re.compile(r" (?=/|~|none$)")
 
 
 @dataclass(frozen=True)
@@ -83,46 +90,52 @@ def resolve(host: Host, *, config_path: Path | None = None) -> ResolvedHost:
 
     Args:
         host: The host as the user named it; its address may be an alias.
-        config_path: The configuration; None means ``~/.ssh/config``. It need not be there.
+        config_path: The only configuration to read; it need not be there. None means what ``ssh``
+            reads: ``~/.ssh/config``, then the system's. Where ``HOME`` is not the account's home,
+            which ``ssh`` alone goes by, it is ``$HOME/.ssh/config`` only.
 
     Raises:
-        ConfigError: The configuration cannot be read, or says something about this host that is
-            not supported; file and line are named.
+        ConfigError: There is no OpenSSH client, it cannot read the configuration, or what is in
+            force for this host is not supported; the keyword is named.
     """
-    return _resolve(host, _Asked(config_path or Path("~/.ssh/config").expanduser()))
+    return _resolve(host, _Config(config_path or users_own_file()))
+
+
+def in_shell(command: str) -> list[str]:
+    """Return the arguments that run a command in the user's shell, as ssh does."""
+    return [os.environ.get("SHELL") or "/bin/sh", "-c", command]
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Config:
     """The configuration that is asked, and the hosts whose jump host is looked for."""
 
-    path: Path
+    only_file: Path | None
     through: tuple[str, ...] = ()
 
 
-def _resolve(host: Host, asked: _Asked) -> ResolvedHost:
-    if host.address in asked.through:
-        around = " -> ".join((*asked.through, host.address))
-        raise ConfigError(
-            f"{asked.path}: the jump hosts go in a circle: {around}", hint="Correct ProxyJump."
-        )
-    said = _in_force(host, asked.path)
+def _resolve(host: Host, config: _Config) -> ResolvedHost:
+    if host.address in config.through:
+        around = " -> ".join((*config.through, host.address))
+        raise ConfigError(f"the jump hosts go in a circle: {around}", hint="Correct ProxyJump.")
+    port = host.port if host.port != _DEFAULT_PORT else None
+    said = InForce.of(host.address, only_file=config.only_file, user=host.user, port=port)
+    said.refuse_unsupported(_said_by_itself(host))
     user = host.user or said.first("user") or getpass.getuser()
-    port = _port(host, said)
-    address = said.first("hostname") or host.address
-    tokens = host_tokens(host.address, address=address, port=str(port), user=user)
+    port = int(said.first("port"))
+    tokens = _tokens(said, user, port)
     keys, need_agent = _keys(host, said, tokens)
     agent = said.first("identityagent") != "none" and said.first("identitiesonly") != "yes"
     return ResolvedHost(
         name=host.address,
-        address=address,
+        address=said.first("hostname"),
         user=user,
         port=port,
         keys=keys,
         usual_keys=host.key is None and not keys and said.first("identityfile") != "none",
         # An encrypted key can be used only through the agent, and a public one names one of its.
         agent=need_agent or (host.key is None and agent),
-        jump=_jump(host, said, tokens, replace(asked, through=(*asked.through, host.address))),
+        jump=_jump(host, said, tokens, replace(config, through=(*config.through, host.address))),
         proxy_command=_proxy_command(host, said, tokens),
         known_hosts=_known_hosts(host, said),
         host_keys=_host_keys(host, said),
@@ -130,23 +143,29 @@ def _resolve(host: Host, asked: _Asked) -> ResolvedHost:
     )
 
 
-def _in_force(host: Host, path: Path) -> InForce:
-    """What the configuration says about a host; what is not supported is refused."""
-    said = InForce.of(path, host.address, host.user)
-    ignored: set[str] = set()
-    ignored.update(_ABOUT_KEYS if host.key is not None else ())
-    ignored.update(("proxyjump", "proxycommand") if host.jump is not None else ())
-    ignored.update(_KNOWN_HOSTS if host.known_hosts is not None else ())
-    ignored.update(("stricthostkeychecking",) if host.host_keys != "strict" else ())
-    ignored.update(("port",) if host.port != _DEFAULT_PORT else ())
-    for keyword, setting in said.problems:
-        if keyword not in ignored:
-            raise ConfigError(
-                f"{setting.place}: {setting.problem}",
-                hint="Change that line, keep it from this host, or give Host(...) what it is "
-                "about.",
-            )
-    return said
+def _said_by_itself(host: Host) -> list[str]:
+    """The keywords that a host leaves nothing to say about."""
+    ignored = [*_ABOUT_KEYS] if host.key is not None else []
+    ignored += ["userknownhostsfile"] if host.known_hosts is not None else []
+    ignored += ["stricthostkeychecking"] if host.host_keys != "strict" else []
+    return ignored
+
+
+def _tokens(said: InForce, user: str, port: int) -> dict[str, str]:
+    """What each token of the configuration stands for."""
+    here = socket.gethostname()
+    return {
+        "%": "%",
+        "L": here.partition(".")[0],
+        "d": str(Path.home()),
+        "h": said.first("hostname"),
+        "i": str(os.getuid()),
+        "l": here,
+        "n": said.asked,
+        "p": str(port),
+        "r": user,
+        "u": getpass.getuser(),
+    }
 
 
 def _keys(host: Host, said: InForce, tokens: Mapping[str, str]) -> tuple[tuple[Path, ...], bool]:
@@ -159,13 +178,8 @@ def _keys(host: Host, said: InForce, tokens: Mapping[str, str]) -> tuple[tuple[P
                 hint="Give the path of an ordinary private key.",
             )
         return (files[0].path,), files[0].needs_agent
-    named = [
-        Path(fill(setting.words[0], tokens)).expanduser()
-        for setting in said.settings.get("identityfile", ())
-        if setting.words[0] != "none"
-    ]
     # ssh passes over a named key that is not there.
-    files = [KeyFile.read(path) for path in named if path.exists()]
+    files = [KeyFile.read(path) for path in _named_keys(said, tokens) if path.exists()]
     usable = [file for file in files if not file.fido]
     if files and not usable:
         raise ConfigError(
@@ -176,12 +190,35 @@ def _keys(host: Host, said: InForce, tokens: Mapping[str, str]) -> tuple[tuple[P
     return tuple(file.path for file in usable), any(file.needs_agent for file in usable)
 
 
+def _named_keys(said: InForce, tokens: Mapping[str, str]) -> list[Path]:
+    """Those that the configuration names: where it names none, ssh prints the usual ones."""
+    if said.is_default("identityfile"):
+        return []
+    named = [value for value in said.values.get("identityfile", []) if value != "none"]
+    return [_path(_fill(_with_environment(value), tokens, "identityfile")) for value in named]
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"the ssh configuration names {text}, and there is no such user here",
+            hint="Write the whole path.",
+        ) from error
+
+
+def _with_environment(text: str) -> str:
+    """``ssh -G`` prints ``${VARIABLE}`` in the name of a key as it is written."""
+    return _VARIABLE.sub(lambda found: os.environ.get(found.group(1), ""), text)
+
+
 def _jump(
-    host: Host, said: InForce, tokens: Mapping[str, str], asked: _Asked
+    host: Host, said: InForce, tokens: Mapping[str, str], config: _Config
 ) -> ResolvedHost | None:
     if host.jump is not None:
-        return _resolve(host.jump, asked)
-    value = fill(said.first("proxyjump"), tokens)
+        return _resolve(host.jump, config)
+    value = _fill(said.first("proxyjump"), tokens, "proxyjump")
     if value.lower() in ("", "none"):
         return None
     hops = [_hop(hop, host) for hop in value.split(",")]
@@ -190,14 +227,36 @@ def _jump(
     chain: Host | None = None
     for hop in hops:  # from here to there: each goes through the ones before it
         chain = replace(hop, jump=chain)
-    return None if chain is None else _resolve(chain, asked)
+    return None if chain is None else _resolve(chain, config)
 
 
 def _proxy_command(host: Host, said: InForce, tokens: Mapping[str, str]) -> str:
-    settings = said.settings.get("proxycommand") if host.jump is None else None
-    if not settings or not settings[0].command:
+    command = said.first("proxycommand")
+    if host.jump is not None or command.lower() in ("", "none"):
         return ""
-    return fill_command(settings[0].command, tokens, settings[0].place)
+    for token in _TOKEN.findall(command):
+        if not _PLAIN.fullmatch(tokens.get(token, "")):
+            raise ConfigError(
+                f"proxycommand: %{token} is {tokens[token]!r}, which must not go into a command",
+                hint="Give a user and an address without blanks and special characters.",
+            )
+    return _fill(command, tokens, "proxycommand")
+
+
+def _fill(text: str, tokens: Mapping[str, str], keyword: str) -> str:
+    """Return a value with its tokens replaced.
+
+    Raises:
+        ConfigError: It has a token that is not known here.
+    """
+    for token in _TOKEN.findall(text):
+        if token not in tokens:
+            known = ", ".join(f"%{token}" for token in sorted(tokens))
+            raise ConfigError(
+                f"{keyword}: the placeholder %{token} in {text} is not supported",
+                hint=f"Use one of these: {known}.",
+            )
+    return _TOKEN.sub(lambda found: tokens[found.group(1)], text)
 
 
 def _hop(text: str, host: Host) -> Host:
@@ -220,28 +279,26 @@ def _known_hosts(host: Host, said: InForce) -> tuple[Path, ...]:
     if host.known_hosts is not None:
         return (Path(host.known_hosts).expanduser().absolute(),)
     # New keys are written into the first.
-    named = [*_files(said, "userknownhostsfile", "~/.ssh/known_hosts")]
-    named += _files(said, "globalknownhostsfile", "none")
-    return tuple(Path(name).expanduser() for name in named if name not in ("none", "/dev/null"))
+    usual = Path("~/.ssh/known_hosts").expanduser()
+    named = [] if said.is_default("userknownhostsfile") else _files(said, "userknownhostsfile")
+    rest = _files(said, "globalknownhostsfile")
+    if not named:
+        named, rest = [usual], [*_files(said, "userknownhostsfile")[1:], *rest]
+    return (*named, *(path for path in rest if path.exists() and path not in named))
 
 
-def _files(said: InForce, keyword: str, usual: str) -> tuple[str, ...]:
-    settings = said.settings.get(keyword)
-    return settings[0].words if settings else (usual,)
+def _files(said: InForce, keyword: str) -> list[Path]:
+    named = _NEXT_FILE.split(said.first(keyword))
+    return [_path(name) for name in named if name and name not in NO_FILE]
 
 
 def _host_keys(host: Host, said: InForce) -> HostKeys:
-    accept = "accept-new" in (host.host_keys, said.first("stricthostkeychecking").lower())
+    accept = "accept-new" in (host.host_keys, said.first("stricthostkeychecking"))
     return "accept-new" if accept else "strict"
 
 
-def _port(host: Host, said: InForce) -> int:
-    if host.port != _DEFAULT_PORT:
-        return host.port
-    return int(said.first("port") or _DEFAULT_PORT)
-
-
 def _timeout(host: Host, said: InForce) -> float:
-    if host.connect_timeout != _DEFAULT_TIMEOUT_S:
+    value = said.first("connecttimeout")
+    if host.connect_timeout != _DEFAULT_TIMEOUT_S or not value.isdecimal():
         return host.connect_timeout
-    return float(said.first("connecttimeout") or _DEFAULT_TIMEOUT_S)
+    return float(value) or _DEFAULT_TIMEOUT_S

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.analysis.scrapes import Series
 from dfaas_lab.errors import MetricsError, ServiceError
 from dfaas_lab.load import seconds
-from dfaas_lab.services.endpoint import Endpoint, Transport, json_of
+from dfaas_lab.services.endpoint import Endpoint, Session, Transport, json_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,6 +42,16 @@ class Prometheus:
     def __init__(self, url: str, *, transport: Transport | None = None) -> None:
         self._endpoint = Endpoint(url, "Prometheus", MetricsError, _HINTS, None, transport)
         self.url = self._endpoint.url
+        self._session: Session | None = None
+
+    @contextlib.contextmanager
+    def kept_open(self, *, timeout_s: float) -> Iterator[None]:
+        """Ask several questions over one connection, each with this time limit."""
+        with self._endpoint.session(timeout_s=timeout_s) as self._session:
+            try:
+                yield
+            finally:
+                self._session = None
 
     def __repr__(self) -> str:
         return f"Prometheus({self.url!r})"
@@ -94,6 +107,23 @@ class Prometheus:
         )
         return _frame(data["result"])
 
+    def scraped(self, selector: str, *, start: float, end: float) -> list[Series]:
+        """Return what was scraped of some series, each scrape at its own time.
+
+        Args:
+            selector: A selector of series, without functions around it.
+            start: From when on, in seconds since 1970.
+            end: Until when.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses the selector.
+        """
+        asked = {"query": f"{selector}[{max(round((end - start) * 1000), 1)}ms]"}
+        data = self._data("/api/v1/query", {**asked, "time": f"{end:.3f}"})
+        if data["resultType"] != "matrix":
+            raise self._endpoint.failed(f"{selector} is no selector", hint="Check the queries.")
+        return [_series(one) for one in data["result"]]
+
     def targets(self) -> pl.DataFrame:
         """What it scrapes: ``job, instance, healthy, interval_s, error``.
 
@@ -140,7 +170,7 @@ class Prometheus:
     def _data(self, path: str, params: dict[str, str]) -> Any:
         answer = json_of(
             self._endpoint,
-            self._endpoint.ask("GET", path, params=params, accept=(400, 422)),
+            (self._session or self._endpoint).ask("GET", path, params=params, accept=(400, 422)),
         )
         if not isinstance(answer, dict) or "status" not in answer:
             raise self._endpoint.failed(
@@ -152,6 +182,11 @@ class Prometheus:
                 f"{answer.get('error', 'no reason given')}", hint="Check the expression."
             )
         return answer["data"]
+
+
+def _series(one: dict[str, Any]) -> Series:
+    points = ((float(moment), _number(value)) for moment, value in one["values"])
+    return Series(one["metric"], [(moment, value) for moment, value in points if value is not None])
 
 
 def _frame(series: list[dict[str, Any]]) -> pl.DataFrame:

@@ -1,34 +1,38 @@
-"""What is asked of a target's Prometheus for a measurement, as one frame."""
+"""What a target's Prometheus measured over exactly a window, as one frame."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dfaas_lab.services.prometheus import Prometheus
+from dfaas_lab.analysis.scrapes import (
+    Point,
+    Scrapes,
+    Series,
+    Window,
+    missing_reason,
+    rates,
+    samples,
+)
+from dfaas_lab.services.queries import DEFAULT_NAMESPACE, Queries, Query
 
 if TYPE_CHECKING:
     import polars as pl
 
-# By metric: the expression. "{window}" must hold two scrapes or more, and so is four intervals
-# (as Grafana's $__rate_interval). Names: OpenFaaS's gateway, Prometheus's node exporter.
-EXPRESSIONS: Mapping[str, str] = {
-    "invocations_rps": "sum by (function_name) (rate(gateway_function_invocation_total[{window}]))",
-    "failed_rps": "sum by (function_name) "
-    '(rate(gateway_function_invocation_total{code!~"2.."}[{window}]))',
-    "gateway_seconds_mean": "sum by (function_name) (rate(gateway_functions_seconds_sum[{window}]))"
-    " / sum by (function_name) (rate(gateway_functions_seconds_count[{window}]))",
-    "replicas": "max by (function_name) (gateway_service_count)",
-    "cpu_cores": 'sum by (instance) (rate(node_cpu_seconds_total{mode!="idle"}[{window}]))',
-    "cpu_fraction": '1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[{window}]))',
-    "memory_bytes": "sum by (instance) "
-    "(node_memory_MemTotal_bytes - node_memory_MemAvailable_bytes)",
-    "memory_fraction": "1 - sum by (instance) (node_memory_MemAvailable_bytes)"
-    " / sum by (instance) (node_memory_MemTotal_bytes)",
-}
+    from dfaas_lab.services.prometheus import Prometheus
+
+# Scrapes around the window tell how often it is scraped, and which counters began inside it.
+_AROUND = 2.5
 _DEFAULT_INTERVAL_S = 15.0
-_DEFAULT_NAMESPACE = "openfaas-fn"
+_NOTHING = "nothing happened between these scrapes"
+
+Key = tuple[str | None, str | None]
+"""A function and an instance, of which one is null."""
+Row = tuple[datetime, str, str | None, str | None, float | None, str | None]
+_COLUMNS = ("time", "metric", "function", "instance", "value", "reason")
 
 
 def target_metrics(
@@ -36,53 +40,146 @@ def target_metrics(
     start: datetime,
     end: datetime,
     *,
-    expressions: Mapping[str, str] = EXPRESSIONS,
+    queries: Queries,
+    functions: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return the target's own view of a while: ``time, metric, function, instance, value``.
+    """Return the target's own view of a window, from the scrapes inside it and from no other.
 
     Args:
         prometheus: The target's Prometheus.
         start: From when on.
         end: Until when.
-        expressions: PromQL by the name it gets; ``{window}`` is filled in.
+        queries: What is asked, by metric (:func:`dfaas_lab.services.queries.queries`).
+        functions: The names of the target's functions, which the frame uses.
 
     Returns:
-        A row per metric, series and scrape. ``function`` or ``instance`` is null where a metric
-        has none; ``value`` is null where nothing was measured; a metric that Prometheus does not
-        have gives no row.
+        ``time, metric, function, instance, value, reason``: a row per metric, series and scrape; a
+        rate of a counter stands at the end of the time between two scrapes that it is of.
+        ``function`` or ``instance`` is null where a metric has none. Where the window holds too
+        few scrapes (two of a counter, one of a gauge) there is one row, whose ``value`` is null and
+        whose ``reason`` says why. A metric that Prometheus does not have gives no row.
 
     Raises:
-        MetricsError: Prometheus does not answer, or refuses an expression.
+        MetricsError: Prometheus does not answer, or refuses a selector.
     """
     import polars as pl
 
-    interval_s = prometheus.scrape_interval_s() or _DEFAULT_INTERVAL_S
-    window = f"{round(interval_s * 4 * 1000)}ms"
-    columns = {"function": "function_name", "instance": "instance"}
-    frames = [_empty()]
-    for metric, expression in expressions.items():
-        found = prometheus.query_range(
-            expression.replace("{window}", window), start=start, end=end, step_s=interval_s
-        )
-        labels = [
-            (pl.col(label) if label in found.columns else pl.lit(None, pl.String)).alias(name)
-            for name, label in columns.items()
-        ]
-        frames.append(found.select("time", pl.lit(metric).alias("metric"), *labels, "value"))
-    # The gateway says "figlet.openfaas-fn" of what is called figlet everywhere else.
-    name = pl.col("function").str.strip_suffix(f".{_DEFAULT_NAMESPACE}")
-    return pl.concat(frames).with_columns(name).sort("metric", "function", "instance", "time")
+    from dfaas_lab.schemas import NODE_METRICS
+
+    asked = _Asked.around(prometheus, Window(start.timestamp(), end.timestamp()))
+    names = _Names.of(functions)
+    rows = [row for metric, some in queries.items() for row in _rows(asked, metric, some, names)]
+    schema = {column: NODE_METRICS[column] for column in _COLUMNS}
+    return pl.DataFrame(rows, schema=schema, orient="row").sort(
+        "metric", "function", "instance", "time"
+    )
 
 
-def _empty() -> pl.DataFrame:
-    import polars as pl
+@dataclass
+class _Asked:
+    """What Prometheus answered about a window; each selector is asked for once."""
 
-    return pl.DataFrame(
-        schema={
-            "time": pl.Datetime("us", "UTC"),
-            "metric": pl.String,
-            "function": pl.String,
-            "instance": pl.String,
-            "value": pl.Float64,
-        }
+    prometheus: Prometheus
+    window: Window
+    around_s: float
+    scrapes: Scrapes = field(default_factory=Scrapes)
+    answers: dict[str, list[Series]] = field(default_factory=dict)
+
+    @classmethod
+    def around(cls, prometheus: Prometheus, window: Window) -> _Asked:
+        interval_s = prometheus.scrape_interval_s() or _DEFAULT_INTERVAL_S
+        asked = cls(prometheus, window, interval_s * _AROUND)
+        asked.scrapes = Scrapes.of(asked.series("up"))
+        return asked
+
+    def series(self, selector: str) -> list[Series]:
+        if selector not in self.answers:
+            self.answers[selector] = self.prometheus.scraped(
+                selector,
+                start=self.window.start - self.around_s,
+                end=self.window.end + self.around_s,
+            )
+        return self.answers[selector]
+
+
+@dataclass(frozen=True)
+class _Names:
+    """The target's names of functions, by what a gateway calls them: ``figlet.openfaas-fn``."""
+
+    own: Mapping[str, str]
+
+    @classmethod
+    def of(cls, functions: Iterable[str]) -> _Names:
+        return cls({_full(name): name for name in functions})
+
+    def of_label(self, text: str, namespace: str | None) -> str:
+        full = _full(text if "." in text or not namespace else f"{text}.{namespace}")
+        return self.own.get(full, full.removesuffix(f".{DEFAULT_NAMESPACE}"))
+
+
+def _full(name: str) -> str:
+    return name if "." in name else f"{name}.{DEFAULT_NAMESPACE}"
+
+
+def _rows(asked: _Asked, metric: str, alternatives: Sequence[Query], names: _Names) -> list[Row]:
+    for query in alternatives:
+        parts = [_by_key(asked.series(one), query, names) for one in query.selectors]
+        if parts[0]:
+            return [row for key in parts[0] for row in _of_key(asked, metric, query, key, parts)]
+    return []
+
+
+def _by_key(series: Iterable[Series], query: Query, names: _Names) -> dict[Key, list[Series]]:
+    found: dict[Key, list[Series]] = {}
+    for one in series:
+        key = _key(one.labels, query, names)
+        if key is not None:
+            found.setdefault(key, []).append(one)
+    return found
+
+
+def _key(labels: Mapping[str, str], query: Query, names: _Names) -> Key | None:
+    if query.function is None:
+        return None, labels.get(query.instance)
+    label = labels.get(query.function, "")
+    if query.pattern is not None:
+        matched = re.fullmatch(query.pattern, label[:1000])
+        label = matched[1] or "" if matched else ""
+    namespace = labels.get(query.namespace) if query.namespace else None
+    return (names.of_label(label, namespace), None) if label else None
+
+
+def _of_key(
+    asked: _Asked,
+    metric: str,
+    query: Query,
+    key: Key,
+    parts: Sequence[Mapping[Key, Sequence[Series]]],
+) -> list[Row]:
+    main, *others = [_of_series(asked, query, part.get(key, ())) for part in parts]
+    if query.minus is not None:
+        less = dict(others.pop(0))
+        main = [(time, value - less[time]) for time, value in main if time in less]
+    by = dict(others.pop(0)) if query.per is not None else dict.fromkeys(dict(main), 1.0)
+    rows = [
+        _row(metric, key, time, value * query.scale / by[time] if by[time] else None, _NOTHING)
+        for time, value in main
+        if time in by
+    ]
+    if rows:
+        return rows
+    scrapes = asked.scrapes.with_points(parts[0][key])
+    return [_row(metric, key, asked.window.end, None, missing_reason(scrapes, asked.window))]
+
+
+def _row(metric: str, key: Key, time: float, value: float | None, reason: str) -> Row:
+    moment = datetime.fromtimestamp(time, UTC)
+    return moment, metric, *key, value, reason if value is None else None
+
+
+def _of_series(asked: _Asked, query: Query, series: Sequence[Series]) -> Sequence[Point]:
+    if query.counter is not None:
+        return rates(series, asked.scrapes, asked.window)
+    return samples(
+        series, asked.scrapes, asked.window, combine=max if query.combine == "max" else sum
     )

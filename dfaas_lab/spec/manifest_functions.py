@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.redaction import HIDDEN, masked
+from dfaas_lab.redaction import masked
+from dfaas_lab.secret import HIDDEN
 
 if TYPE_CHECKING:
     from dfaas_lab.load import Function

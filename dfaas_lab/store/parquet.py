@@ -23,9 +23,14 @@ _ROWS_PER_BYTE = 2
 def write(frame: pl.DataFrame, path: Path) -> None:
     """Write a frame; a full disk is an OSError."""
     # Through memory: polars tells of a full disk as of a damaged file (ComputeError).
-    packed = io.BytesIO()
-    frame.write_parquet(packed, compression="zstd", compression_level=3)
-    path.write_bytes(packed.getbuffer())
+    path.write_bytes(packed(frame))
+
+
+def packed(frame: pl.DataFrame) -> bytes:
+    """Return the content of a frame's file."""
+    content = io.BytesIO()
+    frame.write_parquet(content, compression="zstd", compression_level=3)
+    return content.getvalue()
 
 
 def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:

@@ -14,7 +14,8 @@ from collections.abc import Collection, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from dfaas_lab.redaction import HIDDEN, masked, names_a_secret, redacted
+from dfaas_lab.redaction import masked, names_a_secret, redacted
+from dfaas_lab.secret import HIDDEN
 
 LIBRARIES = (
     "altair",

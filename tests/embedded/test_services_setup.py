@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -22,6 +23,7 @@ from dfaas_lab.local import LocalLab, start
 from dfaas_lab.provision.target_steps import set_up_target
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
+from dfaas_lab.services.queries import queries
 from dfaas_lab.services.target_metrics import target_metrics
 from dfaas_lab.target import Target
 from tests.embedded import prometheus_server
@@ -159,7 +161,10 @@ def test_a_prometheus_that_only_the_generator_reaches(
             continue
         assert found.scrape_interval_s() == 0.5
         assert found.query("vector(1)")["value"].to_list() == [1.0]
-        assert "replicas" in set(target.metrics(began, datetime.now(UTC))["metric"])
+        until = time.monotonic() + 20  # it may not have scraped anything yet
+        while "replicas" not in set(target.metrics(began, datetime.now(UTC))["metric"]):
+            assert time.monotonic() < until
+            time.sleep(0.2)
         via.close()
 
 
@@ -169,14 +174,16 @@ def test_a_targets_own_view_of_a_while(gateway: Gateway, prometheus: Prometheus)
     frame = pl.DataFrame()
     while time.monotonic() < until:
         gateway.call(Function("echo", method="POST", body="x"))
-        frame = target_metrics(prometheus, began, datetime.now(UTC))
+        frame = target_metrics(
+            prometheus, began, datetime.now(UTC), queries=queries("local"), functions=["echo"]
+        )
         counted = frame.filter(metric="invocations_rps", function="echo")
         if (counted["value"].fill_null(0) > 0).any():
             break
         time.sleep(0.2)
-    assert frame.columns == ["time", "metric", "function", "instance", "value"]
+    assert frame.columns == ["time", "metric", "function", "instance", "value", "reason"]
     assert counted.height > 0
-    assert counted["time"].min() >= began - timedelta(seconds=1)
+    assert counted["time"].min() >= began  # exactly: no rate looks back
     replicas = frame.filter(metric="replicas", function="echo")
     assert set(replicas["value"]) == {1.0}
     assert frame.filter(metric="cpu_cores").is_empty()  # there is no node exporter here
@@ -185,12 +192,21 @@ def test_a_targets_own_view_of_a_while(gateway: Gateway, prometheus: Prometheus)
 
 def test_a_while_of_which_nothing_is_known(prometheus: Prometheus) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
-    frame = target_metrics(prometheus, long_ago, long_ago + timedelta(seconds=5))
+    frame = target_metrics(
+        prometheus, long_ago, long_ago + timedelta(seconds=5), queries=queries("local")
+    )
     assert frame.is_empty()
     assert frame.schema["time"] == pl.Datetime("us", "UTC")
 
 
-def test_a_question_of_ones_own(prometheus: Prometheus) -> None:
+def test_a_question_of_ones_own(prometheus: Prometheus, tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text("healthy: {gauge: 'up{job=\"gateway\"}', instance: job}\n")
     now = datetime.now(UTC)
-    frame = target_metrics(prometheus, now, now, expressions={"one": "vector(1)"})
-    assert frame.row(0)[1:] == ("one", None, None, 1.0)
+    asked = queries(tmp_path / "mine.yml")
+    frame = target_metrics(prometheus, now - timedelta(seconds=2), now, queries=asked)
+    assert set(frame.select("metric", "instance", "value").rows()) == {("healthy", "gateway", 1.0)}
+    short = target_metrics(prometheus, now, now + timedelta(milliseconds=1), queries=asked)
+    assert short.row(0)[4:] == (None, "0.001 s of load, scraped every 0.5 s")
+    (tmp_path / "mine.yml").write_text("one: {gauge: 'vector(1)'}\n")
+    with pytest.raises(MetricsError, match="parse error"):
+        target_metrics(prometheus, now, now, queries=queries(tmp_path / "mine.yml"))

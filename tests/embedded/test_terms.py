@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from dfaas_lab import Function, Generator, Lab, Limits, Target
+from dfaas_lab.analysis.node_metrics import node_means
 from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
 from tests.embedded import prometheus_server
 
@@ -133,13 +134,48 @@ def test_a_target_gives_what_its_prometheus_measured(
             store=target.store,
         )
         began = datetime.now(UTC)
-        watched.run_k6(load=5, duration="2s", progress=False)
+        run = watched.run_k6(load=5, duration="3s", progress=False)
         until = time.monotonic() + 20
         while (frame := watched.metrics(began, datetime.now(UTC))).is_empty():
             assert time.monotonic() < until, "nothing was scraped"
             time.sleep(0.2)
-    assert frame.columns == ["time", "metric", "function", "instance", "value"]
+    assert frame.columns == ["time", "metric", "function", "instance", "value", "reason"]
     assert frame.schema["time"] == pl.Datetime("us", "UTC")
+    first, last = run.requests["started_at"].min(), run.requests["ended_at"].max()
+    rates = run.node_metrics.filter(metric="invocations_rps", function="env")
+    assert rates["value"].mean() == pytest.approx(5, rel=0.35)  # scraped every 0.5 s
+    assert rates["time"].is_between(first, first + timedelta(seconds=3)).all()
+    assert last is not None
+    assert run.node_metrics.filter(metric="cpu_cores")["reason"].to_list() == [
+        "Prometheus has no such series"  # there is no node exporter here
+    ]
+
+
+def test_a_prometheus_that_is_away_ends_no_run_and_is_told(target: Target) -> None:
+    away = Target(
+        "away",
+        gateway=target.gateway,
+        generator=target.generator,
+        functions=[Function("env")],
+        prometheus="http://127.0.0.1:1",
+        store=target.store,
+    )
+    run = away.run_k6(2, load=5, duration="1s", progress=False)
+    assert run.status == "ok"
+    assert run.node_metrics.columns == [
+        "target",
+        "iteration",
+        "time",
+        "metric",
+        "function",
+        "instance",
+        "value",
+        "reason",
+    ]
+    assert set(run.node_metrics["iteration"]) == {1, 2}
+    assert run.node_metrics["value"].null_count() == run.node_metrics.height > 0
+    assert "no connection" in run.node_metrics["reason"][0]
+    assert node_means(run.node_metrics.filter(iteration=1))["cpu_cores"] is None
 
 
 def test_a_target_without_prometheus_says_what_to_give(target: Target) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections import defaultdict
 from pathlib import Path
 from textwrap import dedent
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.remote import ssh_query
 from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
 
 SSH = shutil.which("ssh")
-needs_ssh = pytest.mark.skipif(SSH is None, reason="the OpenSSH client is not installed")
+pytestmark = pytest.mark.skipif(SSH is None, reason="the OpenSSH client is not installed")
 
 
 def resolved(folder: Path, text: str, host: Host | str = "lab") -> ResolvedHost:
@@ -116,42 +118,95 @@ def test_without_a_configuration(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("Include ${HOME}/other", "include: a placeholder"),
-        ("Include ~root/other", "your own home"),
         ("CertificateFile ~/.ssh/cert.pub", "certificatefile: certificates"),
         ("PKCS11Provider /lib/p11.so", "pkcs11provider: PKCS#11"),
-        ("ProxyCommand nc %C %p", "proxycommand: a placeholder"),
         ("HostKeyAlias other", "hostkeyalias"),
+        ("BindAddress 127.0.0.1", "bindaddress: a local address"),
         ("CanonicalizeHostname yes", "host names are not made canonical"),
         ("IdentityAgent ~/agent", "another agent"),
         ("StrictHostKeyChecking no", "host keys are always checked"),
         ("UserKnownHostsFile /dev/null", "host keys are always checked"),
-        ("IdentityFile ~/.ssh/%C", "placeholder"),
-        ("IdentityFile ~root/.ssh/id", "your own home"),
-        ("IdentityFile ${HOME}/id", "placeholder"),
-        ("User a\\ b", "cannot be read"),
-        ('User "a', "cannot be read"),
-        ("Port ssh", "no whole number"),
-        ("ConnectTimeout 1m", "no whole number"),
+        ("UserKnownHostsFile /dev/null /dev/null", "host keys are always checked"),
         ("RevokedHostKeys ~/.ssh/revoked", "revokedhostkeys: a file of revoked"),
-        ("KexAlgorithms +diffie-hellman-group1-sha1", "kexalgorithms: a choice of algorithms"),
+        ("KexAlgorithms diffie-hellman-group14-sha256", "kexalgorithms: a choice of algorithms"),
         ("AddressFamily inet6", "addressfamily: a choice of IPv4 or IPv6"),
         ("PubkeyAuthentication no", "nobody can log in without a key"),
         ("PreferredAuthentications password", "only keys are supported"),
         ("RemoteCommand tmux", "remotecommand: a command of its own"),
-        ("Hostnam 1.2.3.4", "hostnam is not known: did you mean hostname?"),
-        ("Match exec %C\n  Port 1", "match exec: a placeholder"),
-        ("Match host la* address 10.*\n  Port 1", "Match address is not supported"),
     ],
 )
-def test_what_is_not_supported_is_refused_with_its_line_where_it_matters(
+def test_what_is_not_supported_is_refused_by_its_keyword_where_it_matters(
     tmp_path: Path, line: str, said: str
 ) -> None:
     refused = refusal(tmp_path, f"# a comment\nHost lab\n  {line}\n")
-    assert refused.startswith(f"{tmp_path / 'config'}:3: ")
+    assert refused.startswith("lab: ")
     assert said in refused
-    if not line.startswith("Match"):
-        resolved(tmp_path, f"Host elsewhere\n  {line}\nHost lab\n  Port 2\n")
+    assert "See it by: ssh -G lab" in refused
+    resolved(tmp_path, f"Host elsewhere\n  {line}\nHost lab\n  Port 2\n")
+
+
+def test_what_ssh_knows_and_we_do_not_is_refused(tmp_path: Path) -> None:
+    """A later OpenSSH has keywords that are in no list here."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text(
+        '#!/bin/sh\ncase "$*" in *none*) new=no;; *) new=yes;; esac\n'
+        'printf "port 22\\nhostname lab\\nnewkeyword $new\\n"\n'
+    )
+    ssh.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+        assert "newkeyword: this keyword is not supported" in refusal(tmp_path, "\n")
+        assert resolve(Host("lab"), config_path=tmp_path / "none").port == 22
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("Hostnam 1.2.3.4", "hostnam"), ("ConnectTimeout soon", "line 3"), ("Match x\n  Port 1", "3")],
+)
+def test_what_ssh_cannot_read_is_told_in_its_words(tmp_path: Path, line: str, said: str) -> None:
+    refused = refusal(tmp_path, f"# a comment\nHost lab\n  {line}\n")
+    assert f"{tmp_path / 'config'}" in refused
+    assert said in refused
+
+
+def test_placeholders(tmp_path: Path) -> None:
+    key = tmp_path / "22-lab-100%"
+    key.touch()
+    named = f"IdentityFile {tmp_path}/%p-%n-100%%\nConnectTimeout 1m\n"
+    assert resolved(tmp_path, named).keys == (key,)
+    assert resolved(tmp_path, named).connect_timeout == 60
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEYS", str(tmp_path))
+        assert resolved(tmp_path, "IdentityFile ${KEYS}/22-lab-100%%\n").keys == (key,)
+    assert "identityfile: the placeholder %C" in refusal(tmp_path, "IdentityFile ~/%C\n")
+    assert "proxycommand: the placeholder %C" in refusal(tmp_path, "ProxyCommand nc %C %p\n")
+    assert "no such user" in refusal(tmp_path, "IdentityFile ~nobody-of-that-name/id\n")
+
+
+def test_what_the_system_says_about_algorithms_is_nobodys_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = tmp_path / "system"
+    system.write_text("Ciphers aes256-ctr\nMACs hmac-sha2-512\n")
+    monkeypatch.setattr(ssh_query, "_SYSTEM_CONFIG", system)
+    assert resolved(tmp_path, f"Port 7\nInclude {system}\n").port == 7
+    assert "macs: a choice" in refusal(tmp_path, f"MACs hmac-sha2-256\nInclude {system}\n")
+
+
+def test_without_the_openssh_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "apt install openssh-client" in refusal(tmp_path, "Port 2\n")
+
+
+def test_a_match_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_query, "_LONGEST_S", 0.5)
+    said = refusal(tmp_path, f'Match exec "echo $$ > {tmp_path}/pid; exec sleep 100"\n Port 1\n')
+    assert "no answer within 0.5 s" in said
+    ended = time.monotonic() + 10
+    process = Path("/proc") / (tmp_path / "pid").read_text().strip()
+    while process.exists() and "Z" not in (process / "stat").read_text():
+        assert time.monotonic() < ended
+        time.sleep(0.02)
 
 
 USUAL = """\
@@ -186,11 +241,12 @@ USUAL = """\
 def test_what_usual_configurations_hold_does_no_harm(tmp_path: Path) -> None:
     host = resolved(tmp_path, USUAL)
     assert (host.port, host.jump, host.proxy_command, host.agent) == (2222, None, "", True)
-    assert host.known_hosts == (Path("~/.ssh/known_hosts").expanduser(),)
+    assert host.known_hosts[0] == Path("~/.ssh/known_hosts").expanduser()
 
 
 def test_ignored_is_only_what_ssh_does_not_know(tmp_path: Path) -> None:
-    assert "ciphers" in refusal(tmp_path, "IgnoreUnknown *\nHostnam x\nCiphers +3des-cbc\n")
+    ignored = "IgnoreUnknown *\nHostnam x\nCiphers aes128-ctr\n"
+    assert "ciphers" in refusal(tmp_path, ignored)
     assert "hostnam" in refusal(tmp_path, "Hostnam x\nIgnoreUnknown *\n")
 
 
@@ -198,19 +254,20 @@ def test_other_files_are_read_where_they_are_included(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d/1.conf").write_text("Host lab\n User ann\n Port 1\nHost other\n")
     (tmp_path / "d/2.conf").write_text("Port 3\nUser bob\n")
-    (tmp_path / "bad").write_text("\nHost other\n Port x\nHost *\n Hostnam x\n")
+    (tmp_path / "bad").write_text("\nHost other\n Port 9\nHost *\n Hostnam x\n")
     include = f"Host lab*\n Include {tmp_path}/d/*.conf {tmp_path}/none\n Port 4\n"
     # What is included ends where its file ends: the block around it goes on.
-    host = resolved(tmp_path, f'{include}Host other\n Include "{tmp_path}/bad"\n')
+    host = resolved(tmp_path, include)
     assert (host.user, host.port) == ("ann", 1)
     host = resolved(tmp_path, include, "lab2")
     assert (host.user, host.port) == ("bob", 3)
     assert resolved(tmp_path, include, "elsewhere").port == 22
     refused = refusal(tmp_path, f"Host lab\n Include {tmp_path}/bad\n")
-    assert refused.startswith(f"{tmp_path / 'bad'}:5: hostnam")
+    assert f"{tmp_path / 'bad'}" in refused
+    assert "hostnam" in refused
 
 
-def test_files_are_included_from_the_users_own_folder(
+def test_the_file_in_home_is_read_also_where_home_is_not_the_accounts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -218,13 +275,14 @@ def test_files_are_included_from_the_users_own_folder(
     (tmp_path / ".orbstack/ssh/config").write_text("Host lab\n  Port 32222\n")
     (tmp_path / ".ssh/more").mkdir(parents=True)
     (tmp_path / ".ssh/more/b").write_text("Host lab\n  User default\n")
-    (tmp_path / ".ssh/config").write_text("Include ~/.orbstack/ssh/config\nInclude more/*\n")
+    includes = f"Include {tmp_path}/.orbstack/ssh/config\nInclude {tmp_path}/.ssh/more/*\n"
+    (tmp_path / ".ssh/config").write_text(includes)
     host = resolve(Host("lab"))
     assert (host.port, host.user) == (32222, "default")
 
 
 def test_files_that_include_each_other(tmp_path: Path) -> None:
-    assert "include each other" in refusal(tmp_path, f"Include {tmp_path}/config\n")
+    assert "nclude" in refusal(tmp_path, f"Include {tmp_path}/config\n")  # "Too many ... includes"
 
 
 def test_a_host_given_in_full_needs_nothing_of_the_configuration(tmp_path: Path) -> None:
@@ -241,7 +299,7 @@ def test_a_proxy_command_is_filled_in(tmp_path: Path) -> None:
     assert host.proxy_command == "ssh -W 'node:22' ann@gate # lab %h"
     assert resolved(tmp_path, text, Host("lab", jump=Host("j"))).proxy_command == ""
     assert resolved(tmp_path, f"ProxyJump j\n{text}").proxy_command == ""
-    assert resolved(tmp_path, f"ProxyCommand NONE\n{text}ProxyJump j").jump is None
+    assert resolved(tmp_path, f"ProxyCommand none\n{text}ProxyJump j").jump is None
 
 
 def test_what_a_shell_would_take_for_more_does_not_go_into_a_command(tmp_path: Path) -> None:
@@ -280,7 +338,6 @@ def keygen(path: Path, passphrase: str) -> Path:
     return path
 
 
-@needs_ssh
 @pytest.mark.parametrize(("passphrase", "agent"), [("", False), ("secret", True)])
 def test_an_encrypted_key_is_used_through_the_agent(
     tmp_path: Path, passphrase: str, agent: bool
@@ -346,9 +403,8 @@ def written(folder: Path, config: list[str]) -> Path:
     return file
 
 
-@needs_ssh
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(lines, max_size=14), names, st.none() | users)
 @example(["Match all", "  Port 2222"], "lab", None)
@@ -366,10 +422,9 @@ def test_it_means_what_it_means_to_ssh(
     assert ours.address == theirs["hostname"][0]
     assert ours.user == theirs["user"][0]
     assert str(ours.port) == theirs["port"][0]
-    known = " ".join(map(str, ours.known_hosts))
-    if "userknownhostsfile" in "".join(config).lower():
-        default = str(Path("~/.ssh/known_hosts").expanduser())
-        assert known == theirs["userknownhostsfile"][0] or known == default
+    known = " ".join(map(str, ours.known_hosts))  # behind them those of the system that are there
+    default = str(Path("~/.ssh/known_hosts").expanduser())
+    assert known.startswith((theirs["userknownhostsfile"][0], default))
     assert (ours.host_keys == "accept-new") == (theirs["stricthostkeychecking"][0] == "accept-new")
     timeout = theirs["connecttimeout"][0]
     assert ours.connect_timeout == (10.0 if timeout == "none" else float(timeout))
@@ -384,9 +439,8 @@ def test_it_means_what_it_means_to_ssh(
         assert jump == ("me@gate:2201" if ours.jump.port == 2201 else "gate")
 
 
-@needs_ssh
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(lines, max_size=10), names)
 def test_keys_are_tried_in_the_order_of_ssh(tmp_path: Path, config: list[str], name: str) -> None:
@@ -400,7 +454,6 @@ def test_keys_are_tried_in_the_order_of_ssh(tmp_path: Path, config: list[str], n
     assert ours == [path for path in theirs if Path(path).exists()]
 
 
-@needs_ssh
 def test_the_arguments_for_ansible_say_the_same_to_ssh(tmp_path: Path) -> None:
     key = tmp_path / "a 100% key"
     key.touch()
@@ -426,7 +479,6 @@ def test_the_arguments_for_ansible_say_the_same_to_ssh(tmp_path: Path) -> None:
     assert "-l you -W" in proxy
 
 
-@needs_ssh
 def test_a_proxy_command_for_ansible_is_the_one_for_fabric(tmp_path: Path) -> None:
     host = resolved(tmp_path, "ProxyCommand nc '%h' \"%p\" # 100%%\n")
     said = ssh_says(*ssh_arguments(host), host.address)

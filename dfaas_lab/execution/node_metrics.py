@@ -1,0 +1,154 @@
+"""Collects what the target's Prometheus measured of an iteration, and stores it beside it.
+
+It never ends a run: what could not be asked is null, with the reason.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import DfaasLabError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dfaas_lab.services.prometheus import Prometheus
+    from dfaas_lab.services.queries import Queries
+    from dfaas_lab.target import Target
+
+log = logging.getLogger("dfaas_lab")
+
+_TIMEOUT_S = 5.0
+_WHOLE = ("ok", "slo_failed")
+
+
+@dataclass(frozen=True)
+class NodeMetrics:
+    """Where the metrics of a target come from.
+
+    Args:
+        target: The target's name.
+        prometheus: Its Prometheus.
+        queries: What is asked, by metric.
+        functions: The names of its functions.
+    """
+
+    target: str
+    prometheus: Prometheus
+    queries: Queries
+    functions: Sequence[str]
+
+    def collect(self, part: Path, iteration: int) -> None:
+        """Store the metrics of a stored iteration in its folder; it has them once.
+
+        Args:
+            part: The iteration's folder (of this target).
+            iteration: Its number.
+        """
+        from dfaas_lab.store.files import replace_file
+        from dfaas_lab.store.parquet import packed
+
+        path = part / "node_metrics.parquet"
+        try:
+            if part.is_dir() and not path.exists():
+                replace_file(path, packed(self._measured(part, iteration)))
+        except Exception as error:  # evidence on the side never ends a run, whatever it is
+            log.warning("%s: the metrics of iteration %d: %s", self.target, iteration, error)
+
+    def between(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Ask for a window: ``time, metric, function, instance, value, reason``.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses a question.
+        """
+        from dfaas_lab.services.target_metrics import target_metrics
+
+        with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
+            return target_metrics(
+                self.prometheus, start, end, queries=self.queries, functions=self.functions
+            )
+
+    def now(self) -> pl.DataFrame:
+        """The latest state: the last rate of each counter, the last sample of each gauge.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses a question.
+        """
+        end = datetime.now(UTC)
+        interval_s = self.prometheus.scrape_interval_s() or 15.0
+        frame = self.between(end - timedelta(seconds=2.5 * interval_s), end)
+        return frame.group_by("metric", "function", "instance", maintain_order=True).tail(1)
+
+    def _measured(self, part: Path, iteration: int) -> pl.DataFrame:
+        import polars as pl
+
+        from dfaas_lab.schemas import NODE_METRICS
+
+        window = load_window(part)
+        if window is None:
+            return self._nothing(iteration, None, "nothing was sent")
+        try:
+            found = self.between(*window)
+        except DfaasLabError as error:
+            return self._nothing(iteration, window[1], error.message)
+        named = found.with_columns(
+            pl.lit(self.target).alias("target"),
+            pl.lit(iteration, dtype=pl.Int64).alias("iteration"),
+        ).select(NODE_METRICS.names())
+        missing = [metric for metric in self.queries if metric not in set(found["metric"])]
+        absent = self._nothing(iteration, window[1], "Prometheus has no such series", missing)
+        return pl.concat([named, absent])
+
+    def _nothing(
+        self,
+        iteration: int,
+        time: datetime | None,
+        reason: str,
+        metrics: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        import polars as pl
+
+        from dfaas_lab.schemas import NODE_METRICS
+
+        names = self.queries if metrics is None else metrics
+        rows = [(self.target, iteration, time, name, None, None, None, reason) for name in names]
+        return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")
+
+
+def node_metrics_of(target: Target) -> NodeMetrics | None:
+    """What collects a target's metrics; None where it has no Prometheus."""
+    from dfaas_lab.services.queries import queries
+
+    prometheus = target.services()[1]
+    if prometheus is None:
+        return None
+    names = [function.name for function in target.functions]
+    return NodeMetrics(target.name, prometheus, queries(target.queries, names), names)
+
+
+def load_window(part: Path) -> tuple[datetime, datetime] | None:
+    """From when until when an iteration's load was on: from its first request, as long as planned.
+
+    One that ended early, or a script without a plan, ends with its last answer. None where nothing
+    was sent.
+    """
+    import polars as pl
+
+    summary = pl.read_parquet(part / "summary.parquet", glob=False, hive_partitioning=False)
+    requests = pl.scan_parquet(part / "requests.parquet", glob=False, hive_partitioning=False)
+    first, last = (
+        requests.select(pl.col("started_at").min(), pl.col("ended_at").max()).collect().row(0)
+    )
+    if first is None:
+        return None
+    planned_s = summary["duration_s"].max()
+    whole = summary["status"].is_in(_WHOLE).all()
+    if isinstance(planned_s, float) and planned_s > 0:
+        planned = first + timedelta(seconds=planned_s)
+        return first, planned if whole else min(planned, max(last, first))
+    return first, max(last, first)

@@ -1,0 +1,130 @@
+"""Secrets as a type: passwords, tokens and values of the environment that no repr shows.
+
+A :class:`Secret` is a text for whoever uses it (a library that encodes or sends it), and ``***``
+for whoever prints it: ``str()``, a repr, an f-string, the local variables in some tracebacks.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+HIDDEN = "***"
+Class = TypeVar("Class", bound=type)
+
+
+class Secret(str):
+    """A text that is not shown; :func:`plain` returns it.
+
+    >>> secret = Secret("open sesame")
+    >>> f"{secret}", [secret], secret == "open sesame"
+    ('***', ['***'], True)
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN)
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+    def __format__(self, spec: str) -> str:
+        return HIDDEN
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> SecretBytes:
+        """Return its bytes, which are not shown either."""
+        return SecretBytes(super().encode(encoding, errors))
+
+
+class SecretBytes(bytes):
+    """Bytes that are not shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN.encode())
+
+    def __str__(self) -> str:
+        return HIDDEN
+
+
+def plain(text: str) -> str:
+    """Return a text as one that is shown: only where that is meant, or where it is sent away."""
+    return str.__str__(text)
+
+
+def sealed(value: Any) -> Any:
+    """Return a value with every text in it as a secret; the keys of mappings stay plain.
+
+    >>> sealed({"TOKEN": "abc", "n": 1}), sealed(("admin", "pw")), sealed(None)
+    ({'TOKEN': '***', 'n': 1}, ('***', '***'), None)
+    """
+    if isinstance(value, Secret | SecretBytes):
+        return value
+    if isinstance(value, str):
+        return Secret(value)
+    if isinstance(value, bytes):
+        return SecretBytes(value)
+    if isinstance(value, Mapping):
+        return {key: sealed(one) for key, one in value.items()}
+    if isinstance(value, tuple | list):
+        return type(value)(map(sealed, value)) if type(value) in (tuple, list) else value
+    return value
+
+
+def seals(*names: str) -> Callable[[Class], Class]:
+    """Decorate a class whose constructor takes secrets under these names, by keyword.
+
+    They are sealed before the constructor runs: what it refuses shows none of them in the local
+    variables of its frames.
+    """
+
+    def decorate(kind: Class) -> Class:
+        make = kind.__init__  # type: ignore[misc]
+
+        @functools.wraps(make)
+        def sealing(self: Any, /, *given: Any, **named: Any) -> None:
+            for name in names:
+                if name in named:
+                    named[name] = sealed(named[name])
+            make(self, *given, **named)
+
+        kind.__init__ = sealing  # type: ignore[misc]
+        return kind
+
+    return decorate
+
+
+def credentials(auth: Any) -> tuple[tuple[Secret, Secret] | None, str]:
+    """Return a user and a password that may be sent, and what is wrong where they may not.
+
+    Nothing is raised here, where they are not sealed yet: who asks overwrites its own plain ones
+    with the answer, and raises then.
+
+    >>> credentials(("admin", "pw")), credentials(None), credentials("pw")
+    ((('***', '***'), ''), (None, ''), (None, 'it is one text, not a pair'))
+    """
+    if auth is None:
+        return None, ""
+    if isinstance(auth, str | bytes):
+        return None, "it is one text, not a pair"
+    try:
+        user, password = auth
+    except (TypeError, ValueError):
+        return None, "it is no pair"
+    problem = _problem(user, "user") or _problem(password, "password")
+    if not problem and ":" in user:
+        problem = "a ':' in the user would end it (RFC 7617)"
+    return (None, problem) if problem else ((Secret(user), Secret(password)), "")
+
+
+def _problem(text: object, what: str) -> str:
+    if not isinstance(text, str):
+        return f"the {what} is a {type(text).__name__}, no text"
+    if any(c < " " or c == "\x7f" for c in text):
+        return f"the {what} holds a control character"
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        return f"the {what} cannot be sent as UTF-8"
+    return ""

@@ -1,0 +1,179 @@
+"""The questions to a target's Prometheus, read from a YAML file: packaged, or the user's own.
+
+A file holds, by metric, one question or a list of them; the first one that has data counts::
+
+    cpu_fraction:
+      counter: node_cpu_seconds_total{mode!~"idle|iowait"}
+      per: node_cpu_seconds_total
+    replicas:
+      gauge: gateway_service_count
+      function: function_name
+      combine: max
+
+``counter`` or ``gauge`` is a selector of series, without functions around it: what is done with
+the scrapes is done here, over exactly a window. ``minus`` is subtracted from it, ``per`` divides it
+(selectors of the same kind). ``function`` names the label that holds the function's name, and
+``pattern`` a regular expression of which the first group is that name; ``namespace`` is the label
+with its namespace. Without ``function`` there is one value per ``instance``. ``combine`` (``sum``
+or ``max``) is how several series become one value, ``scale`` is multiplied. Placeholders:
+``{functions}``, a regular expression of the functions' names, and ``{namespaces}``, one of their
+namespaces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from dfaas_lab.errors import ConfigError
+
+DEFAULT_NAMESPACE = "openfaas-fn"
+_FOLDER = Path(__file__).parent / "queries_of"
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_LARGEST_BYTES = 1 << 20
+
+
+class Query(BaseModel):
+    """One question; the module tells what its entries mean."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    counter: str | None = None
+    gauge: str | None = None
+    minus: str | None = None
+    per: str | None = None
+    function: str | None = None
+    pattern: str | None = None
+    namespace: str | None = None
+    instance: str = "instance"
+    combine: Literal["sum", "max"] = "sum"
+    scale: float = 1.0
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Query:
+        if (self.counter is None) == (self.gauge is None):
+            raise ValueError("give either 'counter' or 'gauge'")
+        if self.pattern is not None and re.compile(self.pattern).groups < 1:
+            raise ValueError("'pattern' needs a group, like '(.+)-[a-z0-9]+'")
+        return self
+
+    @property
+    def selector(self) -> str:
+        """What is asked for."""
+        return self.counter or self.gauge or ""
+
+    @property
+    def selectors(self) -> list[str]:
+        """All selectors of the question, the main one first."""
+        return [one for one in (self.selector, self.minus, self.per) if one]
+
+
+def _listed(given: object) -> object:
+    return given if isinstance(given, list) else [given]
+
+
+Queries = Mapping[str, Sequence[Query]]
+_FILE = TypeAdapter(dict[str, Annotated[list[Query], BeforeValidator(_listed)]])
+
+
+def packaged() -> list[str]:
+    """The names of the packaged files."""
+    return sorted(path.stem for path in _FOLDER.glob("*.yml"))
+
+
+def queries(named: str | Path | None, functions: Sequence[str] = ()) -> Queries:
+    """Return the questions by metric, their placeholders filled in.
+
+    Args:
+        named: A packaged file (``kubernetes``, ``containerd``, ``local``) or the path of one; None
+            is ``kubernetes``.
+        functions: The names of the target's functions, with ``.namespace`` where they have one.
+
+    Raises:
+        ConfigError: The file is not there, or not what the module describes; the text says where.
+    """
+    place = _place(named)
+    return {
+        metric: [_filled(query, functions, place) for query in asked]
+        for metric, asked in _read(place).items()
+    }
+
+
+def check(named: str | Path | None) -> str | None:
+    """Check what is given as ``queries=`` and return it as text, a path made absolute.
+
+    Raises:
+        ConfigError: See :func:`queries`.
+    """
+    queries(named)
+    return named if named is None or named in packaged() else str(_place(named))
+
+
+def _place(named: str | Path | None) -> Path:
+    if named is None or named in packaged():
+        return _FOLDER / f"{named or 'kubernetes'}.yml"
+    return Path(named).expanduser().absolute()
+
+
+def _read(path: Path) -> dict[str, list[Query]]:
+    try:
+        if path.exists() and not path.is_file():  # a FIFO would wait for ever
+            raise ConfigError(f"the queries {path} are no file")
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_BYTES + 1)
+        if len(text) > _LARGEST_BYTES:
+            raise ConfigError(f"{path} is larger than {_LARGEST_BYTES} bytes")
+        return _FILE.validate_python(yaml.safe_load(text))
+    except OSError as error:
+        raise ConfigError(
+            f"the queries {path} cannot be read: {error.strerror or error}",
+            hint=f"Give the path of a file, or one of {', '.join(packaged())}.",
+        ) from error
+    except ValidationError as error:
+        raise _wrong(path, "; ".join(map(_told, error.errors()[:5]))) from error
+    except (yaml.YAMLError, ValueError, re.error) as error:
+        raise _wrong(path, " ".join(str(error).split())) from error
+
+
+def _told(problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
+
+
+def _wrong(path: Path, what: str) -> ConfigError:
+    return ConfigError(
+        f"the queries {path}: {what}",
+        hint="Write 'metric: {counter: SELECTOR}' or '{gauge: SELECTOR}'; "
+        "see help(dfaas_lab.services.queries).",
+    )
+
+
+def _filled(query: Query, functions: Sequence[str], place: Path) -> Query:
+    names = sorted({name.partition(".")[0] for name in functions})
+    namespaces = sorted({name.partition(".")[2] or DEFAULT_NAMESPACE for name in functions})
+    known = {"functions": _either(names), "namespaces": _either(namespaces)}
+
+    def fill(text: str) -> str:
+        unknown = [name for name in _PLACEHOLDER.findall(text) if name not in known]
+        if unknown:
+            raise _wrong(place, f"there is no placeholder {{{unknown[0]}}}")
+        return _PLACEHOLDER.sub(lambda found: known[found[1]], text)
+
+    texts = {name: getattr(query, name) for name in ("counter", "gauge", "minus", "per", "pattern")}
+    return query.model_copy(update={k: fill(v) for k, v in texts.items() if v is not None})
+
+
+def _either(names: Sequence[str]) -> str:
+    return "|".join(names) if names else ".*"
