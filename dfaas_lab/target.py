@@ -110,6 +110,18 @@ class Target:
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
             )
 
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card
+
+        facts = {
+            "gateway": masked(self.gateway),
+            "functions": ", ".join(function.name for function in self.functions),
+            "generator": self.generator.name,
+            "prometheus": masked(self.prometheus) if self.prometheus else "",
+            "last run": self.last_run.id if self.last_run else "",
+        }
+        return card(f"target {self.name}", facts)
+
     def __repr__(self) -> str:
         made = {
             "name": None,

@@ -90,7 +90,7 @@ class LatencyAxis:
     @classmethod
     def over(cls, values: pl.Series, *, log: bool) -> LatencyAxis:
         """Return the axis on which these values are read best."""
-        known = values.filter(values > 0)
+        known = values.filter((values > 0) & values.is_finite())
         lowest, highest = known.min(), known.max()
         if not isinstance(lowest, float) or not isinstance(highest, float):
             lowest = highest = 1.0

@@ -24,7 +24,7 @@ class Ink:
         return {"color": self.colour, "strokeDash": list(self.dash) or [1, 0], **more}
 
 
-P50, P95, P99 = Ink("#0B3C7D"), Ink("#E07800", (7, 3)), Ink("#A3307F", (2, 2))
+P50, P95, P99 = Ink("#0B3C7D"), Ink("#E07800", (7, 3)), Ink("#B3367F", (2, 2))
 MOST = Ink("#8A8A8A")  # a maximum, always thin
 ANSWERED, FAILED, DROPPED, UNFINISHED = "#A6CEE3", "#C62828", "#333333", "#9A7B4F"
 GROUPS = (

@@ -152,7 +152,10 @@ def _latencies(rows: pl.DataFrame, x: alt.X, latency: LatencyAxis) -> list[alt.C
         bold = across.filter(**of_kind).drop("low", "high")
         charts += _line(bold, kind, x, latency, strokeWidth=2)
         ends += _end(bold, kind.removeprefix("latency "))
-    return charts + axes.line_ends(ends, x, latency, _TALL)
+    # A line that goes on to the end has its name beside the panel.
+    last, edge = max(timed["middle"].to_list(), default=0.0), max(timed["end"].to_list(), default=1)
+    named = [(name, edge if at == last else at, value) for name, at, value in ends]
+    return charts + axes.line_ends(named, x, latency, _TALL)
 
 
 def _line(
