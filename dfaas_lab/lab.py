@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
+from dfaas_lab.names import Named, known_options
 from dfaas_lab.redaction import masked
+from dfaas_lab.spec.run_spec import RunOptions
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
-    from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
 
 
@@ -34,7 +35,7 @@ class Lab:
     """
 
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
-        self.targets: dict[str, Target] = {}
+        self.targets: dict[str, Target] = Named("target")
         self._root = Path(store).expanduser().absolute()
         for target in targets:
             # Some disks, and archives that shall open there, do not tell cases apart.
@@ -102,7 +103,7 @@ class Lab:
         """The generators, by name; also one through which a target is only reached."""
         targets = self.targets.values()
         found = [one for target in targets for one in (target.generator, target.via) if one]
-        return {generator.name: generator for generator in found}
+        return Named("generator", [(one.name, one) for one in found])
 
     @property
     def generator(self) -> Generator:
@@ -145,6 +146,7 @@ class Lab:
 
         return look_at(self.targets.values(), self.generators.values())
 
+    @known_options(RunOptions.__annotations__)
     def run_k6(
         self,
         iterations: int = 1,

@@ -14,7 +14,8 @@ from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials
-from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD
+from dfaas_lab.names import known_options
+from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunOptions
 from dfaas_lab.validation import url_problem
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
     from dfaas_lab.spec.preview import Preview
-    from dfaas_lab.spec.run_spec import RunOptions, RunSpec
+    from dfaas_lab.spec.run_spec import RunSpec
 
 # Without C0, DEL, C1 and surrogates: they move cursors, or have no place in XML or UTF-8.
 _NAME = re.compile(r"[^/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]{1,100}")
@@ -132,6 +133,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @known_options()
     def run_k6(
         self,
         iterations: int = 1,
@@ -189,6 +191,7 @@ class Target:
             thresholds=thresholds,
         ).wait()
 
+    @known_options(RunOptions.__annotations__)
     def start_k6(
         self,
         iterations: int = 1,

@@ -109,7 +109,7 @@ class Store:
         return sorted(run_id for run_id in ids if _RUN_ID.fullmatch(run_id))
 
     def runs(self) -> pl.DataFrame:
-        """Return one row per run, oldest first.
+        """Return one row per run, newest first.
 
         ``run_id, created_at, label, status, targets, iterations`` (finished ones), ``path`` and
         ``problem`` (null, or what of its manifest cannot be read).
