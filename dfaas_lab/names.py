@@ -25,19 +25,12 @@ def near(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def known_options(
-    more: Iterable[str] = (),
-) -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _Result]]:
-    """Refuse an option that a function does not have, with the nearest that it has.
-
-    Args:
-        more: Options that it takes as ``**keywords``.
-    """
+def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _Result]]:
+    """Refuse an option that is not in a function's signature, and name the nearest that is."""
 
     def decorated(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Result]:
         named = inspect.signature(function).parameters.values()
-        own = [one.name for one in named if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)]
-        options = [*(name for name in own if name != "self"), *more]
+        options = [one.name for one in named if one.name != "self"]
 
         @functools.wraps(function)
         def checked(*args: _Asked.args, **keywords: _Asked.kwargs) -> _Result:
