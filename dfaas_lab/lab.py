@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
+    from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
 
 

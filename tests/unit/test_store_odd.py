@@ -82,7 +82,7 @@ def test_what_is_no_run_is_no_run(store: Store) -> None:
     runs = store.root / "runs"
     shutil.copytree(runs / "run_id=run-1", runs / "run_id=run-1 (copy)")
     (runs / "run_id=notes").write_text("a file")
-    assert store.runs()["run_id"].to_list() == ["run-1", "run-3"]
+    assert store.runs()["run_id"].to_list() == ["run-3", "run-1"]
     assert scanned(store) == ["run-1", "run-3"]
     assert store.prune(keep_last=1)["run_id"].to_list() == ["run-1"]
 
@@ -104,7 +104,7 @@ def test_an_odd_manifest_is_a_row_with_its_problem(
 ) -> None:
     stored(store, tmp_path, "run-2").update(**{name: entry})
     listed = store.runs()
-    assert listed["run_id"].to_list() == ["run-1", "run-2", "run-3"]
+    assert listed["run_id"].to_list() == ["run-3", "run-2", "run-1"]
     assert listed["problem"].to_list() == [None, f"its manifest has an odd {name}", None]
     assert listed[name][1] is None
     assert store.prune(older_than=timedelta(days=1)).is_empty()
@@ -244,7 +244,7 @@ def test_a_manifest_nested_without_end_is_damaged(store: Store, tmp_path: Path) 
     path.write_text("{}")
     archive = save(run, tmp_path / "x.zip")
     path.write_text('{"a":' + "[" * 100_000)
-    assert "damaged" in store.runs()["problem"][0]
+    assert "damaged" in store.runs().filter(run_id="run-1")["problem"].item()
     assert open_archive(archive).run_id == "run-1"
 
 
