@@ -18,6 +18,19 @@ _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
 _PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "env")
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
+_MB = 1 << 20
+WANTED = {
+    "samples.csv": 64 << 30,
+    "summary.json": 64 * _MB,
+    "journal": 64 * _MB,
+    "host.csv": 64 * _MB,
+    "began": 4096,
+}
+"""What k6 and its supervisor write that is fetched, and the most bytes of each."""
+
+CUT = frozenset(("journal", "host.csv"))
+"""Of these the beginning is kept where they are larger."""
+
 _INSPECT_S = 60
 _TIMED_OUT, _KILLED = 124, 137  # of timeout(1)
 
