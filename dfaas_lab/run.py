@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-    from dfaas_lab.analysis.on_host import IterationOnHost
     from dfaas_lab.analysis.verdict import Verdict
     from dfaas_lab.display.nested import Nested
+    from dfaas_lab.k6.generator_load import IterationOnHost
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
 
@@ -126,7 +126,10 @@ class Run:
 
     @cached_property
     def metrics(self) -> pl.DataFrame:
-        """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts."""
+        """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts.
+
+        The columns are those of :class:`dfaas_lab.k6.generator_load.HostLoad`.
+        """
         import polars as pl
 
         schema = {
@@ -137,6 +140,11 @@ class Run:
             "memory_bytes": pl.Int64,
             "open_files": pl.Int64,
             "open_files_limit": pl.Int64,
+            "cpu_fraction_max": pl.Float64,
+            "core_fraction": pl.Float64,
+            "cpu_wait_ms_max": pl.Float64,
+            "throttled_ms_max": pl.Float64,
+            "steal_fraction_max": pl.Float64,
         }
         rows = [
             {"target": host.target, "iteration": host.iteration, **asdict(host.load)}
@@ -147,12 +155,23 @@ class Run:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the numbers can be believed, and each doubt with its number."""
-        from dfaas_lab.analysis.on_host import doubts_of
-        from dfaas_lab.analysis.verdict import Completion, verdict_of
+        from dfaas_lab.analysis.run_doubts import answers_of
+        from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
         course = Completion(self.status, iterations_of(self._manifest), self._measured())
-        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+        answers = answers_of(self.requests.lazy())
+        evidence = Evidence(self.timeline, answers, self._hosts())
+        return verdict_of(self.summary, self.k6_metrics, evidence, course)
+
+    def bounds(self) -> pl.DataFrame:
+        """What each quantile of the response could be, if all that is missing had been slowest.
+
+        See :func:`dfaas_lab.analysis.quantile_bounds.bounds_of`.
+        """
+        from dfaas_lab.analysis.quantile_bounds import bounds_of
+
+        return bounds_of(self.summary, self.requests)
 
     def _measured(self) -> dict[str, int]:
         """How many iterations are stored, by target; not those whose samples could not be read."""
@@ -160,13 +179,23 @@ class Run:
         return Counter(target for _, target, part in parts if not (part / "samples.csv").exists())
 
     def _hosts(self) -> list[IterationOnHost]:
-        from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
+        from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, aborted, own_faults
 
         found = []
         for iteration, target, part in self._folder.named_parts():
-            load = HostLoad.read(part / "host.csv")
-            found.append(IterationOnHost(target, iteration, load, own_faults(part / "k6.log")))
+            log = part / "k6.log"
+            load = HostLoad.read(part / "host.csv", self._load_from_s(target, iteration, part))
+            found.append(IterationOnHost(target, iteration, load, own_faults(log), aborted(log)))
         return found
+
+    def _load_from_s(self, target: str, iteration: int, part: Path) -> float:
+        """How long after the begin of an iteration its load began, in seconds; 0: not known."""
+        mine = self.summary.filter(target=target, iteration=iteration)["started_at"].drop_nulls()
+        try:
+            began_s = float((part / "began").read_text())
+        except (OSError, ValueError):
+            return 0.0
+        return max(mine[0].timestamp() - began_s, 0.0) if len(mine) else 0.0
 
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
         """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`."""
