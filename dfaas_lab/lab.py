@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dfaas_lab.campaign.cooldown import Cooldown
     from dfaas_lab.campaign.overload import Overload
     from dfaas_lab.campaign.settings import Order
+    from dfaas_lab.comparison import Comparison
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision import ProvisionReport
@@ -93,7 +94,9 @@ class Lab:
         from dfaas_lab.labfile.build import targets_of
 
         file = labfile.read(Path(path))
-        return cls(targets_of(file), store=file.store or "results")
+        lab = cls(targets_of(file), store=file.store or "results")
+        lab._described = file.campaign
+        return lab
 
     @property
     def target(self) -> Target:
@@ -220,29 +223,23 @@ class Lab:
             ConfigError: What is asked cannot be.
             ResumeMismatch: The stored campaign is another one; the difference is named.
         """
-        from dfaas_lab.campaign.open import open_campaign
+        from dfaas_lab.campaign.open import DEFAULTS, open_campaign
 
-        described: dict[str, Any] = {}
-        if plan is None and self._described is not None and label is None:
-            described = dict(self._described)
-        return open_campaign(
-            self.targets,
-            self._root,
-            **{
-                "plan": plan,
-                "iterations": iterations,
-                "duration": duration,
-                "cooldown": cooldown,
-                "overload": overload,
-                **described,
-            },
-            chosen=targets,
-            order=order,
-            seed=seed,
-            label=label,
-            progress=progress,
-            options=options,
-        )
+        asked: dict[str, Any] = {
+            "plan": plan,
+            "iterations": iterations,
+            "duration": duration,
+            "targets": targets,
+            "cooldown": cooldown,
+            "overload": overload,
+            "order": order,
+            "seed": seed,
+            "label": label,
+        }
+        if plan is None and self._described is not None:
+            given = {name: value for name, value in asked.items() if value != DEFAULTS[name]}
+            asked = {**asked, **self._described, **given}
+        return open_campaign(self.targets, self._root, **asked, progress=progress, options=options)
 
     def campaigns(self) -> pl.DataFrame:
         """Return one row per campaign of the store, oldest first.
@@ -252,6 +249,54 @@ class Lab:
         from dfaas_lab.campaign.open import campaigns_of
 
         return campaigns_of(self._root)
+
+    def run_interleaved(
+        self,
+        sides: Mapping[str, Target | tuple[Target, Mapping[str, Any]]],
+        *,
+        blocks: int = 10,
+        seed: int | None = None,
+        label: str | None = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Comparison:
+        """Measure sides in turn, in randomised blocks, and return how they differ.
+
+        Each block measures each side once, in an order that is drawn; what drifts meets all sides
+        alike, so a difference has the side as its cause. Each measurement is a run in the store.
+        After an interrupt, a kill or an error the same call goes on where it was.
+
+        Args:
+            sides: By name a target, or ``(target, {run options})``; compared with the first.
+            blocks: How often each side is measured, 3 or more.
+            seed: Of the order within blocks; drawn and stored where left out.
+            label: A name for people.
+            progress: None chooses how progress is shown; False shows nothing.
+            options: Options of all runs, as of :meth:`Target.run_k6`: ``load``, ``duration`` ...
+
+        Returns:
+            A comparison with paired intervals, and with ``power``: the change that so many blocks
+            could have shown, and within which limits the sides are the same.
+
+        Raises:
+            ConfigError: What was asked cannot be; nothing was run.
+            ResumeMismatch: An unfinished comparison of this label asks for something else.
+            DfaasLabError: As for ``run_k6``.
+
+        >>> lab.run_interleaved({"old": a, "new": b}, load=20, duration="10s")  # doctest: +SKIP
+        """
+        from dfaas_lab.interleaved import run_interleaved
+        from dfaas_lab.widgets import choose_view
+
+        return run_interleaved(
+            sides,
+            self.store,
+            blocks=blocks,
+            seed=seed,
+            label=label,
+            view=choose_view(progress),
+            options=options,
+        )
 
     def attach(self, run_id: str, *, progress: bool | None = None) -> Run:
         """Take a run over, from wherever it was begun, and return it when it has ended.

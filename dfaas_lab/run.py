@@ -23,6 +23,23 @@ if TYPE_CHECKING:
     from dfaas_lab.target import Target
 
 
+def stored_status(folder: RunFolder, status: str) -> str:
+    """Return the status of a run as its folder bears it out.
+
+    Args:
+        folder: The run's.
+        status: What its controller or its manifest says. That all went well is believed where every
+            iteration that was asked for is there; otherwise it ``failed``.
+    """
+    from dfaas_lab.spec.manifest import iterations_of
+
+    if status not in ("ok", "slo_failed"):
+        return status
+    stored = Counter(target for _, target, _ in folder.named_parts())
+    asked = iterations_of(folder.read())
+    return status if all(stored[name] >= number for name, number in asked.items()) else "failed"
+
+
 class Run:
     """What was measured, read from its folder in the store when it is asked for.
 
@@ -74,9 +91,9 @@ class Run:
         """The run's status: that of its worst iteration, or one that ``lab.attach`` can end.
 
         ``running``: its controller is at it, or was killed; ``lost``: the generator was left while
-        k6 may go on there.
+        k6 may go on there. An iteration that is not in the store is never ``ok``.
         """
-        return str(self._manifest.get("status"))
+        return stored_status(self._folder, str(self._manifest.get("status")))
 
     @cached_property
     def summary(self) -> pl.DataFrame:
@@ -159,7 +176,9 @@ class Run:
         from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
-        course = Completion(self.status, iterations_of(self._manifest), self._measured())
+        # What is missing is told by itself.
+        told = str(self._manifest.get("status"))
+        course = Completion(told, iterations_of(self._manifest), self._measured())
         answers = answers_of(self.requests.lazy())
         evidence = Evidence(self.timeline, answers, self._hosts())
         return verdict_of(self.summary, self.k6_metrics, evidence, course)
