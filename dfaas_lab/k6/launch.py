@@ -189,7 +189,7 @@ def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Re
     try:
         if result:
             return Requirements.of(result.stdout)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         said = f"what k6 inspect printed cannot be read: {error}"
     raise K6ScriptError(
         f"{remote.host}: k6 refuses {script.main}",
