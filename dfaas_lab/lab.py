@@ -94,7 +94,9 @@ class Lab:
         from dfaas_lab.labfile.build import targets_of
 
         file = labfile.read(Path(path))
-        return cls(targets_of(file), store=file.store or "results")
+        lab = cls(targets_of(file), store=file.store or "results")
+        lab._described = file.campaign
+        return lab
 
     @property
     def target(self) -> Target:
@@ -221,29 +223,23 @@ class Lab:
             ConfigError: What is asked cannot be.
             ResumeMismatch: The stored campaign is another one; the difference is named.
         """
-        from dfaas_lab.campaign.open import open_campaign
+        from dfaas_lab.campaign.open import DEFAULTS, open_campaign
 
-        described: dict[str, Any] = {}
-        if plan is None and self._described is not None and label is None:
-            described = dict(self._described)
-        return open_campaign(
-            self.targets,
-            self._root,
-            **{
-                "plan": plan,
-                "iterations": iterations,
-                "duration": duration,
-                "cooldown": cooldown,
-                "overload": overload,
-                **described,
-            },
-            chosen=targets,
-            order=order,
-            seed=seed,
-            label=label,
-            progress=progress,
-            options=options,
-        )
+        asked: dict[str, Any] = {
+            "plan": plan,
+            "iterations": iterations,
+            "duration": duration,
+            "targets": targets,
+            "cooldown": cooldown,
+            "overload": overload,
+            "order": order,
+            "seed": seed,
+            "label": label,
+        }
+        if plan is None and self._described is not None:
+            given = {name: value for name, value in asked.items() if value != DEFAULTS[name]}
+            asked = {**asked, **self._described, **given}
+        return open_campaign(self.targets, self._root, **asked, progress=progress, options=options)
 
     def campaigns(self) -> pl.DataFrame:
         """Return one row per campaign of the store, oldest first.
