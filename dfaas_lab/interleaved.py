@@ -112,7 +112,7 @@ def run_interleaved(
             hint=f"Give {FEWEST_BLOCKS} or more; 10 are usual.",
         )
     for target, asked in given.values():  # what cannot be is refused before anything runs
-        target.order(1, **{name: value for name, value in asked.items() if name != "live"})
+        target._spec(1, **{name: value for name, value in asked.items() if name != "live"})
     settings = _settings(given, blocks, label)
     loop = _Loop(given, store, _resumed(store, settings, seed), view)
     try:
@@ -259,7 +259,7 @@ class _Loop:
         live = options.pop("live", None)
         handle = create_run(
             self._store.root,
-            [(target, preflight(target, target.order(1, **options)))],
+            [(target, preflight(target, target._spec(1, **options)))],
             label=f"{self.asked.settings['label'] or self.asked.id} block {block} {side}",
             live=live,
             progress=False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
+from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class Lab:
 
         return look_at(self.targets.values(), self.generators.values())
 
+    @takes_run_options
     def run_k6(
         self,
         iterations: int = 1,
@@ -162,7 +164,7 @@ class Lab:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
-        **asked: Unpack[RunOptions],
+        **options: Unpack[RunOptions],
     ) -> Run:
         """Measure all targets at once and return one run for all; see :meth:`Target.run_k6`.
 
@@ -174,14 +176,13 @@ class Lab:
             label: A name for people.
             live: Called with each line that k6 logs, after the target's name.
             progress: None chooses how progress is shown; False shows nothing.
-            asked: ``load``, ``duration``, ``limits``, ``rest``, ``warmup``, ``script``, ``env``,
-                ``thresholds``.
+            options: ``load``, ``duration`` and all other options of :meth:`Target.run_k6`.
         """
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight_all
 
-        orders = [(target, target.order(iterations, **asked)) for target in self.targets.values()]
-        parts = preflight_all(orders)
+        specs = [(target, target._spec(iterations, **options)) for target in self.targets.values()]
+        parts = preflight_all(specs)
         return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
 
     def campaign(

@@ -171,7 +171,7 @@ class TargetLoop:
         missing = self._record.missing
         load = dict(self._record.load.items())
         try:
-            asked = self._target.order(
+            asked = self._target._spec(
                 len(missing),
                 load=load,
                 duration=timedelta(seconds=self._settings.duration_s),

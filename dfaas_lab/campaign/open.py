@@ -252,4 +252,4 @@ def _check(
     highest = plan[int(plan.totals().argmax())]
     asked = {name: value for name, value in given.items() if name != "live"}
     load = dict(highest) if not highest.idle else dict.fromkeys(highest, 1)
-    target.order(settings.iterations, load=load, duration=duration, **asked)
+    target._spec(settings.iterations, load=load, duration=duration, **asked)

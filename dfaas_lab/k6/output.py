@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dfaas_lab.redaction import masked
@@ -89,6 +90,7 @@ class K6Output:
     Args:
         id: The name that the supervisor signs its own lines with; a line signed with another is
             only a line of the log.
+        hide: What takes from a line what may be secret.
 
     Example:
         >>> journal = K6Output("a1")
@@ -98,7 +100,12 @@ class K6Output:
         Ended(exit_code=105, reason='interrupt', killed=False, disk_full=False)
     """
 
-    def __init__(self, id: str) -> None:  # noqa: A002 - the name that the files on the generator use
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the name that the files on the generator use
+        hide: Callable[[str], str] = masked,
+    ) -> None:
+        self._hide = hide
         name = re.escape(id)
         self._ended = re.compile(rf"@{name} ended (\d+)(?: (\S+) (\S+) (\S+))?", re.ASCII)
         self._stopping = re.compile(rf"@{name} stopping (\S+)")
@@ -116,7 +123,7 @@ class K6Output:
             self._extend(end)
             # Decoded only when whole: a character may be split between two chunks.
             text = self._line.decode("utf-8", errors="replace").removesuffix("\r")
-            event = self._read(masked(text))  # k6 logs the URLs of requests that fail
+            event = self._read(self._hide(text))  # k6 logs the URLs of requests that fail
             self._line.clear()
             if event is not None:
                 events.append(event)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dfaas_lab.k6.sample_file import columns_of, read_rows
+from dfaas_lab.k6.sample_file import TEXTS, check_numbers, columns_of, read_rows
 
 # k6's metric -> our column. k6 writes one row of each for every request, in one go.
 PHASES = {
@@ -29,7 +29,6 @@ _HTTP = ("http_reqs", *PHASES, "http_req_failed")
 _NEEDED = ("latency_ms", "blocked_ms", "sending_ms", "waiting_ms", "receiving_ms")
 _EVENTS = ("dfaas_started", "dfaas_function_ms", "dfaas_answered", "dropped_iterations")
 
-_TEXTS = ("extra_tags", "metadata")
 _NONE = 2**32 - 1
 _KEY = ("scenario", "vu", "iter", "timestamp")
 
@@ -40,8 +39,8 @@ class Samples:
 
     Args:
         requests: One row per HTTP request, in the file's order: ``row, scenario, vu, iter,
-            timestamp, status, error_code, expected_response, extra_tags, group``, the phases,
-            and ``failed`` (null where k6 does not say).
+            timestamp, status, error_code, expected_response, group, method``, the texts ``name,
+            url, extra_tags, metadata``, the phases, and ``failed`` (null where k6 does not say).
         events: The rows by which our script and k6 mark starts, answers and drops.
         others: The rows of a script's own metrics and checks.
     """
@@ -62,6 +61,7 @@ def read_samples(path: Path) -> Samples:
     """
     columns = columns_of(path)
     rows = read_rows(path, columns, bare=_HTTP[1:])
+    check_numbers(rows.filter(pl.col("metric_name").is_in((*_HTTP, *_EVENTS))), path)
     is_http = rows["metric_name"].is_in(_HTTP)
     http, rest = rows.filter(is_http).drop("check"), rows.filter(~is_http)
     del rows  # It is most of the memory.
@@ -112,7 +112,7 @@ def _by_position(http: pl.DataFrame) -> pl.DataFrame | None:
     requests = with_vu(requests)
     if cut_off.is_empty():
         return requests
-    last = _by_key(with_vu(cut_off.with_columns(pl.col(_TEXTS).forward_fill())))
+    last = _by_key(with_vu(cut_off.with_columns(pl.col(TEXTS).forward_fill())))
     return pl.concat([requests, last], how="diagonal")
 
 
@@ -145,8 +145,9 @@ def _finish(requests: pl.DataFrame) -> pl.DataFrame:
             "status",
             "error_code",
             "expected_response",
-            "extra_tags",
             "group",
+            "method",
+            *TEXTS,
             *PHASES.values(),
             failed=pl.col("http_req_failed") != 0,
         )

@@ -42,6 +42,9 @@ def errors_as_store_error(path: Path, doing: str) -> Iterator[None]:
 
 def safe_name(name: str) -> str:
     """Return any text as a part of a file name: percent-encoded, as hive readers expect it."""
+    name = name.encode(errors="surrogateescape").decode(
+        errors="replace"
+    )  # of a foreign file system
     quoted = quote(name, safe=" ()+,@")
     if len(quoted) <= _LONGEST:
         return quoted

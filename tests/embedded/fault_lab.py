@@ -313,8 +313,8 @@ def once(run: Run) -> None:
 
 def k6_count(run: Run, iteration: int) -> int | None:
     """How many requests k6's own summary counts; None where k6 could not write it."""
-    path = run.path / f"iteration={iteration}" / "summary.json"
-    if not path.exists() or not path.stat().st_size:
+    path = next(run.path.glob(f"iteration={iteration}/target=*/summary.json"), None)
+    if path is None or not path.stat().st_size:
         return None
     metrics = json.loads(path.read_text())["metrics"]
     return int(metrics["http_reqs"]["values"]["count"]) if "http_reqs" in metrics else 0

@@ -98,7 +98,7 @@ def test_a_stop_in_the_first_moment_of_k6_ends_it(target: Target) -> None:
     assert run.status == "interrupted"
     assert set(run.summary["status"]) == {"interrupted"}
     assert handle.done
-    log = (run.path / "iteration=1" / "k6.log").read_text()
+    log = (run.path / "iteration=1" / "target=node1" / "k6.log").read_text()
     assert "ended 137" not in log  # killed, after ten seconds of load that nobody wanted
 
 

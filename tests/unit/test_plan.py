@@ -160,5 +160,5 @@ def test_a_targets_own_thresholds_are_for_the_functions_that_take_load() -> None
         functions=[Function("env"), Function("idle")],
         thresholds={"env": "p(95)<200", "idle": "p(95)<100"},
     )
-    assert target.order(1, load={"env": 5, "idle": 0}).thresholds == {"env": "p(95)<200"}
-    assert target.order(1, load=5).thresholds == target.thresholds
+    assert target._spec(1, load={"env": 5, "idle": 0}).thresholds == {"env": "p(95)<200"}
+    assert target._spec(1, load=5).thresholds == target.thresholds

@@ -35,8 +35,7 @@ def stored(
     for target in targets:
         for number in finished:
             frames = frames_of(folder, "run-1", number, target=target)
-            own = target if len(targets) > 1 else None
-            run.write_iteration(number, frames, {"host.csv": HOST}, target=own)
+            run.write_iteration(number, frames, {"host.csv": HOST}, target=target)
     return run
 
 
@@ -65,7 +64,7 @@ def test_a_verdict_knows_how_far_the_run_came(
 
 def test_an_iteration_that_could_not_be_read_was_not_measured(store: Store, tmp_path: Path) -> None:
     folder = stored(store, tmp_path, "failed", finished=(1, 2))
-    folder.write_iteration(3, Frames.empty(), {"samples.csv": b"?"})
+    folder.write_iteration(3, Frames.empty(), {"samples.csv": b"?"}, target="mid")
     assert str(Run(folder).verdict) == (
         "DOUBTFUL: status: failed (expected ok); iterations: 2 (expected 3)"
     )
