@@ -7,8 +7,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfaas_lab.provision.answers import answer
 from dfaas_lab.provision.spec import GeneratorSpec, Spec
+from dfaas_lab.remote.shell import answer
 
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
