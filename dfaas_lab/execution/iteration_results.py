@@ -20,7 +20,7 @@ from dfaas_lab.errors import (
 from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S
 from dfaas_lab.k6.custom_script import WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
-from dfaas_lab.k6.launch import sent_names
+from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
 from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
@@ -72,7 +72,9 @@ class IterationResults:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
-                return fetch(self.remote, workspace, into, without=sent_names())
+                return fetch(
+                    self.remote, workspace, into, without=sent_names(), wanted=WANTED, cut=CUT
+                )
             except ConnectionFailed:  # fetching again is idempotent
                 if give_up() or time.monotonic() > deadline:
                     raise

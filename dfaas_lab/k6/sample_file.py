@@ -36,7 +36,7 @@ TYPES: dict[str, pl.DataType] = {
 _REQUIRED = ("metric_name", "timestamp", "metric_value")
 TEXTS = ("name", "url", "extra_tags", "metadata")
 # Many rows that nobody reads.
-_BUILT_IN = ("vus", "vus_max", "iterations", "iteration_duration", "data_sent", "data_received")
+_BUILT_IN = ("vus", "vus_max", "iterations", "iteration_duration", "data_received")
 _BLOCK = 1 << 26
 _LONGEST_LINE = 1 << 16
 _KEPT = "The raw file is kept: look at it."
