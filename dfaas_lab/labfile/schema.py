@@ -137,6 +137,12 @@ class FunctionKeys(Entry):
     ] = None
     image: str | None = None
     safe_headers: list[str] | None = None
+    env: Annotated[dict[str, SecretText] | None, BeforeValidator(_texts)] = None
+    labels: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
+    annotations: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
+    limits: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
+    secrets: list[str] | None = None
+    asynchronous: bool | None = None
 
 
 FunctionEntry = Annotated[FunctionKeys, _named("name")]

@@ -63,10 +63,13 @@ export function measure() {
   const node = response.headers[plan.served_by_header];
   const metadata = exec.vu.metrics.metadata;
   if (node !== undefined) metadata.served_by = encodeURIComponent(shortened(node));
+  const call = response.headers["X-Call-Id"];
+  if (call !== undefined) metadata.call_id = encodeURIComponent(shortened(call));
   const seconds = Number.parseFloat(response.headers["X-Duration-Seconds"]);
   if (Number.isFinite(seconds)) functionTime.add(seconds * 1000);
-  else if (node !== undefined) answered.add(1);
+  else if (node !== undefined || call !== undefined) answered.add(1);
   if (node !== undefined) delete metadata.served_by;
+  if (call !== undefined) delete metadata.call_id;
   if (exec.vu.iterationInInstance === 0) {
     const date = Date.parse(response.headers.Date);
     if (Number.isFinite(date)) dateLead.add(date - received);
