@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.comparison import compare
     from dfaas_lab.analysis.verdict import Doubt, Verdict
+    from dfaas_lab.comparison import Comparison, compare
     from dfaas_lab.config import Host, Limits
     from dfaas_lab.errors import (
         CampaignError,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from dfaas_lab.target import Target
 
 _HOMES = {
+    "comparison": ("Comparison", "compare"),
     "config": ("Host", "Limits"),
     "errors": (
         "CampaignError",
@@ -83,7 +84,6 @@ _HOMES = {
     "load.rates": ("Custom", "Exponential", "Linear", "Random"),
     "provision": ("ProvisionReport",),
     "run": ("Run",),
-    "analysis.comparison": ("compare",),
     "analysis.verdict": ("Doubt", "Verdict"),
     "execution.run_handle": ("RunHandle",),
     "target": ("Target",),
@@ -95,6 +95,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CampaignError",
     "CommandFailed",
+    "Comparison",
     "ConfigError",
     "ConnectionFailed",
     "CooldownTimeout",

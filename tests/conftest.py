@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
 # A shell starts what runs in its background with SIGINT ignored, nohup does so with SIGHUP, and
 # Python and all that it starts then leave it so. No test of Ctrl-C could be interrupted, and ssh
 # could not end the ssh that it goes through, for reasons that are none of ours.
@@ -11,3 +13,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# How long one example takes tells of the machine's neighbours, not of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")

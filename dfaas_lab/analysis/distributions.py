@@ -1,13 +1,15 @@
-"""Quantiles of the beta distribution and of Student's t. Numbers only."""
+"""Quantiles and tails of the beta distribution and of Student's t. Numbers only."""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 _TINY = 1e-300
 _PRECISION = 1e-14
 
 
+@lru_cache(maxsize=4096)
 def student_quantile(probability: float, degrees: float) -> float:
     """The quantile of Student's t, by that of the beta distribution (DLMF 8.17; A & S 26.7.1).
 
@@ -20,6 +22,28 @@ def student_quantile(probability: float, degrees: float) -> float:
     """
     x = beta_quantile(2 * (1 - probability), degrees / 2, 0.5)
     return math.sqrt(degrees * (1 - x) / x)
+
+
+def student_tail(t: float, degrees: float) -> float:
+    """The probability that Student's t is at least this far from 0, on either side (DLMF 8.17).
+
+    >>> round(student_tail(4.303, 2), 3)
+    0.05
+    """
+    return _beta(degrees / (degrees + t * t), degrees / 2, 0.5) if math.isfinite(t) else 0.0
+
+
+def binomial_at_most(successes: int, trials: int, probability: float) -> float:
+    """The probability of at most this many successes of independent trials.
+
+    >>> round(binomial_at_most(1, 3, 0.5), 3)
+    0.5
+    """
+    if successes < 0:
+        return 0.0
+    if successes >= trials:
+        return 1.0
+    return 1 - _beta(probability, successes + 1, trials - successes)
 
 
 def beta_quantile(probability: float, a: float, b: float) -> float:
@@ -36,6 +60,8 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
 
 def _beta(x: float, a: float, b: float) -> float:
     """The regularized incomplete beta function, which is P(X <= x)."""
+    if not 0 < x < 1:
+        return float(x >= 1)
     front = math.exp(
         math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
     )

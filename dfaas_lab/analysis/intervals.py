@@ -13,6 +13,10 @@ resampled, never the requests (the bootstrap of clusters, Davison & Hinkley 1997
   that makes up for the bootstrap's variance, too small by (n - 1) / n. The studentized bootstrap
   is useless here: a resample of so few values is often one value repeated.
 - With fewer, or where all iterations are equal: no interval.
+- From 8 iterations on, where each is like the one before it (a positive lag-1 correlation that
+  chance would seldom give), the variance is that of correlated values, (1 + r) / (1 - r) times as
+  large (Le Boudec 2010, section 2.3). Fewer iterations cannot show it, and are taken for
+  independent.
 
 Ratios are made on the logarithm (the delta method: the variance of a mean's logarithm is var /
 (n mean^2)), with degrees of freedom by Welch and Satterthwaite from these variances. Of a mean that
@@ -34,6 +38,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dfaas_lab.analysis.distributions import student_quantile
+from dfaas_lab.analysis.trend import inflation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +53,7 @@ BOOTSTRAP_SE = "bootstrap standard error over iterations, Student's t"
 TOO_FEW = f"none: fewer than {FEWEST} iterations"
 _EQUAL = "none: the iterations do not differ"
 _TOO_WIDE = "none: the iterations differ too much"
+_FEWEST_IN_TAIL = 50  # resamples beyond a limit: fewer do not tell where it is
 _ERRATIC = 3.0  # times Student's quantile
 _NO_GUIDE = 0.5  # standard error over mean
 _WIDEST = math.log(1000)
@@ -88,7 +94,9 @@ def ratio_interval(a: Values, b: Values, *, confidence: float, seed: int) -> Int
 def _interval(samples: list[Values], of: _Statistic, confidence: float, seed: int) -> Interval:
     with np.errstate(over="ignore", invalid="ignore"):
         made, shares = of(samples)
-    estimate, variances = float(made), [float(share) for share in shares]
+    widened = [inflation(sample) for sample in samples]
+    estimate = float(made)
+    variances = [float(share) * wide for share, wide in zip(shares, widened, strict=True)]
     error = math.sqrt(sum(variances))
     sizes = [len(sample) for sample in samples]
     if min(sizes) < FEWEST:
@@ -98,12 +106,14 @@ def _interval(samples: list[Values], of: _Statistic, confidence: float, seed: in
     if not math.isfinite(error):
         return Interval(estimate, None, None, _TOO_WIDE)
     tail = (1 - confidence) / 2
-    t = student_quantile(1 - tail, _degrees(variances, sizes))
+    t = student_quantile(1 - tail, welch_degrees(variances, sizes))
     limits, method = (-t, t), BOOTSTRAP_SE
-    if min(sizes) >= STUDENTIZED:
+    if min(sizes) >= STUDENTIZED and tail * RESAMPLES >= _FEWEST_IN_TAIL:
         told = _studentized(samples, of, estimate, tail, seed)
         if told is not None and max(-told[0], told[1]) <= _ERRATIC * t:
             limits, method = told, BOOTSTRAP_T
+    if max(widened) > 1:
+        method += ", wider since neighbours are correlated"
     return Interval(estimate, estimate - limits[1] * error, estimate - limits[0] * error, method)
 
 
@@ -126,7 +136,7 @@ def _resampled(sample: Values, random: np.random.Generator) -> Values:
     return sample[random.integers(0, len(sample), (RESAMPLES, len(sample)))]
 
 
-def _degrees(variances: list[float], sizes: list[int]) -> float:
+def welch_degrees(variances: list[float], sizes: list[int]) -> float:
     """Degrees of freedom by Welch and Satterthwaite; n - 1 of a single sample."""
     below = sum(share**2 / (n - 1) for share, n in zip(variances, sizes, strict=True))
     return max(sum(variances) ** 2 / below, min(sizes) - 1)

@@ -1,14 +1,18 @@
-"""Confidence intervals of success rates from a few independent iterations. Numbers, no frames.
+"""Confidence intervals of success rates from a few iterations. Numbers, no frames.
 
-Rates are near 1, and often 1 in most iterations: neither the bootstrap nor Student's t covers them
-there (seven iterations without a failure and one with some leave most resamples without spread).
+The repeated unit is the iteration: the requests of one iteration fail together, so none of these
+intervals takes requests for independent.
 
-- One run: the exact binomial interval (Clopper & Pearson 1934) of as many requests as the
-  iterations are worth: the effective sample size of Korn & Graubard (1998, Survey Methodology 24,
-  193-201), which is smaller the more iterations differ, and the fewer they are.
-- All requests succeeded, or none: the exact binomial interval of all requests.
-- Two runs: the square-and-add method (Newcombe 1998, Statistics in Medicine 17, 873-890, method 10)
-  of both runs' intervals.
+- Failures in fewer than half of the iterations (or successes in fewer than half): the exact
+  binomial interval (Clopper & Pearson 1934) with iterations as trials and the sum of their rates as
+  successes. Of all distributions with a mean of p, the one that is only 0 or 1 spreads most, so
+  this limit holds whatever an iteration that was not seen would be like. It is far: five perfect
+  iterations tell of [0.48, 1]. The limit on the other side is that of the next point.
+- Otherwise: the exact binomial interval of as many requests as the iterations are worth, the
+  effective sample size of Korn & Graubard (1998, Survey Methodology 24, 193-201). It is smaller the
+  more iterations differ, and the fewer they are.
+- Two runs: Student's t on the iterations' rates (Welch), whose variance is at least that of
+  independent requests (Agresti & Caffo 2000, The American Statistician 54, 280-288).
 """
 
 from __future__ import annotations
@@ -17,14 +21,15 @@ import math
 from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.distributions import beta_quantile, student_quantile
-from dfaas_lab.analysis.intervals import FEWEST, TOO_FEW, Interval
+from dfaas_lab.analysis.intervals import FEWEST, TOO_FEW, Interval, welch_degrees
+from dfaas_lab.analysis.trend import inflation
 
 if TYPE_CHECKING:
     from dfaas_lab.analysis.intervals import Values
 
-BINOMIAL = "exact binomial"
+BY_ITERATION = "exact binomial over iterations"
 EFFECTIVE = "exact binomial, effective sample size over iterations"
-SQUARE_AND_ADD = "square-and-add of exact binomial intervals"
+DIFFERENCE = "Student's t over iterations (Welch)"
 
 
 def rate_interval(rates: Values, requests: int, *, confidence: float) -> Interval:
@@ -35,26 +40,46 @@ def rate_interval(rates: Values, requests: int, *, confidence: float) -> Interva
         requests: How many requests all these iterations made.
         confidence: Between 0 and 1.
     """
-    estimate = float(rates.mean())
-    if len(rates) < FEWEST:
+    estimate, n = float(rates.mean()), len(rates)
+    if n < FEWEST:
         return Interval(estimate, None, None, TOO_FEW)
-    trials = float(max(requests, len(rates)))
-    if estimate in (0.0, 1.0):
-        low, high = binomial_interval(estimate * trials, trials, confidence=confidence)
-        return Interval(estimate, low, high, BINOMIAL)
-    trials = _effective(rates, trials, confidence)
-    low, high = binomial_interval(estimate * trials, trials, confidence=confidence)
-    return Interval(estimate, low, high, EFFECTIVE)
+    worth = _effective(rates, float(max(requests, n)), confidence)
+    low, high = binomial_interval(estimate * worth, worth, confidence=confidence)
+    few_failed, few_succeeded = ((rates != end).sum() * 2 < n for end in (1, 0))
+    if not (few_failed or few_succeeded):
+        return Interval(estimate, low, high, EFFECTIVE)
+    worth = n / inflation(rates)
+    widest = binomial_interval(estimate * worth, worth, confidence=confidence)
+    low, high = (widest[0], high) if few_failed else (low, widest[1])
+    return Interval(estimate, low, high, BY_ITERATION)
 
 
-def rate_difference_interval(a: Interval, b: Interval) -> Interval:
-    """The success rate ``b`` less the success rate ``a``, of the interval of each."""
-    estimate = b.estimate - a.estimate
-    if a.low is None or a.high is None or b.low is None or b.high is None:
+def rate_difference_interval(
+    a: Values, b: Values, requests: tuple[int, int], *, confidence: float
+) -> Interval:
+    """The mean success rate of ``b`` less that of ``a``.
+
+    Args:
+        a: Rates of one run, one per iteration.
+        b: Those of the other.
+        requests: How many requests each run made.
+        confidence: Between 0 and 1.
+    """
+    estimate, sizes = float(b.mean() - a.mean()), [len(a), len(b)]
+    if min(sizes) < FEWEST:
         return Interval(estimate, None, None, TOO_FEW)
-    low = estimate - math.hypot(b.estimate - b.low, a.high - a.estimate)
-    high = estimate + math.hypot(b.high - b.estimate, a.estimate - a.low)
-    return Interval(estimate, low, high, SQUARE_AND_ADD)
+    shares = [rate_variance(rates, n) for rates, n in zip((a, b), requests, strict=True)]
+    degrees = welch_degrees(shares, sizes)
+    far = student_quantile((1 + confidence) / 2, degrees) * math.sqrt(sum(shares))
+    return Interval(estimate, max(estimate - far, -1.0), min(estimate + far, 1.0), DIFFERENCE)
+
+
+def rate_variance(rates: Values, requests: int) -> float:
+    """The variance of a mean rate: between iterations, at least that of independent requests."""
+    between = float(rates.var(ddof=1)) / len(rates) * inflation(rates)
+    trials = max(requests, len(rates)) + 2
+    likely = (float(rates.mean()) * (trials - 2) + 1) / trials
+    return max(between, likely * (1 - likely) / trials)
 
 
 def binomial_interval(successes: float, trials: float, *, confidence: float) -> tuple[float, float]:
@@ -64,7 +89,7 @@ def binomial_interval(successes: float, trials: float, *, confidence: float) -> 
     >>> round(low, 3), high
     (0.964, 1.0)
     """
-    tail, failures = (1 - confidence) / 2, trials - successes
+    tail, failures = (1 - confidence) / 2, max(trials - successes, 0.0)
     low = beta_quantile(tail, successes, failures + 1) if successes else 0.0
     high = beta_quantile(1 - tail, successes + 1, failures) if failures else 1.0
     return low, high
@@ -72,9 +97,10 @@ def binomial_interval(successes: float, trials: float, *, confidence: float) -> 
 
 def _effective(rates: Values, trials: float, confidence: float) -> float:
     """How many independent requests tell as much as these iterations."""
-    estimate, error = float(rates.mean()), float(rates.var(ddof=1)) / len(rates)
+    estimate = float(rates.mean())
+    error = float(rates.var(ddof=1)) / len(rates) * inflation(rates)
     worth = min(trials, estimate * (1 - estimate) / error) if error else trials
     probability = (1 + confidence) / 2
-    of_requests = student_quantile(probability, trials - 1)
+    of_requests = student_quantile(probability, max(trials - 1, 1))
     of_iterations = student_quantile(probability, len(rates) - 1)
     return worth * (of_requests / of_iterations) ** 2

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-__all__ = ["rates_chart", "run_chart"]
+__all__ = ["comparison_chart", "rates_chart", "run_chart"]
 
 
 def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
@@ -43,3 +43,16 @@ def rates_chart(summaries: pl.DataFrame) -> alt.ConcatChart:
     from dfaas_lab.charts.over_rates import rates_chart as draw
 
     return draw(summaries)
+
+
+def comparison_chart(frame: pl.DataFrame) -> alt.ConcatChart:
+    """Draw a comparison: each change with its interval, filled where the sides differ.
+
+    Args:
+        frame: ``comparison.frame``.
+
+    >>> comparison_chart(compare(before, after).frame)  # doctest: +SKIP
+    """
+    from dfaas_lab.charts.differences import comparison_chart as draw
+
+    return draw(frame)

@@ -75,7 +75,9 @@ def width_of(count: int) -> int:
 
 
 def page(
-    charts: Sequence[alt.VConcatChart | alt.Chart], title: str, notes: Iterable[str]
+    charts: Sequence[alt.VConcatChart | alt.LayerChart | alt.Chart],
+    title: str,
+    notes: Iterable[str],
 ) -> alt.ConcatChart:
     """Put the panels onto one figure, with a title and notes that say how to read it."""
     heading = alt.Title(

@@ -13,16 +13,16 @@ import polars as pl
 import pytest
 
 from dfaas_lab import schemas
-from dfaas_lab.analysis.comparison import compare
 from dfaas_lab.analysis.distributions import beta_quantile, student_quantile
 from dfaas_lab.analysis.intervals import BOOTSTRAP_SE, BOOTSTRAP_T, mean_interval, ratio_interval
 from dfaas_lab.analysis.rate_intervals import (
-    BINOMIAL,
+    BY_ITERATION,
     binomial_interval,
     rate_difference_interval,
     rate_interval,
 )
 from dfaas_lab.analysis.statistics import MEASURES, statistics
+from dfaas_lab.comparison import compare
 from dfaas_lab.errors import ConfigError
 
 TRIALS = 400
@@ -58,15 +58,20 @@ def measured(
             failed = rng.random(200) < failing
             key = {"run_id": id_, "target": target, "iteration": iteration, "function": function}
             requests += [
-                key | {"latency_ms": float(value), "failed": bool(bad)}
+                key | {"latency_ms": value, "response_ms": value * 1.02, "failed": bool(bad)}
                 for value, bad in zip(latency, failed, strict=True)
             ]
-            row = {f"latency_ms_p{q}": np.quantile(latency, q / 100) for q in (50, 90, 95, 99)}
+            row = {
+                f"{time}_p{q}": np.quantile(values, q / 100)
+                for time, values in (("latency_ms", latency), ("response_ms", latency * 1.02))
+                for q in (50, 90, 95, 99)
+            }
             summary.append(
                 key
                 | row
                 | {
                     "latency_ms_mean": latency.mean(),
+                    "response_ms_mean": latency.mean() * 1.02,
                     "success_rate": 1 - failed.mean(),
                     "requests": 200,
                     "failed": int(failed.sum()),
@@ -167,7 +172,12 @@ def test_intervals_of_a_success_rate_cover_it(iterations: int, rate: float, diff
     ]
     assert coverage([one.low <= rate <= one.high for one in made]) >= ALMOST_95[0]
     assert all(0 <= one.low < one.estimate <= one.high <= 1 for one in made)
-    pairs = [rate_difference_interval(a, b) for a, b in zip(made[::2], made[1::2], strict=True)]
+    drawn = rng.binomial(200, truth) / 200
+    requests = (200 * iterations, 200 * iterations)
+    pairs = [
+        rate_difference_interval(a, b, requests, confidence=0.95)
+        for a, b in zip(drawn[::2], drawn[1::2], strict=True)
+    ]
     assert coverage([one.low <= 0 <= one.high for one in pairs]) >= ALMOST_95[0]
     assert all(-1 <= one.low < one.estimate < one.high <= 1 for one in pairs)
 
@@ -178,13 +188,9 @@ def test_one_failing_iteration_of_many_is_no_certainty() -> None:
 
 
 def test_two_perfect_runs_still_leave_a_doubt() -> None:
-    row = compare(measured(), measured("run-b", seed=2)).differences.row(-1, named=True)
-    edge = 1 - 0.025 ** (1 / 1000)
-    assert (row["change"], row["low"], row["high"]) == (
-        0,
-        pytest.approx(-edge),
-        pytest.approx(edge),
-    )
+    row = compare(measured(), measured("run-b", seed=2)).frame.row(-1, named=True)
+    assert (row["measure"], row["change"], row["differs"]) == ("success_rate", 0, False)
+    assert row["low"] == -row["high"] < row["alone_low"] < 0
 
 
 def test_the_confidence_that_is_asked_for_is_given() -> None:
@@ -229,7 +235,7 @@ def test_statistics_are_means_over_iterations_beside_pooled_ones() -> None:
     assert p95["pooled"] == pytest.approx(np.quantile(run.requests["latency_ms"], 0.95))
     assert p95["low"] < p95["estimate"] < p95["high"]
     assert (p95["iterations"], p95["method"]) == (4, BOOTSTRAP_SE)
-    many = measured(iterations=8)
+    many = measured(iterations=8, seed=2)
     assert statistics(many.requests, many.summary)["method"][0] == BOOTSTRAP_T
 
 
@@ -263,8 +269,8 @@ def test_perfect_iterations_still_leave_a_doubt() -> None:
     run = measured(iterations=3)
     rate = statistics(run.requests, run.summary).row(-1, named=True)
     assert (rate["measure"], rate["estimate"], rate["high"]) == ("success_rate", 1, 1)
-    assert rate["low"] == pytest.approx(0.025 ** (1 / 600))
-    assert rate["method"] == BINOMIAL
+    assert rate["low"] == pytest.approx(0.025 ** (1 / 3))  # the iterations are what is repeated
+    assert (rate["method"], rate["unit"]) == (BY_ITERATION, "iteration")
 
 
 def test_limits_stay_where_the_measure_lives() -> None:
@@ -298,14 +304,14 @@ def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
 
 def sentences(a: Measured, b: Measured) -> dict[str, str]:
     got = compare(a, b)
-    return dict(zip(got.differences["measure"], got.sentences, strict=True))
+    return dict(zip(got.frame["measure"], got.sentences, strict=True))
 
 
 def test_a_difference_is_told_in_a_sentence() -> None:
     a, b = measured(), measured("run-b", scale=1.5, seed=2)
-    p95 = compare(a, b).differences.row(3, named=True)
+    p95 = compare(a, b).frame.row(3, named=True)
     assert p95["low"] < 0.5 < p95["high"]
-    assert p95["low"] > 0.3
+    assert p95["alone_low"] > max(p95["low"], 0.3)
     change, low, high = (round(p95[name] * 100) for name in ("change", "low", "high"))
     told = sentences(a, b)["latency_ms_p95"]
     assert told == f"p95 of figlet is {change} % higher [{low} %, {high} %]"
@@ -323,7 +329,7 @@ def test_what_can_be_chance_is_said_to_be() -> None:
 def test_a_success_rate_differs_by_points() -> None:
     a, b = measured(), measured("run-b", failing=0.2, seed=3)
     assert sentences(a, b)["success_rate"].startswith("success rate of figlet is ")
-    row = compare(a, b).differences.row(-1, named=True)
+    row = compare(a, b).frame.row(-1, named=True)
     assert row["change"] == pytest.approx(-0.2, abs=0.03)
     assert row["low"] < -0.2 < row["high"] < -0.1
     assert " points lower [" in sentences(a, b)["success_rate"]
@@ -336,10 +342,10 @@ def test_two_iterations_are_compared_without_an_interval() -> None:
 
 def test_nodes_are_compared_by_function_and_several_targets_by_both() -> None:
     a, b = measured(functions=("figlet", "env")), measured("run-b", target="high", seed=2)
-    assert set(compare(a, b).differences["function"]) == {"figlet"}
-    assert compare(a, b).differences["target"].null_count() == len(MEASURES)
+    assert set(compare(a, b).frame["function"]) == {"figlet"}
+    assert compare(a, b).frame["target"].null_count() == len(MEASURES)
     both = pl.concat([a.summary, measured(target="high", seed=3).summary])
-    got = compare(Measured("both", both, a.requests), b).differences
+    got = compare(Measured("both", both, a.requests), b).frame
     assert got.select("target", "function").unique().rows() == [("high", "figlet")]
 
 
@@ -394,8 +400,8 @@ def test_the_text_is_escaped_in_a_notebook() -> None:
 def test_no_difference_in_any_order_of_rows() -> None:
     a, b = measured(functions=("figlet", "env")), measured("run-b", functions=("figlet", "env"))
     shuffled = b.summary.sample(fraction=1, shuffle=True, seed=random.Random(1).randint(0, 9))
-    one = compare(a, b).differences.sort("function", "measure")
-    two = compare(a, Measured("run-b", shuffled, b.requests)).differences
+    one = compare(a, b).frame.sort("function", "measure")
+    two = compare(a, Measured("run-b", shuffled, b.requests)).frame
     assert one["change"].to_list() == pytest.approx(
         two.sort("function", "measure")["change"].to_list()
     )

@@ -1,0 +1,239 @@
+"""How two or more sides differ, with intervals and in words: ``compare()`` and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+from dfaas_lab.analysis.comparability import called, remarks
+from dfaas_lab.analysis.difference import POWER_SCHEMA, Pair, paired, unpaired
+from dfaas_lab.analysis.statistics import check_confidence, complete_iterations
+from dfaas_lab.display import text
+from dfaas_lab.printable import printable
+
+if TYPE_CHECKING:
+    import altair as alt
+
+_WORDS = {
+    "latency_ms_mean": "mean latency",
+    "response_ms_mean": "mean response time",
+    "success_rate": "success rate",
+}
+
+
+class Measured(Protocol):
+    """What can be compared: a run, or anything with an id and a summary."""
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """One row per iteration and function."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How sides differ; ``str()`` says it in sentences.
+
+    Args:
+        sides: What the sides are called; all are compared with the first.
+        frame: One row per side, function and measure: ``side_a, side_b, target, function, measure,
+            a, b`` (means over iterations), ``change`` with its limits ``low`` and ``high``, which
+            hold for all rows together, ``alone_low`` and ``alone_high``, which hold for one row by
+            itself, ``differs`` and the ``method``. The change of a time is relative (0.12: 12 %
+            higher), that of the success rate is ``b - a``. ``target`` is null where the sides are
+            of one target each.
+        confidence: Of the intervals.
+        remarks: What cannot be compared, or only with care, in words.
+        power: Of sides that were measured in turn, one row per row of ``frame``: ``blocks``,
+            ``detectable`` (the smallest change that these blocks show in 8 of 10 cases),
+            ``same_within`` (the largest change that the interval allows) and ``blocks_to_halve``
+            (so many more blocks halve ``detectable``). Empty for two runs of different times.
+    """
+
+    sides: tuple[str, ...]
+    frame: pl.DataFrame
+    confidence: float
+    remarks: tuple[str, ...] = ()
+    power: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=POWER_SCHEMA))
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether the sides were measured in turn, so that a difference has the side as cause."""
+        return not self.power.is_empty()
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """One sentence per row of ``frame``."""
+        several = len(self.sides) > 2
+        powers: Sequence[Mapping[str, object]] = self.power.rows(named=True)
+        rows = self.frame.rows(named=True)
+        return tuple(
+            _sentence(row, several) + (_could_show(row, powers[index]) if powers else "")
+            for index, row in enumerate(rows)
+        )
+
+    def chart(self) -> alt.TopLevelMixin:
+        """The changes with their intervals, one line per function and measure."""
+        from dfaas_lab.charts import comparison_chart
+
+        return comparison_chart(self.frame)
+
+    def __str__(self) -> str:
+        return "\n".join(printable(line) for line in (self._head, *self.sentences, *self._notes))
+
+    def _repr_html_(self) -> str:
+        lines = (*self.sentences, *self._notes)
+        items = "".join(f"<li>{text(line)}</li>" for line in lines)
+        return f"<p>{text(self._head)}</p><ul>{items}</ul>"
+
+    @property
+    def _head(self) -> str:
+        first, *others = self.sides
+        judged = self.frame["differs"].drop_nulls()
+        found, of = int(judged.sum()), len(judged)
+        chance = (1 - self.confidence) * of
+        made = "measured in turn" if self.interleaved else "two runs"
+        return (
+            f"{', '.join(others)} compared with {first} ({made}): {found} of {of} numbers differ. "
+            f"The {self.confidence:.0%} intervals hold for all of them together; judged one by "
+            f"one, chance alone would give about {chance:.1f} differences."
+        )
+
+    @property
+    def _notes(self) -> tuple[str, ...]:
+        notes = list(self.remarks)
+        if self.frame["differs"].any() and not self.interleaved:
+            notes.append(
+                "two runs were made at two times, and what changed in between differs too: "
+                "lab.run_interleaved() measures sides in turn and can tell a cause"
+            )
+        return tuple(f"Note: {remark}." for remark in notes)
+
+
+def compare(
+    run_a: Measured, run_b: Measured, *, confidence: float = 0.95, seed: int = 0
+) -> Comparison:
+    """Return how ``run_b`` differs from ``run_a``, function by function.
+
+    Iterations are compared, not requests; iterations that were cut short are left out. All
+    intervals of one comparison hold together (:mod:`dfaas_lab.analysis.difference`). Two runs are
+    made at two times: a difference says that these two runs differ, and not why. What drifts from
+    iteration to iteration is named in ``remarks``.
+
+    Args:
+        run_a: What is compared with.
+        run_b: What is compared.
+        confidence: Of the intervals, between 0 and 1.
+        seed: Of the resampling.
+
+    Raises:
+        ConfigError: A confidence that is none.
+
+    >>> print(compare(before, after))  # doctest: +SKIP
+    p95 of figlet is 12 % higher [8 %, 16 %]
+    """
+    check_confidence(confidence)
+    a, b = complete_iterations(run_a.summary), complete_iterations(run_b.summary)
+    single = max(a["target"].n_unique(), b["target"].n_unique()) <= 1
+    if single:
+        # Two nodes, one each: they are compared although their names differ.
+        a, b = (x.with_columns(target=pl.lit(None, pl.String)) for x in (a, b))
+    names = (run_a.id, run_b.id)
+    pairs = list(_pairs(a, b, names))
+    frame = unpaired(pairs, confidence=confidence, seed=seed)
+    return Comparison(names, frame, confidence, remarks(a, b, names))
+
+
+def compare_blocks(
+    blocks: Mapping[str, pl.DataFrame], *, confidence: float = 0.95, notes: Sequence[str] = ()
+) -> Comparison:
+    """Return how sides differ that were measured in turn, each compared with the first.
+
+    Args:
+        blocks: By side, its ``summary``, with the block's number in the column ``iteration``.
+        confidence: Of the intervals, between 0 and 1.
+        notes: Remarks on how it was measured.
+
+    Raises:
+        ConfigError: A confidence that is none.
+    """
+    check_confidence(confidence)
+    sides = {
+        name: complete_iterations(summary).with_columns(target=pl.lit(None, pl.String))
+        for name, summary in blocks.items()
+    }
+    first, *others = sides
+    pairs = [
+        Pair(pair.sides, pair.key, *_joined(pair.a, pair.b))
+        for name in others
+        for pair in _pairs(sides[first], sides[name], (first, name))
+    ]
+    frame, power = paired(pairs, confidence=confidence)
+    told = [
+        remark
+        for name in others
+        for remark in remarks(sides[first], sides[name], (first, name), trends=False)
+    ]
+    return Comparison(tuple(sides), frame, confidence, (*notes, *told), power)
+
+
+def _joined(a: pl.DataFrame, b: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The blocks that both sides have, in the same order."""
+    both = set(a["iteration"]) & set(b["iteration"])
+    kept = (x.filter(pl.col("iteration").is_in(sorted(both))).sort("iteration") for x in (a, b))
+    first, second = kept
+    return first, second
+
+
+def _pairs(a: pl.DataFrame, b: pl.DataFrame, sides: tuple[str, str]) -> Iterator[Pair]:
+    others = dict(b.group_by("target", "function", maintain_order=True))
+    for key, group in a.group_by("target", "function", maintain_order=True):
+        if key in others:
+            target = None if key[0] is None else str(key[0])
+            yield Pair(sides, (target, str(key[1])), group, others[key])
+
+
+def _sentence(row: Mapping[str, object], several: bool) -> str:
+    measure, change = str(row["measure"]), row["change"]
+    name = _WORDS.get(measure)
+    if name is None:
+        time, _, of = measure.rpartition("_")
+        name = f"{of} response time" if time == "response_ms" else of
+    target = None if row["target"] is None else str(row["target"])
+    of = f"{name} of {called((target, str(row['function'])))}"
+    if not isinstance(change, float):
+        return f"{of} cannot be compared ({row['method']})"
+    unit = " points" if measure == "success_rate" else " %"
+    told = f"{of} is {_number(abs(change))}{unit} {'higher' if change >= 0 else 'lower'}"
+    told += f" on {row['side_b']}" if several else ""
+    low, high = row["low"], row["high"]
+    if not (isinstance(low, float) and isinstance(high, float)):
+        return f"{told} (no interval: {str(row['method']).removeprefix('none: ')})"
+    # Of what is lower, the limits are told as how much lower: 12 % lower [8 %, 16 %].
+    limits = (low, high) if change >= 0 else (-high, -low)
+    told += f" [{_number(limits[0])}{unit}, {_number(limits[1])}{unit}]"
+    return told if row["differs"] else f"{told}, which can be chance"
+
+
+def _could_show(row: Mapping[str, object], power: Mapping[str, object]) -> str:
+    """What a row without a difference proves: the same within so much, and what it could show."""
+    detectable, within = power["detectable"], power["same_within"]
+    if row["differs"] or not (isinstance(detectable, float) and isinstance(within, float)):
+        return ""
+    unit = " points" if row["measure"] == "success_rate" else " %"
+    return (
+        f": the same within {_number(within)}{unit} (these {power['blocks']} blocks could have "
+        f"shown a change of {_number(detectable)}{unit}; {power['blocks_to_halve']} more halve it)"
+    )
+
+
+def _number(share: float) -> str:
+    """A share in percent, with two digits that mean something."""
+    percent = share * 100
+    return f"{percent:.0f}" if abs(percent) >= 10 else f"{percent:.2g}"
