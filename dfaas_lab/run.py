@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,10 +149,11 @@ class Run:
         """Whether the numbers can be believed, and each doubt with its number."""
         from dfaas_lab.analysis.on_host import doubts_of
         from dfaas_lab.analysis.verdict import Completion, verdict_of
-        from dfaas_lab.spec.manifest import iterations_of
+        from dfaas_lab.spec.manifest import insecure_of, iterations_of
 
         course = Completion(self.status, iterations_of(self._manifest), self._measured())
-        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+        found = verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+        return replace(found, insecure=any(insecure_of(self._manifest)))
 
     def _measured(self) -> dict[str, int]:
         """How many iterations are stored, by target; not those whose samples could not be read."""

@@ -33,6 +33,8 @@ class Verdict:
     """Whether a run can be believed."""
 
     doubts: tuple[Doubt, ...] = ()
+    insecure: bool = False
+    """Whether certificates were not checked, as ``Target(insecure=True)`` asks for."""
 
     @property
     def valid(self) -> bool:
@@ -40,10 +42,11 @@ class Verdict:
         return not self.doubts
 
     def __str__(self) -> str:
+        noted = " (certificates were not checked: insecure=True)" if self.insecure else ""
         if self.valid:
-            return "VALID"
+            return f"VALID{noted}"
         # Names of functions come from scripts and archives: they may hold a terminal's commands.
-        return printable("DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts))
+        return printable("DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts) + noted)
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,7 @@ def _described(
         "limit_s": order.limit_s,
         "lease_s": order.lease_s,
         "detached": order.detached,
+        "insecure": order.trust.insecure,
         "thresholds": order.thresholds,
         "plan_digest": order.plan.digest,
         "workspaces": {

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from dfaas_lab.certificates import CA_FILE
 from dfaas_lab.errors import ConnectionFailed, K6ScriptError
 from dfaas_lab.k6.custom_script import FOLDER, CustomScript, Requirements
 from dfaas_lab.remote.process import CommandResult, Process
@@ -15,7 +16,7 @@ from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
-_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "env")
+_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "env", CA_FILE)
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
 _INSPECT_S = 60

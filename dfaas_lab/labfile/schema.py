@@ -161,6 +161,9 @@ class TargetKeys(Entry):
     functions: list[FunctionEntry] | None = None
     install_monitoring: bool = False
     served_by_header: str | None = None
+    queries_path: str | None = None
+    ca: str | None = None
+    insecure: bool = False
 
 
 class LimitKeys(Entry):

@@ -273,7 +273,7 @@ def _short(body: str | bytes | Path) -> str | bytes | Path:
     return f"{len(body)} {'characters' if isinstance(body, str) else 'bytes'}"
 
 
-def _settings(function: str, what: str, given: Mapping[str, str]) -> dict[str, str]:
+def _settings(function: str, what: str, given: Mapping[str, Any]) -> dict[str, str]:
     """Check texts by name; numbers and booleans become the text that YAML would show."""
     if not isinstance(given, Mapping):
         raise ConfigError(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+import math
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -59,61 +59,98 @@ class FunctionAnswer(BaseModel):
     readOnlyRootFilesystem: bool | None = None  # noqa: N815
 
 
-class InfoAnswer(BaseModel):
-    """``GET /system/info``."""
+def _number(text: object) -> object:
+    """Prometheus writes ``NaN``, ``+Inf`` and ``-Inf``; not a number means not measured."""
+    if not isinstance(text, str):
+        raise ValueError("a value is a text")
+    value = float(text)
+    return None if math.isnan(value) else value
 
-    model_config = ConfigDict(extra="allow")
+
+Moment = Annotated[float, Field(ge=-1e11, le=1e11, allow_inf_nan=False)]
+Value = Annotated[float | None, BeforeValidator(_number)]
 
 
 class SeriesAnswer(BaseModel):
-    """A series of an answer of Prometheus."""
+    """A series of an answer of Prometheus: points of a moment and a value."""
 
     metric: dict[Text, Text] = {}
-    value: tuple[float, str] | None = None
-    values: list[tuple[Annotated[float, Field(allow_inf_nan=False)], str]] = []
+    value: tuple[Moment, Value] | None = None
+    values: list[tuple[Moment, Value]] = []
+
+    @property
+    def points(self) -> list[tuple[float, float | None]]:
+        """All its points."""
+        return self.values if self.value is None else [self.value]
+
+
+class ResultAnswer(BaseModel):
+    """``data`` of ``/api/v1/query`` and ``/api/v1/query_range``."""
+
+    resultType: Literal["vector", "matrix"]  # noqa: N815 (Prometheus's name)
+    result: list[SeriesAnswer]
+
+
+class ScalarAnswer(BaseModel):
+    """``data`` of a query whose result has no labels."""
+
+    resultType: Literal["scalar", "string"]  # noqa: N815
+    result: tuple[Moment, Value]
+
+
+class ScrapedAnswer(BaseModel):
+    """One of ``activeTargets``."""
+
+    labels: dict[Text, Text] = {}
+    health: Text | None = None
+    scrapeInterval: Text | None = None  # noqa: N815
+    lastError: Text = ""  # noqa: N815
+
+
+class TargetsAnswer(BaseModel):
+    """``data`` of ``/api/v1/targets``."""
+
+    activeTargets: list[ScrapedAnswer]  # noqa: N815
+
+
+class ConfigAnswer(BaseModel):
+    """``data`` of ``/api/v1/status/config``."""
+
+    yaml: Text = ""
+
+
+class PrometheusAnswer(BaseModel):
+    """What surrounds every answer of Prometheus."""
+
+    status: Literal["success", "error"]
+    error: Text = "no reason given"
+    data: Any = None
 
 
 FUNCTIONS: TypeAdapter[list[FunctionAnswer] | None] = TypeAdapter(list[FunctionAnswer] | None)
 FUNCTION: TypeAdapter[FunctionAnswer] = TypeAdapter(FunctionAnswer)
 INFO: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+PROMETHEUS: TypeAdapter[PrometheusAnswer] = TypeAdapter(PrometheusAnswer)
+RESULT: TypeAdapter[ResultAnswer | ScalarAnswer] = TypeAdapter(ResultAnswer | ScalarAnswer)
+TARGETS: TypeAdapter[TargetsAnswer] = TypeAdapter(TargetsAnswer)
+CONFIG: TypeAdapter[ConfigAnswer] = TypeAdapter(ConfigAnswer)
 
 
-class _Point(BaseModel):
-    """A moment and a value: ``[1700000000.123, "1"]``."""
-
-
-def checked(endpoint: Endpoint, answer: httpx.Response, kind: TypeAdapter[T]) -> T:
-    """Return the checked content of an answer.
+def checked(endpoint: Endpoint, answer: httpx.Response, kind: TypeAdapter[T], data: Any = ...) -> T:
+    """Return the checked content of an answer, or of a part of it.
 
     Raises:
         ServiceError: It is no JSON, or not what that service answers.
     """
-    return _told(endpoint, answer, lambda: kind.validate_python(json_of(endpoint, answer)))
-
-
-def json_of(endpoint: Endpoint, answer: httpx.Response) -> Any:
-    """Return an answer's JSON.
-
-    Raises:
-        ServiceError: It is none: something else answers at that URL.
-    """
+    path = answer.request.url.path
+    hint = f"Something else than {endpoint.what} answers there: check the URL."
     try:
-        return answer.json()
-    except (ValueError, RecursionError) as error:
-        raise endpoint.failed(
-            f"the answer to {answer.request.url.path} is no JSON",
-            hint=f"Something else than {endpoint.what} answers there: check the URL.",
-        ) from error
-
-
-def _told(endpoint: Endpoint, answer: httpx.Response, check: Callable[[], T]) -> T:
-    try:
-        return check()
+        return kind.validate_python(answer.json() if data is ... else data)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise endpoint.failed(
-            f"the answer to {answer.request.url.path} is not that of {endpoint.what}: "
-            f"{f'{place}: ' if place else ''}{first['msg']}",
-            hint=f"Something else than {endpoint.what} answers there: check the URL.",
-        ) from error
+        said = f"{place}: {first['msg']}" if place else str(first["msg"])
+        what = f"the answer to {path} is not that of {endpoint.what}: {said[:300]}"
+        raise endpoint.failed(what, hint=hint) from error
+    except (ValueError, RecursionError) as error:
+        raise endpoint.failed(f"the answer to {path} is no JSON", hint=hint) from error

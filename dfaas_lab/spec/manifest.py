@@ -55,6 +55,13 @@ def iterations_of(manifest: Entry) -> dict[str, int]:
     return {name: number for name, number in asked.items() if isinstance(number, int)}
 
 
+def insecure_of(manifest: Entry) -> list[bool]:
+    """Return for each target whether certificates were not checked."""
+    orders = manifest.get("orders")
+    entries = orders.values() if isinstance(orders, Mapping) else ()
+    return [isinstance(e, Mapping) and e.get("insecure") is True for e in entries]
+
+
 def terms_of(order: Entry) -> dict[str, Any]:
     """Return how often, how long at most, and with which pauses: for any order.
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.custom_script import CustomScript
@@ -49,6 +50,7 @@ class RunSpec:
     rest_s: float = 0.0
     warmup_s: float = 0.0
     detached: bool = False
+    trust: Trust = field(default_factory=Trust)
 
     def __post_init__(self) -> None:
         if not isinstance(self.limits, Limits):
@@ -86,6 +88,7 @@ class RunSpec:
         thresholds: Thresholds | None = None,
         served_by_header: str = "Dfaas-Node-Id",
         detached: bool = False,
+        trust: Trust | None = None,
     ) -> RunSpec:
         """Check what is asked of a gateway's functions; nothing is connected to.
 
@@ -113,6 +116,7 @@ class RunSpec:
             seconds(rest, what="rest"),
             seconds(warmup, what="warmup"),
             detached,
+            trust or Trust(),
         )
 
     @property

@@ -16,6 +16,8 @@ set -f
 # shellcheck disable=SC2086
 set -- "$k6_path" run --no-color --no-usage-report --address "" \
     --out csv=fileName=samples.csv,timeFormat=unix_nano $k6_options "$script"
+# An authority that this host does not trust: Go reads it beside the folders of the system's.
+[ ! -f ca.pem ] || export SSL_CERT_FILE="$PWD/ca.pem"
 # What a script of the user's own finds in __ENV; nothing of ours is read after this.
 # shellcheck source=/dev/null
 [ ! -f env ] || . ./env

@@ -1,4 +1,4 @@
-"""Which authorities are trusted for https: this system's, those of a file, or any (``insecure``)."""
+"""Which authorities are trusted for https: this system's, those of a file, or any."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _BUNDLES = (
     "/etc/ssl/cert.pem",
 )
 _LARGEST_BYTES = 4 << 20
+CA_FILE = "ca.pem"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Trust:
         insecure: Whether any certificate will do.
 
     Raises:
-        ConfigError: The file cannot be read, or holds no certificate.
+        ConfigError: Both are given.
     """
 
     ca: str | None = None
@@ -43,7 +44,18 @@ class Trust:
             )
         if self.ca is not None:
             object.__setattr__(self, "ca", str(Path(self.ca).expanduser().absolute()))
-            self.context()
+
+    @property
+    def k6_options(self) -> str:
+        """What k6 is told."""
+        return "--insecure-skip-tls-verify" if self.insecure else ""
+
+    def files(self) -> dict[str, bytes]:
+        """What k6 finds beside its script; ``launch.sh`` names it in ``SSL_CERT_FILE``.
+
+        Go reads that file in the place of the system's bundle, but still the system's folder.
+        """
+        return {CA_FILE: self.pem()} if self.ca else {}
 
     def pem(self) -> bytes:
         """The content of ``ca``; nothing without one.
@@ -85,6 +97,10 @@ class Trust:
                     hint="Give the authority's certificate as PEM (-----BEGIN CERTIFICATE-----).",
                 ) from error
         return context
+
+
+SYSTEM = Trust()
+"""What this system trusts."""
 
 
 def _load_bundle(context: ssl.SSLContext) -> None:
