@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.spec.manifest import load_of, part_of, script_of, terms_of
-from dfaas_lab.spec.manifest_functions import Entry, functions_of
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of, script_environment
+from dfaas_lab.spec.manifest_functions import Entry
 
 if TYPE_CHECKING:
     from dfaas_lab.run import Run
+    from dfaas_lab.spec.run_spec import RunSpec
     from dfaas_lab.store import RunFolder
     from dfaas_lab.target import Target
 
@@ -28,31 +29,53 @@ def reproduce(
     part: str | None,
     trust_script: bool,
     env: Mapping[str, str] | None,
-    **given: Any,
+    label: str | None,
+    progress: bool | None,
 ) -> Run:
-    """Measure the run in a folder again; see :meth:`dfaas_lab.Run.reproduce`.
-
-    ``given`` is passed on to ``target.run_k6``.
-    """
+    """Measure the run in a folder again; see :meth:`dfaas_lab.Run.reproduce`."""
     then = folder.read()
     name = part_of(then, part or target.name)
-    order = then["orders"][name]
-    terms = terms_of(order) | given
-    again = copy.copy(target)  # the target's own functions stay as they are
-    again.last_run, again.thresholds = None, None
-    if order.get("script"):
-        terms |= {"script": script_of(folder, name, env, trusted=trust_script)}
-    else:
-        own = {function.name: function for function in target.functions}
-        again.functions = functions_of(folder.path, order.get("functions", [{}]), own)
-        terms |= load_of(order)
+    spec = _spec(folder, orders_of(then), name, target, env, trusted=trust_script)
+    last = target.last_run
     try:
-        return again.run_k6(**terms)
+        return target._start(spec, label=label, progress=progress).wait()
     finally:
-        measured: Run | None = again.last_run
-        if measured is not None:
-            target.last_run = measured
+        measured = target.last_run
+        if measured is not None and measured is not last:
             _tell(then, measured, (name, target.name))
+
+
+def _spec(
+    folder: RunFolder,
+    orders: Mapping[str, Entry],
+    part: str,
+    target: Target,
+    env: Mapping[str, str] | None,
+    *,
+    trusted: bool,
+) -> RunSpec:
+    """What was measured then, for another target.
+
+    Raises:
+        ConfigError: A script is not trusted, its environment is not whole, or it is damaged.
+    """
+    from dfaas_lab.store import OpenedArchive
+
+    if orders[part].get("script"):
+        if isinstance(folder, OpenedArchive) and not trusted:
+            raise ConfigError(
+                "the run was made with a k6 script of its own, which came in an archive",
+                hint=f"Read it in {folder.path}; then give reproduce(..., trust_script=True).",
+            )
+        missing = sorted(script_environment(orders, part, folder.path) - set(env or {}))
+        if missing:
+            raise ConfigError(
+                "not stored, since it may be secret: the script's environment "
+                f"{', '.join(missing)}",
+                hint="Give it: reproduce(..., env={...}).",
+            )
+    spec = from_manifest(orders, part, folder.path, functions=target.functions, env=env)
+    return spec.attended().on(target.gateway, target.served_by_header)
 
 
 def _tell(then: Entry, run: Run, parts: tuple[str, str]) -> None:

@@ -76,6 +76,10 @@ REQUESTS = pl.Schema(
         "late_ms": pl.Float64(),
         "response_ms": pl.Float64(),
         "call_id": pl.String(),
+        "name": pl.String(),
+        "method": pl.String(),
+        "group": pl.String(),
+        "tags": pl.String(),
     }
 )
 
@@ -111,6 +115,8 @@ K6_METRICS = pl.Schema(
         "p50": pl.Float64(),
         "p95": pl.Float64(),
         "last": pl.Float64(),
+        "group": pl.String(),
+        "tags": pl.String(),
     }
 )
 

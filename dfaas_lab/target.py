@@ -15,7 +15,7 @@ from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials
-from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD
+from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import url_problem
 
 if TYPE_CHECKING:
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
-    from dfaas_lab.k6.custom_script import CustomScript
     from dfaas_lab.k6.thresholds import Thresholds
     from dfaas_lab.run import Run
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
     from dfaas_lab.spec.preview import Preview
-    from dfaas_lab.spec.run_spec import RunOptions, RunSpec
+    from dfaas_lab.spec.run_spec import RunOptions
 
 # Without C0, DEL, C1 and surrogates: they move cursors, or have no place in XML or UTF-8.
 _NAME = re.compile(r"[^/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]{1,100}")
@@ -126,21 +125,15 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @takes_run_options
     def run_k6(
         self,
         iterations: int = 1,
         *,
-        load: float | Mapping[str, float] = DEFAULT_LOAD,
-        duration: str | timedelta = DEFAULT_DURATION,
-        limits: Limits | None = None,
-        rest: str | timedelta = "0s",
-        warmup: str | timedelta = "0s",
         label: str | None = None,
-        script: str | Path | CustomScript | None = None,
-        env: Mapping[str, str] | None = None,
-        thresholds: Thresholds | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run:
         """Measure the target and return the run; each iteration is stored as soon as it has ended.
 
@@ -153,8 +146,11 @@ class Target:
             warmup: How long the same load is put on before the first iteration; stored apart.
             label: A name for people.
             script: A k6 script of your own (or an archive of ``k6 archive``) in the place of load,
-                duration and thresholds; the files that it imports and opens by name go with it.
-            env: What that script finds in ``__ENV``. The values are not stored.
+                duration and thresholds; the files that it imports and opens by name go with it,
+                and those that its ``handleSummary()`` writes are in ``run.files``.
+            env: What that script finds in ``__ENV``. The values are not stored, and hidden where
+                the script logs them; numbers, durations and the gateway's URL are no secrets.
+            files: Files and folders that the script opens by names which are not in its text.
             thresholds: k6's expressions by function, for instance ``{"env": "p(95)<200"}``.
             live: Called with each line that k6 logs, from another thread.
             progress: None chooses how progress is shown; False shows nothing.
@@ -168,21 +164,10 @@ class Target:
             RemoteError: The generator cannot be reached, or its disk is full.
             KeyboardInterrupt: After k6 has ended and its data is stored; see ``last_run``.
         """
-        return self._handle(
-            iterations,
-            label=label,
-            live=live,
-            progress=progress,
-            load=load,
-            duration=duration,
-            limits=limits,
-            rest=rest,
-            warmup=warmup,
-            script=script,
-            env=env,
-            thresholds=thresholds,
-        ).wait()
+        spec = self._spec(iterations, **options)
+        return self._start(spec, label=label, live=live, progress=progress).wait()
 
+    @takes_run_options
     def start_k6(
         self,
         iterations: int = 1,
@@ -191,7 +176,7 @@ class Target:
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
         detach: bool = False,
-        **asked: Unpack[RunOptions],
+        **options: Unpack[RunOptions],
     ) -> RunHandle:
         """Start what :meth:`run_k6` does and return at once; for buttons, and for long runs.
 
@@ -203,12 +188,10 @@ class Target:
             detach: Send all iterations first and let the generator run them alone: this computer
                 may go. ``wait()``, or ``lab.attach(handle.run.id)`` from elsewhere, brings the
                 data home.
-            asked: ``load``, ``duration``, ``limits``, ``rest``, ``warmup``, ``script``, ``env``,
-                ``thresholds``.
+            options: ``load``, ``duration`` and all other options of ``run_k6``.
         """
-        handle = self._handle(
-            iterations, label=label, live=live, progress=progress, detached=detach, **asked
-        )
+        spec = self._spec(iterations, detached=detach, **options)
+        handle = self._start(spec, label=label, live=live, progress=progress)
         return handle.send() if detach else handle.start()
 
     def preview(
@@ -225,45 +208,43 @@ class Target:
             ConfigError: What was asked cannot be, also for want of memory or disk on the generator
                 where these are known (after ``check()`` or a run).
         """
-        order = self.order(iterations, load=load, duration=duration, rest=rest)
-        return order.preview(**self.generator.room())
+        spec = self._spec(iterations, load=load, duration=duration, rest=rest)
+        return spec.preview(**self.generator.room())
 
-    def order(
-        self, iterations: int, *, detached: bool = False, **asked: Unpack[RunOptions]
+    def _spec(
+        self, iterations: int, *, detached: bool = False, **options: Unpack[RunOptions]
     ) -> RunSpec:
         """Check what is asked, without connecting to anything; the target's own limits count."""
-        from dfaas_lab.spec.run_spec import RunSpec
-
-        asked["limits"] = asked.get("limits") or self.limits
-        if asked.get("thresholds") is None and asked.get("script") is None and self.thresholds:
-            load = asked.get("load")
+        options["limits"] = options.get("limits") or self.limits
+        if options.get("thresholds") is None and options.get("script") is None and self.thresholds:
+            load = options.get("load")
             named = load if isinstance(load, Mapping) else dict.fromkeys(self.thresholds, True)
-            asked["thresholds"] = {n: t for n, t in self.thresholds.items() if named.get(n)}
+            options["thresholds"] = {n: t for n, t in self.thresholds.items() if named.get(n)}
         return RunSpec.of(
             self.gateway,
             self.functions,
             iterations,
             served_by_header=self.served_by_header,
             detached=detached,
-            trust=self.trust,
-            **asked,
+            ca=self.trust.ca,
+            insecure=self.trust.insecure,
+            **options,
         )
 
-    def _handle(
+    def _start(
         self,
-        iterations: int,
+        spec: RunSpec,
         *,
-        label: str | None,
-        live: Callable[[str], None] | None,
-        progress: bool | None,
-        detached: bool = False,
-        **asked: Unpack[RunOptions],
+        label: str | None = None,
+        live: Callable[[str], None] | None = None,
+        progress: bool | None = None,
     ) -> RunHandle:
+        """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight
 
-        order = preflight(self, self.order(iterations, detached=detached, **asked))
-        return create_run(self.store, [(self, order)], label=label, live=live, progress=progress)
+        parts = [(self, preflight(self, spec))]
+        return create_run(self.store, parts, label=label, live=live, progress=progress)
 
     def services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.execution.run_handle import RunHandle
-    from dfaas_lab.load import Function
     from dfaas_lab.remote.workspace import Workspace
     from dfaas_lab.run import Run
     from dfaas_lab.spec.run_spec import RunSpec
@@ -51,7 +50,7 @@ def create_run(
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
     workspaces = [
-        [Workspace.new(target.generator.workspace_root) for _ in order.turns]
+        [Workspace.new(target.generator.workspace_root) for _ in order.numbers]
         for target, order in parts
     ]
     folder = _open_folder(store, parts, workspaces, label, seed, campaign)
@@ -65,7 +64,6 @@ def create_run(
                 generator=target.generator,
                 folder=folder,
                 workspaces=own,
-                several=several,
                 line=_prefixed(line, target.name) if several else line,
                 node_metrics=node_metrics_of(target),
                 pause=pause,
@@ -104,7 +102,7 @@ def _open_folder(
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
     from dfaas_lab.execution.environment import surroundings
-    from dfaas_lab.spec.manifest_functions import bodies
+    from dfaas_lab.spec.manifest import files_of
     from dfaas_lab.store import Store, new_run_id, provenance
     from dfaas_lab.store.provenance import without_secrets
 
@@ -126,39 +124,19 @@ def _open_folder(
     }
     files: dict[str, bytes] = {}
     for index, (_, order) in enumerate(parts):
-        files |= order.plan.stored("" if not index else f"-{index + 1}")
-        files |= bodies(_functions(order))
+        files |= files_of(order, index)
     return Store(store).create_run(new_run_id(), manifest, files)
 
 
-def _described(
-    target: Target, order: RunSpec, workspaces: Sequence[Workspace]
-) -> dict[str, object]:
-    from dfaas_lab.spec.manifest_functions import described
+def _described(target: Target, spec: RunSpec, workspaces: Sequence[Workspace]) -> dict[str, object]:
+    from dfaas_lab.spec.manifest import to_manifest
 
-    load = order.plan.load
     return {
+        **to_manifest(spec),
         "gateway": target.gateway,
         "generator": target.generator.name,
-        "load": load.rates if load else None,
-        "functions": described(_functions(order)),
-        "script": None if order.plan.is_builtin else order.plan.script_name,
-        "duration_s": order.plan.duration_s,
-        "iterations": order.iterations,
-        "rest_s": order.rest_s,
-        "warmup_s": order.warmup_s,
-        "limit_s": order.limit_s,
-        "lease_s": order.lease_s,
-        "detached": order.detached,
-        "insecure": order.trust.insecure,
-        "thresholds": order.thresholds,
-        "plan_digest": order.plan.digest,
         "workspaces": {
             "root": target.generator.workspace_root,
             "ids": [workspace.id for workspace in workspaces],
         },
     }
-
-
-def _functions(order: RunSpec) -> list[Function]:
-    return [share.function for share in order.plan.load or ()]

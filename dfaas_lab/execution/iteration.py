@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.remote.process import Process
+    from dfaas_lab.secret_values import SecretValues
     from dfaas_lab.spec.run_spec import RunSpec
 
 
@@ -74,6 +77,7 @@ class Iteration:
             rest_s=order.rest_there_s(self.number),
             options=f"{order.plan.options} {order.trust.k6_options}".strip(),
             script=order.plan.script_name,
+            folder=order.plan.folder,
         )
 
     def begin(self, stop: threading.Event, *, unsure: bool, closed: bool) -> Process | bool | None:
@@ -90,7 +94,7 @@ class Iteration:
             Lost: The generator does not answer, and there was an interrupt.
             ConnectionFailed: It stayed away.
         """
-        first = self.number == self.order.turns[0]
+        first = self.number == self.order.numbers[0]
         rest_s = 0.0 if first or self.order.detached else self.order.rest_s
         pause = self.pause
         deadline = time.monotonic() + PATIENCE_S + rest_s
@@ -140,6 +144,7 @@ class Iteration:
             process=process,
             elapsed=elapsed,
             line=line,
+            hide=self._secrets().masked,
         )
         with self.contact.asking():
             end = following.until_end(stop)
@@ -165,6 +170,17 @@ class Iteration:
                     raise Lost from None
                 raise
             return self.harvest.store(self.number, self.plan, fetched, self.workspace, end)
+
+    def _secrets(self) -> SecretValues:
+        """What must be hidden; of a script that another controller began, the generator knows."""
+        plan = self.plan
+        if plan.is_builtin or plan.secrets:
+            return plan.secrets
+        there = f"cat {shlex.quote(self.workspace.path)}/env"
+        with contextlib.suppress(DfaasLabError):  # what follows tells that it does not answer
+            said = self.generator.remote.run(there, check=False, timeout=10)
+            plan = plan.knowing(said.stdout)
+        return plan.secrets
 
     def _start(self) -> Process:
         terms = self.terms(self.generator.k6_path())

@@ -64,7 +64,6 @@ class Measurement:
         generator: Where k6 runs.
         folder: Where the results go.
         workspaces: One for each turn of the order.
-        several: Whether the run has other targets, too.
         line: Called with each line that k6 logs.
         begun: Whether another controller may have begun it, or everything was sent already.
         closed: Whether nothing new may be begun, only brought home.
@@ -80,7 +79,6 @@ class Measurement:
         generator: Generator,
         folder: RunFolder,
         workspaces: Sequence[Workspace],
-        several: bool = False,
         line: Callable[[str], None] | None = None,
         begun: bool = False,
         closed: bool = False,
@@ -90,13 +88,13 @@ class Measurement:
         self._order = order
         self._target = target
         self._generator = generator
+        self._harvest = IterationResults(generator.remote, folder, target)
         self._folder = folder
-        self._harvest = IterationResults(generator.remote, folder, target, several)
         self._contact = Contact(generator.remote)
         before = None if pause is None else functools.partial(pause, folder.run_id)
         self._turns = [
             Iteration(number, workspace, order, generator, self._harvest, self._contact, before)
-            for number, workspace in zip(order.turns, workspaces, strict=True)
+            for number, workspace in zip(order.numbers, workspaces, strict=True)
         ]
         self._line = line
         self._begun = begun or order.detached

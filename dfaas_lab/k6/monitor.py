@@ -18,6 +18,7 @@ from typing import Literal
 from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.k6.launch import Terms
 from dfaas_lab.k6.output import Elapsed, Ended, K6Output, LogLine, Stopping
+from dfaas_lab.redaction import masked
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, gone
@@ -88,6 +89,7 @@ class K6Monitor:
         process: The channel that follows it; None connects anew (to attach).
         elapsed: Called with k6's own elapsed time.
         line: Called with each line that k6 logs; it must return at once.
+        hide: What takes from a line what may be secret.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class K6Monitor:
         process: Process | None = None,
         elapsed: Callable[[Elapsed], None] | None = None,
         line: Callable[[str], None] | None = None,
+        hide: Callable[[str], str] = masked,
     ) -> None:
         self._remote = remote
         self._workspace = workspace
@@ -106,7 +109,7 @@ class K6Monitor:
         self._process = process
         self._elapsed = elapsed
         self._line = line
-        self._journal = K6Output(workspace.id)
+        self._journal = K6Output(workspace.id, hide)
         self._stop_sent_at: float | None = None
         self._acknowledged = False
         self._lost_at: float | None = None
@@ -224,7 +227,7 @@ class K6Monitor:
         if code == "running" and alive:
             return None
         return End(
-            int(code) if code.isdigit() else None,
+            int(code) if code.isdecimal() and len(code) <= 3 else None,
             reason or None,
             bool(killed),
             self._journal.tail(),

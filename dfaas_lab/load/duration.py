@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from fractions import Fraction
 
 from dfaas_lab.errors import ConfigError
@@ -69,6 +70,15 @@ def _possible(value_s: Fraction, what: str) -> float:
 
 def _too_long(what: str) -> ConfigError:
     return ConfigError(f"{what} is longer than ten years", hint="Give a shorter one: '30s', '2h'.")
+
+
+def exact_duration(value_s: float) -> str:
+    """Return seconds as a duration that :func:`seconds` reads back as the same number.
+
+    >>> exact_duration(5e-05)
+    '0.00005s'
+    """
+    return f"{Decimal(repr(value_s)):f}s"
 
 
 def format_duration(value_s: float) -> str:

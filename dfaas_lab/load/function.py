@@ -154,12 +154,12 @@ class Function:
             ) from error
 
     def frozen(self) -> Function:
-        """Return the same with the body's bytes as they are now, in the place of its ``Path``.
+        """Return the same with the body as it is sent now: its bytes, whatever they came from.
 
         Raises:
             ConfigError: The file cannot be read.
         """
-        return replace(self, body=self.body_bytes()) if isinstance(self.body, Path) else self
+        return self if isinstance(self.body, bytes) else replace(self, body=self.body_bytes())
 
     @property
     def route(self) -> str:

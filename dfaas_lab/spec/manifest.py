@@ -1,32 +1,162 @@
-"""From a run's manifest back to what was asked, as ``run_k6`` takes it. Nothing is measured.
+"""A run's description in its manifest: written from a :class:`RunSpec` and read back into one.
 
-A manifest may have come in a stranger's archive: all that is read is checked.
+A manifest may have come in a stranger's archive: every entry is checked by a schema when it is
+read. The schema of the plain terms is made of the fields of ``RunSpec`` itself.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from dfaas_lab.config import Limits
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.spec.manifest_functions import Entry, damaged
+from dfaas_lab.k6.custom_script import CustomScript
+from dfaas_lab.k6.plan import K6Plan
+from dfaas_lab.k6.requirements import Requirements
+from dfaas_lab.load import Load
+from dfaas_lab.load.duration import exact_duration
+from dfaas_lab.spec.manifest_functions import Entry, bodies, damaged, described, functions_of
+from dfaas_lab.spec.run_spec import RunSpec
 
 if TYPE_CHECKING:
-    from dfaas_lab.k6.custom_script import CustomScript
-    from dfaas_lab.store import RunFolder
+    from dfaas_lab.load import Function
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
+# Each manifest says these; what came later has a default.
+_ALWAYS = ("iterations", "lease_s", "rest_s", "warmup_s")
+_Rules = str | list[str] | dict[str, str | list[str]]
+
+
+Stored = TypeVar("Stored", bound=BaseModel)
+
+
+class StoredPlan(BaseModel):
+    """What a manifest says of the load, where the run had no script of its own."""
+
+    model_config = _STRICT
+
+    gateway: str
+    load: dict[str, float]
+    functions: list[dict[str, Any]]
+    duration_s: float = Field(gt=0, le=1e9)
+    thresholds: dict[str, _Rules] | None = None
+    served_by_header: str = "Dfaas-Node-Id"  # format 1 did not say it
+
+
+class StoredScript(BaseModel):
+    """What a manifest says of a script; its sources are in a file of their own."""
+
+    model_config = _STRICT
+
+    script: str
+    duration_s: float = Field(ge=0, le=1e9)
+    max_vus: int = 0  # format 1 did not say it
+
+
+class StoredPlace(BaseModel):
+    """Where the iterations of a run are on its generator."""
+
+    model_config = _STRICT
+
+    root: str
+    ids: list[str]
+
+
+class StoredRun(BaseModel):
+    """What else a manifest says of one target's part of a run, for whoever attaches to it."""
+
+    model_config = _STRICT
+
+    generator: str
+    plan_digest: str
+    workspaces: StoredPlace
+
+
+def to_manifest(spec: RunSpec) -> dict[str, object]:
+    """Return what a manifest says of a run; nothing secret.
+
+    ``limit_s`` is the time limit that was in force; it is not read back, since it follows.
+    """
+    plan = spec.plan
+    return {
+        **_plan_entries(plan),
+        "duration_s": plan.duration_s,
+        **{name: getattr(spec, name) for name in _terms().model_fields},
+        "limit_s": spec.limit_s,
+        "plan_digest": plan.digest,
+    }
+
+
+def files_of(spec: RunSpec, index: int) -> dict[str, bytes]:
+    """Return the files that are stored beside the manifest, by name.
+
+    Args:
+        spec: What is measured.
+        index: The target's place among those of the run, from 0.
+    """
+    return {**spec.plan.stored(_suffix(index)), **bodies(spec.functions)}
+
+
+def from_manifest(
+    orders: Mapping[str, Entry],
+    part: str,
+    folder: Path,
+    *,
+    functions: Sequence[Function] = (),
+    env: Mapping[str, str] | None = None,
+) -> RunSpec:
+    """Return the description of a run as it was when :func:`to_manifest` wrote it.
+
+    Args:
+        orders: The manifest's entries, by target.
+        part: Which target's.
+        folder: The run's folder, with bodies and scripts.
+        functions: A target's functions: what is not stored, since it may be secret, is theirs.
+        env: The environment of a script, whose values are not stored.
+
+    Raises:
+        ConfigError: It is damaged, or something that is not stored is not given.
+    """
+    entry = orders[part]
+    terms = dict(checked(_terms(), _as_format_2(entry)))
+    plan: K6Plan | CustomScript
+    if entry.get("script"):
+        plan = _script(folder, list(orders).index(part), checked(StoredScript, entry), env)
+    else:
+        plan = _plan(folder, checked(StoredPlan, entry), functions)
+    try:
+        return RunSpec(plan, **terms)
+    except ConfigError as error:
+        raise damaged(error) from error
+
+
+def script_environment(orders: Mapping[str, Entry], part: str, folder: Path) -> set[str]:
+    """Return the names in the environment of a run's script; their values are not stored.
+
+    Raises:
+        ConfigError: The script is damaged.
+    """
+    content = _stored_script(folder, list(orders).index(part))
+    try:
+        return {str(name) for name in json.loads(content)["env"]}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged(error) from error
 
 
 def part_of(manifest: Entry, wanted: str) -> str:
-    """Return which target's order is meant: the only one, or the one of that name.
+    """Return which target's part is meant: the only one, or the one of that name.
 
     Raises:
-        ConfigError: Several were asked, none of them of that name; or the run does not say.
+        ConfigError: There are several, none of them of that name; or the run does not say.
     """
-    orders = manifest.get("orders")
-    if not isinstance(orders, Mapping) or not orders:
+    orders = orders_of(manifest)
+    if not orders:
         raise ConfigError(
             f"run {manifest.get('run_id')} does not say what was asked",
             hint="It was stored by an older dfaas_lab: measure it by run_k6().",
@@ -42,16 +172,17 @@ def part_of(manifest: Entry, wanted: str) -> str:
     )
 
 
+def orders_of(manifest: Entry) -> dict[str, Entry]:
+    """Return what was asked, by target; empty where a manifest does not say it, or oddly."""
+    orders = manifest.get("orders")
+    if not isinstance(orders, Mapping) or not all(isinstance(o, Mapping) for o in orders.values()):
+        return {}
+    return {str(name): entry for name, entry in orders.items()}
+
+
 def iterations_of(manifest: Entry) -> dict[str, int]:
     """Return how many iterations were asked for, by target; without those that do not say."""
-    orders = manifest.get("orders")
-    if not isinstance(orders, Mapping):
-        return {}
-    asked = {
-        str(name): order.get("iterations")
-        for name, order in orders.items()
-        if isinstance(order, Mapping)
-    }
+    asked = {name: order.get("iterations") for name, order in orders_of(manifest).items()}
     return {name: number for name, number in asked.items() if isinstance(number, int)}
 
 
@@ -62,74 +193,84 @@ def insecure_of(manifest: Entry) -> list[bool]:
     return [isinstance(e, Mapping) and e.get("insecure") is True for e in entries]
 
 
-def terms_of(order: Entry) -> dict[str, Any]:
-    """Return how often, how long at most, and with which pauses: for any order.
+def checked(schema: type[Stored], entry: Entry) -> Stored:
+    """Return what an entry says, checked by a schema.
 
     Raises:
-        ConfigError: The order is damaged.
+        ConfigError: It says something else; the fields are named.
     """
     try:
-        limits: dict[str, Any] = {"timeout": timedelta(seconds=order["limit_s"])}
-        if order["lease_s"]:  # a detached run had none
-            limits["lease"] = timedelta(seconds=order["lease_s"])
-        return {
-            "iterations": order["iterations"],
-            "limits": Limits(**limits),
-            "rest": timedelta(seconds=order["rest_s"]),
-            "warmup": timedelta(seconds=order["warmup_s"]),
-        }
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return schema.model_validate(dict(entry))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise damaged(f"{place}: {first['msg']}") from error
+
+
+@functools.cache
+def _terms() -> type[BaseModel]:
+    """The schema of the plain terms: all fields of a spec but its plan."""
+    hints = get_type_hints(RunSpec)
+    plain: dict[str, Any] = {
+        one.name: (hints[one.name], ... if one.name in _ALWAYS else one.default)
+        for one in fields(RunSpec)
+        if one.name != "plan"
+    }
+    return create_model("StoredTerms", __config__=_STRICT, **plain)
+
+
+def _as_format_2(entry: Entry) -> Entry:
+    """Format 1 had one time limit, asked or not, in the place of the one that was asked."""
+    if "timeout_s" in entry:
+        return entry
+    if not entry.get("limit_s"):
+        raise damaged("limit_s: field required")
+    return {**entry, "timeout_s": entry["limit_s"]}
+
+
+def _plan_entries(plan: K6Plan | CustomScript) -> dict[str, object]:
+    if isinstance(plan, CustomScript):
+        needs = plan.requirements
+        nothing: dict[str, object] = {
+            "load": None,
+            "functions": [],
+            "thresholds": None,
+        }  # the script says it
+        max_vus = needs.max_vus if needs else 0
+        return {**nothing, "script": plan.script_name, "max_vus": max_vus}
+    return {
+        "gateway": plan.gateway,
+        "load": plan.load.rates,
+        "functions": described(share.function for share in plan.load),
+        "script": None,
+        "thresholds": plan.thresholds,
+        "served_by_header": plan.served_by_header,
+    }
+
+
+def _plan(folder: Path, stored: StoredPlan, own: Sequence[Function]) -> K6Plan:
+    known = {function.name: function for function in own}
+    functions = functions_of(folder, stored.functions, known)
+    try:
+        load = Load.of(stored.load, duration=exact_duration(stored.duration_s), functions=functions)
+        return K6Plan(load, stored.gateway, stored.thresholds, stored.served_by_header)
+    except ConfigError as error:
         raise damaged(error) from error
 
 
-def load_of(order: Entry) -> dict[str, Any]:
-    """Return load, duration and thresholds: for an order without a script of its own.
-
-    Raises:
-        ConfigError: The order is damaged.
-    """
-    try:
-        thresholds = order["thresholds"]
-        return {
-            "load": dict(order["load"]),
-            "duration": timedelta(seconds=order["duration_s"]),
-            "thresholds": None if thresholds is None else dict(thresholds),
-        }
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise damaged(error) from error
-
-
-def script_of(
-    folder: RunFolder, part: str, env: Mapping[str, str] | None, *, trusted: bool
+def _script(
+    folder: Path, index: int, stored: StoredScript, env: Mapping[str, str] | None
 ) -> CustomScript:
-    """Return the script of a run that was made with one of its own.
+    script = CustomScript.from_stored(_stored_script(folder, index), env)
+    return script.requiring(Requirements(stored.duration_s, stored.max_vus))
 
-    Args:
-        folder: The run's.
-        part: The target's name in it.
-        env: The script's environment, whose values are not stored.
-        trusted: Whether a script may run that came in an archive.
 
-    Raises:
-        ConfigError: It is not trusted, is damaged, or its environment is not whole.
-    """
-    from dfaas_lab.k6.custom_script import CustomScript
-    from dfaas_lab.store import OpenedArchive
-
-    if isinstance(folder, OpenedArchive) and not trusted:
-        raise ConfigError(
-            "the run was made with a k6 script of its own, which came in an archive",
-            hint=f"Read it in {folder.path}; then give reproduce(..., trust_script=True).",
-        )
-    index = list(folder.read()["orders"]).index(part)
+def _stored_script(folder: Path, index: int) -> bytes:
     try:
-        stored = (folder.path / f"script{f'-{index + 1}' if index else ''}.json").read_bytes()
-        names = set(json.loads(stored)["env"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return (folder / f"script{_suffix(index)}.json").read_bytes()
+    except OSError as error:
         raise damaged(error) from error
-    if missing := sorted(names - set(env or {})):
-        raise ConfigError(
-            f"not stored, since it may be secret: the script's environment {', '.join(missing)}",
-            hint="Give it: reproduce(..., env={...}).",
-        )
-    return CustomScript.from_stored(stored, env)
+
+
+def _suffix(index: int) -> str:
+    return f"-{index + 1}" if index else ""

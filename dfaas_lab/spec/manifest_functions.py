@@ -85,10 +85,11 @@ def functions_of(
     return tuple(functions)
 
 
-def damaged(error: Exception) -> ConfigError:
+def damaged(reason: Exception | str) -> ConfigError:
     """The error for a run that cannot be asked again."""
+    said = reason if isinstance(reason, str) else repr(reason)
     return ConfigError(
-        f"the run does not say all that was asked: {error!r}",
+        f"the run does not say all that was asked: {said}",
         hint="Its manifest is damaged, or an older dfaas_lab wrote it: measure it by run_k6().",
     )
 

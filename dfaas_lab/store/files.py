@@ -42,6 +42,9 @@ def errors_as_store_error(path: Path, doing: str) -> Iterator[None]:
 
 def safe_name(name: str) -> str:
     """Return any text as a part of a file name: percent-encoded, as hive readers expect it."""
+    name = name.encode(errors="surrogateescape").decode(
+        errors="replace"
+    )  # of a foreign file system
     quoted = quote(name, safe=" ()+,@")
     if len(quoted) <= _LONGEST:
         return quoted
@@ -52,20 +55,27 @@ def safe_name(name: str) -> str:
 
 
 @contextlib.contextmanager
-def staged(staging: Path, final: Path) -> Iterator[Path]:
+def staged(staging: Path, final: Path, *, within: Path | None = None) -> Iterator[Path]:
     """Give an empty folder that becomes ``final`` when the block ends without an error.
+
+    Args:
+        staging: Where it is made; on the same disk.
+        final: Where it goes.
+        within: A folder that must be there, and is never made anew: where a disk went away, its
+            place is not that disk. None makes every folder on the way.
 
     Raises:
         StoreError: ``final`` is there already, or something could not be written.
     """
     with errors_as_store_error(final, "writing"):
-        staging.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(parents=within is None, exist_ok=True)
         beside = staging / uuid.uuid4().hex
         beside.mkdir()
         try:
             yield beside
             sync_tree(beside)
-            final.parent.mkdir(parents=True, exist_ok=True)
+            if final.parent != within:
+                final.parent.mkdir(parents=within is None, exist_ok=True)
             _rename_new(beside, final)
             sync_folder(final.parent)
         finally:
@@ -86,17 +96,31 @@ def _rename_new(beside: Path, final: Path) -> None:
         ) from error
 
 
+@contextlib.contextmanager
+def beside(final: Path) -> Iterator[Path]:
+    """Give the path of a new file, which replaces ``final`` when the block ends without an error.
+
+    A reader sees the old file or the new one, and a kill leaves one of them. The name is short:
+    that of ``final`` may have the most bytes that a name can have.
+
+    Raises:
+        StoreError: It could not be written.
+    """
+    part = final.with_name(f".{uuid.uuid4().hex}.part")
+    with errors_as_store_error(final, "writing"):
+        try:
+            yield part
+            _sync_file(part)
+            part.replace(final)
+            sync_folder(final.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file beside and rename it over the old one: a reader sees one or the other."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with errors_as_store_error(path, "writing"):
-        try:
-            beside.write_bytes(content)
-            _sync_file(beside)
-            beside.replace(path)
-            sync_folder(path.parent)
-        finally:
-            beside.unlink(missing_ok=True)
+    with beside(path) as part:
+        part.write_bytes(content)
 
 
 def sync_tree(folder: Path) -> None:

@@ -26,8 +26,12 @@ FRAMES = ("summary", "requests", "timeline", "k6_metrics")
 _ALWAYS = FRAMES[:3]
 # Outside runs/, or other readers' runs/**/*.parquet would meet torn files.
 STAGING = ".staging"
+WRITTEN = "written"
+"""The folder of an iteration that holds what a script of the user's own wrote."""
 # No leading zero: iteration=01 is not another way to write iteration=1.
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+# What may be below an iteration: a target's folder, and below it one for each generator of several.
+_LEVELS = ("target=*", "target=*/generator=*")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,120}")
 
 
@@ -79,19 +83,21 @@ class RunFolder:
         self.read()
 
     def _check_there(self) -> None:
-        if not self.path.is_dir():
+        if not (self.path / manifest.NAME).is_file():
             raise StoreError(
                 f"the run {self.run_id} is not in {self.path.parent}",
                 path=str(self.path),
-                hint="It was removed or moved since; lab.store.runs() lists what is there.",
+                hint="It was removed or moved since, or its disk went away; lab.store.runs() lists "
+                "what is there.",
             )
 
     def update(self, **changes: object) -> Manifest:
         """Change entries of the manifest and return it; safe beside other processes."""
         from filelock import FileLock
 
+        self._check_there()
         with errors_as_store_error(self.path, "changing the manifest of"):
-            self.staging.mkdir(parents=True, exist_ok=True)
+            self.staging.mkdir(exist_ok=True)
             lock = FileLock(self.staging / f"{self.path.name}.lock")
         with lock:
             changed = self.read() | changes
@@ -104,7 +110,8 @@ class RunFolder:
         from filelock import FileLock, Timeout
 
         with errors_as_store_error(self.path, "claiming"):
-            self.staging.mkdir(parents=True, exist_ok=True)
+            self.path.lstat()  # one that is damaged may be claimed, to be removed
+            self.staging.mkdir(exist_ok=True)
         lock = FileLock(self.measuring_lock, thread_local=False)
         while True:  # at least once: who shall stop a run must hold it
             with contextlib.suppress(Timeout):
@@ -116,20 +123,23 @@ class RunFolder:
         finally:
             lock.release()
 
-    def iteration_path(
-        self, iteration: int, *, target: str | None = None, warmup: bool = False
-    ) -> Path:
-        """The folder of an iteration (of one target, where a run has several)."""
+    def iteration_path(self, iteration: int, *, target: str, warmup: bool = False) -> Path:
+        """The folder of a target's iteration: where it is, or where it will be.
+
+        Format 1 had no folder for the target where a run had only one.
+        """
         folder = self.path / ("warmup" if warmup else f"iteration={iteration}")
-        return folder / f"target={safe_name(target)}" if target is not None else folder
+        present = folder / f"target={safe_name(target)}"
+        return folder if _holds_results(folder) and not present.exists() else present
 
     def write_iteration(
         self,
         iteration: int,
         frames: Frames,
         files: Mapping[str, bytes | Path] | None = None,
+        written: Mapping[str, bytes | Path] | None = None,
         *,
-        target: str | None = None,
+        target: str,
         warmup: bool = False,
     ) -> Path:
         """Store a finished iteration, whole or not at all, and return its folder.
@@ -138,19 +148,24 @@ class RunFolder:
             iteration: From 1.
             frames: What was measured.
             files: Raw files by name: their content, or the path of a file to copy.
-            target: Its name, where the run has several targets.
+            written: What a script of the user's own wrote, by any name: in a folder of its own.
+            target: The name of the target that was measured.
             warmup: Whether it was the warm-up: kept, but in no frame.
 
         Raises:
             StoreError: It is stored already, or the disk is full.
         """
         final = self.iteration_path(iteration, target=target, warmup=warmup)
-        with staged(self.staging, final) as beside:
+        self._check_there()
+        with staged(self.staging, final, within=self.path) as beside:
             for name, frame in _frames(frames):
                 # Named apart, so that other readers' runs/**/requests.parquet takes no warm-up.
                 parquet.write(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")
             for name, content in (files or {}).items():
                 _write_raw(beside / plain_name(name), content)
+            for name, content in (written or {}).items():
+                (beside / WRITTEN).mkdir(exist_ok=True)
+                _write_raw(beside / WRITTEN / safe_name(name), content)
         return final
 
     def parts(self) -> Iterator[Path]:
@@ -161,32 +176,30 @@ class RunFolder:
         """
         self._check_there()
         for iteration in self.iterations():
-            folder = self.iteration_path(iteration)
-            if (folder / "summary.parquet").exists():
-                yield folder
-            yield from sorted(
-                part for part in folder.glob("target=*") if (part / "summary.parquet").exists()
-            )
+            yield from _parts(self.path / f"iteration={iteration}")
 
     def named_parts(self) -> Iterator[tuple[int, str, Path]]:
         """The same with the iteration's number and the target's name."""
-        stored = self.read().get("targets")
-        targets = [str(name) for name in stored] if isinstance(stored, list) else []
+        targets = manifest.head_of(self.read())[0].targets or []
         # A folder's name is escaped, and a long one is cut.
         names = {safe_name(name): name for name in targets}
         for part in self.parts():
-            iteration, _, folder = part.relative_to(self.path).as_posix().partition("/target=")
-            target = names.get(folder, unquote(folder)) if folder else next(iter(targets), "")
-            yield int(iteration.removeprefix("iteration=")), target, part
+            keys = dict(key.split("=", 1) for key in part.relative_to(self.path).parts)
+            folder = keys.get("target")
+            only = next(iter(targets), "")  # format 1 did not say it
+            target = only if folder is None else names.get(folder, unquote(folder))
+            yield int(keys["iteration"]), target, part
 
     def iterations(self) -> list[int]:
         """The numbers of the finished iterations."""
-        names = (path.name.removeprefix("iteration=") for path in self.path.glob("iteration=*"))
-        return sorted(int(name) for name in names if _NUMBER.fullmatch(name))
+        found = self.path.glob("iteration=*")
+        names = {path.name.removeprefix("iteration="): path for path in found}
+        # A writer that was killed may have left an iteration's folder, with nothing in it yet.
+        return sorted(int(n) for n, path in names.items() if _NUMBER.fullmatch(n) and _parts(path))
 
     def finished(self, targets: Sequence[str]) -> list[int]:
         """The numbers of the iterations that all of these targets have finished."""
-        if len(targets) < 2:
+        if not targets:
             return self.iterations()
         return [
             number
@@ -234,6 +247,16 @@ class RunFolder:
         for file in files:
             parquet.check(file)
         return files
+
+
+def _parts(iteration: Path) -> list[Path]:
+    """The folders below that of an iteration that hold results, in order; in format 1 itself."""
+    found = [iteration, *(part for level in _LEVELS for part in iteration.glob(level))]
+    return sorted(part for part in found if _holds_results(part))
+
+
+def _holds_results(folder: Path) -> bool:
+    return any((folder / f"{kind}summary.parquet").exists() for kind in ("", "warmup_"))
 
 
 def _frames(frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -1,23 +1,74 @@
-"""The manifest of a run: its format version, and how an older one is read. No frames, no policy."""
+"""The manifest of a run: its format, its schema, and how an older one is read.
+
+A manifest may have been edited, or have come in a stranger's archive: what is read is checked by a
+schema. What it says of what was asked (``orders``) is checked in ``spec.manifest``.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.store.files import errors_as_store_error, replace_file
 from dfaas_lab.store.provenance import without_secrets
 
-FORMAT = 1
+FORMAT = 2
 NAME = "manifest.json"
 
 # Ours has 8 levels; what goes through all of them must not end the process.
 _DEEPEST = 50
 
 Manifest = dict[str, Any]
+
+
+def _text(entry: object) -> object:
+    """A text without lone surrogates (of a file's name), which no frame can hold."""
+    return entry.encode(errors="replace").decode() if isinstance(entry, str) else entry
+
+
+def _moment(entry: object) -> datetime | None:
+    if entry is None:
+        return None
+    moment = datetime.fromisoformat(entry)  # type: ignore[arg-type]  # its TypeError is the answer
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _when(entry: object) -> object:
+    try:
+        return _moment(entry)
+    except (TypeError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+
+
+_Text = Annotated[str, BeforeValidator(_text)]
+
+
+class Head(BaseModel):
+    """What a manifest says of a run as a whole; None where it does not, or says something odd."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    created_at: Annotated[datetime | None, BeforeValidator(_when)] = None
+    label: _Text | None = None
+    status: _Text | None = None
+    targets: list[_Text] | None = None
+
+
+def head_of(manifest: Manifest) -> tuple[Head, tuple[str, ...]]:
+    """Return what a manifest says of its run, and the names of entries that are odd."""
+    entries = {name: manifest.get(name) for name in Head.model_fields}
+    try:
+        return Head.model_validate(entries), ()
+    except ValidationError as error:
+        found = {str(one["loc"][0]) for one in error.errors(include_url=False)}
+    odd = tuple(name for name in entries if name in found)
+    return Head.model_validate({n: entry for n, entry in entries.items() if n not in odd}), odd
 
 
 def _from_0(old: Manifest) -> Manifest:
@@ -28,8 +79,13 @@ def _from_0(old: Manifest) -> Manifest:
     return new
 
 
+def _from_1(old: Manifest) -> Manifest:
+    """Format 1 had no folder for the target of a run of one: ``RunFolder`` reads both."""
+    return old
+
+
 # Format -> what makes the next one of it. Only ever add: results outlive the program.
-_MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0}
+_MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0, 1: _from_1}
 
 
 def migrated(manifest: Manifest, path: Path) -> Manifest:

@@ -38,10 +38,11 @@ def new_run_id(now: datetime | None = None) -> str:
 class Store:
     """A folder of results. Making one touches no disk; the folder is made by the first run.
 
-    The layout is ``runs/run_id=<id>/iteration=<N>/requests.parquet`` and so on (hive style), so
-    polars, DuckDB and pandas read it without dfaas_lab: ``runs/**/requests.parquet``, with no hive
-    partitioning. The files hold all columns themselves, and a run of several targets has one more
-    level of folders (``target=<name>``), which hive readers refuse beside others.
+    The layout is ``runs/run_id=<id>/iteration=<N>/target=<name>/requests.parquet`` and so on (hive
+    style), so polars, DuckDB and pandas read it without dfaas_lab: ``runs/**/requests.parquet``,
+    with or without hive partitioning. The files hold all columns themselves. Runs that an earlier
+    dfaas_lab wrote (format 1) have no folder for the target where there was only one: beside them,
+    other readers take the files without hive partitioning.
 
     Args:
         root: The folder.

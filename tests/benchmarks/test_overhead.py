@@ -62,7 +62,7 @@ class Ways:
 
     def __post_init__(self) -> None:
         (self.folder / "plan").mkdir()
-        order = self.target.order(1, load=LOAD, duration=f"{DURATION_S}s")
+        order = self.target._spec(1, load=LOAD, duration=f"{DURATION_S}s")
         for name, content in order.plan.files().items():
             (self.folder / "plan" / name).write_bytes(content)
 

@@ -216,7 +216,9 @@ def test_a_small_iteration() -> None:
             start = time.perf_counter()
             frames = _frames(path, 1)
             made = time.perf_counter()
-            run.write_iteration(iteration, frames, {"k6.log": bytes(1000), "host.csv": bytes(300)})
+            run.write_iteration(
+                iteration, frames, {"k6.log": bytes(1000), "host.csv": bytes(300)}, target="mid"
+            )
             read_ms.append((made - start) * 1000)
             written_ms.append((time.perf_counter() - made) * 1000)
     print(f"\n{SMALL} requests in one iteration: median and fastest of 100, in ms")

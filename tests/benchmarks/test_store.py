@@ -20,7 +20,7 @@ def test_a_store_of_many_runs(tmp_path: Path) -> None:
     store = Store(tmp_path / "results")
     first = store.create_run("run-0000", {"targets": ["mid"]})
     for iteration in range(1, ITERATIONS + 1):
-        first.write_iteration(iteration, frames_of(tmp_path, "run-0000", iteration))
+        first.write_iteration(iteration, frames_of(tmp_path, "run-0000", iteration), target="mid")
     for number in range(1, RUNS):
         shutil.copytree(first.path, first.path.with_name(f"run_id=run-{number:04}"))
     latency = pl.col("latency_ms")

@@ -120,7 +120,7 @@ def check(store: Store, lab: LocalLab, way: Way, run_id: str) -> int:
     for file in run.path.rglob("*.parquet"):
         pl.read_parquet(file, hive_partitioning=False)
     for number, count in zip(have, counted, strict=True):
-        raw = run.iteration_path(number)
+        raw = run.iteration_path(number, target="node1")
         assert count == (way.requests or _counted_by_k6(raw))
         assert (raw / "k6.log").exists()
         assert (raw / "host.csv").read_text().endswith("\n")

@@ -26,7 +26,7 @@ with Lab.from_file(sys.argv[2]) as lab:
     first = lab.target.run_k6(1, label="first", progress=False, **terms)
     before = first.requests
     handle = lab.target.start_k6(3, label="second", **terms)
-    while not (handle.run.path / "iteration=1").exists() and not handle.done:
+    while not (handle.run.path / "iteration=1" / "target=node1").exists() and not handle.done:
         pass
     try:
         with (disk / "filler").open("wb") as filler:

@@ -61,7 +61,9 @@ def lose(ground: Ground, outage: str) -> None:
     target = ground.lab().target
     limits = Limits(lease=f"{LEASE_S}s")
     handle = target.start_k6(2, load={"env": RATE}, duration="7s", limits=limits)
-    wait_for(lambda: any(ground.store.root.glob("runs/*/iteration=1")), "a result", within_s=60)
+    wait_for(
+        lambda: any(ground.store.root.glob("runs/*/iteration=1/target=*")), "a result", within_s=60
+    )
     ground.working_k6(seconds=2)
     come_back = fail(ground, outage)
     ground.wait_for_no_process(within_s=LEASE_S + NOISE_S)

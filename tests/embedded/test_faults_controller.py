@@ -105,7 +105,7 @@ def listed(place: Path) -> list[Path]:
 
 
 def between(ground: Ground) -> bool:
-    return any(ground.store.root.glob("runs/*/iteration=1")) and not ground.workspaces()
+    return any(ground.store.root.glob("runs/*/iteration=1/target=*")) and not ground.workspaces()
 
 
 MOMENTS: dict[str, Callable[[Ground], object]] = {
@@ -150,7 +150,7 @@ def interrupt_one(ground: Ground, *, moment: str | float) -> None:
         once(run)
         for number, status in run.summary.select("iteration", "status").rows():
             if status == "interrupted":
-                signalled_once(run.path / f"iteration={number}")
+                signalled_once(next(run.path.glob(f"iteration={number}/target=*")))
     ground.works_again()
 
 

@@ -86,7 +86,11 @@ def test_k6_that_is_gone_between_two_iterations(faults: FaultLab) -> None:
     k6_path = Path(lab.generator.k6_path())
 
     def remove() -> None:
-        wait_for(lambda: any(ground.store.root.glob("runs/*/iteration=1")), "a result", within_s=60)
+        wait_for(
+            lambda: any(ground.store.root.glob("runs/*/iteration=1/target=*")),
+            "a result",
+            within_s=60,
+        )
         k6_path.unlink()
 
     with meanwhile(remove), pytest.raises(K6Missing) as missing:

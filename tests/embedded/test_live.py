@@ -88,7 +88,7 @@ def test_the_log_of_k6_can_be_read_while_it_runs(
     assert [message for message in caplog.messages if "word" in message] == [
         line for line in lines if "word" in line
     ]
-    assert "word 5" in (handle.run.path / "iteration=1" / "k6.log").read_text()
+    assert "word 5" in (handle.run.path / "iteration=1" / "target=node1" / "k6.log").read_text()
 
 
 def test_what_a_listener_raises_is_no_failure_of_the_run(lab: Lab, tmp_path: Path) -> None:

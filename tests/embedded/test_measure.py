@@ -71,7 +71,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def run(lab: Lab) -> Run:
     load = {"env": 8.0, "echo": 4.0}
-    return lab.target.run_k6(2, load=load, duration="2s", label="pair", progress=False)
+    # k6 sums up by function what a threshold asks about.
+    rules = {"http_reqs": "count>0", "http_req_failed": "rate<=1", "http_req_duration": "avg>=0"}
+    return lab.target.run_k6(
+        2, load=load, duration="2s", label="pair", thresholds=dict.fromkeys(load, rules),
+        progress=False,
+    )  # fmt: skip
 
 
 def _workspaces(lab: Lab) -> set[str]:
@@ -113,7 +118,7 @@ def test_the_frames_have_the_columns_of_the_contract(run: Run) -> None:
 def test_each_iteration_is_stored_and_its_workspace_removed(lab: Lab, run: Run) -> None:
     assert run.path == lab.store.root / "runs" / f"run_id={run.id}"
     for iteration in (1, 2):
-        place = run.path / f"iteration={iteration}"
+        place = run.path / f"iteration={iteration}" / "target=node1"
         for name in ("requests", "summary", "timeline"):
             stored = pl.read_parquet(place / f"{name}.parquet", hive_partitioning=False)
             whole: pl.DataFrame = getattr(run, name)
@@ -137,7 +142,7 @@ def test_a_run_is_the_same_from_its_folder_and_from_its_archive(run: Run, tmp_pa
 
 def test_the_summary_agrees_with_that_of_k6(run: Run) -> None:
     for iteration in (1, 2):
-        text = (run.path / f"iteration={iteration}" / "summary.json").read_text()
+        text = (run.path / f"iteration={iteration}" / "target=node1" / "summary.json").read_text()
         metrics = json.loads(text)["metrics"]
         for scenario, function in enumerate(("env", "echo")):
             chosen = (pl.col("iteration") == iteration) & (pl.col("function") == function)
@@ -232,7 +237,7 @@ def test_room_that_was_made_or_taken_since_the_last_look_counts(lab: Lab) -> Non
     generator.learn(replace(then, root=replace(then.root, free_bytes=1000)))
     with pytest.raises(ConfigError, match="free"):
         target.preview(100, "10s")
-    preflight(target, target.order(1, load=100, duration="10s"))  # looks anew
+    preflight(target, target._spec(1, load=100, duration="10s"))  # looks anew
     assert generator.room()["disk_bytes"] == pytest.approx(free_bytes, rel=0.5)
     generator.close()
 

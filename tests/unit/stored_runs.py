@@ -40,7 +40,9 @@ def write_run(root: str, run_id: str, iterations: str, folder: str) -> None:
     print("ready", flush=True)
     run = Store(root).create_run(run_id, {"label": "written by a process"})
     for number, frames in enumerate(made, start=1):
-        run.write_iteration(number, frames, {"k6.log": b"log\n" * 200, "host.csv": b"a,b\n1,2\n"})
+        run.write_iteration(
+            number, frames, {"k6.log": b"log\n" * 200, "host.csv": b"a,b\n1,2\n"}, target="mid"
+        )
         run.update(finished=number)
         print(number, flush=True)
     run.update(status="ok")

@@ -61,7 +61,7 @@ def test_there_is_a_rest_between_the_warm_up_and_the_first_iteration() -> None:
 
 def test_a_short_rest_of_a_detached_run_is_no_rest_of_none() -> None:
     order = _order(rest="400ms", iterations=2, detached=True)
-    assert [order.rest_there_s(turn) for turn in order.turns] == [0, 1]
+    assert [order.rest_there_s(turn) for turn in order.numbers] == [0, 1]
     assert _order(rest="400ms", iterations=2).rest_there_s(2) == 0  # kept from here, exactly
 
 

@@ -66,7 +66,7 @@ def test_the_generator_gets_the_query_as_it_is_and_the_store_does_not() -> None:
     def plan(path: str) -> K6Plan:
         functions = [Function("env", path=path)]
         target = Target("mid", gateway="http://h", generator=Generator("g"), functions=functions)
-        return target.order(1, load=1).plan
+        return target._spec(1, load=1).plan
 
     one = plan(f"?n=10&sig={SECRET}")
     assert SECRET.encode() in one.files()["plan.json"]

@@ -176,7 +176,7 @@ def test_a_redirect_is_told_with_where_to(server: Server) -> None:
     server.body(
         b"", "Location: https://lab.example/x?token=CANARY", status="308 Permanent Redirect"
     )
-    with pytest.raises(GatewayError, match="https://lab.example/x") as caught:
+    with pytest.raises(GatewayError, match=r"https://lab\.example/x") as caught:
         Gateway(server.url).check_health()
     assert "CANARY" not in str(caught.value)
     assert "k6 follows none" in str(caught.value)

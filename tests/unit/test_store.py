@@ -20,7 +20,7 @@ import pytest
 from dfaas_lab import schemas
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.k6.results import Frames
-from dfaas_lab.store import FORMAT, RunFolder, Store, new_run_id
+from dfaas_lab.store import FORMAT, RunFolder, Store, new_run_id, open_archive, save
 from tests.unit.stored_runs import frames_of, start_writer
 
 NAMES = ("mid", "a/b", "..", "ünï €", "x" * 300, "a=b&c", "'\"\n", "%2F")
@@ -34,7 +34,9 @@ def store(tmp_path: Path) -> Store:
 def stored(store: Store, folder: Path, run_id: str = "run-1", iterations: int = 2) -> RunFolder:
     run = store.create_run(run_id, {"label": "first", "targets": ["mid"]}, {"plan.json": b"{}"})
     for number in range(1, iterations + 1):
-        run.write_iteration(number, frames_of(folder, run_id, number), {"k6.log": b"a line\n"})
+        run.write_iteration(
+            number, frames_of(folder, run_id, number), {"k6.log": b"a line\n"}, target="mid"
+        )
     return run
 
 
@@ -57,7 +59,7 @@ def test_what_was_stored_is_read_back_as_it_was(store: Store, tmp_path: Path) ->
     for name in ("summary", "requests", "timeline", "k6_metrics"):
         assert getattr(got, name).equals(getattr(expected, name)), name
     assert run.iterations() == [1, 2]
-    assert (run.iteration_path(1) / "k6.log").read_bytes() == b"a line\n"
+    assert (run.iteration_path(1, target="mid") / "k6.log").read_bytes() == b"a line\n"
     assert (run.path / "plan.json").read_bytes() == b"{}"
 
 
@@ -71,7 +73,7 @@ def test_nothing_is_overwritten(store: Store, tmp_path: Path) -> None:
     run = stored(store, tmp_path)
     before = run.frames().requests
     with pytest.raises(StoreError, match="never overwritten"):
-        run.write_iteration(2, frames_of(tmp_path, "run-1", 9))
+        run.write_iteration(2, frames_of(tmp_path, "run-1", 9), target="mid")
     with pytest.raises(StoreError, match="never overwritten"):
         store.create_run("run-1")
     assert run.frames().requests.equals(before)
@@ -108,21 +110,21 @@ def test_a_run_id_is_a_plain_word(store: Store, run_id: str) -> None:
 def test_a_raw_file_has_a_plain_name(store: Store, tmp_path: Path, name: str) -> None:
     run = store.create_run("run-1")
     with pytest.raises(StoreError, match="no plain file name"):
-        run.write_iteration(1, Frames.empty(), {name: b""})
+        run.write_iteration(1, Frames.empty(), {name: b""}, target="mid")
     assert run.iterations() == []
 
 
 def test_raw_files_are_copied_from_paths(store: Store, tmp_path: Path) -> None:
     (tmp_path / "raw").write_bytes(b"\0\xff")
     run = store.create_run("run-1")
-    folder = run.write_iteration(1, Frames.empty(), {"samples.csv": tmp_path / "raw"})
+    folder = run.write_iteration(1, Frames.empty(), {"samples.csv": tmp_path / "raw"}, target="mid")
     assert (folder / "samples.csv").read_bytes() == b"\0\xff"
 
 
 def test_a_warm_up_is_kept_and_counted_nowhere(store: Store, tmp_path: Path) -> None:
     run = stored(store, tmp_path)
-    folder = run.write_iteration(0, frames_of(tmp_path, "run-1", 7), warmup=True)
-    assert folder == run.path / "warmup"
+    folder = run.write_iteration(0, frames_of(tmp_path, "run-1", 7), warmup=True, target="mid")
+    assert folder == run.path / "warmup" / "target=mid"
     assert run.frames().summary["iteration"].to_list() == [1, 2]
     pattern = f"{store.root}/runs/**/requests.parquet"
     assert duckdb.sql(f"select count(*) from '{pattern}'").fetchall() == [(20,)]
@@ -180,13 +182,13 @@ def test_scans_read_only_what_is_asked_for(store: Store, tmp_path: Path) -> None
 
 def test_other_readers_need_no_dfaas_lab(store: Store, tmp_path: Path) -> None:
     stored(store, tmp_path)
-    pattern = f"{store.root}/runs/*/*/requests.parquet"
+    pattern = f"{store.root}/runs/*/*/*/requests.parquet"
     by_duckdb = duckdb.sql(
         f"select iteration, count(*), max(latency_ms) from read_parquet('{pattern}', "
         "hive_partitioning=true) group by iteration order by iteration"
     ).fetchall()
     assert by_duckdb == [(1, 10, pytest.approx(10.3)), (2, 10, pytest.approx(10.3))]
-    files = sorted((store.root / "runs").glob("*/iteration=*/requests.parquet"))
+    files = sorted((store.root / "runs").glob("*/iteration=*/target=*/requests.parquet"))
     by_pandas = pd.concat(pd.read_parquet(file, partitioning=None) for file in files)
     assert by_pandas["latency_ms"].max() == pytest.approx(10.3)
     assert str(by_pandas["started_at"].dtype) == "datetime64[us, UTC]"
@@ -199,18 +201,68 @@ def test_other_readers_need_no_dfaas_lab(store: Store, tmp_path: Path) -> None:
 def test_other_readers_take_runs_of_one_and_of_several_targets_by_one_pattern(
     store: Store, tmp_path: Path
 ) -> None:
-    """As README and Store say: the pattern, and no hive partitioning."""
+    """As README and Store say: the pattern, with hive partitioning or without."""
     stored(store, tmp_path)
-    several = store.create_run("run-2")
+    several = store.create_run("run-2", {"targets": ["mid", "a b/c"]})
     for target in ("mid", "a b/c"):
         several.write_iteration(1, frames_of(tmp_path, "run-2", 1, target=target), target=target)
     several.write_iteration(0, frames_of(tmp_path, "run-2", 9), target="mid", warmup=True)
     pattern = f"{store.root}/runs/**/requests.parquet"
-    by_polars = pl.scan_parquet(pattern).group_by("run_id", "target").len().sort("run_id", "target")
-    assert by_polars.collect().rows() == [
-        ("run-1", "mid", 20), ("run-2", "a b/c", 10), ("run-2", "mid", 10),
+    rows = [("run-1", "mid", 20), ("run-2", "a b/c", 10), ("run-2", "mid", 10)]
+    for hive in (False, True):
+        scan = pl.scan_parquet(pattern, hive_partitioning=hive)
+        by_polars = scan.group_by("run_id", "target").len().sort("run_id", "target")
+        assert by_polars.collect().rows() == rows
+        assert scan.filter(pl.col("iteration") == 1).select(pl.len()).collect().item() == 30
+        read = f"from read_parquet('{pattern}', hive_partitioning = {hive})"
+        by_duckdb = duckdb.sql(f"select run_id, target, count(*) {read} group by all order by all")
+        assert by_duckdb.fetchall() == rows
+        one = duckdb.sql(f"select count(*) {read} where iteration = 1").fetchall()
+        assert one == [(30,)]
+    assert several.frames().requests.height == 20
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["5", "007"],
+        ["n\u0153ud 2", "\u8282\u70b9"],
+        ["true", "null"],
+        ["2026-11-23"],
+        ["a=b", "50%", "*"],
+    ],
+)
+def test_other_readers_take_any_targets_name(
+    store: Store, tmp_path: Path, names: list[str]
+) -> None:
+    run = store.create_run("run-1", {"targets": names})
+    for name in names:
+        run.write_iteration(1, frames_of(tmp_path, "run-1", 1, target=name), target=name)
+    pattern = f"{store.root}/runs/**/requests.parquet"
+    by_polars = pl.scan_parquet(pattern, hive_partitioning=True).collect()
+    assert sorted(by_polars["target"].unique()) == sorted(names)
+    assert sorted(run.frames().requests["target"].unique()) == sorted(names)
+    assert sorted(target for _, target, _ in run.named_parts()) == sorted(names)
+    read = f"select distinct target from read_parquet('{pattern}', hive_partitioning = true)"
+    assert sorted(str(row[0]) for row in duckdb.sql(read).fetchall()) == sorted(names)
+
+
+def test_there_is_room_for_several_generators_of_a_target(store: Store, tmp_path: Path) -> None:
+    run = store.create_run("run-1", {"targets": ["mid"]})
+    part = run.write_iteration(1, frames_of(tmp_path, "run-1", 1), target="mid")
+    for name in ("one", "two"):
+        shutil.copytree(part, part.parent / "split" / f"generator={name}")
+    shutil.rmtree(part)
+    (part.parent / "split").rename(part)
+    assert [(n, t, p.name) for n, t, p in run.named_parts()] == [
+        (1, "mid", "generator=one"), (1, "mid", "generator=two"),
     ]  # fmt: skip
-    assert duckdb.sql(f"select count(*) from '{pattern}'").fetchall() == [(40,)]
+    assert run.frames().requests.height == 20
+    loaded = open_archive(save(run, tmp_path / "run.zip"))
+    assert loaded.frames().requests.height == 20
+    pattern = f"{store.root}/runs/**/requests.parquet"
+    scan = pl.scan_parquet(pattern, hive_partitioning=True)
+    assert sorted(scan.collect()["generator"].unique()) == ["one", "two"]
 
 
 def test_pruning_keeps_what_it_was_not_told_to_remove(store: Store, tmp_path: Path) -> None:
@@ -259,7 +311,7 @@ def test_a_run_of_format_0_is_read(store: Store, tmp_path: Path) -> None:
     old = {"id": "run-1", "target": "mid", "label": "old", "status": "ok",
            "created_at": "2025-01-02T03:04:05+00:00"}  # fmt: skip
     (run.path / "manifest.json").write_text(json.dumps(old))
-    requests = run.iteration_path(1) / "requests.parquet"
+    requests = run.iteration_path(1, target="mid") / "requests.parquet"
     pl.read_parquet(requests, hive_partitioning=False).drop("served_by").write_parquet(requests)
     got = run.read()
     assert (got["format"], got["run_id"], got["targets"]) == (FORMAT, "run-1", ["mid"])
@@ -288,7 +340,7 @@ def test_a_newer_run_and_a_newer_store_are_refused_with_a_clear_word(
 
 def test_a_torn_file_is_named(store: Store, tmp_path: Path) -> None:
     run = stored(store, tmp_path)
-    (run.iteration_path(1) / "requests.parquet").write_bytes(b"PAR1")
+    (run.iteration_path(1, target="mid") / "requests.parquet").write_bytes(b"PAR1")
     with pytest.raises(StoreError, match="requests cannot be read"):
         run.frames()
 
@@ -304,12 +356,14 @@ from dfaas_lab.store import Store
 from tests.unit.stored_runs import frames_of
 disk, folder = Path(sys.argv[1]), Path(sys.argv[2])
 run = Store(disk / "results").create_run("run-1")
-run.write_iteration(1, frames_of(folder, "run-1", 1))
+run.write_iteration(1, frames_of(folder, "run-1", 1), target="mid")
 before = run.frames().requests
 for doing in (
-    lambda: run.write_iteration(2, frames_of(folder, "run-1", 2), {"k6.log": bytes(3_000_000)}),
+    lambda: run.write_iteration(
+        2, frames_of(folder, "run-1", 2), {"k6.log": bytes(3_000_000)}, target="mid"
+    ),
     lambda: (disk / "filler").write_bytes(bytes(10_000_000)),
-    lambda: run.write_iteration(3, frames_of(folder, "run-1", 3)),
+    lambda: run.write_iteration(3, frames_of(folder, "run-1", 3), target="mid"),
     lambda: run.update(status="x" * 100_000),
     lambda: Store(disk / "results").create_run("run-2"),
 ):

@@ -52,4 +52,7 @@ def check_run(store: Store, run_id: str, told: list[int]) -> None:
         (number, 10) for number in have
     ]
     assert run.read().get("finished", 0) in (len(have), len(have) - 1)
-    assert all((run.iteration_path(number) / "k6.log").stat().st_size == 800 for number in have)
+    assert all(
+        (run.iteration_path(number, target="mid") / "k6.log").stat().st_size == 800
+        for number in have
+    )

@@ -23,7 +23,7 @@ from tests.unit.stored_runs import frames_of
 
 def stored(store: Store, folder: Path, run_id: str, **entries: object) -> RunFolder:
     run = store.create_run(run_id, {"status": "ok", "targets": ["mid"], **entries})
-    run.write_iteration(1, frames_of(folder, run_id, 1))
+    run.write_iteration(1, frames_of(folder, run_id, 1), target="mid")
     return run
 
 
@@ -52,7 +52,7 @@ def test_a_store_stays_where_it_was_when_the_notebook_changes_its_folder(
     run = Run.load("results/runs/run_id=run-1")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    folder.write_iteration(2, frames_of(tmp_path, "run-1", 2))
+    folder.write_iteration(2, frames_of(tmp_path, "run-1", 2), target="mid")
     assert run.summary["iteration"].to_list() == [1, 2]
     assert store.run_ids() == ["run-1"]
     assert list(Path.cwd().iterdir()) == []
@@ -135,7 +135,7 @@ def test_a_damaged_run_is_left_out_of_a_scan_and_named(
     store: Store, tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = stored(store, tmp_path, "run-2")
-    (run.iteration_path(1) / "requests.parquet").write_bytes(content)
+    (run.iteration_path(1, target="mid") / "requests.parquet").write_bytes(content)
     with caplog.at_level(logging.WARNING):
         assert scanned(store) == ["run-1", "run-3"]
     assert "run run-2 is left out" in caplog.text
@@ -211,7 +211,7 @@ def test_an_iteration_has_ended_when_it_has_on_all_targets(store: Store, tmp_pat
 def test_an_export_that_fails_leaves_the_last_one(store: Store, tmp_path: Path) -> None:
     out = tmp_path / "out"
     before = [path.read_bytes() for path in store.export(out)]
-    requests = store.find("run-1").iteration_path(1) / "requests.parquet"
+    requests = store.find("run-1").iteration_path(1, target="mid") / "requests.parquet"
     content = bytearray(requests.read_bytes())
     content[20:200] = os.urandom(180)  # its end still says what it was
     requests.write_bytes(content)
@@ -254,7 +254,7 @@ def test_a_parquet_bomb_is_not_unpacked(store: Store) -> None:
     row = run.frame("requests").head(1)
     bomb = pl.concat([row] * 16).select(pl.all().repeat_by(50_000).explode())
     for number in (2, 3):
-        folder = run.write_iteration(number, Frames.empty())
+        folder = run.write_iteration(number, Frames.empty(), target="mid")
         bomb.write_parquet(folder / "requests.parquet")
     assert sum(file.stat().st_size for file in run.files("requests")) < 250_000
     with pytest.raises(StoreError, match="1,600,010 rows"):

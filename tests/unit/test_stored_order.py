@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import string
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfaas_lab import Function, Limits
+from dfaas_lab import Function, Lab, Limits, Target
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.k6.custom_script import CustomScript, Requirements
+from dfaas_lab.load import seconds
 from dfaas_lab.redaction import SAFE_HEADERS
 from dfaas_lab.reproduce import differences
-from dfaas_lab.spec.manifest import load_of, part_of, script_of, terms_of
+from dfaas_lab.spec.manifest import (
+    files_of,
+    from_manifest,
+    orders_of,
+    part_of,
+    script_environment,
+    to_manifest,
+)
 from dfaas_lab.spec.manifest_functions import bodies, described, functions_of
-from dfaas_lab.store import Store
+from dfaas_lab.spec.run_spec import RunOptions, RunSpec
 from dfaas_lab.store.manifest import dump
 
 ORDER: dict[str, Any] = {
@@ -55,6 +66,7 @@ def stored(entries: object) -> Any:
     return json.loads(dump({"functions": entries}))["functions"]
 
 
+@settings(deadline=None)
 @given(st.lists(functions, max_size=4, unique_by=lambda function: function.name))
 def test_functions_come_back_as_they_were_sent(asked: list[Function]) -> None:
     with TemporaryDirectory() as name:
@@ -112,34 +124,162 @@ def test_a_function_from_a_stranger_is_checked(tmp_path: Path, change: dict[str,
         functions_of(tmp_path, [entry | change], {})
 
 
-def test_the_terms_come_back() -> None:
-    assert terms_of(ORDER) == {
-        "iterations": 3,
-        "limits": Limits(timeout=timedelta(seconds=120), lease=timedelta(seconds=60)),
-        "rest": timedelta(seconds=1.5),
-        "warmup": timedelta(0),
-    }
-    assert load_of(ORDER) == {
-        "load": {"figlet": 2.5, "env": 0.0},
-        "duration": timedelta(seconds=90.5),
-        "thresholds": {"figlet": "p(95)<200"},
-    }
-    assert terms_of(ORDER | {"lease_s": 0})["limits"].lease == Limits().lease  # it was detached
+rules = st.sampled_from(["p(95)<200", ["avg<5", "p(99)<60000"], ("max<9",)])
+durations = st.sampled_from(
+    ["0s", "50us", "1ns", "10ms", "1.5s", "0.1s", "1m30s", "1h"]
+) | st.builds(timedelta, microseconds=st.integers(0, 10**12))
+limits = st.none() | st.builds(
+    Limits,
+    timeout=st.none() | st.sampled_from(["20s", "1500ms", "2h"]) | st.just(timedelta(seconds=7.25)),
+    lease=st.sampled_from(["3s", "60s", "90500ms", timedelta(minutes=5)]),
+)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> tuple[RunSpec, list[Function]]:
+    """Anything that ``run_k6`` takes, with the functions that it was asked of."""
+    one_load = draw(st.sampled_from([None, 1, 2.5, 10]))
+    asked = draw(st.lists(functions, min_size=1, max_size=3, unique_by=lambda one: one.name))
+    load = one_load or {one.name: draw(st.sampled_from([1, 3, 0.5, 1 / 3])) for one in asked}
+    loaded = asked if one_load else [asked[0]]
+    spec = RunSpec.of(
+        "http://10.0.0.60:8080",
+        asked,
+        draw(st.integers(1, 100_000)),
+        load=load,
+        duration=draw(
+            st.sampled_from(["10s", "3.3s", "1m", timedelta(seconds=12, microseconds=1)])
+        ),
+        limits=draw(limits),
+        rest=draw(st.sampled_from(["0s", "50us", "1ns", "1.5s"])),
+        warmup=draw(st.sampled_from(["0s", "2s", "1.000001s"])),
+        thresholds=draw(st.none() | st.fixed_dictionaries({one.name: rules for one in loaded})),
+        served_by_header=draw(st.sampled_from(["Dfaas-Node-Id", "X-Node"])),
+        detached=draw(st.booleans()),
+    )
+    return spec, asked
+
+
+def read_back(
+    spec: RunSpec, folder: Path, index: int = 0, own: list[Function] | None = None, **given: Any
+) -> RunSpec:
+    """Return what is read from the manifest and the files that were written of a spec."""
+    for name, content in files_of(spec, index).items():
+        (folder / name).write_bytes(content)
+    orders = {f"t{n}": to_manifest(spec) for n in range(index + 1)}
+    manifest = json.loads(dump({"orders": orders}))
+    return from_manifest(orders_of(manifest), f"t{index}", folder, functions=own or (), **given)
+
+
+@settings(deadline=None)
+@given(specs(), st.integers(0, 2))
+def test_a_description_comes_back_from_its_manifest(
+    made: tuple[RunSpec, list[Function]], index: int
+) -> None:
+    spec, asked = made
+    with TemporaryDirectory() as name:
+        assert read_back(spec, Path(name), index, asked) == spec
+
+
+@settings(deadline=None)
+@given(durations, durations)
+def test_any_rest_and_warm_up_comes_back(rest: Any, warmup: Any) -> None:
+    function = Function("env", method="POST", body="x")
+    spec = RunSpec.of("http://10.0.0.60:8080", [function], 2, rest=rest, warmup=_long(warmup))
+    with TemporaryDirectory() as name:
+        assert read_back(spec, Path(name)) == spec
+
+
+def _long(warmup: Any) -> Any:
+    """k6 takes no load below a second."""
+    return warmup if seconds(warmup) >= 1 else "0s"
+
+
+@pytest.mark.parametrize("detached", [False, True])
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_script_comes_back_with_its_environment(
+    tmp_path: Path, detached: bool, index: int
+) -> None:
+    (tmp_path / "one.js").write_text('import "./two.js"; export default function () {}')
+    (tmp_path / "two.js").write_text("// of one")
+    env = {"GATEWAY": "http://10.0.0.60:8080"}
+    spec = RunSpec.of(
+        "http://10.0.0.60:8080", [Function("env")], 3, rest="50us", detached=detached,
+        script=tmp_path / "one.js", env=env,
+    )  # fmt: skip
+    assert isinstance(spec.plan, CustomScript)
+    known = replace(spec, plan=spec.plan.requiring(Requirements(90.5, 7)))
+    assert read_back(known, tmp_path, index, env=env) == known
+    orders = {f"t{n}": to_manifest(known) for n in range(index + 1)}
+    assert script_environment(orders, f"t{index}", tmp_path) == {"GATEWAY"}
+
+
+def test_every_option_of_a_run_is_shown_where_it_can_be_given() -> None:
+    options = set(get_type_hints(RunOptions))
+    for method in (Target.run_k6, Target.start_k6, Lab.run_k6):
+        shown = inspect.signature(method).parameters
+        assert options < set(shown)
+        assert all(shown[name].kind is inspect.Parameter.KEYWORD_ONLY for name in options)
+        assert next(iter(list(shown)[1:])) == "iterations"
+    assert inspect.signature(Target.run_k6).parameters["load"].default == 10
+
+
+def as_order(change: dict[str, object] | None = None) -> dict[str, Any]:
+    """An entry of format 1, as it was when there was no other."""
+    return (
+        {"gateway": "http://10.0.0.60:8080", "functions": described(LOADED)}
+        | ORDER
+        | (change or {})
+    )
+
+
+LOADED = [Function("figlet"), Function("env")]
+
+
+def test_an_entry_of_format_1_is_read(tmp_path: Path) -> None:
+    spec = from_manifest({"mid": as_order()}, "mid", tmp_path)
+    assert (spec.iterations, spec.timeout_s, spec.lease_s) == (3, 120, 60)
+    assert (spec.rest_s, spec.warmup_s, spec.plan.duration_s) == (1.5, 0.0, 90.5)
+    assert spec.plan.load is not None
+    assert spec.plan.load.rates == {"figlet": 2.5, "env": 0.0}
+    assert spec.thresholds == {"figlet": "p(95)<200"}
+    detached = from_manifest({"mid": as_order({"lease_s": 0, "detached": True})}, "mid", tmp_path)
+    assert detached.attended().lease_s == 60
 
 
 @pytest.mark.parametrize("name", ["iterations", "rest_s", "warmup_s", "limit_s", "lease_s"])
-def test_terms_that_are_not_whole_are_refused(name: str) -> None:
+def test_terms_that_are_not_whole_are_refused(tmp_path: Path, name: str) -> None:
+    without = {key: value for key, value in as_order().items() if key != name}
     with pytest.raises(ConfigError, match="does not say"):
-        terms_of({key: value for key, value in ORDER.items() if key != name})
-    if name != "iterations":
+        from_manifest({"mid": without}, "mid", tmp_path)
+    for bad in (1e30, -1, "5", None, float("nan"), True, [1]):
         with pytest.raises(ConfigError, match="does not say"):
-            terms_of(ORDER | {name: 1e30})
+            from_manifest({"mid": as_order({name: bad})}, "mid", tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"load": 5}, {"duration_s": "1s"}, {"thresholds": 5}])
-def test_a_load_that_is_none_is_refused(change: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"load": 5},
+        {"load": {"figlet": "1"}},
+        {"load": {"nobody": 1}},
+        {"load": {"figlet": float("inf")}},
+        {"duration_s": "1s"},
+        {"duration_s": 1e300},
+        {"duration_s": -1.0},
+        {"thresholds": 5},
+        {"thresholds": {"figlet": 5}},
+        {"thresholds": {"figlet": "drop table"}},
+        {"functions": 5},
+        {"functions": ["figlet"]},
+        {"gateway": None},
+        {"served_by_header": 5},
+        {"detached": "yes"},
+    ],
+)
+def test_a_load_that_is_none_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="does not say"):
-        load_of(ORDER | change)
+        from_manifest({"mid": as_order(change)}, "mid", tmp_path)
 
 
 def test_the_part_of_a_run_of_several_is_named() -> None:
@@ -154,12 +294,16 @@ def test_the_part_of_a_run_of_several_is_named() -> None:
 
 
 def test_a_damaged_script_is_refused(tmp_path: Path) -> None:
-    orders = {"orders": {"mid": {"script": "a.js"}}}
+    orders = {"mid": as_order({"script": "script/a.js"})}
     outside = b'{"env": [], "main": "a.js", "sources": {"../a.js": ""}}'
-    for number, text in enumerate((b"", b"[]", b"{}", outside)):
-        folder = Store(tmp_path / "results").create_run(f"r{number}", orders, {"script.json": text})
+    for text in (None, b"", b"[]", b"{}", outside):
+        if text is not None:
+            (tmp_path / "script.json").write_bytes(text)
         with pytest.raises(ConfigError):
-            script_of(folder, "mid", None, trusted=True)
+            from_manifest(orders, "mid", tmp_path)
+        if text != outside:
+            with pytest.raises(ConfigError):
+                script_environment(orders, "mid", tmp_path)
 
 
 def test_differences_are_what_is_known_of_both() -> None:
