@@ -69,16 +69,6 @@ def _listed(data: Any) -> Any:
     return [data] if isinstance(data, str) else data
 
 
-def _texts(data: Any) -> Any:
-    """Header values may be written as numbers."""
-    if not isinstance(data, dict):
-        return data
-    return {
-        key: str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-        for key, value in data.items()
-    }
-
-
 class Ssh(Entry):
     """How a host is reached; the meaning is that of :class:`dfaas_lab.Host`."""
 
@@ -130,7 +120,7 @@ class FunctionKeys(Entry):
     path: str | None = None
     body: str | None = None
     body_file: str | None = None
-    headers: Annotated[dict[str, SecretText] | None, BeforeValidator(_texts)] = None
+    headers: dict[str, SecretText] | None = None
     timeout: str | None = None
     max_rate: Annotated[
         Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(_number)
