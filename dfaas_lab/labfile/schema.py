@@ -127,10 +127,10 @@ class FunctionKeys(Entry):
     ] = None
     image: str | None = None
     safe_headers: list[str] | None = None
-    env: Annotated[dict[str, SecretText] | None, BeforeValidator(_texts)] = None
-    labels: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
-    annotations: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
-    limits: Annotated[dict[str, str] | None, BeforeValidator(_texts)] = None
+    env: dict[str, SecretText] | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    limits: dict[str, str] | None = None
     secrets: list[str] | None = None
     asynchronous: bool | None = None
 
