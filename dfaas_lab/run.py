@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,14 +199,15 @@ class Run:
         """Whether the numbers can be believed, and each doubt with its number."""
         from dfaas_lab.analysis.run_doubts import answers_of
         from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
-        from dfaas_lab.spec.manifest import iterations_of
+        from dfaas_lab.spec.manifest import insecure_of, iterations_of
 
         # What is missing is told by itself.
         told = str(self._manifest.get("status"))
         course = Completion(told, iterations_of(self._manifest), self._measured())
         answers = answers_of(self.requests.lazy())
         evidence = Evidence(self.timeline, answers, self._hosts())
-        return verdict_of(self.summary, self.k6_metrics, evidence, course)
+        found = verdict_of(self.summary, self.k6_metrics, evidence, course)
+        return replace(found, insecure=any(insecure_of(self._manifest)))
 
     def bounds(self) -> pl.DataFrame:
         """What each quantile of the response could be, if all that is missing had been slowest.

@@ -127,6 +127,12 @@ class FunctionKeys(Entry):
     ] = None
     image: str | None = None
     safe_headers: list[str] | None = None
+    env: dict[str, SecretText] | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    limits: dict[str, str] | None = None
+    secrets: list[str] | None = None
+    asynchronous: bool | None = None
 
 
 FunctionEntry = Annotated[FunctionKeys, _named("name")]
@@ -145,6 +151,9 @@ class TargetKeys(Entry):
     functions: list[FunctionEntry] | None = None
     install_monitoring: bool = False
     served_by_header: str | None = None
+    queries_path: str | None = None
+    ca: str | None = None
+    insecure: bool = False
 
 
 class LimitKeys(Entry):

@@ -23,6 +23,8 @@ fi
 # shellcheck disable=SC2086
 set -- "$k6_path" run --no-color --no-usage-report --address "" \
     --out csv=fileName=${up}samples.csv,timeFormat=unix_nano $k6_options "$up$script"
+# An authority that this host does not trust: Go reads it beside the folders of the system's.
+[ ! -f "${up}ca.pem" ] || export SSL_CERT_FILE="$PWD/${up}ca.pem"
 # What a script of the user's own finds in __ENV; nothing of ours is read after this.
 # shellcheck source=/dev/null
 [ ! -f "${up}env" ] || . "./${up}env"
