@@ -18,7 +18,7 @@ _CONSTANT = re.compile(rf"\b(?:const|let|var)\s+(\w+)\s*=\s*{_TEXT}")
 _OPENED_CONSTANT = re.compile(r"\b(?:open|resolve)\(\s*(\w+)\s*[,)]")
 _SOURCE = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # What handleSummary() may write: "results/summary.json" needs its folder.
-_WRITTEN = re.compile(r"""["'`]((?:\./)?(?:[\w@%+=:,.-]+/)+)[\w@%+=:,.-]+\.\w+["'`]""")
+_WRITTEN = re.compile(r"""["'`]((?:[^"'`/:$\n]{1,100}/){1,9})[^"'`/\n]{1,200}\.\w+["'`]""")
 _MOST_BYTES = 200_000_000
 _MOST_FILES = 10_000
 
