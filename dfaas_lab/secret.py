@@ -121,7 +121,7 @@ def credentials(auth: Any) -> tuple[tuple[Secret, Secret] | None, str]:
     problem = _problem(user, "user") or _problem(password, "password")
     if not problem and ":" in user:
         problem = "a ':' in the user would end it (RFC 7617)"
-    return (None, problem) if problem else ((Secret(user), Secret(password)), "")
+    return (None, problem) if problem else ((sealed(user), sealed(password)), "")
 
 
 def _problem(text: object, what: str) -> str:

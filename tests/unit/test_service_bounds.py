@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import logging
@@ -14,6 +15,7 @@ import pytest
 
 from dfaas_lab import Function, Generator, Target
 from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
+from dfaas_lab.secret import Secret, credentials
 from dfaas_lab.services import transport
 from dfaas_lab.services.endpoint import Endpoint
 from dfaas_lab.services.gateway import Gateway
@@ -30,6 +32,7 @@ class Server:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         self.ended = threading.Event()
+        self.heard: list[bytes] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def body(self, content: bytes, *headers: str, status: str = "200 OK") -> None:
@@ -51,6 +54,7 @@ class Server:
                 asked = b""
                 while b"\r\n\r\n" not in asked:
                     asked += link.recv(65536) or b"\r\n\r\n"
+                self.heard.append(asked)
                 self.answer(link, asked.split()[1].decode() if asked.split() else "")
             except OSError:
                 pass
@@ -214,3 +218,16 @@ def test_a_password_that_is_none_is_refused_at_once_and_not_shown(auth: object) 
             functions=[Function("env")],
         )
     assert "CANARY" not in str(caught.value)
+
+
+def test_a_password_that_is_sealed_already_is_sent_as_it_is(server: Server) -> None:
+    asked: list[bytes] = []
+
+    def answer(link: socket.socket, _: str) -> None:
+        link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+
+    server.answer, server.heard = answer, asked
+    auth, problem = credentials((Secret("admin"), Secret("open sesame")))
+    assert (auth, problem) == (("admin", "open sesame"), "")
+    Gateway(server.url, auth=auth).functions()
+    assert base64.b64encode(b"admin:open sesame") in asked[0]
