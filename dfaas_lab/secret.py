@@ -24,6 +24,10 @@ class Secret(str):
 
     __slots__ = ()
 
+    def __new__(cls, text: str = "") -> Secret:
+        """Seal a text; one that is sealed already keeps what it is, not what it shows."""
+        return super().__new__(cls, plain(text))
+
     def __repr__(self) -> str:
         return repr(HIDDEN)
 

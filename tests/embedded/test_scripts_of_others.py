@@ -19,6 +19,7 @@ import pytest
 
 from dfaas_lab import Lab, Run
 from dfaas_lab.errors import ConfigError, K6Error, K6ScriptError
+from dfaas_lab.provision.local_k6 import local_k6
 
 TOKEN = 'xyzzy "4711" plugh'
 KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n-----END KEY-----"
@@ -282,3 +283,26 @@ def test_all_programs_of_a_folder_are_run_and_told(tmp_path: Path) -> None:
     assert second.startswith("FAIL")
     assert second.endswith("deep/02-wrong.py  WRONG: it is late")
     assert (done.returncode, last) == (1, "1 failed")
+
+
+def test_k6_v2_is_provisioned_checked_and_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Path
+) -> None:
+    own = local_k6()
+    assert own is not None
+    fake = tmp_path / "k6"
+    version = "k6 v2.2.0 (commit/1a2b3c, go1.25.0, linux/amd64)"
+    fake.write_text(
+        f'#!/bin/sh\n[ "$1" != version ] || exec echo "{version}"\nexec {own.path} "$@"\n'
+    )
+    fake.chmod(0o755)
+    monkeypatch.setenv("DFAAS_LAB_K6", str(fake))
+    with Lab.local(store=tmp_path / "store") as lab:
+        assert lab.provision(progress=False)
+        assert lab.provision(progress=False).cached
+        (found,) = lab.generator.check().filter(check="k6").rows(named=True)
+        assert found["ok"]
+        assert "2.2.0" in found["detail"]
+        run = lab.target.run_k6(script=script, env=env_of(lab), files=["more"], progress=False)
+        facts = run.provenance["provenance"]["generators"].values()
+        assert [known["k6_version"] for known in facts] == ["2.2.0"]
