@@ -102,6 +102,7 @@ async def _execute(
             env=_environment(service, scope, path, len(body)),
             timeout_s=service.timeout_s,
             gone=_gone(receive),
+            usage=service.usage,
         )
     except OSError as error:
         return Answer(500, f"{service.name}: {error.strerror}\n".encode())

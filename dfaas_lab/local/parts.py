@@ -73,16 +73,27 @@ class LocalGateway(LocalPart):
         ports: Where it serves.
         password: Of its user, ``admin``.
         functions: What is deployed at the start.
+        prometheus_port: Where its Prometheus serves; None without one.
     """
 
     def __init__(
-        self, name: str, pipe: Pipe, ports: Mapping[str, int], password: str, functions: list[str]
+        self,
+        name: str,
+        pipe: Pipe,
+        ports: Mapping[str, int],
+        password: str,
+        functions: list[str],
+        *,
+        prometheus_port: int | None = None,
     ) -> None:
         super().__init__(name, pipe)
         self.url = f"http://127.0.0.1:{ports['port']}"
         self.metrics_url = f"http://127.0.0.1:{ports['metrics_port']}/metrics"
         self.auth = ("admin", password)
         self.functions = functions
+        self.prometheus_url = (
+            f"http://127.0.0.1:{prometheus_port}" if prometheus_port is not None else None
+        )
 
     def restart(self, *, clock_skew_s: float | None = None) -> None:
         """Start it again, with the same ports and password, and with the functions of the start.

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load import Function, seconds
+from dfaas_lab.local.execution import Usage
 
 NAMESPACE = "openfaas-fn"
 #: Where commands are looked for; the same on every machine.
@@ -78,6 +79,7 @@ class Service:
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     in_flight: int = 0
+    usage: Usage = field(default_factory=Usage)
     invocations: int = 0
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
