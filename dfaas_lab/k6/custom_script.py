@@ -21,6 +21,7 @@ from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.k6.script_archive import without_env
 from dfaas_lab.k6.script_files import folders_written, read_files
 from dfaas_lab.load import Load
+from dfaas_lab.secret import plain, sealed
 from dfaas_lab.secret_values import SecretValues
 from dfaas_lab.validation import is_utf8
 
@@ -67,6 +68,7 @@ class CustomScript:
                 )
             if not isinstance(value, str) or "\0" in value or not is_utf8(value):
                 raise ConfigError(f"env {name} is no text", hint="Give a str.")
+        object.__setattr__(self, "env", sealed(dict(self.env)))
 
     @classmethod
     def of(
@@ -150,7 +152,7 @@ class CustomScript:
 
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the sources, and the environment as the shell reads it."""
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
+        lines = [f"export {name}={shlex.quote(plain(value))}\n" for name, value in self.env.items()]
         sources = {f"{FOLDER}/{name}": content for name, content in self.sources.items()}
         folders = "".join(f"{name}\n" for name in folders_written(self.sources.values()))
         return {**sources, "env": "".join(lines).encode(), "folders": folders.encode()}

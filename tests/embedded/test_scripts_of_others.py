@@ -306,3 +306,16 @@ def test_k6_v2_is_provisioned_checked_and_run(
         run = lab.target.run_k6(script=script, env=env_of(lab), files=["more"], progress=False)
         facts = run.provenance["provenance"]["generators"].values()
         assert [known["k6_version"] for known in facts] == ["2.2.0"]
+
+
+def test_what_a_script_writes_is_bounded_and_told(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "many.js").write_text(
+        "export default function () {}\n"
+        "export function handleSummary() { const files = { 'large [1].bin': 'x'.repeat(2e8) };"
+        "for (let i = 0; i < 210; i++) files[`small-${i}.txt`] = 'x'; return files; }"
+    )
+    run = lab.target.run_k6(script=tmp_path / "many.js", progress=False)
+    kept = run.files.filter(pl.col("path").is_not_null())
+    assert (kept.height, kept["size"].sum()) == (200, 200)
+    assert run.files.height == 211
+    assert "large [1].bin" in run.files.filter(pl.col("size").is_null())["name"].to_list()
