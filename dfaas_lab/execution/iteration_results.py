@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from dfaas_lab.errors import (
     WorkspaceError,
 )
 from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S
-from dfaas_lab.k6.custom_script import WRITTEN
+from dfaas_lab.k6.custom_script import RUNS_IN, WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
@@ -204,7 +205,7 @@ def _left_out(fetched: Path) -> dict[str, bytes | Path]:
     """The names of the files that a script wrote and that are too large to be kept."""
     said = (fetched / LEFT_OUT).read_text(errors="replace") if (fetched / LEFT_OUT).exists() else ""
     lines = (line for line in said.split("\n") if line.startswith(f"./{WRITTEN}/"))
-    names = [line.removeprefix(f"./{WRITTEN}/") for line in lines]
+    names = [os.path.relpath(line, RUNS_IN) for line in lines]
     if not names:
         return {}
     log.warning("%d files that the script wrote are too large to be kept", len(names))
@@ -213,9 +214,8 @@ def _left_out(fetched: Path) -> dict[str, bytes | Path]:
 
 def _written(fetched: Path, secrets: SecretValues) -> dict[str, bytes | Path]:
     """What a script wrote in its handleSummary(), by the name that it gave."""
-    folder = fetched / WRITTEN
-    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    return {file.relative_to(folder).as_posix(): _hidden(file, secrets) for file in files}
+    files = (file for file in sorted((fetched / WRITTEN).rglob("*")) if file.is_file())
+    return {os.path.relpath(file, fetched / RUNS_IN): _hidden(file, secrets) for file in files}
 
 
 def _hidden(file: Path, secrets: SecretValues) -> bytes | Path:

@@ -28,7 +28,9 @@ from dfaas_lab.validation import is_utf8
 FOLDER = "script"
 """The folder in the workspace that holds the user's files."""
 WRITTEN = "written"
-"""The folder in the workspace in which a script runs: the files of handleSummary() are there."""
+"""The folder in the workspace that holds the files of handleSummary()."""
+RUNS_IN = f"{WRITTEN}/up/here"
+"""Where a script runs: what it writes as ``../results/x.json`` is in that folder, too."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What k6 needs beside the script: its start, and the flush of its outputs.
@@ -124,7 +126,7 @@ class CustomScript:
     @property
     def folder(self) -> str:
         """The folder in the workspace in which it runs, and writes."""
-        return WRITTEN
+        return RUNS_IN
 
     @property
     def options(self) -> str:
