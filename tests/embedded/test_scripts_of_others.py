@@ -320,3 +320,15 @@ def test_what_a_script_writes_is_bounded_and_told(lab: Lab, tmp_path: Path) -> N
     assert (kept.height, kept["size"].sum()) == (200, 200)
     assert run.files.height == 211
     assert "large [1].bin" in run.files.filter(pl.col("size").is_null())["name"].to_list()
+
+
+def test_a_time_limit_follows_from_what_the_environment_says(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "long.js").write_text(
+        "export const options = { scenarios: { a: { executor: 'per-vu-iterations', vus: "
+        "Number(__ENV.N), iterations: 1, maxDuration: __ENV.D } } }; export default function () {}"
+    )
+    env = {"N": "3", "D": "100s"}
+    run = lab.target.run_k6(script=tmp_path / "long.js", env=env, progress=False)
+    order = run.provenance["orders"][lab.target.name]
+    # k6's graceful stop of 30 s, a minute each for setup and teardown, 20 s to start
+    assert (order["limit_s"], order["max_vus"]) == (100 + 30 + 60 + 60 + 20, 3)
