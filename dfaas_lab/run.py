@@ -143,17 +143,24 @@ class Run:
     def files(self) -> pl.DataFrame:
         """What a script's ``handleSummary()`` wrote: ``target, iteration, name, size, path``.
 
-        ``size`` is in bytes. In ``path``, a name is written as every file system takes it.
+        ``size`` is in bytes. In ``path``, a name is written as every file system takes it. Of an
+        iteration, 200 files and 200 MB are kept; the others are listed without size and path.
         """
         import polars as pl
 
+        from dfaas_lab.remote.workspace import LEFT_OUT
         from dfaas_lab.store.folder import WRITTEN
 
         schema = {"target": pl.String, "iteration": pl.Int64, "name": pl.String, "size": pl.Int64}
-        rows = [
+        rows: list[tuple[object, ...]] = [
             (target, iteration, unquote(file.name), file.stat().st_size, str(file))
             for iteration, target, part in self._folder.named_parts()
             for file in sorted((part / WRITTEN).glob("*"))
+        ]
+        rows += [
+            (target, iteration, name, None, None)
+            for iteration, target, part in self._folder.named_parts()
+            for name in _lines(part / LEFT_OUT)
         ]
         return pl.DataFrame(rows, schema=schema | {"path": pl.String}, orient="row")
 
@@ -348,3 +355,7 @@ class Run:
         from dfaas_lab.display import mimebundle
 
         return mimebundle(*self._shown())
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.exists() else []

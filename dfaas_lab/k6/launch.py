@@ -80,6 +80,7 @@ class Terms:
             "k6_options": self.options,
             "script": self.script,
             "folder": self.folder,
+            "base": "../" * len(self.folder.split("/")) if self.folder else "",
         }
         return "".join(f"{k}={shlex.quote(str(v))}\n" for k, v in values.items()).encode()
 

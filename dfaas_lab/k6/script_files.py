@@ -18,6 +18,7 @@ _CONSTANT = re.compile(rf"\b(?:const|let|var)\s+(\w+)\s*=\s*{_TEXT}")
 _OPENED_CONSTANT = re.compile(r"\b(?:open|resolve)\(\s*(\w+)\s*[,)]")
 _SOURCE = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # What handleSummary() may write: "results/summary.json" needs its folder.
+# Names with three or more folders up are imports.
 _WRITTEN = re.compile(r"""["'`]((?:[^"'`/:$\n]{1,100}/){1,9})[^"'`/\n]{1,200}\.\w+["'`]""")
 _MOST_BYTES = 200_000_000
 _MOST_FILES = 10_000
@@ -55,7 +56,8 @@ def folders_written(sources: Iterable[bytes]) -> list[str]:
     """The relative folders of file names in the text of some sources: k6 itself makes none."""
     found = (name for text in sources for name in _WRITTEN.findall(text.decode(errors="replace")))
     plain = (os.path.normpath(name) for name in found)
-    return sorted({name for name in plain if not name.startswith((".", "-"))})[:100]
+    inside = {name for name in plain if not name.startswith(("/", "../../../"))}
+    return sorted(inside - {".", "..", "../.."})[:100]
 
 
 def _given(name: str | Path, beside: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A gateway behind an authority of its own: refused with a hint, trusted by a file, or unchecked."""
+"""A gateway behind an authority of its own: refused with a hint, trusted, or not checked."""
 
 from __future__ import annotations
 

@@ -62,7 +62,8 @@ export default function () {
 export function handleSummary(data) {
   const report = `<b>${__ENV.API_TOKEN}</b> quokka`;
   return { "report.html": report, "samples.csv": "quokka", "journal": "quokka", "env": "quokka",
-    "out/data [1].json": JSON.stringify(data), stdout: `${__ENV.API_TOKEN} is said\\n` };
+    "out/data [1].json": JSON.stringify(data), "../exit": "quokka",
+    stdout: `${__ENV.API_TOKEN} is said\\n` };
 }
 """
 NO_HTTP = """
@@ -141,7 +142,7 @@ def test_what_a_script_writes_is_kept_beside_ours(
 ) -> None:
     run, _ = measured
     files = run.files.filter(iteration=1)
-    names = ["env", "journal", "out/data [1].json", "report.html", "samples.csv"]
+    names = ["../exit", "env", "journal", "out/data [1].json", "report.html", "samples.csv"]
     assert files["name"].sort().to_list() == names
     paths = {row["name"]: Path(row["path"]) for row in files.iter_rows(named=True)}
     assert paths["report.html"].read_text() == "<b>***</b> quokka"
@@ -175,7 +176,7 @@ def test_a_detached_one_is_the_same_from_another_process(
     run = lab.attach(handle.run.id, progress=False)  # knows nothing of the environment
     assert run.status == "slo_failed"
     assert run.requests.height == 2 * 12
-    assert run.files.height == 2 * 5
+    assert run.files.height == 2 * 6
     for where in (everything(run), caplog.text.encode()):
         assert not [word for word in FORBIDDEN if word in where]
 
@@ -261,7 +262,7 @@ def test_an_exit_code_that_nobody_knows_loses_nothing(lab: Lab, script: Path) ->
         assert odd.value.exit_code == 57
         assert odd.value.run is not None
         assert odd.value.run.requests.height == 12
-        assert odd.value.run.files.height == 5
+        assert odd.value.run.files.height == 6
     finally:
         moved.replace(original)
         Path(real).unlink()
@@ -306,3 +307,16 @@ def test_k6_v2_is_provisioned_checked_and_run(
         run = lab.target.run_k6(script=script, env=env_of(lab), files=["more"], progress=False)
         facts = run.provenance["provenance"]["generators"].values()
         assert [known["k6_version"] for known in facts] == ["2.2.0"]
+
+
+def test_what_a_script_writes_is_bounded_and_told(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "many.js").write_text(
+        "export default function () {}\n"
+        "export function handleSummary() { const files = { 'large [1].bin': 'x'.repeat(2e8) };"
+        "for (let i = 0; i < 210; i++) files[`small-${i}.txt`] = 'x'; return files; }"
+    )
+    run = lab.target.run_k6(script=tmp_path / "many.js", progress=False)
+    kept = run.files.filter(pl.col("path").is_not_null())
+    assert (kept.height, kept["size"].sum()) == (200, 200)
+    assert run.files.height == 211
+    assert "large [1].bin" in run.files.filter(pl.col("size").is_null())["name"].to_list()
