@@ -95,13 +95,26 @@ class LocalGateway(LocalPart):
             f"http://127.0.0.1:{prometheus_port}" if prometheus_port is not None else None
         )
 
-    def restart(self, *, clock_skew_s: float | None = None) -> None:
+    def restart(
+        self,
+        *,
+        clock_skew_s: float | None = None,
+        provider: str | None = None,
+        prometheus_down: bool | None = None,
+    ) -> None:
         """Start it again, with the same ports and password, and with the functions of the start.
 
         Args:
             clock_skew_s: How far its clock is ahead; None leaves it as it is.
+            provider: ``kubernetes`` or ``faasd``, which answer differently.
+            prometheus_down: Whether the gateway's own Prometheus is down.
         """
-        self._restart(**({} if clock_skew_s is None else {"clock_skew_s": clock_skew_s}))
+        asked = {
+            "clock_skew_s": clock_skew_s,
+            "provider": provider,
+            "prometheus_down": prometheus_down,
+        }
+        self._restart(**{key: value for key, value in asked.items() if value is not None})
 
     def __repr__(self) -> str:
         return f"LocalGateway({self.name!r}, url={self.url!r})"
