@@ -6,6 +6,7 @@ It never ends a run: what could not be asked is null, with the reason.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("dfaas_lab")
 
 _TIMEOUT_S = 5.0
+_SCRAPE_S = 0.2
+_LONGEST_WAIT_S = 0.5
 _WHOLE = ("ok", "slo_failed")
 
 
@@ -92,6 +95,9 @@ class NodeMetrics:
         window = load_window(part)
         if window is None:
             return self._nothing(iteration, None, "nothing was sent")
+        # k6 ends half an interval before its load does, and a scrape takes a moment to be there.
+        early_s = (window[1] - datetime.now(UTC)).total_seconds() + _SCRAPE_S
+        time.sleep(min(max(early_s, 0.0), _LONGEST_WAIT_S))
         try:
             found = self.between(*window)
         except DfaasLabError as error:
@@ -107,7 +113,7 @@ class NodeMetrics:
     def _nothing(
         self,
         iteration: int,
-        time: datetime | None,
+        at: datetime | None,
         reason: str,
         metrics: Sequence[str] | None = None,
     ) -> pl.DataFrame:
@@ -116,7 +122,7 @@ class NodeMetrics:
         from dfaas_lab.schemas import NODE_METRICS
 
         names = self.queries if metrics is None else metrics
-        rows = [(self.target, iteration, time, name, None, None, None, reason) for name in names]
+        rows = [(self.target, iteration, at, name, None, None, None, reason) for name in names]
         return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")
 
 
