@@ -140,6 +140,10 @@ def test_a_target_gives_what_its_prometheus_measured(
             store=target.store,
         )
         began = datetime.now(UTC)
+        until = time.monotonic() + 20  # it scrapes nothing for its first five seconds
+        while watched.metrics(began, datetime.now(UTC)).is_empty():
+            assert time.monotonic() < until, "nothing was scraped"
+            time.sleep(0.2)
         run = watched.run_k6(load=5, duration="3s", progress=False)
         until = time.monotonic() + 20
         while (frame := watched.metrics(began, datetime.now(UTC))).is_empty():
@@ -186,6 +190,14 @@ def test_a_prometheus_that_is_away_ends_no_run_and_is_told(target: Target) -> No
 
 def test_a_target_without_prometheus_says_what_to_give(target: Target) -> None:
     now = datetime.now(UTC)
+    target = Target(
+        "bare",
+        gateway=target.gateway,
+        generator=target.generator,
+        functions=[Function("env")],
+        store=target.store,
+    )
+    assert target.run_k6(load=2, duration="1s", progress=False).node_metrics.is_empty()
     with pytest.raises(MetricsError, match="prometheus=URL"):
         target.metrics(now - timedelta(seconds=10), now)
 
