@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -308,6 +309,22 @@ def test_a_run_that_was_moved_is_removed_with_its_link(store: Store, tmp_path: P
     assert store.prune(keep_last=1)["run_id"].to_list() == ["run-1"]
     assert not link.is_symlink()
     assert not (tmp_path / "moved").exists()
+
+
+def test_a_run_on_another_disk_goes_on(store: Store, tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has no second file system that anybody may write to")
+    place = Path(tempfile.mkdtemp(dir=memory)) / "moved"
+    try:
+        shutil.move(store.find("run-1").path, place)
+        (store.root / "runs" / "run_id=run-1").symlink_to(place)
+        folder = store.find("run-1")
+        folder.write_iteration(2, frames_of(tmp_path, "run-1", 2), target="mid")
+        assert Run(folder).summary["iteration"].to_list() == [1, 2]
+        assert len(list(Run.load(save(folder, tmp_path / "run.zip")).path.rglob("*.parquet"))) == 6
+    finally:
+        shutil.rmtree(place.parent)
 
 
 def test_a_link_to_what_is_not_that_run_is_all_that_goes(store: Store, tmp_path: Path) -> None:
