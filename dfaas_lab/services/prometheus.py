@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from dfaas_lab.analysis.clock_skew import Skew
 from dfaas_lab.analysis.scrapes import Series
 from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.errors import ConfigError, MetricsError, ServiceError
@@ -117,6 +119,16 @@ class Prometheus:
             },
         )
         return _frame(found)
+
+    def clock_skew(self) -> Skew:
+        """How far its clock, which times every scrape, is ahead of ours.
+
+        Raises:
+            MetricsError: Prometheus does not answer.
+        """
+        asked_at = time.time()
+        said = self.query("time()")["value"].item()
+        return Skew.between(said - time.time(), said - asked_at)
 
     def scraped(self, selector: str, *, start: float, end: float) -> list[Series]:
         """Return what was scraped of some series, each scrape at its own time.

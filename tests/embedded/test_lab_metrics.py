@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 
 from dfaas_lab import Lab
+from dfaas_lab.analysis.clock_skew import Skew
 from dfaas_lab.analysis.node_metrics import iteration_means, node_means
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.local import binaries
@@ -90,6 +92,20 @@ def test_the_state_now(lab: Lab) -> None:
     assert means["cpu_cores"] is not None
     assert 0 < means["memory_fraction"] < 1
     assert means["replicas"]["env"] == 1
+
+
+def test_the_window_is_by_the_clock_that_times_the_load(lab: Lab) -> None:
+    """A generator whose clock is 30 s ahead: the same seconds of the node are meant."""
+    collector = node_metrics_of(lab.targets["node1"])
+    assert collector is not None
+    ahead = replace(collector, generator_skew=lambda: Skew(30.0, 0.001))
+    start, end = (moment + timedelta(seconds=30) for moment in last_seconds(4))
+    found = ahead.of_load(start, end).filter(metric="cpu_cores")
+    assert found.height >= 2
+    assert found["value"].null_count() == 0
+    assert found["time"].is_between(start, end).all()
+    unaware = collector.of_load(start, end).filter(metric="cpu_cores")
+    assert unaware.drop_nulls("value").is_empty()
 
 
 def test_without_binaries_the_lab_says_what_to_install(
