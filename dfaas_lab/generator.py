@@ -15,6 +15,7 @@ from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, c
 if TYPE_CHECKING:
     import polars as pl
 
+    from dfaas_lab.analysis.clock_skew import Skew
     from dfaas_lab.provision import GeneratorSpec, Marker, ProvisionReport
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
@@ -181,6 +182,10 @@ class Generator:
 
             self._facts = read_facts(self.remote, self.workspace_root)
         return dict(self._facts.provenance())
+
+    def clock_skew(self) -> Skew | None:
+        """How far its clock was ahead of ours when its facts were read; None where none were."""
+        return None if self._facts is None else self._facts.skew
 
     def learn(self, facts: HostFacts) -> None:
         """Take what somebody else asked the host for."""
