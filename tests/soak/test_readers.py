@@ -1,4 +1,4 @@
-# ruff: noqa: E501, S110, SIM105
+# ruff: noqa: E501, PT017, SIM105
 """Every reader of what comes from outside, with random damage: typed errors, bounded memory and time.
 
 Each text begins as one that is right; then parts of it are cut, doubled, and replaced by what is
