@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from dfaas_lab import Campaign, Cooldown, CooldownTimeout, Lab, Overload, Plan
+from dfaas_lab.cli import main
 from dfaas_lab.errors import CampaignError, ConfigError, ResumeMismatch
 from tests.embedded.killed_campaigns import NARROW, kill_campaigns
 from tests.embedded.scraped_node import ScrapedNode
@@ -260,3 +261,30 @@ def test_what_cannot_be_asked_is_refused_at_once(lab: Lab) -> None:
 @pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
     kill_campaigns(tmp_path, kills=3, seed=5)
+
+
+def test_the_command_runs_a_described_campaign_and_goes_on(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lab._local is not None
+    described = {
+        "functions": ["env"],
+        "rates": [2, 3],
+        "iterations": 1,
+        "duration": "1s",
+        "cooldown": {"fixed": "0s"},
+        "overload": {"cpu_fraction": None, "memory_fraction": None},
+    }
+    file = tmp_path / "lab.json"
+    store = {"store": str(tmp_path / "results"), "campaign": described}
+    file.write_text(json.dumps({**lab._local.facts(), **store}))
+    assert main(["campaign", str(file), "--preview"]) == 0
+    assert "2 loads on each of 2 targets" in capsys.readouterr().out
+    assert not (tmp_path / "results").exists()
+    assert main(["campaign", str(file), "--export", str(tmp_path / "csv")]) == 0
+    told = capsys.readouterr()
+    assert "finished, 4 of 4 loads measured" in told.out
+    assert "node1: load 2 of 2: env:3" in told.err
+    assert (tmp_path / "csv" / "node2" / "results.csv").exists()
+    assert main(["campaign", str(file)]) == 0
+    assert "(0 left)" in capsys.readouterr().out
