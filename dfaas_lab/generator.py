@@ -15,6 +15,7 @@ from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, c
 if TYPE_CHECKING:
     import polars as pl
 
+    from dfaas_lab.analysis.clock_skew import Skew
     from dfaas_lab.provision import GeneratorSpec, Marker, ProvisionReport
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
@@ -70,6 +71,13 @@ class Generator:
         self._remote: Remote | None = None
         self._marker: Marker | None = None
         self._facts: HostFacts | None = None
+
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card
+
+        k6 = self._k6_version or "as provisioned"
+        facts = {"host": str(self.host), "workspaces": self.workspace_root, "k6": k6}
+        return card(f"generator {self.name}", facts)
 
     def __repr__(self) -> str:
         made = {"host": None, "name": None, **vars(self)}  # a refused one, too
@@ -181,6 +189,10 @@ class Generator:
 
             self._facts = read_facts(self.remote, self.workspace_root)
         return dict(self._facts.provenance())
+
+    def clock_skew(self) -> Skew | None:
+        """How far its clock was ahead of ours when its facts were read; None where none were."""
+        return None if self._facts is None else self._facts.skew
 
     def learn(self, facts: HostFacts) -> None:
         """Take what somebody else asked the host for."""

@@ -76,7 +76,7 @@ def open_campaign(
         order=order,  # type: ignore[arg-type]
         seed=seed,
         requests={n: request_digests(target, plan.functions) for n, target in own.items()},
-        options={name: str(value) for name, value in given.items() if name != "live"},
+        options=_told(given),
     )
     for target in own.values():
         _check(target, settings, duration, given)
@@ -208,6 +208,7 @@ def _stored_one(
     now = replace(
         settings,
         requests={n: request_digests(t, settings.plan.functions) for n, t in own.items()},
+        options=_told(options),
     )
     different = differences(entries["settings"], now.described())
     if different:
@@ -242,6 +243,11 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
                 hint=_INSTEAD.get(name, f"Beside its own there are: {', '.join(_OPTIONS)}."),
             )
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _told(options: Mapping[str, Any]) -> dict[str, str]:
+    """The options that decide what is measured, as they are compared and stored."""
+    return {name: str(value) for name, value in options.items() if name != "live"}
 
 
 def _check(

@@ -63,6 +63,10 @@ class Iteration:
         """What k6 is asked to do."""
         return self.order.plan_of(self.number)
 
+    def files(self) -> dict[str, bytes]:
+        """The files of its workspace."""
+        return self.plan.files() | self.order.trust.files()
+
     def terms(self, k6_path: str = "") -> Terms:
         """On what terms the supervisor runs it."""
         order = self.order
@@ -71,7 +75,7 @@ class Iteration:
             limit_s=order.limit_of(self.number),
             lease_s=order.lease_s,
             rest_s=order.rest_there_s(self.number),
-            options=order.plan.options,
+            options=f"{order.plan.options} {order.trust.k6_options}".strip(),
             script=order.plan.script_name,
             folder=order.plan.folder,
         )
@@ -180,7 +184,7 @@ class Iteration:
 
     def _start(self) -> Process:
         terms = self.terms(self.generator.k6_path())
-        return start(self.generator.remote, [self.workspace], [self.plan.files()], [terms])
+        return start(self.generator.remote, [self.workspace], [self.files()], [terms])
 
     def _found(self, closed: bool) -> bool:
         """Whether it was begun; a workspace that was only half sent is removed."""

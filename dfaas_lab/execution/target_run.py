@@ -125,7 +125,7 @@ class Measurement:
         start(
             self._generator.remote,
             [turn.workspace for turn in self._turns],
-            [turn.plan.files() for turn in self._turns],
+            [turn.files() for turn in self._turns],
             [turn.terms(k6_path) for turn in self._turns],
         ).close()
 

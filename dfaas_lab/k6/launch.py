@@ -10,20 +10,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from dfaas_lab.certificates import CA_FILE
 from dfaas_lab.errors import ConnectionFailed, K6ScriptError
-from dfaas_lab.k6.custom_script import FOLDER, CustomScript
+from dfaas_lab.k6.custom_script import FOLDER, WRITTEN, CustomScript
 from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
-_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders")
+_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", CA_FILE)
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
 _NOT_THERE = re.compile(
     rf"/{FOLDER}/([^\"':]+?)\\?[\"']?(?:: no such file or directory| couldn't be found)"
 )
+_MB = 1 << 20
+WANTED = {
+    "samples.csv": 64 << 30,
+    "summary.json": 64 * _MB,
+    "journal": 64 * _MB,
+    "host.csv": 64 * _MB,
+    "began": 4096,
+    "env": 8 * _MB,
+    f"{WRITTEN}/": 256 * _MB,  # the generator itself sends 200 MB of these at most
+}
+"""What k6 and its supervisor write that is fetched, and the most bytes of each."""
+
+CUT = frozenset(("journal", "host.csv"))
+"""Of these the beginning is kept where they are larger."""
+
 _INSPECT_S = 60
 _TIMED_OUT, _KILLED = 124, 137  # of timeout(1)
 
@@ -64,6 +80,7 @@ class Terms:
             "k6_options": self.options,
             "script": self.script,
             "folder": self.folder,
+            "base": "../" * len(self.folder.split("/")) if self.folder else "",
         }
         return "".join(f"{k}={shlex.quote(str(v))}\n" for k, v in values.items()).encode()
 
@@ -188,7 +205,7 @@ def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Re
     try:
         if result:
             return Requirements.of(result.stdout)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         said = f"what k6 inspect printed cannot be read: {error}"
     raise K6ScriptError(
         f"{remote.host}: k6 refuses {script.main}",

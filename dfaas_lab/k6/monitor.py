@@ -227,7 +227,7 @@ class K6Monitor:
         if code == "running" and alive:
             return None
         return End(
-            int(code) if code.isdigit() else None,
+            int(code) if code.isdecimal() and len(code) <= 3 else None,
             reason or None,
             bool(killed),
             self._journal.tail(),

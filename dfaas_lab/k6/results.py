@@ -15,6 +15,7 @@ import polars as pl
 
 from dfaas_lab import schemas
 from dfaas_lab.k6.aggregates import Counted, metrics_of
+from dfaas_lab.k6.repeats import repeats_of
 from dfaas_lab.k6.requests import named, requests_of, time_of
 from dfaas_lab.k6.sample_file import damage_told
 from dfaas_lab.k6.samples import read_samples
@@ -118,6 +119,7 @@ def read(
             schedule, load, started_at, cut_short=status not in ("ok", "slo_failed")
         )
         requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
+        metrics = (metrics_of(others, names), repeats_of(read_, names, load))
         key = [
             pl.lit(run_id, pl.String).alias("run_id"),
             pl.lit(target, pl.String).alias("target"),
@@ -128,7 +130,7 @@ def read(
             _shaped(summary.with_columns(key), schemas.SUMMARY),
             _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),
             _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
-            _shaped(metrics_of(others, names).with_columns(key), schemas.K6_METRICS),
+            pl.concat(_shaped(part.with_columns(key), schemas.K6_METRICS) for part in metrics),
         )
 
 

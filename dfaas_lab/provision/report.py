@@ -1,10 +1,21 @@
-"""What provisioning did: a report for people, with a row for each task. Nothing is decided here."""
+"""What provisioning did: a report with a row for each task, and failures joined to one error."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import (
+    CommandFailed,
+    DfaasLabError,
+    HostUnreachable,
+    ProvisionError,
+    RemoteError,
+    TaskFailed,
+)
+from dfaas_lab.provision.spec import Spec
+from dfaas_lab.remote.shell import SHELL_HINT
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,6 +56,17 @@ class ProvisionReport:
         took = f"seconds={self.seconds:.2f}, changed={self.changed}"
         return f"ProvisionReport(cached={self.cached}, {took}, tasks={len(self.rows)})"
 
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card, chip
+
+        hosts = sorted({row.host for row in self.rows})
+        facts = {
+            "hosts": ", ".join(hosts),
+            "tasks": f"{len(self.rows)}, of which {self.changed} changed something",
+            "took": f"{self.seconds:.1f} s" + (", found ready: no playbook ran" * self.cached),
+        }
+        return card("provisioned", facts, state=chip("ready", "good"))
+
     @property
     def tasks(self) -> pl.DataFrame:
         """The tasks: ``host, task, status, seconds, message``."""
@@ -63,3 +85,36 @@ def task_frame(rows: Iterable[TaskRow]) -> pl.DataFrame:
         "message": pl.String,
     }
     return pl.DataFrame([asdict(row) for row in rows], schema=columns)
+
+
+def joined(failures: Sequence[ProvisionError], of: int) -> ProvisionError:
+    """Return one error for these, which are one or more.
+
+    Args:
+        failures: One error for each that failed.
+        of: How many there were.
+    """
+    if len(failures) == 1:
+        return failures[0]
+    text = "\n".join(str(failure) for failure in failures)
+    return ProvisionError(
+        f"{len(failures)} of {of} failed:\n{text}",
+        failures=tuple(failures),
+        hint="What succeeded stays. Call it again after the fixes.",
+    )
+
+
+def failure_of(spec: Spec, error: DfaasLabError) -> ProvisionError:
+    """Return what kept us from a host, before its playbook, as the failure of that host."""
+    if isinstance(error, ProvisionError):
+        return error
+    failure: ProvisionError
+    host, text = spec.host.address, error.message
+    if isinstance(error, CommandFailed):  # it was reached
+        hint = f"{error.hint or SHELL_HINT} Then call provision() again."
+        failure = TaskFailed(text, host=host, task="Look at the host", detail=text, hint=hint)
+    else:
+        said = text if isinstance(error, RemoteError) else f"{spec.label}: {text}"
+        failure = HostUnreachable(said, host=host, hint=error.hint)
+    failure.__cause__ = error
+    return failure

@@ -11,7 +11,7 @@ from paramiko.ssh_exception import ChannelException, SSHException
 from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.remote.connection import close, connect
 from dfaas_lab.remote.pooled_connection import PooledConnection
-from dfaas_lab.remote.process import CommandResult, Process
+from dfaas_lab.remote.process import CommandResult, Process, TooMuchOutput
 from dfaas_lab.remote.tunnel import Tunnel, TunnelRefused
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ class Remote:
             try:
                 result = process.finish(deadline=deadline, idle_s=idle_s)
             except TimeoutError as error:
-                raise self._failed(command, -1, f"no end within {timeout:g} s") from error
+                why = f"no end within {timeout:g} s"
+                why = str(error) if isinstance(error, TooMuchOutput) else why
+                raise self._failed(command, -1, why) from error
         if check and not result:
             raise self._failed(command, result.exit_code, result.stderr.decode(errors="replace"))
         return result

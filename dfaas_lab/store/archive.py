@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import stat
-import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.private_folder import PrivateFolder
-from dfaas_lab.store.files import errors_as_store_error
+from dfaas_lab.store.files import beside, errors_as_store_error
 from dfaas_lab.store.folder import PLAIN_NAME, WRITTEN, RunFolder
 from dfaas_lab.store.manifest import NAME
 
@@ -57,17 +56,12 @@ def save(folder: RunFolder, path: str | Path) -> Path:
     """
     folder.check()
     final = Path(path).expanduser()
-    beside = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
-    with errors_as_store_error(final, "writing"):
-        try:
-            with zipfile.ZipFile(
-                beside, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False
-            ) as zip_:
-                for file in sorted(folder.path.rglob("*")):
-                    _add(zip_, file, folder)
-            beside.replace(final)
-        finally:
-            beside.unlink(missing_ok=True)
+    with (
+        beside(final) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as zip_,
+    ):
+        for file in sorted(folder.path.rglob("*")):
+            _add(zip_, file, folder)
     return final
 
 

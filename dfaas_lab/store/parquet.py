@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dfaas_lab.errors import StoreError
-from dfaas_lab.store.files import errors_as_store_error
+from dfaas_lab.store.files import beside, errors_as_store_error
 
 if TYPE_CHECKING:
     import polars as pl
 
 # A stored request takes 30 bytes or more, a quiet second of a timeline 1; a bomb 1/1000.
 _FREE_ROWS = 1_000_000
+# Spreadsheets look behind blanks, too.
+_FORMULA = r"^[\s\x00-\x1f]*[=+\-@\u{ff1d}\u{ff0b}\u{ff0d}\u{ff20}]|^[\t\r]"
 _ROWS_PER_BYTE = 2
 
 
@@ -93,21 +94,32 @@ def export(scan: pl.LazyFrame, folder: Path, name: str, format_: Literal["csv", 
     import polars as pl
 
     path = folder / f"{name}.{format_}"
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with errors_as_store_error(folder, "exporting to"):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
-        with errors_as_store_error(folder, "exporting to"):
-            folder.mkdir(parents=True, exist_ok=True)
-            scan.sink_csv(beside) if format_ == "csv" else scan.sink_parquet(beside)
-            beside.replace(path)
+        with beside(path) as part:
+            if format_ == "csv":
+                without_formulas(scan).sink_csv(part)
+            else:
+                scan.sink_parquet(part)
     except pl.exceptions.PolarsError as error:
         raise StoreError(
             f"exporting to {path} failed: {error}",
             path=str(path),
             hint="Is the disk full? What was stored before is unharmed.",
         ) from error
-    finally:
-        beside.unlink(missing_ok=True)
     return path
+
+
+def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Put an apostrophe before texts that a spreadsheet would run as a formula.
+
+    Names and tags come from scripts, answers and archives of others
+    (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
+    import polars as pl
+
+    return frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$0"))
 
 
 @contextlib.contextmanager
