@@ -17,7 +17,7 @@ from dfaas_lab.k6.monitor import End, K6Monitor, look
 from dfaas_lab.remote.workspace import Workspace, remove
 
 if TYPE_CHECKING:
-    from dfaas_lab.generator import Generator
+    from dfaas_lab.execution.generator_session import GeneratorSession
     from dfaas_lab.k6.custom_script import CustomScript
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.k6.plan import K6Plan
@@ -50,7 +50,7 @@ class Iteration:
     number: int
     workspace: Workspace
     order: RunSpec
-    generator: Generator
+    generator: GeneratorSession
     harvest: IterationResults
     contact: Contact
     pause: Callable[[int, threading.Event], None] | None = None

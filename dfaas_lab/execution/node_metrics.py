@@ -17,9 +17,9 @@ from dfaas_lab.errors import DfaasLabError
 if TYPE_CHECKING:
     import polars as pl
 
+    from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.services.prometheus import Prometheus
     from dfaas_lab.services.queries import Queries
-    from dfaas_lab.target import Target
 
 log = logging.getLogger("dfaas_lab")
 
@@ -120,7 +120,7 @@ class NodeMetrics:
         return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")
 
 
-def node_metrics_of(target: Target) -> NodeMetrics | None:
+def node_metrics_of(target: TargetSession) -> NodeMetrics | None:
     """What collects a target's metrics; None where it has no Prometheus."""
     from dfaas_lab.services.queries import queries
 

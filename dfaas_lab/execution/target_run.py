@@ -32,10 +32,9 @@ if TYPE_CHECKING:
 
     from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.execution.node_metrics import NodeMetrics
-    from dfaas_lab.generator import Generator
+    from dfaas_lab.execution.part import Part
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.progress import Progress, StepState
-    from dfaas_lab.spec.run_spec import RunSpec
     from dfaas_lab.store import RunFolder
 
 log = logging.getLogger("dfaas_lab")
@@ -59,9 +58,7 @@ class Measurement:
     """One target's part of a run.
 
     Args:
-        order: What is to be measured.
-        target: The target's name.
-        generator: Where k6 runs.
+        part: The target, and what is to be measured on it.
         folder: Where the results go.
         workspaces: One for each turn of the order.
         line: Called with each line that k6 logs.
@@ -73,10 +70,8 @@ class Measurement:
 
     def __init__(
         self,
-        order: RunSpec,
+        part: Part,
         *,
-        target: str,
-        generator: Generator,
         folder: RunFolder,
         workspaces: Sequence[Workspace],
         line: Callable[[str], None] | None = None,
@@ -85,6 +80,7 @@ class Measurement:
         pause: Pause | None = None,
         node_metrics: NodeMetrics | None = None,
     ) -> None:
+        order, generator, target = part.spec, part.target.generator, part.target.name
         self._order = order
         self._target = target
         self._generator = generator

@@ -120,7 +120,7 @@ def test_a_generator_is_held_against_what_provisioning_would_make_of_it(
     version = said.split()[1].removeprefix("v")
     named = Generator(host_of(lab), workspace_root=str(tmp_path), k6_version=f"v{version}")
     try:
-        digest = named.spec().digest()
+        digest = named._spec().digest()
         mark(tmp_path, lab, k6_version=version, k6_path=k6, playbook_digest=digest)
         assert named.check().filter(check="k6")["ok"].to_list() == [True]
         # A run needs no more than the k6 that is there, whichever playbook put it there.

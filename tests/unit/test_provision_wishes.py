@@ -42,7 +42,7 @@ def test_a_version_is_the_same_however_it_is_written() -> None:
     written = replace(SPEC, k6_version="v1.1.0")
     assert written == SPEC
     assert (written.key, written.digest()) == (SPEC.key, SPEC.digest())
-    assert Generator("a", k6_version="v1.1.0").spec().k6_version == "1.1.0"
+    assert Generator("a", k6_version="v1.1.0")._spec().k6_version == "1.1.0"
 
 
 def test_a_key_begins_with_the_place_that_has_one_state() -> None:
