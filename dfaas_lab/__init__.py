@@ -9,7 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.verdict import Doubt, Verdict
+    from dfaas_lab.analysis.doubt import Doubt
+    from dfaas_lab.analysis.verdict import Verdict
+    from dfaas_lab.campaign.campaign import Campaign
+    from dfaas_lab.campaign.cooldown import Cooldown
+    from dfaas_lab.campaign.overload import Overload
     from dfaas_lab.comparison import Comparison, compare
     from dfaas_lab.config import Host, Limits
     from dfaas_lab.errors import (
@@ -49,6 +53,9 @@ if TYPE_CHECKING:
     from dfaas_lab.target import Target
 
 _HOMES = {
+    "campaign.campaign": ("Campaign",),
+    "campaign.cooldown": ("Cooldown",),
+    "campaign.overload": ("Overload",),
     "comparison": ("Comparison", "compare"),
     "config": ("Host", "Limits"),
     "errors": (
@@ -84,7 +91,8 @@ _HOMES = {
     "load.rates": ("Custom", "Exponential", "Linear", "Random"),
     "provision": ("ProvisionReport",),
     "run": ("Run",),
-    "analysis.verdict": ("Doubt", "Verdict"),
+    "analysis.doubt": ("Doubt",),
+    "analysis.verdict": ("Verdict",),
     "execution.run_handle": ("RunHandle",),
     "target": ("Target",),
 }
@@ -93,11 +101,13 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __version__ = "0.1.0"
 
 __all__ = [
+    "Campaign",
     "CampaignError",
     "CommandFailed",
     "Comparison",
     "ConfigError",
     "ConnectionFailed",
+    "Cooldown",
     "CooldownTimeout",
     "Custom",
     "DfaasLabError",
@@ -118,6 +128,7 @@ __all__ = [
     "Limits",
     "Linear",
     "MetricsError",
+    "Overload",
     "Plan",
     "ProvisionError",
     "ProvisionReport",

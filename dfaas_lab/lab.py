@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from dfaas_lab.campaign.campaign import Campaign
+    from dfaas_lab.campaign.cooldown import Cooldown
+    from dfaas_lab.campaign.overload import Overload
+    from dfaas_lab.campaign.settings import Order
+    from dfaas_lab.comparison import Comparison
     from dfaas_lab.execution.part import TargetSession
+    from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision import ProvisionReport
     from dfaas_lab.run import Run
@@ -48,6 +55,8 @@ class Lab:
         if not self.targets:
             raise ConfigError("a lab needs a target", hint="Give Lab([Target(...)]).")
         self._local: LocalLab | None = None
+        # What a file says of a campaign: the arguments of campaign().
+        self._described: Mapping[str, Any] | None = None
 
     @classmethod
     def local(
@@ -183,6 +192,126 @@ class Lab:
         targets = self.targets.values()
         parts = preflight_all([one._part(one._spec(iterations, **options)) for one in targets])
         return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
+
+    def campaign(
+        self,
+        plan: Plan | None = None,
+        *,
+        iterations: int = 3,
+        duration: str | timedelta = "30s",
+        targets: Iterable[str | Target] | None = None,
+        cooldown: Cooldown | None = None,
+        overload: Overload | None = None,
+        order: Order = "rising",
+        seed: int | None = None,
+        label: str | None = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Campaign:
+        """Return a campaign: a plan of loads measured until the node is overloaded.
+
+        It is new, or the stored one: that of the same label, or without a label that of the same
+        settings. ``campaign.run()`` goes on where it was. Nothing is connected to here.
+
+        Args:
+            plan: The loads. Without one: what the lab's file describes, or else the stored campaign
+                of this label or id, or the only unfinished one.
+            iterations: How often each load is repeated.
+            duration: How long an iteration lasts.
+            targets: Some of the lab's targets (names); None means all, side by side.
+            cooldown: The rest before each iteration; None means until the node is idle.
+            overload: The thresholds of overload.
+            order: ``"rising"`` (by the sum of rates, so that overloaded loads rule out others),
+                ``"shuffled"`` (against drift) or ``"given"`` (the plan's).
+            seed: Of ``"shuffled"``; one is drawn and kept where it is None.
+            label: A name for people; it names one campaign of the store.
+            progress: None chooses how progress is shown; False shows nothing.
+            options: ``limits``, ``warmup``, ``thresholds``, ``live``, as of ``run_k6``.
+
+        Raises:
+            ConfigError: What is asked cannot be.
+            ResumeMismatch: The stored campaign is another one; the difference is named.
+        """
+        from dfaas_lab.campaign.open import open_campaign
+
+        described: dict[str, Any] = {}
+        if plan is None and self._described is not None and label is None:
+            described = dict(self._described)
+        return open_campaign(
+            self.targets,
+            self._root,
+            **{
+                "plan": plan,
+                "iterations": iterations,
+                "duration": duration,
+                "cooldown": cooldown,
+                "overload": overload,
+                **described,
+            },
+            chosen=targets,
+            order=order,
+            seed=seed,
+            label=label,
+            progress=progress,
+            options=options,
+        )
+
+    def campaigns(self) -> pl.DataFrame:
+        """Return one row per campaign of the store, oldest first.
+
+        ``campaign_id, created_at, label, status, targets, loads, measured, path``.
+        """
+        from dfaas_lab.campaign.open import campaigns_of
+
+        return campaigns_of(self._root)
+
+    def run_interleaved(
+        self,
+        sides: Mapping[str, Target | tuple[Target, Mapping[str, Any]]],
+        *,
+        blocks: int = 10,
+        seed: int | None = None,
+        label: str | None = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Comparison:
+        """Measure sides in turn, in randomised blocks, and return how they differ.
+
+        Each block measures each side once, in an order that is drawn; what drifts meets all sides
+        alike, so a difference has the side as its cause. Each measurement is a run in the store.
+        After an interrupt, a kill or an error the same call goes on where it was.
+
+        Args:
+            sides: By name a target, or ``(target, {run options})``; compared with the first.
+            blocks: How often each side is measured, 3 or more.
+            seed: Of the order within blocks; drawn and stored where left out.
+            label: A name for people.
+            progress: None chooses how progress is shown; False shows nothing.
+            options: Options of all runs, as of :meth:`Target.run_k6`: ``load``, ``duration`` ...
+
+        Returns:
+            A comparison with paired intervals, and with ``power``: the change that so many blocks
+            could have shown, and within which limits the sides are the same.
+
+        Raises:
+            ConfigError: What was asked cannot be; nothing was run.
+            ResumeMismatch: An unfinished comparison of this label asks for something else.
+            DfaasLabError: As for ``run_k6``.
+
+        >>> lab.run_interleaved({"old": a, "new": b}, load=20, duration="10s")  # doctest: +SKIP
+        """
+        from dfaas_lab.interleaved import run_interleaved
+        from dfaas_lab.widgets import choose_view
+
+        return run_interleaved(
+            sides,
+            self.store,
+            blocks=blocks,
+            seed=seed,
+            label=label,
+            view=choose_view(progress),
+            options=options,
+        )
 
     def attach(self, run_id: str, *, progress: bool | None = None) -> Run:
         """Take a run over, from wherever it was begun, and return it when it has ended.

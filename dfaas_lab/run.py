@@ -16,11 +16,28 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-    from dfaas_lab.analysis.on_host import IterationOnHost
     from dfaas_lab.analysis.verdict import Verdict
     from dfaas_lab.display.nested import Nested
+    from dfaas_lab.k6.generator_load import IterationOnHost
+    from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
-    from dfaas_lab.target import Target
+
+
+def stored_status(folder: RunFolder, status: str) -> str:
+    """Return the status of a run as its folder bears it out.
+
+    Args:
+        folder: The run's.
+        status: What its controller or its manifest says. That all went well is believed where every
+            iteration that was asked for is there; otherwise it ``failed``.
+    """
+    from dfaas_lab.spec.manifest import iterations_of
+
+    if status not in ("ok", "slo_failed"):
+        return status
+    stored = Counter(target for _, target, _ in folder.named_parts())
+    asked = iterations_of(folder.read())
+    return status if all(stored[name] >= number for name, number in asked.items()) else "failed"
 
 
 class Run:
@@ -74,9 +91,9 @@ class Run:
         """The run's status: that of its worst iteration, or one that ``lab.attach`` can end.
 
         ``running``: its controller is at it, or was killed; ``lost``: the generator was left while
-        k6 may go on there.
+        k6 may go on there. An iteration that is not in the store is never ``ok``.
         """
-        return str(self._manifest.get("status"))
+        return stored_status(self._folder, str(self._manifest.get("status")))
 
     @cached_property
     def summary(self) -> pl.DataFrame:
@@ -126,7 +143,10 @@ class Run:
 
     @cached_property
     def metrics(self) -> pl.DataFrame:
-        """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts."""
+        """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts.
+
+        The columns are those of :class:`dfaas_lab.k6.generator_load.HostLoad`.
+        """
         import polars as pl
 
         schema = {
@@ -137,6 +157,11 @@ class Run:
             "memory_bytes": pl.Int64,
             "open_files": pl.Int64,
             "open_files_limit": pl.Int64,
+            "cpu_fraction_max": pl.Float64,
+            "core_fraction": pl.Float64,
+            "cpu_wait_ms_max": pl.Float64,
+            "throttled_ms_max": pl.Float64,
+            "steal_fraction_max": pl.Float64,
         }
         rows = [
             {"target": host.target, "iteration": host.iteration, **asdict(host.load)}
@@ -147,12 +172,25 @@ class Run:
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the numbers can be believed, and each doubt with its number."""
-        from dfaas_lab.analysis.on_host import doubts_of
-        from dfaas_lab.analysis.verdict import Completion, verdict_of
+        from dfaas_lab.analysis.run_doubts import answers_of
+        from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
         from dfaas_lab.spec.manifest import iterations_of
 
-        course = Completion(self.status, iterations_of(self._manifest), self._measured())
-        return verdict_of(self.summary, self.k6_metrics, doubts_of(self._hosts()), course)
+        # What is missing is told by itself.
+        told = str(self._manifest.get("status"))
+        course = Completion(told, iterations_of(self._manifest), self._measured())
+        answers = answers_of(self.requests.lazy())
+        evidence = Evidence(self.timeline, answers, self._hosts())
+        return verdict_of(self.summary, self.k6_metrics, evidence, course)
+
+    def bounds(self) -> pl.DataFrame:
+        """What each quantile of the response could be, if all that is missing had been slowest.
+
+        See :func:`dfaas_lab.analysis.quantile_bounds.bounds_of`.
+        """
+        from dfaas_lab.analysis.quantile_bounds import bounds_of
+
+        return bounds_of(self.summary, self.requests)
 
     def _measured(self) -> dict[str, int]:
         """How many iterations are stored, by target; not those whose samples could not be read."""
@@ -160,13 +198,23 @@ class Run:
         return Counter(target for _, target, part in parts if not (part / "samples.csv").exists())
 
     def _hosts(self) -> list[IterationOnHost]:
-        from dfaas_lab.analysis.on_host import HostLoad, IterationOnHost, own_faults
+        from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, aborted, own_faults
 
         found = []
         for iteration, target, part in self._folder.named_parts():
-            load = HostLoad.read(part / "host.csv")
-            found.append(IterationOnHost(target, iteration, load, own_faults(part / "k6.log")))
+            log = part / "k6.log"
+            load = HostLoad.read(part / "host.csv", self._load_from_s(target, iteration, part))
+            found.append(IterationOnHost(target, iteration, load, own_faults(log), aborted(log)))
         return found
+
+    def _load_from_s(self, target: str, iteration: int, part: Path) -> float:
+        """How long after the begin of an iteration its load began, in seconds; 0: not known."""
+        mine = self.summary.filter(target=target, iteration=iteration)["started_at"].drop_nulls()
+        try:
+            began_s = float((part / "began").read_text())
+        except (OSError, ValueError):
+            return 0.0
+        return max(mine[0].timestamp() - began_s, 0.0) if len(mine) else 0.0
 
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
         """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`."""
@@ -188,7 +236,7 @@ class Run:
 
     def reproduce(
         self,
-        target: Target,
+        target: Reproducer,
         *,
         part: str | None = None,
         trust_script: bool = False,
@@ -215,7 +263,7 @@ class Run:
         """
         from dfaas_lab.reproduce import reproduce
 
-        return reproduce(
+        again: Run = reproduce(
             self._folder,
             target,
             part=part,
@@ -224,6 +272,7 @@ class Run:
             label=label or self.label,
             progress=progress,
         )
+        return again
 
     @classmethod
     def load(cls, path: str | Path) -> Run:

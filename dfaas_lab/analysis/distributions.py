@@ -52,6 +52,8 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
     >>> round(beta_quantile(0.025, 8, 3), 3)
     0.444
     """
+    if not (0 <= probability <= 1 and 0 < a < math.inf and 0 < b < math.inf):
+        raise ValueError(f"no beta distribution: {probability}, {a}, {b}")  # NaN would take hours
     low, high = 0.0, 1.0
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if _beta(middle, a, b) < probability else (low, middle)

@@ -23,12 +23,15 @@ from typing import TYPE_CHECKING
 from dfaas_lab.analysis.distributions import beta_quantile, student_quantile
 from dfaas_lab.analysis.intervals import FEWEST, TOO_FEW, Interval, welch_degrees
 from dfaas_lab.analysis.trend import inflation
+from dfaas_lab.errors import ConfigError
 
 if TYPE_CHECKING:
     from dfaas_lab.analysis.intervals import Values
 
 BY_ITERATION = "exact binomial over iterations"
 EFFECTIVE = "exact binomial, effective sample size over iterations"
+# The time to count grows with their square root, and the interval is 0.0001 wide then.
+_MOST_TRIALS = 10**8
 DIFFERENCE = "Student's t over iterations (Welch)"
 
 
@@ -39,11 +42,15 @@ def rate_interval(rates: Values, requests: int, *, confidence: float) -> Interva
         rates: One per iteration, 0..1.
         requests: How many requests all these iterations made.
         confidence: Between 0 and 1.
+
+    Raises:
+        ConfigError: One of them is no rate.
     """
+    _check_rates(rates)
     estimate, n = float(rates.mean()), len(rates)
     if n < FEWEST:
         return Interval(estimate, None, None, TOO_FEW)
-    worth = _effective(rates, float(max(requests, n)), confidence)
+    worth = _effective(rates, float(min(max(requests, n), _MOST_TRIALS)), confidence)
     low, high = binomial_interval(estimate * worth, worth, confidence=confidence)
     few_failed, few_succeeded = ((rates != end).sum() * 2 < n for end in (1, 0))
     if not (few_failed or few_succeeded):
@@ -64,7 +71,12 @@ def rate_difference_interval(
         b: Those of the other.
         requests: How many requests each run made.
         confidence: Between 0 and 1.
+
+    Raises:
+        ConfigError: One of them is no rate.
     """
+    _check_rates(a)
+    _check_rates(b)
     estimate, sizes = float(b.mean() - a.mean()), [len(a), len(b)]
     if min(sizes) < FEWEST:
         return Interval(estimate, None, None, TOO_FEW)
@@ -104,3 +116,12 @@ def _effective(rates: Values, trials: float, confidence: float) -> float:
     of_requests = student_quantile(probability, max(trials - 1, 1))
     of_iterations = student_quantile(probability, len(rates) - 1)
     return worth * (of_requests / of_iterations) ** 2
+
+
+def _check_rates(rates: Values) -> None:
+    """Refuse what is no rate: NaN, in a file of others, would make the quantiles count for ever."""
+    if not ((rates >= 0) & (rates <= 1)).all():
+        raise ConfigError(
+            "a success rate lies between 0 and 1, and these do not",
+            hint="The results were changed since they were measured: ask for them again.",
+        )

@@ -121,9 +121,15 @@ def complete_iterations(summary: pl.DataFrame) -> pl.DataFrame:
 
 
 def values_of(group: pl.DataFrame, measure: str) -> Values:
-    """The iterations' values of one measure, without those that measured none."""
-    values = group[measure].drop_nulls() if measure in group.columns else pl.Series([], dtype=_F)
-    return values.to_numpy()
+    """The iterations' values of one measure, without those that measured none.
+
+    A stranger's file may hold NaN, infinities or rates above 1: those are no measurements.
+    """
+    values = group[measure].cast(_F) if measure in group.columns else pl.Series([], dtype=_F)
+    known = values.is_finite() & (values >= 0)
+    if measure == "success_rate":
+        known &= values <= 1
+    return values.filter(known).to_numpy()
 
 
 def requests_of(group: pl.DataFrame) -> int:
@@ -211,7 +217,7 @@ def _pooled(requests: pl.DataFrame, complete: pl.DataFrame) -> dict[tuple[str, s
     return {
         (str(key[0]), str(key[1])): _Pooled(
             {
-                time: group.filter(~pl.col("failed"))[time].drop_nulls().to_numpy()
+                time: group.filter(~pl.col("failed") & pl.col(time).is_finite())[time].to_numpy()
                 for time in _TIMES
                 if time in group.columns
             },

@@ -1,49 +1,59 @@
-"""Whether a run's numbers can be believed: the doubts, each with its number."""
+"""Whether a run's numbers can be believed: the doubts, each with its number and what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dfaas_lab.analysis import generator_doubts, run_doubts
 from dfaas_lab.analysis.clock_skew import gateway_skews
+from dfaas_lab.analysis.doubt import Doubt, grouped
+from dfaas_lab.analysis.quantile_bounds import too_few
+from dfaas_lab.analysis.run_doubts import WELL
 from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from dfaas_lab.k6.generator_load import IterationOnHost
+
 _SKEW_LIMIT_S = 2.0
-_WELL = ("ok", "slo_failed")
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """One reason not to believe a run: what, what was measured, what was expected."""
-
-    what: str
-    measured: str
-    expected: str
-
-    def __str__(self) -> str:
-        return f"{self.what}: {self.measured} (expected {self.expected})"
+_CLOCK_FIX = "Set both clocks (chrony, systemd-timesyncd); nothing here compares their times."
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a run can be believed."""
+    """Whether a run can be believed.
+
+    Args:
+        doubts: The reasons not to believe it, one for each kind.
+        remarks: What to know about numbers that are as they were asked: every request failed, a
+            quantile has too few requests.
+        running: Whether the run is still under way; it is then judged by what is there.
+    """
 
     doubts: tuple[Doubt, ...] = ()
+    remarks: tuple[str, ...] = ()
+    running: bool = False
 
     @property
     def valid(self) -> bool:
-        """True where there is no doubt."""
-        return not self.doubts
+        """True where the run has ended and there is no doubt."""
+        return not self.doubts and not self.running
 
     def __str__(self) -> str:
-        if self.valid:
-            return "VALID"
+        word = "RUNNING" if self.running else "DOUBTFUL" if self.doubts else "VALID"
         # Names of functions come from scripts and archives: they may hold a terminal's commands.
-        return printable("DOUBTFUL: " + "; ".join(str(doubt) for doubt in self.doubts))
+        doubts = "; ".join(str(doubt) for doubt in self.doubts)
+        return printable(f"{word}: {doubts}" if doubts else word)
+
+    def explain(self) -> str:
+        """The verdict in lines: each doubt with what to do, then the remarks."""
+        lines = [str(self) if self.valid or not self.doubts else str(self).partition(":")[0]]
+        lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
+        lines += [f"- Note: {remark}" for remark in self.remarks]
+        return printable("\n".join(lines))
 
 
 @dataclass(frozen=True)
@@ -67,10 +77,10 @@ class Completion:
         A run that is under way is judged by what is there, and says so.
         """
         if self.status == "running":
-            return [Doubt("status", self.status, "ended")]
+            return []
         doubts = []
         # An iteration's own status is told with it.
-        if self.status not in _WELL and self.status not in set(summary["status"]):
+        if self.status not in WELL and self.status not in set(summary["status"]):
             doubts.append(Doubt("status", self.status, "ok"))
         for target, ordered in self.ordered.items():
             found = self._found(target, summary)
@@ -85,10 +95,25 @@ class Completion:
         return summary.filter(target=target)["iteration"].n_unique()
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What a run is judged by, beside its summary; each part may be missing.
+
+    Args:
+        timeline: ``run.timeline``.
+        answers: As :func:`dfaas_lab.analysis.run_doubts.answers_of` makes it.
+        hosts: The iterations as their generator saw them.
+    """
+
+    timeline: pl.DataFrame | None = None
+    answers: pl.DataFrame | None = None
+    hosts: Iterable[IterationOnHost] = ()
+
+
 def verdict_of(
     summary: pl.DataFrame,
     k6_metrics: pl.DataFrame,
-    on_host: Iterable[Doubt] = (),
+    evidence: Evidence | None = None,
     course: Completion | None = None,
 ) -> Verdict:
     """Judge a run by its summary, the script's own metrics and what its generator did.
@@ -96,45 +121,58 @@ def verdict_of(
     Args:
         summary: The run's summary (DESIGN: one row per iteration and function).
         k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock.
-        on_host: What the generator itself did that speaks against it.
+        evidence: What else is known of it.
         course: How the run ended, and how many iterations it should have.
     """
+    running = course is not None and course.status == "running"
     doubts = course.doubts(summary) if course else []
     nothing = summary.is_empty() and not (course and any((course.stored or {}).values()))
-    if nothing and not any(doubt.what.startswith("iterations") for doubt in doubts):
+    if nothing and not running and not any(d.what.startswith("iterations") for d in doubts):
         doubts.append(Doubt("iterations", "0", "1 or more"))
-    several = summary["target"].n_unique() > 1
-    for row in summary.iter_rows(named=True):
-        doubts.extend(_of_row(row, several))
-    doubts.extend(on_host)
+    doubts.extend(_of_frames(summary, evidence or Evidence()))
     doubts.extend(_of_clock(k6_metrics))
-    return Verdict(tuple(doubts))
+    return Verdict(tuple(doubts), tuple(_remarks(summary)), running)
 
 
-def _of_row(row: dict[str, object], several: bool) -> list[Doubt]:
-    where = f"{row['function']} in iteration {row['iteration']}"
-    where += f" of {row['target']}" if several else ""
-    doubts = []
-    if row["status"] not in _WELL:
-        doubts.append(Doubt(f"{where}: status", str(row["status"]), "ok"))
-    dropped, unfinished, requests = row["dropped"], row["unfinished"], row["requests"]
-    if isinstance(dropped, int) and dropped:
-        doubts.append(Doubt(f"{where}: dropped iterations", str(dropped), "0"))
-    if isinstance(unfinished, int) and unfinished:
-        doubts.append(Doubt(f"{where}: requests in flight at the end", str(unfinished), "0"))
-    rate, duration = row["rate_rps"], row["duration_s"]
-    if isinstance(rate, float) and isinstance(duration, float) and isinstance(requests, int):
-        asked, got = rate * duration, requests + (unfinished if isinstance(unfinished, int) else 0)
-        if abs(got - asked) > 1.0 + 1e-9 and row["status"] in _WELL:
-            doubts.append(Doubt(f"{where}: requests started", str(got), f"{asked:g} +- 1"))
-    return doubts
+def _of_frames(summary: pl.DataFrame, evidence: Evidence) -> list[Doubt]:
+    several = summary["target"].n_unique() > 1
+    timeline, answers = evidence.timeline, evidence.answers
+    of_run = run_doubts.findings_of(summary, timeline, answers, several=several)
+    hosts = list(evidence.hosts)
+    several = several or len({host.target for host in hosts}) > 1
+    of_host = generator_doubts.findings_of(hosts, _asked(summary), several=several)
+    return grouped([*of_run, *of_host])
+
+
+def _asked(summary: pl.DataFrame) -> dict[tuple[str, int], tuple[float, float | None]]:
+    """By target and iteration: requests per second in all, and the least median response."""
+    import polars as pl
+
+    found = summary.group_by("target", "iteration").agg(
+        rate=pl.coalesce(pl.col("rate_rps").sum(), 0.0), median=pl.col("response_ms_p50").min()
+    )
+    return {(target, iteration): (rate, ms) for target, iteration, rate, ms in found.rows()}
+
+
+def _remarks(summary: pl.DataFrame) -> Iterator[str]:
+    import polars as pl
+
+    lost = summary.filter(pl.col("requests") > 0, pl.col("failed") == pl.col("requests"))
+    for (function,), rows in lost.group_by("function", maintain_order=True):
+        yield f"load as asked; 100 % of {function} failed ({rows['requests'].sum()} requests)"
+    yield from too_few(summary)
 
 
 def _of_clock(k6_metrics: pl.DataFrame) -> list[Doubt]:
     skews = gateway_skews(k6_metrics)
     expected = f"within {_SKEW_LIMIT_S:g} s"
     return [
-        Doubt(f"clock of {_gateway(target, skews)} against the generator", f"{s:+.1f} s", expected)
+        Doubt(
+            f"clock of {_gateway(target, skews)} against the generator",
+            f"{s:+.1f} s",
+            expected,
+            _CLOCK_FIX,
+        )
         for target, skew in skews.items()
         if abs(s := skew.seconds) - skew.uncertainty_s > _SKEW_LIMIT_S
     ]

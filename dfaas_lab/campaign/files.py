@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from dfaas_lab.load.plan import PlannedLoad
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 
 FORMAT = 1
+_WRITING = threading.Lock()  # several targets are measured by threads of one process
 _NAME = "campaign.json"
 
 
@@ -68,7 +70,14 @@ class CampaignFolder:
 
     def update(self, **changes: Any) -> None:
         """Change entries; only who holds the lock does."""
-        self._write(self.read() | changes)
+        with _WRITING:
+            self._write(self.read() | changes)
+
+    def set_baseline(self, target: str, readings: dict[str, Any]) -> None:
+        """Store what a target's node is like at rest."""
+        with _WRITING:
+            entries = self.read()
+            self._write(entries | {"baselines": {**entries.get("baselines", {}), target: readings}})
 
     def write_load(self, target: str, record: LoadRecord) -> None:
         """Store what is known of a load."""
@@ -117,7 +126,7 @@ class CampaignFolder:
 
         lock = FileLock(self._lock_file, thread_local=False)
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=0.5)  # who asks whether it is locked holds it for a moment
         except Timeout:
             raise CampaignError(
                 f"campaign {self.id} is being run by process {self.read().get('pid')} already",

@@ -166,7 +166,9 @@ def _was_full(journal: Path) -> bool:
 def _kept(fetched: Path) -> dict[str, bytes | Path]:
     """The raw files that are stored: k6's own summary and log, and what the host did."""
     kept: dict[str, bytes | Path] = {
-        name: fetched / name for name in ("summary.json", "host.csv") if (fetched / name).exists()
+        name: fetched / name
+        for name in ("summary.json", "host.csv", "began")
+        if (fetched / name).exists()
     }
     with contextlib.suppress(OSError):
         # k6 logs the URLs of requests that fail: a secret in one stays out of the store.

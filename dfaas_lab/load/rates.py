@@ -130,11 +130,14 @@ class Random(Rates):
     max: int = 200
     count: int = 10
     seed: int | None = None
+    drawn_seed: bool = field(init=False, repr=False, compare=False)
+    """Whether the seed was drawn, not given."""
     _drawn: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._check(least={"min": 0, "max": 0, "count": 1})
         _check_ends("Random", self.min, self.max)
+        object.__setattr__(self, "drawn_seed", self.seed is None)
         if self.seed is None:
             object.__setattr__(self, "seed", random.SystemRandom().randrange(2**32))
         else:

@@ -52,20 +52,27 @@ def safe_name(name: str) -> str:
 
 
 @contextlib.contextmanager
-def staged(staging: Path, final: Path) -> Iterator[Path]:
+def staged(staging: Path, final: Path, *, within: Path | None = None) -> Iterator[Path]:
     """Give an empty folder that becomes ``final`` when the block ends without an error.
+
+    Args:
+        staging: Where it is made; on the same disk.
+        final: Where it goes.
+        within: A folder that must be there, and is never made anew: where a disk went away, its
+            place is not that disk. None makes every folder on the way.
 
     Raises:
         StoreError: ``final`` is there already, or something could not be written.
     """
     with errors_as_store_error(final, "writing"):
-        staging.mkdir(parents=True, exist_ok=True)
+        staging.mkdir(parents=within is None, exist_ok=True)
         beside = staging / uuid.uuid4().hex
         beside.mkdir()
         try:
             yield beside
             sync_tree(beside)
-            final.parent.mkdir(parents=True, exist_ok=True)
+            if final.parent != within:
+                final.parent.mkdir(parents=within is None, exist_ok=True)
             _rename_new(beside, final)
             sync_folder(final.parent)
         finally:

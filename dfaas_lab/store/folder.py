@@ -81,19 +81,21 @@ class RunFolder:
         self.read()
 
     def _check_there(self) -> None:
-        if not self.path.is_dir():
+        if not (self.path / manifest.NAME).is_file():
             raise StoreError(
                 f"the run {self.run_id} is not in {self.path.parent}",
                 path=str(self.path),
-                hint="It was removed or moved since; lab.store.runs() lists what is there.",
+                hint="It was removed or moved since, or its disk went away; lab.store.runs() lists "
+                "what is there.",
             )
 
     def update(self, **changes: object) -> Manifest:
         """Change entries of the manifest and return it; safe beside other processes."""
         from filelock import FileLock
 
+        self._check_there()
         with errors_as_store_error(self.path, "changing the manifest of"):
-            self.staging.mkdir(parents=True, exist_ok=True)
+            self.staging.mkdir(exist_ok=True)
             lock = FileLock(self.staging / f"{self.path.name}.lock")
         with lock:
             changed = self.read() | changes
@@ -106,7 +108,8 @@ class RunFolder:
         from filelock import FileLock, Timeout
 
         with errors_as_store_error(self.path, "claiming"):
-            self.staging.mkdir(parents=True, exist_ok=True)
+            self.path.lstat()  # one that is damaged may be claimed, to be removed
+            self.staging.mkdir(exist_ok=True)
         lock = FileLock(self.measuring_lock, thread_local=False)
         while True:  # at least once: who shall stop a run must hold it
             with contextlib.suppress(Timeout):
@@ -149,7 +152,8 @@ class RunFolder:
             StoreError: It is stored already, or the disk is full.
         """
         final = self.iteration_path(iteration, target=target, warmup=warmup)
-        with staged(self.staging, final) as beside:
+        self._check_there()
+        with staged(self.staging, final, within=self.path) as beside:
             for name, frame in _frames(frames):
                 # Named apart, so that other readers' runs/**/requests.parquet takes no warm-up.
                 parquet.write(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")

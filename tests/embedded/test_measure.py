@@ -71,7 +71,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def run(lab: Lab) -> Run:
     load = {"env": 8.0, "echo": 4.0}
-    return lab.target.run_k6(2, load=load, duration="2s", label="pair", progress=False)
+    # k6 sums up by function what a threshold asks about.
+    rules = {"http_reqs": "count>0", "http_req_failed": "rate<=1", "http_req_duration": "avg>=0"}
+    return lab.target.run_k6(
+        2, load=load, duration="2s", label="pair", thresholds=dict.fromkeys(load, rules),
+        progress=False,
+    )  # fmt: skip
 
 
 def _workspaces(lab: Lab) -> set[str]:

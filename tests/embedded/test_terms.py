@@ -82,7 +82,7 @@ def test_iterations_that_no_vu_was_free_for_are_counted_where_they_fell(
     assert rows["busy"]["dropped"] >= 15
     assert rows["busy"]["requests"] + rows["busy"]["dropped"] == pytest.approx(20, abs=1)
     assert not run.verdict.valid
-    assert f"busy in iteration 1: dropped iterations: {rows['busy']['dropped']}" in str(run.verdict)
+    assert f"drops: busy {rows['busy']['dropped']}, iteration 1" in str(run.verdict)
 
 
 def test_a_stop_in_the_first_moment_of_k6_ends_it(target: Target) -> None:

@@ -73,8 +73,35 @@ def test_bodies_travel_as_text_or_base64(body: bytes) -> None:
 def test_thresholds_are_per_function() -> None:
     plan = _plan(Function("figlet"), Function("env"), thresholds={"env": "p(95)<200"})
     thresholds = _options(plan)["thresholds"]
-    assert thresholds["http_req_duration{scenario:f1}"] == ["p(95)<200"]  # type: ignore[index]
-    assert thresholds["http_req_duration{scenario:f0}"] == []  # type: ignore[index]
+    assert thresholds == {"http_req_duration{scenario:f1}": ["p(95)<200"]}
+
+
+def test_no_metric_is_summed_up_for_nothing() -> None:
+    """Each sub-metric costs k6 a tenth of what a request costs it."""
+    assert _options(_plan(Function("env")))["thresholds"] == {}
+
+
+@pytest.mark.parametrize(
+    ("rate", "timeout", "duration", "ready", "most"),
+    [
+        (1, "10s", "60s", 12, 12),
+        (10, "10s", "1s", 10, 10),  # no more than there are requests
+        (30, "10s", "60s", 302, 302),  # all that the time limit asks for
+        (1000, "10s", "60s", 1000, 10_002),
+    ],
+)
+def test_vus_are_ready_where_that_is_cheap(
+    rate: float, timeout: str, duration: str, ready: int, most: int
+) -> None:
+    load = Load.of(rate, duration=duration, functions=[Function("env", timeout=timeout)])
+    (scenario,) = K6Plan(load, "http://h").scenarios
+    assert (scenario.ready_vus, scenario.max_vus) == (ready, most)
+
+
+def test_functions_share_what_is_cheap() -> None:
+    functions = [Function(f"f{n}") for n in range(20)]
+    scenarios = K6Plan(Load.of(10, duration="60s", functions=functions), "http://h").scenarios
+    assert {scenario.ready_vus for scenario in scenarios} == {25}
 
 
 def test_thresholds_of_no_function_are_refused() -> None:

@@ -57,7 +57,7 @@ def test_it_says_when_it_would_end(target: Target) -> None:
 @pytest.mark.parametrize(
     ("memory", "disk", "said"),
     [
-        (30_000_000, None, "24 VUs need at least 43.4 MB of memory; the generator has 30.0 MB"),
+        (30_000_000, None, "122 VUs need at least 58.3 MB of memory; the generator has 30.0 MB"),
         (None, 100_000, "about 0.6 MB of samples; the generator has 0.1 MB free"),
         (None, None, None),
         (10**9, 10**9, None),

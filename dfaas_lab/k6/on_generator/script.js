@@ -1,5 +1,6 @@
 // The one script that dfaas_lab runs: it makes the requests that plan.json describes. Data in, data
-// out: Python never writes JavaScript. Works with k6 v1 and v2.
+// out: Python never writes JavaScript. Works with k6 v1 and v2. What each VU keeps and each request
+// does is measured in tests/benchmarks/test_instrument.py: it shall weigh next to nothing.
 import encoding from "k6/encoding";
 import exec from "k6/execution";
 import http from "k6/http";
@@ -7,11 +8,6 @@ import { Counter, Trend } from "k6/metrics";
 import { SharedArray } from "k6/data";
 
 const plan = JSON.parse(open("./plan.json"));
-
-// A SharedArray holds each body once for all VUs; what open() reads is copied for every VU.
-const bodies = new SharedArray("bodies", () => JSON.parse(open("./bodies.json")));
-const KEPT_PER_VU = 65536;
-const KEPT_OF_NAME = 300;
 
 export const options = plan.options;
 
@@ -24,19 +20,23 @@ const answered = new Counter("dfaas_answered");
 const functionTime = new Trend("dfaas_function_ms");
 // The gateway's Date less our clock, in ms: max(it) is the lower bound of the clock's skew.
 const dateLead = new Trend("dfaas_date_lead_ms");
+// A Date may have been made before a function's work: only a quick answer tells a clock.
+const QUICK_MS = 500;
 
-// A scenario's environment is there when it runs, not yet when a VU is made; and k6 may give one VU
-// to another scenario afterwards.
-const params = {};
-for (const [id, request] of Object.entries(plan.requests)) {
-  params[id] = {
-    headers: request.headers,
-    timeout: request.timeout_ms,
-    redirects: 0,
-    responseType: "none",
-  };
-}
+// A SharedArray holds each body once for all VUs; what open() reads is copied for every VU.
+const hasBodies = Object.values(plan.requests).some((request) => request.body !== null);
+const bodies = hasBodies
+  ? new SharedArray("bodies", () => JSON.parse(open("./bodies.json")))
+  : [];
+const KEPT_PER_VU = 65536;
+const KEPT_OF_NAME = 300;
 const kept = {};
+let isFirst = true;
+
+for (const request of Object.values(plan.requests)) {
+  request.params = { timeout: request.timeout_ms };
+  if (Object.keys(request.headers).length > 0) request.params.headers = request.headers;
+}
 
 function body(id) {
   if (kept[id] !== undefined) return kept[id];
@@ -53,24 +53,35 @@ function shortened(name) {
 
 export function measure() {
   started.add(1);
+  // A scenario's environment is there when it runs, not yet when a VU is made; and k6 may give one
+  // VU to another scenario afterwards.
   const id = __ENV.FN;
   const request = plan.requests[id];
   const sent = request.body === null ? null : body(id);
-  const response = http.request(request.method, request.url, sent, params[id]);
-  // Date came with the headers; the body may have taken long after them.
-  const received = Date.now() - response.timings.receiving;
+  const response = http.request(request.method, request.url, sent, request.params);
   if (response.status === 0) return;
-  const node = response.headers[plan.served_by_header];
-  const metadata = exec.vu.metrics.metadata;
-  if (node !== undefined) metadata.served_by = encodeURIComponent(shortened(node));
-  const seconds = Number.parseFloat(response.headers["X-Duration-Seconds"]);
-  if (Number.isFinite(seconds)) functionTime.add(seconds * 1000);
-  else if (node !== undefined) answered.add(1);
-  if (node !== undefined) delete metadata.served_by;
-  if (exec.vu.iterationInInstance === 0) {
-    const date = Date.parse(response.headers.Date);
-    if (Number.isFinite(date)) dateLead.add(date - received);
+  const headers = response.headers;
+  if (isFirst) compareClocks(response, headers);
+  const node = headers[plan.served_by_header];
+  const seconds = Number.parseFloat(headers["X-Duration-Seconds"]);
+  if (node === undefined) {
+    if (Number.isFinite(seconds)) functionTime.add(seconds * 1000);
+    return;
   }
+  const metadata = exec.vu.metrics.metadata;
+  metadata.served_by = encodeURIComponent(shortened(node));
+  if (Number.isFinite(seconds)) functionTime.add(seconds * 1000);
+  else answered.add(1);
+  delete metadata.served_by;
+}
+
+function compareClocks(response, headers) {
+  isFirst = false;
+  const timings = response.timings;
+  // Date came with the headers; the body may have taken long after them.
+  const received = Date.now() - timings.receiving;
+  const date = Date.parse(headers.Date);
+  if (timings.duration <= QUICK_MS && Number.isFinite(date)) dateLead.add(date - received);
 }
 
 export function handleSummary(data) {

@@ -23,15 +23,58 @@ now() { # the monotonic clock, in seconds and hundredths, without starting a pro
     now_cs=$now${up#*.}
 }
 
+throttling() { # k6's control groups that say how long they were kept from a processor
+    throttled_by=''
+    # shellcheck disable=SC2013 # one word a line
+    for line in $(while IFS=: read -r _ kind path; do
+        case ,$kind, in ,,) echo "$path" ;; *,cpu,*) echo "/$kind$path" ;; esac
+    done <"/proc/$k6/cgroup"); do
+        while [ -n "$line" ]; do
+            line=${line%/}
+            [ ! -r "/sys/fs/cgroup$line/cpu.stat" ] ||
+                throttled_by="$throttled_by /sys/fs/cgroup$line/cpu.stat"
+            case $line in */*) line=${line%/*} ;; *) break ;; esac
+        done
+    done
+}
+
+starved() { # nanoseconds that k6 waited for a processor, and microseconds it was throttled
+    waited_ns='' throttled_us=''
+    [ -n "$k6" ] || return 0
+    [ -n "${throttled_by+x}" ] || throttling
+    for file in "/proc/$k6/task"/*/schedstat; do
+        { read -r _ ns _ <"$file"; } 2>/dev/null && waited_ns=$((${waited_ns:-0} + ns))
+    done
+    for file in $throttled_by; do
+        while read -r key value; do
+            case $key in
+                throttled_usec) us=$value ;;
+                throttled_time) us=$((value / 1000)) ;;
+                *) continue ;;
+            esac
+            [ "$us" -le "${throttled_us:--1}" ] || throttled_us=$us
+        done <"$file"
+    done
+}
+
 observe() { # one line of host.csv: what the generator itself is doing
+    starved 2>/dev/null
     read -r up _ </proc/uptime
-    read -r _ user nice system idle iowait irq softirq steal _ </proc/stat
+    cores=''
+    while read -r name u n s i w q sq st _; do
+        case $name in
+            cpu) user=$u nice=$n system=$s idle=$i iowait=$w irq=$q softirq=$sq steal=$st ;;
+            cpu*) cores="$cores $((u + n + s + q + sq + st))/$((i + w))" ;;
+            *) break ;;
+        esac
+    done </proc/stat
     while read -r key value _; do
         case $key in MemAvailable:) available=$value && break ;; esac
     done </proc/meminfo
     set -- "/proc/${k6:-none}/fd"/*
     busy=$((user + nice + system + irq + softirq + steal))
-    echo "$up,$busy,$((idle + iowait)),$available,$#,$files,$memory" >>host.csv
+    echo "$up,$busy,$((idle + iowait)),$available,$#,$files,$memory,$waited_ns,$throttled_us,$steal,${cores# }" \
+        >>host.csv
 }
 
 left() { # hundredths of a second that are left of the lease
@@ -97,6 +140,7 @@ iteration() {
     deadline=$((now + limit)) began_cs=$now_cs
     date +%s.%N >began & # beside what follows: a process costs k6 a millisecond
     printf '%-20s\n' "$up" 2>/dev/null 1<>started
+    unset throttled_by
     k6='' observe
     watch &
     watcher=$!

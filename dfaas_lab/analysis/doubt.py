@@ -1,0 +1,89 @@
+"""A doubt about a run's numbers, and how findings of one kind become one doubt. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """One reason not to believe a run.
+
+    Args:
+        what: The kind.
+        measured: With its number, and where.
+        expected: What it should be.
+        fix: What to do.
+    """
+
+    what: str
+    measured: str
+    expected: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.measured} (expected {self.expected})"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of finding: the doubt's ``what``, ``expected`` and ``fix``."""
+
+    what: str
+    expected: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number that speaks against a run.
+
+    Args:
+        kind: Its kind.
+        measured: The number, with its unit.
+        target: Where; empty where the run has one target only.
+        iteration: In which iteration.
+        function: Of which function; empty where it is the generator's.
+    """
+
+    kind: Kind
+    measured: str
+    target: str
+    iteration: int
+    function: str = ""
+
+
+def grouped(findings: Iterable[Finding]) -> list[Doubt]:
+    """One doubt for each kind, in the order in which the kinds were found.
+
+    >>> kind = Kind("drops", "0", "Give fewer.")
+    >>> found = [Finding(kind, "6", "", 1, "env"), Finding(kind, "9", "", 3, "env")]
+    >>> str(grouped(found)[0])
+    'drops: env 6 and 9, iterations 1 and 3 (expected 0)'
+    """
+    kinds: dict[Kind, dict[tuple[str, str], list[Finding]]] = {}
+    for finding in findings:
+        places = kinds.setdefault(finding.kind, {})
+        places.setdefault((finding.function, finding.target), []).append(finding)
+    return [
+        Doubt(kind.what, "; ".join(map(_of_place, places.values())), kind.expected, kind.fix)
+        for kind, places in kinds.items()
+    ]
+
+
+def _of_place(findings: list[Finding]) -> str:
+    first = findings[0]
+    place = first.function + (f" of {first.target}" if first.target else "")
+    numbers = _listed([finding.measured for finding in findings])
+    iterations = _listed([str(finding.iteration) for finding in findings])
+    plural = "s" if len(findings) > 1 else ""
+    return f"{place} {numbers}, iteration{plural} {iterations}".strip()
+
+
+def _listed(words: list[str]) -> str:
+    if len(words) > _SHOWN:
+        return f"{', '.join(words[:_SHOWN])} and {len(words) - _SHOWN} more"
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)

@@ -1,0 +1,107 @@
+"""What a generator itself did that speaks against the numbers of a run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from dfaas_lab.analysis.doubt import Finding, Kind
+
+if TYPE_CHECKING:
+    from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost
+
+_CPU, _CORE = 0.90, 0.98
+_STEAL = 0.05
+_THROTTLED_MS = 10.0
+_MEMORY, _FILES = 0.10, 0.90
+# k6's threads wait a little wherever there is other work. What counts is what each request had to
+# wait: more than 5 ms, or a tenth of its response.
+_WAIT_MS, _WAIT_SHARE = 5.0, 0.1
+_LEAST_RATE_RPS = 20.0  # below it k6's own housekeeping is most of what waits
+
+_BUSY = "Stop other work on the generator, ask for less, or take a host with more cores."
+_KINDS = {
+    "cpu": Kind("generator CPU in the worst second", f"at most {_CPU:.0%}", _BUSY),
+    "core": Kind("busiest core of the generator CPU", f"below {_CORE:.0%}", _BUSY),
+    "wait": Kind(
+        "k6's wait for a CPU, per request",
+        f"at most {_WAIT_MS:g} ms or a tenth of the median response",
+        _BUSY,
+    ),
+    "steal": Kind(
+        "CPU stolen by the generator's hypervisor",
+        f"at most {_STEAL:.0%}",
+        "Take a generator that does not share its processors.",
+    ),
+    "throttled": Kind(
+        "k6 throttled by the CPU limit of its control group",
+        f"at most {_THROTTLED_MS:g} ms in a second",
+        "Raise the CPU limit of the generator's container or unit.",
+    ),
+    "memory": Kind(
+        "generator memory available",
+        f"at least {_MEMORY:.0%}",
+        "Ask for fewer VUs: a lower rate or a shorter time limit; or take a larger host.",
+    ),
+}
+_FAULTS_FIX = "Look at k6.log; raise the generator's limit, or ask for less."
+_ABORTED = Kind(
+    "measurement aborted by a threshold",
+    "the whole duration",
+    "Take abortOnFail out of the threshold, or a shorter duration.",
+)
+
+
+def findings_of(
+    hosts: Iterable[IterationOnHost],
+    asked: Mapping[tuple[str, int], tuple[float, float | None]],
+    *,
+    several: bool,
+) -> Iterator[Finding]:
+    """What speaks against the numbers, iteration by iteration.
+
+    Args:
+        hosts: The iterations as their generator saw them.
+        asked: By target and iteration: all planned requests per second, and the median response
+            of the quickest function in ms.
+        several: Whether the run has several targets, which are then named.
+    """
+    for host in hosts:
+        target = host.target if several else ""
+        rate_rps, response_ms = asked.get((host.target, host.iteration), (0.0, None))
+        for kind, measured in [
+            *_of_load(host.load, rate_rps, response_ms),
+            *((_fault(what), str(count)) for what, count in host.own_faults.items()),
+            *([(_ABORTED, host.aborted)] if host.aborted else []),
+        ]:
+            yield Finding(kind, measured, target, host.iteration)
+
+
+def _fault(what: str) -> Kind:
+    return Kind(f"errors of the generator itself: {what}", "0", _FAULTS_FIX)
+
+
+def _of_load(
+    load: HostLoad, rate_rps: float, response_ms: float | None
+) -> Iterator[tuple[Kind, str]]:
+    cpu = load.cpu_fraction_max if load.cpu_fraction_max is not None else load.cpu_fraction
+    if cpu is not None and cpu > _CPU:
+        yield _KINDS["cpu"], f"{cpu:.1%}"
+    if load.core_fraction is not None and load.core_fraction >= _CORE:
+        yield _KINDS["core"], f"{load.core_fraction:.1%}"
+    if load.cpu_wait_ms_max is not None:
+        wait_ms = load.cpu_wait_ms_max / max(rate_rps, _LEAST_RATE_RPS)
+        if wait_ms > max(_WAIT_MS, _WAIT_SHARE * (response_ms or 0.0)):
+            yield _KINDS["wait"], f"{wait_ms:.1f} ms"
+    if (load.steal_fraction_max or 0.0) > _STEAL:
+        yield _KINDS["steal"], f"{load.steal_fraction_max:.1%}"
+    if (load.throttled_ms_max or 0.0) > _THROTTLED_MS:
+        yield _KINDS["throttled"], f"{load.throttled_ms_max:.0f} ms"
+    if load.memory_available_bytes is not None and load.memory_bytes:
+        free = load.memory_available_bytes / load.memory_bytes
+        if free < _MEMORY:
+            yield _KINDS["memory"], f"{free:.1%}"
+    files, most = load.open_files, load.open_files_limit
+    if files is not None and most and files > _FILES * most:
+        expected = f"at most {_FILES:.0%} of {most}"
+        yield Kind("open files of k6", expected, "Raise ulimit -n on the generator."), str(files)

@@ -1,0 +1,204 @@
+"""What a run's own frames say against its numbers: books, lateness, kinds of answers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dfaas_lab.analysis.doubt import Finding, Kind
+
+if TYPE_CHECKING:
+    import polars as pl
+
+WELL = ("ok", "slo_failed")
+"""The statuses of an iteration that came to its end."""
+
+_LATE_MS, _LATE_SHARE = 10.0, 0.1
+_BLOCKED_MS, _BLOCKED_SHARE = 5.0, 0.1
+_TLS_CODES = (1300, 1399)  # k6's error codes of TLS and of certificates
+
+_STATUS = Kind("status", "ok", "Run it again; what was measured until then is stored.")
+_DROPS = Kind(
+    "drops",
+    "0",
+    "No VU was free, so nothing was sent: the numbers leave the worst moments out. Ask for less, "
+    "or raise the function's time limit, by which the most VUs are reckoned.",
+)
+_IN_FLIGHT = Kind(
+    "requests in flight at the end", "0", "They were cut off: let the run come to its end."
+)
+_NOT_ATTEMPTED = Kind(
+    "requests not attempted", "0", "k6 ended before it came to them: look at k6.log."
+)
+_STARTED = Kind("requests started", "as planned", "Look at k6.log; run it again.")
+_LATE = Kind(
+    "requests sent late (generator CPU): p99 of the lateness",
+    f"at most {_LATE_MS:g} ms or a tenth of the median response",
+    "The generator could not keep the plan: stop other work there, or ask for less. response_ms "
+    "holds the lateness, latency_ms does not.",
+)
+_STALLED = Kind(
+    "seconds with under half of what was planned (generator CPU)",
+    "0",
+    "k6 stood still and caught up in bursts: stop other work on the generator, and run it again.",
+)
+_BLOCKED = Kind(
+    "time blocked before sending, mean",
+    f"at most {_BLOCKED_MS:g} ms or a tenth of the response",
+    "Callers waited for a connection: read response_ms, for latency_ms leaves it out.",
+)
+_REDIRECTED = Kind(
+    "answers that redirect",
+    "none, or not all",
+    "The functions never ran: give the gateway's final URL (https://...).",
+)
+_TLS = Kind(
+    "requests without a trusted TLS connection",
+    "0",
+    "Give Target(ca=...) the gateway's authority, or correct the gateway's name.",
+)
+
+
+def findings_of(
+    summary: pl.DataFrame,
+    timeline: pl.DataFrame | None,
+    answers: pl.DataFrame | None,
+    *,
+    several: bool,
+) -> Iterator[Finding]:
+    """What speaks against the numbers, kind by kind.
+
+    Args:
+        summary: ``run.summary``.
+        timeline: ``run.timeline``; None where it is not known.
+        answers: One row per iteration and function, as :func:`answers_of` makes it; or None.
+        several: Whether the run has several targets, which are then named.
+    """
+    rows = list(summary.iter_rows(named=True))
+    yield from _of_status(rows, several)
+    for row in rows:
+        for kind, measured in _of_row(row):
+            yield _finding(kind, measured, row, several)
+    if timeline is not None:
+        for row in _stalled(summary, timeline).iter_rows(named=True):
+            yield _finding(_STALLED, f"{row['stalled']} of {row['seconds']}", row, several)
+    if answers is not None:
+        for row in answers.iter_rows(named=True):
+            for kind, measured in _of_answers(row):
+                yield _finding(kind, measured, row, several)
+
+
+def answers_of(requests: pl.LazyFrame) -> pl.DataFrame:
+    """What the answers of each iteration and function were, in counts and means.
+
+    Returns:
+        ``target, iteration, function, requests, redirects, untrusted`` (no TLS connection),
+        ``blocked_ms`` and ``response_ms`` (means of successful requests).
+    """
+    import polars as pl
+
+    status, well = pl.col("http_status"), ~pl.col("failed")
+    return (
+        requests.group_by("target", "iteration", "function")
+        .agg(
+            requests=pl.len(),
+            redirects=status.is_between(300, 399).sum(),
+            untrusted=pl.col("error_code").is_between(*_TLS_CODES).sum(),
+            blocked_ms=pl.col("blocked_ms").filter(well).mean(),
+            response_ms=pl.col("response_ms").filter(well).mean(),
+        )
+        .sort("target", "iteration", "function")
+        .collect()
+    )
+
+
+def _finding(kind: Kind, measured: str, row: Mapping[str, Any], several: bool) -> Finding:
+    target = row["target"] if several else ""
+    return Finding(kind, measured, target, row["iteration"], row["function"])
+
+
+def _of_status(rows: list[dict[str, Any]], several: bool) -> Iterator[Finding]:
+    """An iteration's status is that of all its functions: it is told once."""
+    told: dict[tuple[str, int], tuple[str, list[str]]] = {}
+    for row in rows:
+        if row["status"] not in WELL:
+            _, ran = told.setdefault((row["target"], row["iteration"]), (str(row["status"]), []))
+            ran.extend(_how_far(row))
+    for (target, iteration), (status, ran) in told.items():
+        how_far = f" ({ran[-1]})" if ran else ""
+        yield Finding(_STATUS, status + how_far, target if several else "", iteration)
+
+
+def _how_far(row: Mapping[str, Any]) -> list[str]:
+    """How much of its duration the load ran: ``3.1 s of 10 s``; empty where it is not known."""
+    started, achieved, duration_s = row["started"], row["achieved_rps"], row["duration_s"]
+    if not started or not achieved or duration_s is None:
+        return []
+    return [f"{started / achieved:.3g} s of {duration_s:g} s"]
+
+
+def _of_row(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+    if row["dropped"]:
+        yield _DROPS, str(row["dropped"])
+    if row["unfinished"]:
+        yield _IN_FLIGHT, str(row["unfinished"])
+    if row["status"] in WELL:
+        yield from _of_books(row)
+    late_ms = row["late_ms_p99"]
+    if late_ms is not None:
+        limit_ms = max(_LATE_MS, _LATE_SHARE * (row["response_ms_p50"] or 0.0))
+        if late_ms > limit_ms:
+            yield _LATE, f"{late_ms:.0f} ms"
+
+
+def _of_books(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+    planned = row["planned"]
+    if planned is None:
+        yield from _of_older_books(row)
+        return
+    if row["not_attempted"]:
+        yield _NOT_ATTEMPTED, f"{row['not_attempted']} of {planned}"
+    attempted = row["started"] + row["dropped"]
+    if attempted > planned:
+        yield _STARTED, f"{attempted}, planned {planned}"
+
+
+def _of_older_books(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+    """Of a run that was stored before each request was planned: k6's own plus or minus 1."""
+    if row["rate_rps"] is None or row["duration_s"] is None or row["requests"] is None:
+        return
+    asked = row["rate_rps"] * row["duration_s"]
+    got = row["requests"] + (row["unfinished"] or 0)
+    if abs(got - asked) > 1.0 + 1e-9 or (asked >= 1 - 1e-9 and not got):
+        yield _STARTED, f"{got}, asked {asked:g}"
+
+
+def _of_answers(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
+    if row["redirects"] and row["redirects"] == row["requests"]:
+        yield _REDIRECTED, f"all {row['redirects']}"
+    if row["untrusted"]:
+        yield _TLS, f"{row['untrusted']} of {row['requests']}"
+    blocked_ms, response_ms = row["blocked_ms"], row["response_ms"]
+    known = blocked_ms is not None and response_ms is not None
+    if known and blocked_ms > max(_BLOCKED_MS, _BLOCKED_SHARE * response_ms):
+        yield _BLOCKED, f"{blocked_ms:.0f} of {response_ms:.0f} ms"
+
+
+def _stalled(summary: pl.DataFrame, timeline: pl.DataFrame) -> pl.DataFrame:
+    """How many seconds had under half of what was planned, of iterations that came to their end."""
+    import polars as pl
+
+    key = ["target", "iteration", "function"]
+    asked = summary.filter(pl.col("status").is_in(WELL), pl.col("planned") > 0)
+    second, rate = pl.col("second"), pl.col("rate_rps")
+    until = ((second + 1) * rate - 1e-9).ceil().clip(upper_bound=pl.col("planned"))
+    planned = until - (second * rate - 1e-9).ceil().clip(upper_bound=pl.col("planned"))
+    attempted = pl.sum_horizontal("requests", "dropped", "unfinished")
+    return (
+        timeline.join(asked.select(*key, "rate_rps", "planned"), on=key)
+        .with_columns(due=planned, attempted=attempted)
+        .filter(pl.col("due") > 0)
+        .group_by(key, maintain_order=True)
+        .agg(stalled=(pl.col("attempted") < pl.col("due") / 2).sum(), seconds=pl.len())
+        .filter(pl.col("stalled") > 0)
+    )

@@ -1,0 +1,260 @@
+"""A campaign as its user has it: preview, run, outcomes, charts, export."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dfaas_lab.campaign.measure import TargetLoop
+from dfaas_lab.campaign.preview import CampaignPreview, preview_of
+from dfaas_lab.campaign.progress import steps_of
+from dfaas_lab.store import Store
+
+if TYPE_CHECKING:
+    import altair as alt
+    import polars as pl
+
+    from dfaas_lab.campaign.files import CampaignFolder
+    from dfaas_lab.campaign.record import LoadRecord
+    from dfaas_lab.campaign.settings import Settings
+    from dfaas_lab.load.plan import Plan
+    from dfaas_lab.progress import ProgressView
+    from dfaas_lab.target import Target
+
+log = logging.getLogger("dfaas_lab.campaign")
+
+_FRAME_S = 0.12
+
+
+class Campaign:
+    """A plan that is measured on some targets; ``lab.campaign(plan)`` makes one.
+
+    It survives interrupts and kills: :meth:`run` goes on exactly where it was, from any process
+    with the same store.
+
+    Args:
+        targets: The targets, by name.
+        store: The folder of the results.
+        folder: The campaign's own files; they are made by the first ``run()``.
+        settings: What is asked.
+        label: A name for people.
+        options: Other options of the runs.
+        progress: How progress is shown: None chooses, False shows nothing.
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target],
+        store: Path,
+        folder: CampaignFolder,
+        settings: Settings,
+        *,
+        label: str | None,
+        options: Mapping[str, Any],
+        progress: bool | None,
+    ) -> None:
+        self._targets = dict(targets)
+        self._store = Store(store)
+        self._folder = folder
+        self._settings = settings
+        self._options = dict(options)
+        self._progress = progress
+        self.label = label
+
+    @property
+    def id(self) -> str:
+        """The campaign's id, unique and sortable by time."""
+        return self._folder.id
+
+    @property
+    def path(self) -> Path:
+        """The folder of its own files in the store; the runs are beside, as any."""
+        return self._folder.path
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self._settings.plan
+
+    @property
+    def status(self) -> str:
+        """``new``, ``running``, ``interrupted`` (also after a kill), ``failed`` or ``finished``."""
+        return status_of(self._folder)
+
+    def preview(self) -> CampaignPreview:
+        """Say what the campaign costs: loads, time, data. Connects to nothing."""
+        return preview_of(self._settings, self._plans(), self._known())
+
+    def run(self) -> Campaign:
+        """Measure what is not measured yet, and return the campaign.
+
+        Several targets are measured side by side. A Kernel Interrupt ends it when what is under way
+        is stored; a second one leaves at once. ``run()`` again goes on.
+
+        Raises:
+            CampaignError: Another process runs it.
+            CooldownTimeout: A node did not become idle.
+            ResumeMismatch: What is stored is not what is asked.
+            DfaasLabError: It cannot go on: the generator has no k6, the disk is full ...
+        """
+        if self.status == "finished":
+            return self
+        if not self._folder.exists:
+            self._folder.create(self._settings, {"label": self.label, "status": "new", **_now()})
+        with self._folder.running():
+            self._run_targets()
+        return self
+
+    def _run_targets(self) -> None:
+        from dfaas_lab.widgets import choose_view
+
+        stop = threading.Event()
+        errors: list[BaseException] = []
+        loops = [
+            TargetLoop(target, self._folder, self._settings, self._store, self._options, stop)
+            for target in self._targets.values()
+        ]
+
+        def work(loop: TargetLoop) -> None:
+            try:
+                loop.run()
+            except BaseException as error:  # raised again in the thread that waits
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(loop,), daemon=True) for loop in loops]
+        view = choose_view(self._progress)
+        try:
+            for thread in threads:
+                thread.start()
+            self._wait(threads, loops, view)
+        except KeyboardInterrupt:
+            stop.set()
+            self._wait(threads, loops, view)
+            raise
+        finally:
+            stop.set()
+            view.close(self._steps(loops))
+            self._folder.update(status=_ended(loops, errors))
+        if errors:
+            first, *others = errors
+            for other in others:
+                first.add_note(f"Also: {other}")
+            raise first
+
+    def _wait(
+        self, threads: Sequence[threading.Thread], loops: Sequence[TargetLoop], view: ProgressView
+    ) -> None:
+        # Not Thread.join: an interrupt inside it marks a running thread as ended (CPython 3.11).
+        while any(thread.is_alive() for thread in threads):
+            view.draw(self._steps(loops))
+            time.sleep(_FRAME_S)
+
+    def _steps(self, loops: Sequence[TargetLoop]) -> Any:
+        settings = self._settings
+        return steps_of(
+            {name: loop.course for name, loop in zip(self._targets, loops, strict=True)},
+            settings.iterations,
+            settings.duration_s,
+        )
+
+    @property
+    def outcomes(self) -> pl.DataFrame:
+        """One row per target, load, iteration and function, with the node's own metrics.
+
+        The summary's columns, where ``iteration`` is the load's, and ``load_id, cpu_cores,
+        cpu_fraction, memory_bytes, memory_fraction, power_watts, replicas, rest_s, overloaded,
+        reasons, skipped``, the idle values with the prefix ``idle_``, ``function_cpu_cores,
+        function_memory_bytes, function_power_watts``, then ``function_overloaded, doubts`` and
+        ``not_measured`` (why a value of the node is null). Node values are means over the
+        iteration's window. A load that is ruled out by an overloaded one has ``skipped`` true and
+        nulls; ``reasons`` names the overloaded one.
+        """
+        from dfaas_lab.campaign.outcomes import outcomes_of
+
+        return outcomes_of(self._store, self._settings, self._plans(), self._known())
+
+    def chart(self) -> alt.TopLevelMixin:
+        """The campaign as charts: latency and success against rate, the node, the course."""
+        from dfaas_lab.charts.over_campaign import campaign_chart
+
+        return campaign_chart(self.outcomes, self._settings.overload)
+
+    def frontier(self, a: str, b: str) -> alt.TopLevelMixin:
+        """The overload frontier of two functions: measured, overloaded and skipped loads.
+
+        Args:
+            a: A function of the plan, on the x axis.
+            b: Another, on the y axis.
+
+        Raises:
+            ConfigError: The plan does not have them together.
+        """
+        from dfaas_lab.charts.frontier import frontier_chart
+
+        return frontier_chart(self.outcomes, a, b)
+
+    def export_csv(self, folder: str | Path) -> list[Path]:
+        """Write the files that existing analyses read: ``results.csv, skipped.csv, index.csv``.
+
+        Of several targets each has a folder of its own below. A second export adds what is new.
+
+        Args:
+            folder: Where to; made if it is not there.
+
+        Returns:
+            The paths of the files.
+        """
+        from dfaas_lab.campaign.csv_files import export_csv
+
+        return export_csv(self.outcomes, folder, functions=self.plan.functions)
+
+    @staticmethod
+    def import_csv(folder: str | Path, *, target: str | None = None) -> pl.DataFrame:
+        """Read such files, also those of existing tools, as outcomes.
+
+        Args:
+            folder: Holds ``index.csv`` and the files that it names, or ``results.csv`` alone.
+            target: What to call the node; None means the folder's name.
+        """
+        from dfaas_lab.campaign.csv_files import import_csv
+
+        return import_csv(folder, target=target)
+
+    def _plans(self) -> dict[str, Plan]:
+        plan = self._settings.plan
+        return {name: plan.limited(target.functions) for name, target in self._targets.items()}
+
+    def _known(self) -> dict[str, dict[str, LoadRecord]]:
+        return {name: self._folder.loads(name) for name in self._targets}
+
+    def __repr__(self) -> str:
+        label = f" {self.label!r}" if self.label else ""
+        done = sum(not record.missing for own in self._known().values() for record in own.values())
+        targets = ", ".join(self._targets)
+        loads = sum(len(plan) for plan in self._plans().values())
+        said = f"{self.status}, {done} of {loads} loads measured"
+        return f"Campaign {self.id}{label} on {targets}: {said}"
+
+
+def status_of(folder: CampaignFolder) -> str:
+    """The status of a stored campaign; one that says it is running may have been killed."""
+    if not folder.exists:
+        return "new"
+    said = str(folder.read().get("status"))
+    return "interrupted" if said == "running" and not folder.locked else said
+
+
+def _ended(loops: Sequence[TargetLoop], errors: Sequence[BaseException]) -> str:
+    if errors:
+        return "failed"
+    return "finished" if all(loop.course.done for loop in loops) else "interrupted"
+
+
+def _now() -> dict[str, str]:
+    from datetime import UTC, datetime
+
+    return {"created_at": datetime.now(UTC).isoformat()}

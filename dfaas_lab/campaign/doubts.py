@@ -1,0 +1,47 @@
+"""Which of a run's doubts are the generator's own fault, and in which iteration."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from dfaas_lab.run import Run
+
+# A slow node also makes k6 drop and leave requests: those doubts are not the generator's fault.
+_OWN = re.compile(r"generator|open files of k6|\blate", re.IGNORECASE)
+_PROCESSOR = re.compile(r"CPU|processor|run.?queue|throttl|steal|\blate", re.IGNORECASE)
+_ITERATION = re.compile(r"\biteration (\d+)\b")
+
+
+def generator_doubts(run: Run, iteration: int, *, on_generator: bool = False) -> tuple[str, ...]:
+    """Return what the generator itself did that speaks against one iteration of a run.
+
+    A doubt that names no iteration is of all of them.
+
+    Args:
+        run: The run.
+        iteration: Its iteration.
+        on_generator: Whether the node is the generator itself. Then busy processors are the node's
+            load as well as the generator's, and no fault.
+    """
+    own = [doubt for doubt in run.verdict.doubts if _OWN.search(doubt.what)]
+    if on_generator:
+        own = [doubt for doubt in own if not _PROCESSOR.search(doubt.what)]
+    return tuple(str(doubt) for doubt in own if _is_of(doubt.what, iteration))
+
+
+def shares_generator(gateway: str) -> bool:
+    """Whether a gateway's URL, as the generator sees it, is the generator itself."""
+    host = urlsplit(gateway).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _is_of(what: str, iteration: int) -> bool:
+    named = {int(number) for number in _ITERATION.findall(what)}
+    return not named or iteration in named

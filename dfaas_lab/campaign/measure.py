@@ -1,0 +1,418 @@
+"""Measures the loads of a plan on one target: the only loop of a campaign."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dfaas_lab.campaign import node
+from dfaas_lab.campaign.cooldown import rest
+from dfaas_lab.campaign.doubts import generator_doubts, shares_generator
+from dfaas_lab.campaign.outage import wait_until_back, was_away
+from dfaas_lab.campaign.overload import judge
+from dfaas_lab.campaign.readings import Readings
+from dfaas_lab.campaign.record import Attempt, LoadRecord
+from dfaas_lab.campaign.settings import Settings, order_of
+from dfaas_lab.errors import (
+    ConfigError,
+    ConnectionFailed,
+    CooldownTimeout,
+    DfaasLabError,
+    GatewayError,
+    K6Missing,
+    K6ScriptError,
+    StoreError,
+)
+from dfaas_lab.execution.attach import attach
+from dfaas_lab.execution.create import create_run
+from dfaas_lab.execution.preflight import preflight
+from dfaas_lab.execution.target_run import FINAL
+from dfaas_lab.load.dominance import Dominance
+from dfaas_lab.load.plan import Plan, PlannedLoad
+from dfaas_lab.run import Run
+
+if TYPE_CHECKING:
+    from dfaas_lab.campaign.files import CampaignFolder
+    from dfaas_lab.execution.run_handle import RunHandle
+    from dfaas_lab.store import Store
+    from dfaas_lab.target import Target
+
+log = logging.getLogger("dfaas_lab.campaign")
+
+_POLL_S = 0.1
+_RETRY_S = 5.0
+# After these nothing can go on without the user.
+_FATAL = (K6Missing, K6ScriptError, ConfigError, StoreError)
+
+
+@dataclass
+class Course:
+    """How far a target is: what its progress line says. Written by its loop, read by others."""
+
+    loads: int
+    position: int = 0
+    measured: int = 0
+    skipped: int = 0
+    load: str = ""
+    text: str = ""
+    handle: RunHandle | None = None
+    done: bool = False
+    iteration_s: float = 0.0
+
+
+class TargetLoop:
+    """The loop over a plan's loads on one target.
+
+    Args:
+        target: The target.
+        folder: The campaign's files.
+        settings: What is asked.
+        store: The results.
+        options: Other options of the runs.
+        stop: Ends it after what is under way is stored.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        folder: CampaignFolder,
+        settings: Settings,
+        store: Store,
+        options: dict[str, Any],
+        stop: threading.Event,
+    ) -> None:
+        self._target = target
+        self._folder = folder
+        self._settings = settings
+        self._store = store
+        self._options = options
+        self._stop = stop
+        self._plan: Plan = settings.plan.limited(target.functions)
+        self._baseline = Readings()
+        self._runs: dict[str, list[str]] = {}
+        self._record = LoadRecord(PlannedLoad({}), 0)
+        self._timeout: CooldownTimeout | None = None
+        self.course = Course(len(self._plan))
+
+    def run(self) -> None:
+        """Measure every load that is not stored and not ruled out.
+
+        Raises:
+            CooldownTimeout: The node did not become idle.
+            DfaasLabError: Nothing can go on: the generator has no k6, the store's disk is full ...
+        """
+        known = self._folder.loads(self._target.name)
+        dominance = Dominance(self._plan)
+        for record in known.values():
+            if not record.missing and record.overloaded:
+                dominance.add(record.load)
+        self._runs = self._own_runs()
+        self._prepare()
+        for position, index in enumerate(
+            order_of(self._plan, self._settings.order, self._settings.seed), start=1
+        ):
+            if self._stop.is_set():
+                return
+            load = self._plan[int(index)]
+            record = known.get(load.load_id) or LoadRecord(load, self._settings.iterations)
+            self.course.position = position
+            if record.missing and dominance.below(int(index)) is not None:
+                self.course.skipped += 1
+                continue
+            if record.missing:
+                record = self._measure(record)
+            if record.missing:
+                return
+            self.course.measured += 1
+            if record.overloaded:
+                dominance.add(load)
+        self.course.done = True
+
+    def _prepare(self) -> None:
+        stored = self._folder.read().get("baselines", {}).get(self._target.name)
+        if stored is not None:
+            self._baseline = Readings.from_stored(stored)
+            return
+        self._baseline = node.idle_now(self._target, self._plan.functions)
+        if self._settings.cooldown.fixed_s is None and not self._baseline.measured:
+            log.warning(
+                "%s: no idle baseline (%s): cooldown looks at replicas only; "
+                "cooldown=Cooldown.fixed('10s') rests for a fixed time",
+                self._target.name,
+                self._baseline.reason,
+            )
+        self._folder.set_baseline(self._target.name, self._baseline.stored())
+
+    def _measure(self, record: LoadRecord) -> LoadRecord:
+        """Measure the iterations of a load that are missing, until none is or it is stopped."""
+        self._record = record
+        self.course.load = str(record.load)
+        log.info(
+            "%s: load %d of %d: %s",
+            self._target.name, self.course.position, self.course.loads, record.load,
+        )  # fmt: skip
+        if record.load.idle:
+            self._measure_idle()
+            return self._record
+        for run_id in self._runs.pop(record.load.load_id, []):
+            self._finish(self._store.find(run_id).run_id)
+        began, count = time.monotonic(), len(self._record.missing)
+        while self._record.missing and not self._stop.is_set():
+            self._one_run()
+        self.course.iteration_s = (time.monotonic() - began) / max(count, 1)
+        return self._record
+
+    def _one_run(self) -> None:
+        """Make one run of the iterations that are missing, and take down what came of it."""
+        missing = self._record.missing
+        load = dict(self._record.load.items())
+        try:
+            asked = self._target._spec(
+                len(missing),
+                load=load,
+                duration=timedelta(seconds=self._settings.duration_s),
+                **self._options,
+            )
+            handle = create_run(
+                self._store.root,
+                [preflight(self._target._part(asked))],
+                label=f"{self._folder.id} {self._record.load}",
+                progress=False,
+                campaign={
+                    "id": self._folder.id,
+                    "target": self._target.name,
+                    "load_id": self._record.load.load_id,
+                    "iterations": missing,
+                },
+                pause=self._pause,
+            )
+        except GatewayError as error:
+            wait_until_back(self._target, error, self._stop, self._tell)
+        except ConnectionFailed as error:
+            self._wait_for_generator(error)
+        else:
+            self._follow(handle)
+
+    def _finish(self, run_id: str) -> None:
+        """Bring home a run of an earlier process, which may be under way still."""
+        while not self._stop.is_set():
+            folder = self._store.find(run_id)
+            if Run(folder).status in FINAL:
+                self._take_down(run_id, None)
+                return
+            try:
+                targets = {self._target.name: self._target._session}
+                handle = attach(folder, targets, progress=False, pause=self._pause)
+            except ConnectionFailed as error:
+                self._wait_for_generator(error)
+            else:
+                self._follow(handle)
+
+    def _follow(self, handle: RunHandle) -> None:
+        """Wait for a run's end, and take it down."""
+        self.course.handle = handle.start()
+        while not handle.done:
+            if self._stop.is_set():
+                handle.stop()
+            time.sleep(_POLL_S)
+        error: DfaasLabError | None = None
+        try:
+            handle.wait()
+        except DfaasLabError as failure:
+            error = failure
+        finally:
+            self.course.handle = None
+        run = handle.run
+        self._take_down(run.id, error)
+        if self._timeout is not None:
+            raise self._timeout
+        if isinstance(error, _FATAL):
+            raise error
+        if isinstance(error, ConnectionFailed) and run.status not in FINAL:
+            self._wait_for_generator(error)
+            self._finish(run.id)
+        self._wait_for_gateway()
+
+    def _take_down(self, run_id: str, error: DfaasLabError | None) -> None:
+        """Take down all iterations of a run that have ended, and what became of the others."""
+        self._judge(run_id)
+        open_ones = [one for one in self._record.begun if one.run_id == run_id]
+        status = Run(self._store.find(run_id)).status
+        if status not in FINAL:
+            return
+        failed = error is not None and not isinstance(error, (*_FATAL, ConnectionFailed))
+        if failed or (error is None and status in ("failed", "timed_out")):
+            reason = error.message if error is not None else f"the run ended as {status}"
+            for one in open_ones or self._not_begun(run_id):
+                self._write(replace(one, state="failed", reasons=(reason,)))
+        elif open_ones:  # cut short: it will be measured again
+            self._record = self._record.without(open_ones)
+            self._folder.write_load(self._target.name, self._record)
+
+    def _not_begun(self, run_id: str) -> list[Attempt]:
+        """Of a run that failed before anything began: its first iteration."""
+        if any(one.run_id == run_id for one in self._record.attempts):
+            return []
+        return [Attempt(self._record.missing[0], run_id=run_id)]
+
+    def _judge(self, run_id: str) -> None:
+        """Take down the iterations of a run that are stored and not judged."""
+        folder = self._store.find(run_id)
+        run = Run(folder)
+        numbers = folder.read().get("campaign", {}).get("iterations") or []
+        for number in folder.iterations():
+            if number > len(numbers):
+                continue
+            key = (run_id, number)
+            begun = next(
+                (a for a in self._record.attempts if (a.run_id, a.run_iteration) == key),
+                Attempt(numbers[number - 1], run_id=run_id, run_iteration=number),
+            )
+            if begun.state == "begun":
+                ended = self._judged(run, begun)
+                if ended is not None:
+                    self._write(ended)
+
+    def _judged(self, run: Run, begun: Attempt) -> Attempt | None:
+        import polars as pl
+
+        rows = run.summary.filter(pl.col("iteration") == begun.run_iteration)
+        statuses = set(rows["status"])
+        if not statuses or "interrupted" in statuses:
+            return None
+        started: datetime = rows["started_at"].min()  # type: ignore[assignment]
+        ended = started + timedelta(seconds=self._settings.duration_s)
+        counts = node.replicas(self._target, self._plan.functions)
+        readings = node.during(self._target, started, ended, list(self._record.load), counts)
+        seen = replace(begun, started_at=started.isoformat(), node=readings)
+        if statuses & {"failed", "timed_out"}:
+            return replace(seen, state="failed", reasons=(f"k6 {', '.join(sorted(statuses))}",))
+        requests = run.requests.filter(pl.col("iteration") == begun.run_iteration)
+        if was_away(requests) and len(self._record.of(begun.iteration)) <= 2:
+            return replace(seen, state="outage", reasons=("the gateway was away",))
+        rates = {
+            row["function"]: row["success_rate"]
+            for row in rows.iter_rows(named=True)
+            if row["rate_rps"]
+        }
+        found = judge(rates, readings, self._settings.overload)
+        doubts = generator_doubts(
+            run, begun.run_iteration, on_generator=shares_generator(self._target.gateway)
+        )
+        return replace(
+            seen,
+            state="doubtful" if doubts else "measured",
+            overloaded=found.overloaded and not doubts,
+            functions=found.functions,
+            reasons=found.reasons,
+            doubts=doubts,
+        )
+
+    def _pause(self, run_id: str, number: int, stop: threading.Event) -> None:
+        """Before an iteration: judge the one before, wait for the gateway, cool down."""
+        if number > 1:
+            self._judge(run_id)
+            self._wait_for_gateway()
+        numbers = self._store.find(run_id).read().get("campaign", {}).get("iterations") or []
+        if number == 0 or number > len(numbers):
+            return
+        rested = self._rest(stop)
+        if rested is None:
+            return
+        self._write(
+            Attempt(
+                numbers[number - 1],
+                run_id=run_id,
+                run_iteration=number,
+                rest_s=rested[0],
+                idle=rested[1],
+            )
+        )
+        self._tell("")
+
+    def _rest(self, stop: threading.Event) -> tuple[float, Readings] | None:
+        """Cool down; None where it was stopped, or the node did not become idle."""
+        try:
+            rested = rest(
+                self._settings.cooldown,
+                lambda: node.idle_now(self._target, self._plan.functions),
+                self._baseline,
+                stop=stop,
+                tell=self._tell,
+            )
+        except CooldownTimeout as error:
+            self._timeout = error
+            stop.set()  # the run ends here, with what it has
+            return None
+        if rested.note:
+            log.warning("%s: %s", self._target.name, rested.note)
+        return None if stop.is_set() else (rested.rest_s, rested.readings)
+
+    def _measure_idle(self) -> None:
+        """Measure a load of rate 0: the node alone, for as long as a load lasts."""
+        for iteration in self._record.missing:
+            rested = self._rest(self._stop)
+            if self._timeout is not None:
+                raise self._timeout
+            if rested is None:
+                return
+            started = datetime.now(UTC)
+            self._tell("every rate is 0: the idle node")
+            if self._stop.wait(self._settings.duration_s):
+                return
+            counts = node.replicas(self._target, self._plan.functions)
+            names = list(self._record.load)
+            readings = node.during(self._target, started, datetime.now(UTC), names, counts)
+            found = judge({}, readings, self._settings.overload)
+            self._write(
+                Attempt(
+                    iteration,
+                    state="measured",
+                    started_at=started.isoformat(),
+                    rest_s=rested[0],
+                    idle=rested[1],
+                    node=readings,
+                    overloaded=found.overloaded,
+                    reasons=found.reasons,
+                )
+            )
+
+    def _wait_for_gateway(self) -> None:
+        """Where the gateway was away at the last attempt, wait until it is back."""
+        last = self._record.attempts[-1] if self._record.attempts else None
+        if last is not None and last.state == "outage":
+            error = GatewayError(
+                f"the gateway of {self._target.name} was away", url=self._target.gateway
+            )
+            wait_until_back(self._target, error, self._stop, self._tell)
+
+    def _wait_for_generator(self, error: DfaasLabError) -> None:
+        log.warning("%s: waiting: %s", self._target.name, error.message)
+        self._tell(f"waiting: {error.message}")
+        self._stop.wait(_RETRY_S)
+
+    def _write(self, attempt: Attempt) -> None:
+        self._record = self._record.with_attempt(attempt)
+        self._folder.write_load(self._target.name, self._record)
+
+    def _tell(self, text: str) -> None:
+        self.course.text = text
+
+    def _own_runs(self) -> dict[str, list[str]]:
+        """The runs of this campaign on this target that are not taken down, by load id."""
+        found: dict[str, list[str]] = {}
+        for run_id in self._store.run_ids():
+            if run_id < self._folder.id[: len("20261123T094512")]:
+                continue
+            try:
+                entry = self._store.find(run_id).read().get("campaign") or {}
+            except StoreError as error:
+                log.warning("run %s cannot be read: %s", run_id, error.message)
+                continue
+            if entry.get("id") == self._folder.id and entry.get("target") == self._target.name:
+                found.setdefault(str(entry.get("load_id")), []).append(run_id)
+        return found

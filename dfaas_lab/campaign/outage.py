@@ -1,0 +1,54 @@
+"""Whether a gateway was away while an iteration ran, and waiting until it is back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import ConnectionFailed, DfaasLabError, GatewayError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from dfaas_lab.target import Target
+
+log = logging.getLogger("dfaas_lab.campaign")
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 15.0
+# k6's code of "connection refused": nothing listened there. A node that is overloaded still
+# listens, so this is no sign of overload.
+_REFUSED = 1212
+_MOST_REFUSED = 0.02
+
+
+def refused_fraction(requests: pl.DataFrame) -> float:
+    """The part of requests that found nothing listening."""
+    if requests.is_empty():
+        return 0.0
+    return float((requests["error_code"] == _REFUSED).sum()) / requests.height
+
+
+def was_away(requests: pl.DataFrame) -> bool:
+    """Whether the gateway was away for a noticeable part of an iteration."""
+    return refused_fraction(requests) > _MOST_REFUSED
+
+
+def wait_until_back(
+    target: Target, error: DfaasLabError, stop: threading.Event, tell: Callable[[str], None]
+) -> None:
+    """Wait until the generator reaches the target's gateway again, or until ``stop``."""
+    log.warning("%s: waiting: %s", target.name, error.message)
+    wait_s = _FIRST_WAIT_S
+    while not stop.wait(wait_s):
+        tell(f"waiting: {error.message}")
+        try:
+            target._check_reachable()
+        except (GatewayError, ConnectionFailed) as again:
+            error = again
+            wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)
+        else:
+            log.warning("%s: answers again", target.name)
+            return

@@ -1,0 +1,123 @@
+"""What a campaign would cost: loads, time, data, from what it took so far. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dfaas_lab.campaign.record import LoadRecord
+from dfaas_lab.campaign.settings import Settings
+from dfaas_lab.load.plan import Plan
+
+# Beside load and cooldown: k6's start, transfer, parsing, storing, judging.
+_OVERHEAD_S = 1.0
+# What the store takes (measured): Parquet and k6's own compressed samples.
+_REQUEST_BYTES = 130
+_ITERATION_BYTES = 60_000
+
+
+@dataclass(frozen=True)
+class CampaignPreview:
+    """The cost of a campaign.
+
+    Args:
+        loads: How many loads each target has, by name.
+        left: How many of them are not measured yet, by target; some may be ruled out on the way.
+        iterations: How often each load is repeated.
+        cooldown_s: The mean rest before an iteration so far; None where there was none yet.
+        left_s: How long what is left takes at most; targets run side by side.
+        data_bytes: What all loads take in the store, at most.
+        notices: What else there is to know, such as functions that no load contains.
+    """
+
+    loads: Mapping[str, int]
+    left: Mapping[str, int]
+    iterations: int
+    cooldown_s: float | None
+    left_s: float
+    data_bytes: int
+    notices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        counts = sorted(set(self.loads.values()))
+        loads = f"{counts[-1]:,} load{'s' if counts[-1] != 1 else ''}"
+        if len(self.loads) > 1:
+            loads += f" on each of {len(self.loads)} targets"
+        left = max(self.left.values())
+        if left != counts[-1]:
+            loads += f" ({left:,} left)"
+        cooldowns = (
+            "without cooldowns (none was needed yet)"
+            if self.cooldown_s is None
+            else f"with what cooldowns took so far ({self.cooldown_s:.3g} s)"
+        )
+        text = f"{loads}, about {told_time(self.left_s)} {cooldowns}, {told_size(self.data_bytes)}"
+        return "\n".join((text, *self.notices))
+
+    __repr__ = __str__
+
+
+def preview_of(
+    settings: Settings,
+    plans: Mapping[str, Plan],
+    known: Mapping[str, Mapping[str, LoadRecord]],
+) -> CampaignPreview:
+    """Reckon what a campaign costs.
+
+    Args:
+        settings: What is asked.
+        plans: The plan of each target, after its functions' own maxima.
+        known: What is known of each target's loads so far.
+    """
+    rested = [
+        attempt.rest_s
+        for records in known.values()
+        for record in records.values()
+        for attempt in record.attempts
+    ]
+    fixed = settings.cooldown.fixed_s
+    cooldown_s = fixed if fixed is not None else (sum(rested) / len(rested) if rested else None)
+    iteration_s = settings.duration_s + (cooldown_s or 0.0) + _OVERHEAD_S
+    loads = {name: len(plan) for name, plan in plans.items()}
+    done = {name: _done(known.get(name, {})) for name in plans}
+    left = {name: loads[name] - done[name] for name in plans}
+    requests = sum(int(plan.totals().sum()) for plan in plans.values()) * settings.duration_s
+    once_bytes = requests * _REQUEST_BYTES + sum(loads.values()) * _ITERATION_BYTES
+    return CampaignPreview(
+        loads=loads,
+        left=left,
+        iterations=settings.iterations,
+        cooldown_s=cooldown_s,
+        left_s=max(left.values()) * settings.iterations * iteration_s,
+        data_bytes=round(settings.iterations * once_bytes),
+        notices=tuple(dict.fromkeys(plan.notice for plan in plans.values() if plan.notice)),
+    )
+
+
+def _done(records: Mapping[str, LoadRecord]) -> int:
+    return sum(not record.missing for record in records.values())
+
+
+def told_time(seconds: float) -> str:
+    """A time for people.
+
+    >>> told_time(15000), told_time(130), told_time(12)
+    ('4 h 10 min', '2 min', '12 s')
+    """
+    minutes = round(seconds / 60)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} days {hours} h"
+
+
+def told_size(count: float) -> str:
+    """A number of bytes for people: ``1.1 GB``."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"

@@ -1,0 +1,119 @@
+"""The overload frontier of two functions as a grid: what was measured, overloaded, skipped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts.figure import Panel
+from dfaas_lab.errors import ConfigError
+
+# A sign for each state: told apart without colour, and by lightness in print.
+_SIGNS = {
+    "measured": ("\u25cf", "#DCEAF7"),
+    "overloaded": ("\u2715", "#D55E00"),
+    "doubtful": ("?", "#E8CBE4"),
+    "failed": ("!", "#BBBBBB"),
+    "skipped": ("\u2571", "#F2F2F2"),
+}
+
+
+def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
+    """Draw a grid of the rates of two functions; the loads of no other function count.
+
+    Args:
+        outcomes: As ``campaign.outcomes``.
+        a: The function on the x axis.
+        b: The function on the y axis.
+
+    Raises:
+        ConfigError: No load has both.
+    """
+    cells = _cells(outcomes, a, b)
+    if a == b or cells.is_empty():
+        raise ConfigError(
+            f"no load of this campaign has rates of {a} and {b} and of no other function",
+            hint=f"Its functions are: {', '.join(sorted(outcomes['function'].unique()))}; sizes "
+            "of the plan must include 2.",
+        )
+    charts = [
+        _grid(target, cells.filter(pl.col("target") == target), a, b)
+        for target in cells["target"].unique(maintain_order=True)
+    ]
+    signs = ", ".join(f"{sign} {state}" for state, (sign, _) in _SIGNS.items())
+    notes = [f"{signs} (above an overloaded one)"]
+    return parts.page(charts, f"Overload frontier of {a} and {b}", notes)
+
+
+def _cells(outcomes: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
+    """One row per target and load: the two rates, and the load's state."""
+    rate = pl.col("rate_rps")
+    both = outcomes.group_by("target", "load_id", maintain_order=True).agg(
+        rate.filter(pl.col("function") == a).first().fill_null(0.0).alias("a"),
+        rate.filter(pl.col("function") == b).first().fill_null(0.0).alias("b"),
+        pl.col("function").is_in([a, b]).any().alias("named"),
+        rate.filter(~pl.col("function").is_in([a, b])).sum().alias("others"),
+        (pl.col("overloaded").fill_null(False).mean() > 0.5).alias("overloaded"),
+        pl.col("skipped").all().alias("skipped"),
+        (pl.col("doubts").fill_null("") != "").all().alias("doubtful"),
+        (~pl.col("status").fill_null("ok").is_in(["ok", "slo_failed"])).all().alias("failed"),
+    )
+    has_both = outcomes.group_by("load_id").agg(
+        (pl.col("function") == a).any() & (pl.col("function") == b).any()
+    )
+    if not has_both["function"].any():
+        return both.clear()
+    state = (
+        pl.when("skipped")
+        .then(pl.lit("skipped"))
+        .when("failed")
+        .then(pl.lit("failed"))
+        .when("overloaded")
+        .then(pl.lit("overloaded"))
+        .when("doubtful")
+        .then(pl.lit("doubtful"))
+        .otherwise(pl.lit("measured"))
+    )
+    return (
+        both.filter(pl.col("named") & (pl.col("others") == 0))
+        .with_columns(state=state)
+        .unique(["target", "a", "b"], keep="last", maintain_order=True)
+    )
+
+
+def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> Any:
+    data = cells.select("a", "b", "state").with_columns(
+        sign=pl.col("state").replace_strict({name: sign for name, (sign, _) in _SIGNS.items()})
+    )
+    size = max(12, min(28, 560 // max(data["a"].n_unique(), data["b"].n_unique(), 1)))
+    x = alt.X("a:O", axis=_axis(f"{a} (requests/s)"))
+    y = alt.Y("b:O", sort="descending", axis=_axis(f"{b} (requests/s)"))
+    scale = alt.Scale(domain=list(_SIGNS), range=[hue for _, hue in _SIGNS.values()])
+    chart = alt.Chart(parts.inline(data))
+    tiles = chart.mark_rect(stroke="white").encode(
+        x, y, alt.Color("state:N", scale=scale, legend=None), tooltip=["a:O", "b:O", "state:N"]
+    )
+    signs = chart.mark_text(fontSize=round(size * 0.55), color=parts.BLACK).encode(
+        x, y, text="sign:N"
+    )
+    title = parts.panel_title(Panel(target, "", target), "", 270)
+    return alt.layer(tiles, signs).properties(
+        title=title, width={"step": size}, height={"step": size}
+    )
+
+
+def _axis(title: str) -> alt.Axis:
+    return alt.Axis(
+        title=title,
+        labelColor=parts.INK,
+        titleColor=parts.INK,
+        titleFontWeight="normal",
+        labelAngle=0,
+        labelOverlap=True,
+        format=",~f",
+        domainColor=parts.FAINT,
+        tickColor=parts.FAINT,
+    )

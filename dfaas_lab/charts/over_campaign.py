@@ -1,0 +1,233 @@
+"""The figures of a campaign: latency and success against rate, the node, the course in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import polars as pl
+
+from dfaas_lab.analysis.intervals import FEWEST, mean_interval
+from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts.figure import Panel
+
+if TYPE_CHECKING:
+    from dfaas_lab.campaign.overload import Overload
+
+_LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
+_SUCCESS = {"success": "succeeded, of those sent"}
+_NODE = {"cpu": "CPU of the node", "memory": "memory of the node"}
+_COLOURS = {
+    "latency p50": parts.BLUE,
+    "latency p95": parts.PURPLE,
+    "succeeded, of those sent": "#009E73",
+    "CPU of the node": parts.VERMILION,
+    "memory of the node": parts.SKY,
+}
+# Shapes tell the states apart, not colours alone.
+STATES = {
+    "measured": ("circle", parts.BLUE),
+    "overloaded": ("cross", parts.VERMILION),
+    "doubtful": ("triangle-up", parts.PURPLE),
+    "failed": ("diamond", parts.BLACK),
+}
+_CONFIDENCE = 0.95
+
+
+def campaign_chart(outcomes: pl.DataFrame, limits: Overload) -> alt.ConcatChart:
+    """Draw a campaign.
+
+    Per function and target latency and success rate against its rate, where the other functions of
+    the load take none (else over all loads); per target CPU and memory against the load in all, and
+    the campaign's course.
+
+    Args:
+        outcomes: As ``campaign.outcomes``.
+        limits: The thresholds of overload, which are marked.
+    """
+    measured = outcomes.filter(~pl.col("skipped"))
+    asked = measured.filter(pl.col("rate_rps") > 0)
+    every = parts.panels(asked)
+    shown = every[: parts.MAX_PANELS]
+    width = parts.width_of(len(shown))
+    rows = {panel: _alone(panel, asked) for panel in shown}
+    log = parts.spans_decades(list(rows.values()), list(_LATENCY))
+    charts: list[Any] = [_function(panel, rows[panel], limits, width, log=log) for panel in shown]
+    for target in measured["target"].unique(maintain_order=True):
+        own = measured.filter(pl.col("target") == target)
+        charts += [*_node(target, own, limits), _course(target, own)]
+    notes = [
+        f"lines: means of the iterations; bands: intervals of {_CONFIDENCE:.0%} "
+        f"(with fewer than {FEWEST} iterations: their range)",
+        "dashed: the limit of overload",
+        parts.hidden(every),
+    ]
+    return parts.page(charts, "Campaign", notes if charts else [])
+
+
+def _alone(panel: Panel, asked: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a function in loads that only it takes; all, where there are none."""
+    one_load = ["target", "load_id", "iteration"]
+    taking = asked.group_by(one_load).len("taking")
+    own = panel.of(asked.join(taking, on=one_load, how="left"))
+    alone = own.filter(pl.col("taking") == 1)
+    return own if alone.is_empty() else alone
+
+
+def _bands(rows: pl.DataFrame, x: str, kinds: dict[str, str]) -> pl.DataFrame:
+    """Mean, low and high of each kind at each x."""
+    found = []
+    long = parts.long(rows.with_columns(success=pl.col("success_rate") * 100), [x], kinds)
+    for (at, kind), group in long.group_by(x, "kind", maintain_order=True):
+        values = group["value"].drop_nulls().to_numpy().astype(np.float64)
+        if not len(values):
+            continue
+        interval = mean_interval(values, confidence=_CONFIDENCE, seed=0)
+        low = values.min() if interval.low is None else max(interval.low, 0.0)
+        high = values.max() if interval.high is None else interval.high
+        found.append({x: at, "kind": kind, "value": float(values.mean()), "low": low, "high": high})
+    schema = {x: pl.Float64, "kind": pl.String, "value": pl.Float64}
+    return pl.DataFrame(found, schema=schema | {"low": pl.Float64, "high": pl.Float64}).sort(
+        "kind", x
+    )
+
+
+def _function(
+    panel: Panel, rows: pl.DataFrame, limits: Overload, width: int, *, log: bool
+) -> alt.VConcatChart:
+    x = _x("rate_rps", rows, "rate asked for (requests/s)")
+    bare = _x("rate_rps", rows, None)
+    latency = _bands(rows, "rate_rps", _LATENCY)
+    heights = pl.concat([latency["value"], latency["high"], latency["low"]])
+    top = _layered(latency, bare, parts.latency_y(heights, log=log)).properties(
+        title=parts.panel_title(panel, _overload_words(rows), width), width=width, height=170
+    )
+    success = _bands(rows, "rate_rps", _SUCCESS).with_columns(pl.col("high").clip(upper_bound=100))
+    percent = parts.up_from_0("value:Q", "success (%)", 100.0, steps=2)
+    layers = _layered(success, x, percent)
+    if limits.function_success_rate is not None:
+        layers += _limit(limits.function_success_rate * 100)
+    return alt.vconcat(top, layers.properties(width=width, height=70), spacing=6)
+
+
+def _layered(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> Any:
+    band = alt.Chart(parts.inline(rows)).mark_area(opacity=0.18)
+    line = alt.Chart(parts.inline(rows)).mark_line(point={"size": 24, "filled": True})
+    hue = parts.colour(_COLOURS)
+    low = y.copy()
+    low["shorthand"] = "low:Q"
+    return alt.layer(
+        band.encode(x, low, alt.Y2("high:Q"), hue),
+        line.encode(x, y, hue, tooltip=["kind:N", "value:Q", "low:Q", "high:Q"]),
+    )
+
+
+def _overload_words(rows: pl.DataFrame) -> str:
+    over = rows.filter(pl.col("overloaded"))
+    lowest = over["rate_rps"].min()
+    if not isinstance(lowest, float):
+        return ""
+    return f"an iteration was overloaded from {lowest:g} requests/s on"
+
+
+def _limit(percent: float) -> alt.Chart:
+    rule = alt.Chart(parts.inline([{"limit": percent}]))
+    drawn: alt.Chart = rule.mark_rule(color=parts.INK, strokeDash=[5, 4]).encode(y="limit:Q")
+    return drawn
+
+
+def _iterations(own: pl.DataFrame) -> pl.DataFrame:
+    """One row per load and iteration, with the load in all."""
+    return (
+        own.group_by("load_id", "iteration", maintain_order=True)
+        .agg(
+            pl.col("rate_rps").sum().alias("total_rps"),
+            pl.col("started_at").min(),
+            (pl.col("cpu_fraction").first() * 100).alias("cpu"),
+            (pl.col("memory_fraction").first() * 100).alias("memory"),
+            pl.col("overloaded").first().fill_null(False),
+            pl.col("doubts").first().fill_null(""),
+            pl.col("status").first(),
+            pl.col("not_measured").first(),
+        )
+        .with_columns(
+            state=pl.when(~pl.col("status").is_in(["ok", "slo_failed"]))
+            .then(pl.lit("failed"))
+            .when(pl.col("overloaded"))
+            .then(pl.lit("overloaded"))
+            .when(pl.col("doubts") != "")
+            .then(pl.lit("doubtful"))
+            .otherwise(pl.lit("measured"))
+        )
+    )
+
+
+def _node(target: str, own: pl.DataFrame, limits: Overload) -> Iterator[Any]:
+    rows = _iterations(own)
+    for column, kind, limit in (
+        ("cpu", "CPU of the node", limits.cpu_fraction),
+        ("memory", "memory of the node", limits.memory_fraction),
+    ):
+        known = rows.filter(pl.col(column).is_not_null())
+        reasons = rows["not_measured"].drop_nulls()
+        why = f"not measured: {reasons[0]}" if known.is_empty() and len(reasons) else ""
+        data = known.select("total_rps", "state", parts.finite(column).alias("value"))
+        x = _x("total_rps", rows, "load in all (requests/s)")
+        y = parts.up_from_0("value:Q", f"{kind} (%)", 100.0, steps=2)
+        chart = alt.Chart(parts.inline(_sampled(data))).mark_point(
+            size=36, filled=True, strokeWidth=0
+        )
+        layers: Any = alt.layer(chart.encode(x, y, _state_fill(), _state_shape()))
+        if limit is not None:
+            layers += _limit(limit * 100)
+        title = parts.panel_title(Panel(target, "", f"{kind}, {target}"), why, 270)
+        yield layers.properties(title=title, width=270, height=150)
+
+
+def _course(target: str, own: pl.DataFrame) -> alt.Chart:
+    rows = _sampled(_iterations(own).filter(pl.col("started_at").is_not_null()))
+    data = rows.select(
+        pl.col("started_at").dt.epoch("ms").alias("at"), "total_rps", "state", "load_id"
+    )
+    axis = parts.axis("time", ticks=4)
+    axis["format"] = "%H:%M"
+    x = alt.X("at:T", axis=axis)
+    highest = rows["total_rps"].max()
+    most = highest if isinstance(highest, float) and highest > 0 else 1.0
+    y = parts.up_from_0("total_rps:Q", "load in all (requests/s)", most)
+    title = parts.panel_title(Panel(target, "", f"course, {target}"), "", 270)
+    chart = alt.Chart(parts.inline(data), title=title, width=270, height=150)
+    drawn: alt.Chart = chart.mark_point(size=36, filled=True, strokeWidth=0).encode(
+        x, y, _state_fill(), _state_shape(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
+    )
+    return drawn
+
+
+def _sampled(rows: pl.DataFrame) -> pl.DataFrame:
+    """At most as many rows as a figure holds, evenly taken."""
+    return rows.gather_every(max(1, -(-rows.height // 1000)))
+
+
+def _x(field: str, rows: pl.DataFrame, title: str | None) -> alt.X:
+    highest = rows[field].max() if rows.height else None
+    top = (highest if isinstance(highest, float) and highest > 0 else 1.0) * 1.05
+    scale = alt.Scale(domain=[0.0, top], nice=False)
+    return alt.X(f"{field}:Q", scale=scale, axis=parts.axis(title, labels=title is not None))
+
+
+def _state_fill() -> alt.Fill:
+    scale = alt.Scale(domain=list(STATES), range=[hue for _, hue in STATES.values()])
+    return alt.Fill("state:N", scale=scale, legend=_legend())
+
+
+def _state_shape() -> alt.Shape:
+    scale = alt.Scale(domain=list(STATES), range=[shape for shape, _ in STATES.values()])
+    return alt.Shape("state:N", scale=scale, legend=_legend())
+
+
+def _legend() -> alt.Legend:
+    return alt.Legend(
+        title=None, orient="top", direction="horizontal", labelColor=parts.INK, labelFontSize=11
+    )

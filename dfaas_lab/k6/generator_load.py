@@ -1,0 +1,211 @@
+"""What the generator's own system did while k6 ran: its processors, memory, files and faults."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+# What the generator's own system says when it has no more files, ports, memory or names to give.
+_OWN_FAULTS = {
+    "too many open files": "no more open files",
+    "cannot assign requested address": "no free port",
+    "no buffer space available": "no buffer space",
+    "cannot allocate memory": "no memory",
+    "no such host": "a host name that it does not know",
+    "network is unreachable": "no way to the gateway's network",
+}
+_ABORTED = "abortOnFail"
+_BAR = re.compile(r"\[[ ]*\d+% \].* ([\dhms.]+)/([\dhms.]+)")
+# Of a shorter interval the ticks of the clock (10 ms) are too coarse to tell a share.
+_LEAST_INTERVAL_S = 0.5
+
+
+@dataclass(frozen=True)
+class HostLoad:
+    """What the generator itself did in an iteration; None where it is not known.
+
+    Args:
+        cpu_fraction: Mean CPU of all cores, as a ratio 0..1.
+        memory_available_bytes: The least memory that was available.
+        memory_bytes: All of its memory.
+        open_files: The most files that k6 had open.
+        open_files_limit: How many it might have.
+        cpu_fraction_max: CPU of all cores in the busiest second of the load.
+        core_fraction: CPU of the core that was busiest in the median second of the load.
+        cpu_wait_ms_max: How long k6's threads, all together, waited for a processor in the worst
+            second of the load (``/proc/PID/schedstat``, which counts the run queue).
+        throttled_ms_max: How long k6's control group was kept from the processors in the worst
+            second (``cpu.stat``).
+        steal_fraction_max: What the hypervisor took of the processors in the worst second.
+    """
+
+    cpu_fraction: float | None = None
+    memory_available_bytes: int | None = None
+    memory_bytes: int | None = None
+    open_files: int | None = None
+    open_files_limit: int | None = None
+    cpu_fraction_max: float | None = None
+    core_fraction: float | None = None
+    cpu_wait_ms_max: float | None = None
+    throttled_ms_max: float | None = None
+    steal_fraction_max: float | None = None
+
+    @classmethod
+    def read(cls, path: Path, load_from_s: float = 0.0) -> HostLoad:
+        """Read the supervisor's ``host.csv``.
+
+        Its columns are uptime, busy and idle ticks, available kB, k6's open files, their limit,
+        the memory in kB, k6's wait in ns, its throttling in us, stolen ticks, and busy and idle
+        ticks of each core. All after the fifth may be missing.
+
+        Args:
+            path: The file.
+            load_from_s: When the load began, in seconds after the file's first line: what k6 takes
+                for its own start does not count in the worst second.
+        """
+        try:
+            lines = path.read_text().splitlines()
+            rows = [line.split(",") for line in lines if line.count(",") in (4, 6, 10)]
+            busy = int(rows[-1][1]) - int(rows[0][1])
+            idle = int(rows[-1][2]) - int(rows[0][2])
+            free = min(int(row[3]) for row in rows) * 1024
+            files = max(int(row[4]) for row in rows)
+            worst = _worst([_Row.of(row) for row in rows if len(row) == 11], load_from_s)
+        except (OSError, ValueError, IndexError, OverflowError):
+            return cls()
+        limit, memory = (*rows[0][5:7], "", "")[:2]
+        return cls(
+            cpu_fraction=busy / (busy + idle) if busy + idle > 0 else None,
+            memory_available_bytes=_possible(free),
+            memory_bytes=_possible(int(memory) * 1024) if memory.isdecimal() else None,
+            open_files=_possible(files),
+            open_files_limit=_possible(int(limit)) if limit.isdecimal() else None,
+            **worst,
+        )
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of the longer form."""
+
+    up_s: float
+    ticks: tuple[int, int]
+    waited_ns: int | None
+    throttled_us: int | None
+    steal: int
+    cores: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, row: Sequence[str]) -> _Row:
+        cores = [core.split("/") for core in row[10].split()]
+        return cls(
+            float(row[0]),
+            (int(row[1]), int(row[2])),
+            int(row[7]) if row[7] else None,
+            int(row[8]) if row[8] else None,
+            int(row[9]),
+            tuple((int(busy), int(idle)) for busy, idle in cores),
+        )
+
+
+def _worst(rows: Sequence[_Row], load_from_s: float) -> dict[str, float | None]:
+    """The worst second of each kind, among those of the load."""
+    pairs = [
+        (before, after)
+        for before, after in pairwise(rows)
+        if after.up_s - before.up_s >= _LEAST_INTERVAL_S
+        and before.up_s - rows[0].up_s >= load_from_s - _LEAST_INTERVAL_S
+    ]
+    return {
+        "cpu_fraction_max": _most(_busy(a.ticks, b.ticks) for a, b in pairs),
+        "core_fraction": _busiest_core(pairs),
+        "cpu_wait_ms_max": _most(
+            (b.waited_ns - a.waited_ns) / 1e6 / (b.up_s - a.up_s)
+            for a, b in pairs
+            if a.waited_ns is not None and b.waited_ns is not None and b.waited_ns >= a.waited_ns
+        ),
+        "throttled_ms_max": _most(
+            (b.throttled_us - a.throttled_us) / 1e3 / (b.up_s - a.up_s)
+            for a, b in pairs
+            if a.throttled_us is not None and b.throttled_us is not None
+        ),
+        "steal_fraction_max": _most(
+            (b.steal - a.steal) / ticks
+            for a, b in pairs
+            if (ticks := sum(b.ticks) - sum(a.ticks)) > 0
+        ),
+    }
+
+
+def _busy(before: tuple[int, int], after: tuple[int, int]) -> float | None:
+    busy, idle = after[0] - before[0], after[1] - before[1]
+    return busy / (busy + idle) if busy + idle > 0 else None
+
+
+def _busiest_core(pairs: Sequence[tuple[_Row, _Row]]) -> float | None:
+    medians = []
+    for core in range(min((len(b.cores) for _, b in pairs), default=0)):
+        shares = [_busy(a.cores[core], b.cores[core]) for a, b in pairs if core < len(a.cores)]
+        known = sorted(share for share in shares if share is not None)
+        if known:
+            medians.append(known[(len(known) - 1) // 2])
+    return max(medians, default=None)
+
+
+def _most(values: Iterator[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _possible(number: int) -> int | None:
+    """A number that a frame can hold; what a stranger's file says may be none."""
+    return number if 0 <= number < 2**63 else None
+
+
+@dataclass(frozen=True)
+class IterationOnHost:
+    """One iteration as its generator saw it: what the host did, and which faults were its own.
+
+    Args:
+        target: The target's name.
+        iteration: Its number.
+        load: What the host did.
+        own_faults: How many errors were the generator's own, by what it lacked.
+        aborted: How far k6 came where a threshold ended it before its time: ``1.9s of 20s``.
+    """
+
+    target: str
+    iteration: int
+    load: HostLoad
+    own_faults: Mapping[str, int] = field(default_factory=dict)
+    aborted: str = ""
+
+
+def own_faults(log: Path) -> dict[str, int]:
+    """Count the lines of k6's log that blame the generator itself, by what it lacked."""
+    counts: dict[str, int] = {}
+    try:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                for word, what in _OWN_FAULTS.items():
+                    if word in line:
+                        counts[what] = counts.get(what, 0) + 1
+    except OSError:
+        return {}
+    return counts
+
+
+def aborted(log: Path) -> str:
+    """How far k6 came where a threshold ended it before its time: ``1.9s of 20s``; else empty."""
+    last, is_aborted = "", False
+    try:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                is_aborted = is_aborted or _ABORTED in line
+                if found := _BAR.search(line):
+                    last = f"{found[1]} of {found[2]}"
+    except OSError:
+        return ""
+    return (last or "ended before its time") if is_aborted else ""

@@ -1,0 +1,75 @@
+"""The charts of a campaign: what they show, also of little, and that they can be drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+import vl_convert
+
+from dfaas_lab import Linear, Overload, Plan
+from dfaas_lab.charts.frontier import frontier_chart
+from dfaas_lab.charts.over_campaign import campaign_chart
+from dfaas_lab.errors import ConfigError
+from tests.unit.campaign_frames import outcomes
+
+PLAN = Plan(["env", "figlet"], Linear(0, 120, step=30), sizes=(1, 2))
+WHOLE = outcomes(PLAN)
+
+
+def _rows(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    """All rows that a chart draws."""
+    return [row for rows in spec.get("datasets", {}).values() for row in rows]
+
+
+def test_a_campaign_is_drawn_with_its_limits() -> None:
+    chart = campaign_chart(WHOLE, Overload(cpu_fraction=0.7))
+    spec = chart.to_dict()
+    rows = _rows(spec)
+    assert {"limit": 70.0} in rows
+    assert {"limit": 90.0} in rows
+    assert {row["state"] for row in rows if "state" in row} == {"measured", "overloaded"}
+    bands = [row for row in rows if row.get("kind") == "latency p95"]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in bands)
+    # Only loads in which the function is alone: one point per rate.
+    assert sorted({row["rate_rps"] for row in bands}) == [30.0, 60.0, 90.0, 120.0]
+    assert len(vl_convert.vegalite_to_png(spec)) > 10_000
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        WHOLE.clear(),
+        outcomes(PLAN, node=False, iterations=1),
+        WHOLE.with_columns(doubts=pl.lit("late"), overloaded=pl.lit(False)),
+        WHOLE.with_columns(status=pl.lit("failed"), latency_ms_p50=None, latency_ms_p95=None),
+        WHOLE.filter("skipped"),
+        pl.concat([WHOLE, outcomes(PLAN, target="heavy")]),
+    ],
+)
+def test_little_is_drawn_too(frame: pl.DataFrame) -> None:
+    assert vl_convert.vegalite_to_svg(campaign_chart(frame, Overload()).to_dict())
+
+
+def test_a_large_campaign_stays_a_small_figure() -> None:
+    frame = outcomes(Plan(["env", "figlet"], Linear(0, 200, step=2), sizes=(2, 2)), iterations=1)
+    assert len(_rows(campaign_chart(frame, Overload()).to_dict())) < 5_000
+
+
+def test_the_frontier_tells_states_by_signs() -> None:
+    spec = frontier_chart(WHOLE, "env", "figlet").to_dict()
+    cells = {(row["a"], row["b"]): row for row in _rows(spec)}
+    assert len(cells) == 25
+    assert cells[0.0, 0.0]["state"] == "measured"
+    assert cells[120.0, 0.0]["state"] == "overloaded"
+    assert cells[120.0, 120.0]["state"] == "skipped"
+    assert len({row["sign"] for row in cells.values()}) == 3
+    assert vl_convert.vegalite_to_svg(spec)
+
+
+def test_a_frontier_needs_loads_of_both() -> None:
+    with pytest.raises(ConfigError, match="sizes"):
+        frontier_chart(outcomes(Plan(["env", "figlet"], [10])), "env", "figlet")
+    with pytest.raises(ConfigError, match="no load"):
+        frontier_chart(WHOLE, "env", "nobody")

@@ -1,0 +1,297 @@
+"""The decisions of a campaign: overload, cooldown, what is measured again, what differs."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dfaas_lab import Cooldown, Linear, Overload, Plan
+from dfaas_lab.campaign.cooldown import not_idle, rest
+from dfaas_lab.campaign.doubts import shares_generator
+from dfaas_lab.campaign.overload import judge, load_overloaded
+from dfaas_lab.campaign.preview import preview_of, told_time
+from dfaas_lab.campaign.readings import Readings
+from dfaas_lab.campaign.record import Attempt, LoadRecord
+from dfaas_lab.campaign.settings import Settings, differences, order_of
+from dfaas_lab.errors import ConfigError, CooldownTimeout
+from dfaas_lab.load.dominance import dominates
+from dfaas_lab.load.plan import PlannedLoad
+
+WELL = Readings(cpu_fraction=0.5, memory_fraction=0.5, replicas={"a": 1, "b": 14})
+
+
+@pytest.mark.parametrize(
+    ("rates", "node", "functions", "reason"),
+    [
+        ({"a": 1.0, "b": 0.95}, WELL, set(), ""),
+        ({"a": 0.90, "b": 1.0}, WELL, set(), ""),  # the mean is 0.95, which is not below it
+        ({"a": 0.8999, "b": 1.0}, WELL, {"a"}, "a: success rate 0.8999 < 0.9; node: mean"),
+        ({"a": 0.91, "b": 0.98}, WELL, set(), "node: mean success rate 0.945 < 0.95"),
+        ({"a": 1.0}, replace(WELL, replicas={"a": 15}), {"a"}, "a: 15 replicas >= 15"),
+        ({"a": 1.0}, replace(WELL, cpu_fraction=0.8), set(), ""),
+        ({"a": 1.0}, replace(WELL, cpu_fraction=0.81), set(), "node: CPU 0.81"),
+        ({"a": 1.0}, replace(WELL, memory_fraction=0.91), set(), "node: memory 0.91"),
+        ({"a": None}, Readings(), set(), ""),  # nothing measured says nothing
+        ({}, WELL, set(), ""),
+    ],
+)
+def test_a_node_is_overloaded_when_a_threshold_is_passed(
+    rates: dict[str, float | None], node: Readings, functions: set[str], reason: str
+) -> None:
+    found = judge(rates, node, Overload())
+    assert {name for name, over in found.functions.items() if over} == functions
+    assert found.overloaded == bool(reason)
+    assert "; ".join(found.reasons).startswith(reason)
+
+
+def test_each_threshold_is_a_setting_and_can_be_off() -> None:
+    off = Overload(
+        function_success_rate=None,
+        replicas=None,
+        node_success_rate=None,
+        cpu_fraction=None,
+        memory_fraction=None,
+    )
+    bad = Readings(cpu_fraction=1.0, memory_fraction=1.0, replicas={"a": 99})
+    assert not judge({"a": 0.0}, bad, off).overloaded
+    assert judge(
+        {"a": 0.6}, WELL, Overload(function_success_rate=0.5, node_success_rate=0.7)
+    ).reasons
+    with pytest.raises(ConfigError, match="cpu_fraction"):
+        Overload(cpu_fraction=80)
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked", "expected"),
+    [([True], 1, True), ([True, False], 2, False), ([True, True], 3, True), ([True], 3, False)],
+)
+def test_a_load_is_overloaded_when_more_than_half_of_its_iterations_are(
+    flags: list[bool], asked: int, expected: bool
+) -> None:
+    assert load_overloaded(flags, asked) is expected
+
+
+IDLE = Readings(cpu_cores=0.2, memory_bytes=2e9, power_watts=10.0)
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (IDLE, []),
+        (replace(IDLE, cpu_cores=0.3), []),  # within the absolute band
+        (replace(IDLE, cpu_cores=0.31), ["CPU"]),
+        (replace(IDLE, memory_bytes=2.3e9), []),  # within 15 %
+        (replace(IDLE, memory_bytes=2.31e9), ["memory"]),
+        (replace(IDLE, power_watts=12.5), ["power"]),
+        (replace(IDLE, cpu_cores=0.0, memory_bytes=0.0, power_watts=0.0), []),
+        (replace(IDLE, replicas={"a": 1, "b": 2}), ["b has 2 replicas"]),
+        (replace(IDLE, cpu_cores=None), ["CPU is not measured"]),
+    ],
+)
+def test_idle_is_near_the_baseline_and_not_measured_is_not_idle(
+    now: Readings, words: list[str]
+) -> None:
+    found = not_idle(now, IDLE, Cooldown())
+    assert len(found) == len(words)
+    assert all(word in reason for word, reason in zip(words, found, strict=True))
+
+
+class Clock:
+    """Time that passes only where something waits."""
+
+    def __init__(self) -> None:
+        self.now, self.waits = 0.0, []  # type: ignore[var-annotated]
+
+    def __call__(self) -> float:
+        return self.now
+
+    def is_set(self) -> bool:
+        return False
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        self.now += seconds
+        return False
+
+
+def _rest(settings: Cooldown, readings: list[Readings], clock: Clock) -> Any:
+    left = iter(readings)
+    last = readings[-1]
+    return rest(settings, lambda: next(left, last), IDLE, stop=clock, clock=clock)  # type: ignore[arg-type]
+
+
+def test_it_looks_every_step_until_the_node_is_idle() -> None:
+    clock, busy = Clock(), replace(IDLE, cpu_cores=3.0)
+    found = _rest(Cooldown(), [busy, busy, IDLE], clock)
+    assert (found.rest_s, found.readings, clock.waits) == (10.0, IDLE, [5.0, 5.0])
+
+
+def test_the_last_step_is_cut_and_then_it_is_an_error_with_the_last_readings() -> None:
+    clock, busy = Clock(), replace(IDLE, cpu_cores=3.0)
+    with pytest.raises(CooldownTimeout, match=r"not idle after 12 s: CPU 3 cores > 0.3 cores") as e:
+        _rest(Cooldown(max_wait="12s"), [busy], clock)
+    assert clock.waits == [5.0, 5.0, 2.0]
+    assert e.value.readings == busy
+    assert "CPU 3.00 cores" in str(e.value)
+
+
+def test_what_cannot_be_read_is_waited_for_then_told() -> None:
+    clock = Clock()
+    found = _rest(Cooldown(max_wait="11s"), [Readings(reason="no answer")], clock)
+    assert clock.waits == [5.0, 5.0, 1.0]
+    assert "not measured for 11 s: no answer" in found.note
+
+
+def test_a_fixed_rest_looks_at_nothing() -> None:
+    clock = Clock()
+    found = _rest(Cooldown.fixed("10s"), [replace(IDLE, cpu_cores=3.0)], clock)
+    assert (found.rest_s, clock.waits) == (10.0, [10.0])
+    assert Cooldown.from_described(Cooldown.fixed("10s").described()).fixed_s == 10.0
+    own = Cooldown(max_wait="1m", threshold=0.2)
+    assert Cooldown.from_described(json.loads(json.dumps(own.described()))).described() == (
+        own.described()
+    )
+    with pytest.raises(ConfigError, match="step"):
+        Cooldown(step="0s")
+    with pytest.raises(ConfigError, match="threshold"):
+        Cooldown(threshold=-1)
+
+
+def test_an_interrupt_ends_a_rest() -> None:
+    stop = threading.Event()
+    stop.set()
+    found = rest(Cooldown(), lambda: replace(IDLE, cpu_cores=9.0), IDLE, stop=stop)
+    assert found.rest_s < 1
+
+
+LOAD = PlannedLoad({"a": 5})
+
+
+def _record(*states: str) -> LoadRecord:
+    record = LoadRecord(LOAD, 1)
+    for number, state in enumerate(states):
+        attempt = Attempt(1, state=state, run_id=f"r{number}")  # type: ignore[arg-type]
+        record = record.with_attempt(attempt)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("states", "missing", "kept"),
+    [
+        ((), True, None),
+        (("begun",), True, None),
+        (("measured",), False, "r0"),
+        (("failed",), False, "r0"),
+        (("doubtful",), True, None),
+        (("doubtful", "measured"), False, "r1"),
+        (("doubtful", "doubtful"), False, "r1"),
+        (("doubtful", "begun"), True, None),
+        (("outage", "outage"), True, None),
+        (("outage", "outage", "outage"), False, "r2"),
+        (("outage", "doubtful", "doubtful"), False, "r2"),
+    ],
+)
+def test_an_iteration_is_measured_again_where_the_node_had_no_part(
+    states: tuple[str, ...], missing: bool, kept: str | None
+) -> None:
+    record = _record(*states)
+    assert bool(record.missing) == missing
+    found = record.kept(1)
+    assert (found.run_id if found else None) == kept
+    assert LoadRecord.from_stored(json.loads(json.dumps(record.stored()))) == record
+
+
+def test_attempts_change_in_place_and_what_was_cut_short_is_dropped() -> None:
+    begun = Attempt(1, run_id="r", idle=IDLE, rest_s=3.0)
+    record = LoadRecord(LOAD, 2).with_attempt(begun)
+    done = record.with_attempt(replace(begun, state="measured", overloaded=True))
+    assert [one.state for one in done.attempts] == ["measured"]
+    assert done.missing == [2]
+    assert not done.overloaded  # one of two is not more than half
+    assert record.without(record.begun).attempts == ()
+    assert list(done.run_ids()) == ["r"]
+
+
+PLAN = Plan(["a", "b"], Linear(0, 20), sizes=(1, 2))
+SETTINGS = Settings(
+    plan=PLAN,
+    iterations=3,
+    duration_s=30.0,
+    targets=("mid",),
+    cooldown=Cooldown(),
+    overload=Overload(),
+    requests={"mid": {"a": "1", "b": "2"}},
+)
+
+
+def test_settings_survive_the_way_to_the_disk_and_differences_are_named() -> None:
+    stored = json.loads(json.dumps(SETTINGS.described()))
+    assert Settings.from_described(stored).described() == SETTINGS.described()
+    assert differences(stored, SETTINGS.described()) == []
+    other = replace(
+        SETTINGS,
+        plan=Plan(["a", "b"], Linear(0, 30), sizes=(1, 2)),
+        iterations=5,
+        cooldown=Cooldown.fixed("1s"),
+        requests={"mid": {"a": "1", "b": "9"}},
+    )
+    found = differences(stored, other.described())
+    assert "plan.rates.max: stored 20, asked 30" in found
+    assert "iterations: stored 3, asked 5" in found
+    assert "cooldown.fixed_s: stored null, asked 1.0" in found
+    assert 'requests.mid.b: stored "2", asked "9"' in found
+
+
+@given(st.integers(0, 5), st.sampled_from(["rising", "shuffled", "given"]))
+def test_every_order_has_each_load_once(seed: int, order: Any) -> None:
+    indexes = [int(index) for index in order_of(PLAN, order, seed)]
+    assert sorted(indexes) == list(range(len(PLAN)))
+    assert indexes == [int(index) for index in order_of(PLAN, order, seed)]
+    if order == "given":
+        assert indexes == sorted(indexes)
+    if order == "rising":
+        loads = [PLAN[index] for index in indexes]
+        assert [x.total_rps for x in loads] == sorted(x.total_rps for x in loads)
+        assert not any(
+            dominates(late, early) for i, early in enumerate(loads) for late in loads[i:]
+        )
+    with pytest.raises(ConfigError, match="order"):
+        replace(SETTINGS, order="falling")  # type: ignore[arg-type]
+
+
+def test_a_preview_tells_loads_time_and_data() -> None:
+    fresh = preview_of(SETTINGS, {"mid": PLAN}, {})
+    assert str(fresh).startswith("15 loads, about 23 min without cooldowns")
+    measured = LoadRecord(LOAD, 1).with_attempt(
+        Attempt(1, state="measured", run_id="r", rest_s=29.0)
+    )
+    later = preview_of(SETTINGS, {"mid": PLAN}, {"mid": {LOAD.load_id: measured}})
+    assert later.left == {"mid": 14}
+    assert later.left_s == 14 * 3 * 60.0
+    assert "(14 left), about 42 min with what cooldowns took so far (29 s)" in str(later)
+    two = preview_of(SETTINGS, {"mid": PLAN, "heavy": PLAN}, {})
+    assert two.left_s == fresh.left_s
+    assert two.data_bytes == 2 * fresh.data_bytes
+    assert told_time(15000) == "4 h 10 min"
+    assert told_time(3600 * 50) == "2 days 2 h"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://127.0.0.1:8080", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:8080", True),
+        ("http://localhost:1", True),
+        ("http://10.0.0.5:31112", False),
+        ("http://mid.example:31112", False),
+    ],
+)
+def test_a_node_that_is_the_generator_is_known_by_its_address(url: str, expected: bool) -> None:
+    assert shares_generator(url) is expected
