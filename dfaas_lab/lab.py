@@ -42,8 +42,11 @@ class Lab:
         store: The folder for results.
     """
 
+    targets: dict[str, Target]
+    """The targets, by name."""
+
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
-        self.targets: dict[str, Target] = {}
+        self.targets = {}
         self._root = Path(store).expanduser().absolute()
         for target in targets:
             # Some disks, and archives that shall open there, do not tell cases apart.

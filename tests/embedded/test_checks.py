@@ -18,7 +18,6 @@ import asyncssh
 import polars as pl
 import pytest
 
-from dfaas_lab.analysis.clock_skew import Skew
 from dfaas_lab.checks import (
     GeneratorLook,
     TargetLook,
@@ -28,6 +27,7 @@ from dfaas_lab.checks import (
     check_target,
 )
 from dfaas_lab.checks.finding import Finding, finding_frame
+from dfaas_lab.clock import Skew
 from dfaas_lab.config import Host
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
