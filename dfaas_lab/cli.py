@@ -52,7 +52,51 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--write", type=Path, metavar="FILE", help="write its lab file here")
     serve.add_argument("--targets", type=int, default=1, help="how many gateways")
     serve.set_defaults(run=_serve)
+
+    campaign = commands.add_parser(
+        "campaign", help="run the campaign that a lab file describes, or go on with it"
+    )
+    campaign.add_argument("lab", type=Path, help="the lab file")
+    campaign.add_argument("--label", help="its label; also that of a stored campaign")
+    campaign.add_argument("--preview", action="store_true", help="only say what it would cost")
+    campaign.add_argument("--provision", action="store_true", help="make all hosts ready first")
+    campaign.add_argument("--export", type=Path, metavar="DIR", help="write CSV files here")
+    campaign.set_defaults(run=_campaign)
     return parser
+
+
+def _campaign(asked: argparse.Namespace) -> int:
+    """0: finished; 1: it cannot go on, or an iteration failed; 130: interrupted."""
+    from dfaas_lab.lab import Lab
+
+    with Lab.from_file(asked.lab) as lab:
+        campaign = lab.campaign(label=asked.label)
+        print(f"{printable(repr(campaign))}\n{printable(str(campaign.preview()))}", flush=True)
+        if asked.preview:
+            return 0
+        if asked.provision:
+            lab.provision()
+        try:
+            _lines_of("dfaas_lab.campaign")
+            campaign.run()
+        finally:
+            print(printable(repr(campaign)), flush=True)
+            if asked.export is not None:
+                for path in campaign.export_csv(asked.export):
+                    print(printable(str(path)))
+        return int("failed" in set(campaign.outcomes["status"]))
+
+
+def _lines_of(name: str) -> None:
+    """Print what is logged under a name, with the time: for logs of cron and tmux."""
+    import logging
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logger = logging.getLogger(name)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
 
 
 def _demo(asked: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from dfaas_lab.printable import printable
 if TYPE_CHECKING:
     import altair as alt
 
+_SAME = 0.2  # a wider interval says nothing of sameness
 _WORDS = {
     "latency_ms_mean": "mean latency",
     "response_ms_mean": "mean response time",
@@ -36,7 +37,7 @@ class Measured(Protocol):
         """One row per iteration and function."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """How sides differ; ``str()`` says it in sentences.
 
@@ -86,6 +87,8 @@ class Comparison:
 
     def __str__(self) -> str:
         return "\n".join(printable(line) for line in (self._head, *self.sentences, *self._notes))
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         lines = (*self.sentences, *self._notes)
@@ -227,9 +230,10 @@ def _could_show(row: Mapping[str, object], power: Mapping[str, object]) -> str:
     if row["differs"] or not (isinstance(detectable, float) and isinstance(within, float)):
         return ""
     unit = " points" if row["measure"] == "success_rate" else " %"
+    same = f"the same within {_number(within)}{unit}; " if within <= _SAME else ""
     return (
-        f": the same within {_number(within)}{unit} (these {power['blocks']} blocks could have "
-        f"shown a change of {_number(detectable)}{unit}; {power['blocks_to_halve']} more halve it)"
+        f": {same}these {power['blocks']} blocks could have shown a change of "
+        f"{_number(detectable)}{unit}, {power['blocks_to_halve']} more halve it"
     )
 
 

@@ -18,9 +18,9 @@ from dfaas_lab.errors import ConfigError, ResumeMismatch, StoreError
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
-from dfaas_lab.execution.target_run import FINAL
 from dfaas_lab.progress import ProgressView, Step
 from dfaas_lab.run import Run
+from dfaas_lab.status import FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
 

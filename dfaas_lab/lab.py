@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.spec.run_spec import takes_run_options
+from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ class Lab:
         from dfaas_lab.labfile.build import targets_of
 
         file = labfile.read(Path(path))
-        return cls(targets_of(file), store=file.store or "results")
+        lab = cls(targets_of(file), store=file.store or "results")
+        lab._described = file.campaign
+        return lab
 
     @property
     def target(self) -> Target:
@@ -235,29 +238,23 @@ class Lab:
             ConfigError: What is asked cannot be.
             ResumeMismatch: The stored campaign is another one; the difference is named.
         """
-        from dfaas_lab.campaign.open import open_campaign
+        from dfaas_lab.campaign.open import DEFAULTS, open_campaign
 
-        described: dict[str, Any] = {}
-        if plan is None and self._described is not None and label is None:
-            described = dict(self._described)
-        return open_campaign(
-            self.targets,
-            self._root,
-            **{
-                "plan": plan,
-                "iterations": iterations,
-                "duration": duration,
-                "cooldown": cooldown,
-                "overload": overload,
-                **described,
-            },
-            chosen=targets,
-            order=order,
-            seed=seed,
-            label=label,
-            progress=progress,
-            options=options,
-        )
+        asked: dict[str, Any] = {
+            "plan": plan,
+            "iterations": iterations,
+            "duration": duration,
+            "targets": targets,
+            "cooldown": cooldown,
+            "overload": overload,
+            "order": order,
+            "seed": seed,
+            "label": label,
+        }
+        if plan is None and self._described is not None:
+            given = {name: value for name, value in asked.items() if value != DEFAULTS[name]}
+            asked = {**asked, **self._described, **given}
+        return open_campaign(self.targets, self._root, **asked, progress=progress, options=options)
 
     def campaigns(self) -> pl.DataFrame:
         """Return one row per campaign of the store, oldest first.
@@ -333,7 +330,6 @@ class Lab:
             DfaasLabError: As for ``run_k6``.
         """
         from dfaas_lab.execution.attach import attach
-        from dfaas_lab.execution.target_run import FINAL
         from dfaas_lab.run import Run
 
         run = Run(self.store.find(run_id))

@@ -8,9 +8,11 @@ from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     import altair as alt
@@ -33,7 +35,7 @@ def stored_status(folder: RunFolder, status: str) -> str:
     """
     from dfaas_lab.spec.manifest import iterations_of
 
-    if status not in ("ok", "slo_failed"):
+    if status not in COMPLETE:
         return status
     stored = Counter(target for _, target, _ in folder.named_parts())
     asked = iterations_of(folder.read())
@@ -115,6 +117,12 @@ class Run:
         ``planned_at``, ``started_at`` and ``ended_at`` are on the generator's clock; ``late_ms`` is
         from planned to sent, ``latency_ms`` from sent to answered, without ``blocked_ms`` (waiting
         for a connection), ``response_ms`` all three: from planned to answered.
+
+        Of a script of your own, ``name``, ``method`` and ``group`` are k6's, and ``tags`` is JSON
+        with all tags (null in the requests of a load)::
+
+            stage = pl.col("tags").str.json_path_match("$.stage")
+            run.requests.group_by(stage).agg(pl.col("latency_ms").median())
         """
         return self._folder.frame("requests")
 
@@ -129,8 +137,26 @@ class Run:
 
     @cached_property
     def k6_metrics(self) -> pl.DataFrame:
-        """Checks and custom metrics of the script."""
+        """Checks and custom metrics of the script: one row for each set of tags and group."""
         return self._folder.frame("k6_metrics")
+
+    @cached_property
+    def files(self) -> pl.DataFrame:
+        """What a script's ``handleSummary()`` wrote: ``target, iteration, name, size, path``.
+
+        ``size`` is in bytes. In ``path``, a name is written as every file system takes it.
+        """
+        import polars as pl
+
+        from dfaas_lab.store.folder import WRITTEN
+
+        schema = {"target": pl.String, "iteration": pl.Int64, "name": pl.String, "size": pl.Int64}
+        rows = [
+            (target, iteration, unquote(file.name), file.stat().st_size, str(file))
+            for iteration, target, part in self._folder.named_parts()
+            for file in sorted((part / WRITTEN).glob("*"))
+        ]
+        return pl.DataFrame(rows, schema=schema | {"path": pl.String}, orient="row")
 
     @cached_property
     def node_metrics(self) -> pl.DataFrame:

@@ -75,6 +75,10 @@ REQUESTS = pl.Schema(
         "planned_at": TIME,
         "late_ms": pl.Float64(),
         "response_ms": pl.Float64(),
+        "name": pl.String(),
+        "method": pl.String(),
+        "group": pl.String(),
+        "tags": pl.String(),
     }
 )
 
@@ -110,6 +114,8 @@ K6_METRICS = pl.Schema(
         "p50": pl.Float64(),
         "p95": pl.Float64(),
         "last": pl.Float64(),
+        "group": pl.String(),
+        "tags": pl.String(),
     }
 )
 

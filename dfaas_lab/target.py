@@ -157,8 +157,11 @@ class Target:
             warmup: How long the same load is put on before the first iteration; stored apart.
             label: A name for people.
             script: A k6 script of your own (or an archive of ``k6 archive``) in the place of load,
-                duration and thresholds; the files that it imports and opens by name go with it.
-            env: What that script finds in ``__ENV``. The values are not stored.
+                duration and thresholds; the files that it imports and opens by name go with it,
+                and those that its ``handleSummary()`` writes are in ``run.files``.
+            env: What that script finds in ``__ENV``. The values are not stored, and hidden where
+                the script logs them; numbers, durations and the gateway's URL are no secrets.
+            files: Files and folders that the script opens by names which are not in its text.
             thresholds: k6's expressions by function, for instance ``{"env": "p(95)<200"}``.
             live: Called with each line that k6 logs, from another thread.
             progress: None chooses how progress is shown; False shows nothing.

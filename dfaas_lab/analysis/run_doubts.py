@@ -57,6 +57,18 @@ _TLS = Kind(
     "0",
     "Give Target(ca=...) the gateway's authority, or correct the gateway's name.",
 )
+_REPEATED = Kind(
+    "requests that k6's HTTP client sent again by itself",
+    "0",
+    "The gateway closed kept connections without an answer, and got more requests than there are "
+    "rows: look at its idle time-out and its log.",
+)
+
+
+def repeats_of(k6_metrics: pl.DataFrame, *, several: bool) -> Iterator[Finding]:
+    """Requests that the client repeated: the server saw more than was planned."""
+    for row in k6_metrics.filter(metric="dfaas_repeats").iter_rows(named=True):
+        yield _finding(_REPEATED, str(row["samples"]), row, several)
 
 
 def findings_of(

@@ -53,7 +53,7 @@ class Verdict:
         lines = [str(self) if self.valid or not self.doubts else str(self).partition(":")[0]]
         lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
         lines += [f"- Note: {remark}" for remark in self.remarks]
-        return printable("\n".join(lines))
+        return "\n".join(printable(line) for line in lines)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ def verdict_of(
 
     Args:
         summary: The run's summary (DESIGN: one row per iteration and function).
-        k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock.
+        k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock; and
+            ``dfaas_repeats``.
         evidence: What else is known of it.
         course: How the run ended, and how many iterations it should have.
     """
@@ -129,19 +130,20 @@ def verdict_of(
     nothing = summary.is_empty() and not (course and any((course.stored or {}).values()))
     if nothing and not running and not any(d.what.startswith("iterations") for d in doubts):
         doubts.append(Doubt("iterations", "0", "1 or more"))
-    doubts.extend(_of_frames(summary, evidence or Evidence()))
+    doubts.extend(_of_frames(summary, k6_metrics, evidence or Evidence()))
     doubts.extend(_of_clock(k6_metrics))
     return Verdict(tuple(doubts), tuple(_remarks(summary)), running)
 
 
-def _of_frames(summary: pl.DataFrame, evidence: Evidence) -> list[Doubt]:
+def _of_frames(summary: pl.DataFrame, k6_metrics: pl.DataFrame, evidence: Evidence) -> list[Doubt]:
     several = summary["target"].n_unique() > 1
     timeline, answers = evidence.timeline, evidence.answers
     of_run = run_doubts.findings_of(summary, timeline, answers, several=several)
+    repeated = run_doubts.repeats_of(k6_metrics, several=several)
     hosts = list(evidence.hosts)
     several = several or len({host.target for host in hosts}) > 1
     of_host = generator_doubts.findings_of(hosts, _asked(summary), several=several)
-    return grouped([*of_run, *of_host])
+    return grouped([*of_run, *repeated, *of_host])
 
 
 def _asked(summary: pl.DataFrame) -> dict[tuple[str, int], tuple[float, float | None]]:

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from dfaas_lab.run import Run
 
-# A slow node also makes k6 drop and leave requests: those doubts are not the generator's fault.
-_OWN = re.compile(r"generator|open files of k6|\blate", re.IGNORECASE)
-_PROCESSOR = re.compile(r"CPU|processor|run.?queue|throttl|steal|\blate", re.IGNORECASE)
-_ITERATION = re.compile(r"\biteration (\d+)\b")
+# Kinds of doubts, by their words. A slow node also makes k6 drop and leave requests: those are not
+# the generator's fault.
+_OWN = re.compile(r"generator|open files of k6|k6's wait|throttled|\blate\b|TLS", re.IGNORECASE)
+_PROCESSOR = re.compile(r"CPU|throttled|\blate\b", re.IGNORECASE)
+_ITERATIONS = re.compile(r"\biterations? ([0-9](?:[0-9, and]*[0-9])?)( more)?")
 
 
 def generator_doubts(run: Run, iteration: int, *, on_generator: bool = False) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def generator_doubts(run: Run, iteration: int, *, on_generator: bool = False) ->
     own = [doubt for doubt in run.verdict.doubts if _OWN.search(doubt.what)]
     if on_generator:
         own = [doubt for doubt in own if not _PROCESSOR.search(doubt.what)]
-    return tuple(str(doubt) for doubt in own if _is_of(doubt.what, iteration))
+    return tuple(str(doubt) for doubt in own if _is_of(doubt.measured, iteration))
 
 
 def shares_generator(gateway: str) -> bool:
@@ -42,6 +43,9 @@ def shares_generator(gateway: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _is_of(what: str, iteration: int) -> bool:
-    named = {int(number) for number in _ITERATION.findall(what)}
-    return not named or iteration in named
+def _is_of(measured: str, iteration: int) -> bool:
+    """Whether a doubt is of this iteration, as far as it names them."""
+    found = _ITERATIONS.findall(measured)
+    if not found or any(more for _, more in found):
+        return True
+    return iteration in {int(number) for text, _ in found for number in re.findall(r"\d+", text)}

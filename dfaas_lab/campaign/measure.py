@@ -30,10 +30,10 @@ from dfaas_lab.errors import (
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
-from dfaas_lab.execution.target_run import FINAL
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan, PlannedLoad
 from dfaas_lab.run import Run
+from dfaas_lab.status import FINAL
 
 if TYPE_CHECKING:
     from dfaas_lab.campaign.files import CampaignFolder

@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 
     from dfaas_lab.target import Target
 
+# The arguments of ``lab.campaign()``, where they are left out.
+DEFAULTS: Mapping[str, Any] = {
+    "plan": None,
+    "iterations": 3,
+    "duration": "30s",
+    "targets": None,
+    "cooldown": None,
+    "overload": None,
+    "order": "rising",
+    "seed": None,
+    "label": None,
+}
 _OPTIONS = ("limits", "warmup", "thresholds", "live")
 _INSTEAD = {
     "rest": "Give cooldown=Cooldown(...), or Cooldown.fixed('10s').",
@@ -34,13 +46,13 @@ _INSTEAD = {
 
 
 def open_campaign(
-    targets: Mapping[str, Target],
+    lab_targets: Mapping[str, Target],
     store: Path,
     *,
     plan: Plan | None,
     iterations: int = 3,
     duration: str | timedelta = "30s",
-    chosen: Iterable[str | Target] | None = None,
+    targets: Iterable[str | Target] | None = None,
     cooldown: Cooldown | None = None,
     overload: Overload | None = None,
     order: str = "rising",
@@ -50,10 +62,10 @@ def open_campaign(
     options: Mapping[str, Any] | None = None,
 ) -> Campaign:
     """Return a campaign of a lab's targets; see :meth:`dfaas_lab.Lab.campaign`."""
-    own = _targets(targets, chosen)
+    own = _targets(lab_targets, targets)
     given = _options(options or {})
     if plan is None:
-        return _stored_one(own if chosen else targets, store, label, given, progress)
+        return _stored_one(own, store, label, given, progress)
     settings = Settings(
         plan=plan,
         iterations=iterations,
@@ -64,7 +76,7 @@ def open_campaign(
         order=order,  # type: ignore[arg-type]
         seed=seed,
         requests={n: request_digests(target, plan.functions) for n, target in own.items()},
-        options={name: str(value) for name, value in given.items() if name != "live"},
+        options=_told(given),
     )
     for target in own.values():
         _check(target, settings, duration, given)
@@ -196,6 +208,7 @@ def _stored_one(
     now = replace(
         settings,
         requests={n: request_digests(t, settings.plan.functions) for n, t in own.items()},
+        options=_told(options),
     )
     different = differences(entries["settings"], now.described())
     if different:
@@ -230,6 +243,11 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
                 hint=_INSTEAD.get(name, f"Beside its own there are: {', '.join(_OPTIONS)}."),
             )
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _told(options: Mapping[str, Any]) -> dict[str, str]:
+    """The options that decide what is measured, as they are compared and stored."""
+    return {name: str(value) for name, value in options.items() if name != "live"}
 
 
 def _check(

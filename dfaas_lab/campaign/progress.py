@@ -32,7 +32,7 @@ def _steps(target: str, course: Course, iterations: int, duration_s: float) -> I
         text = f"{course.measured} loads measured, {course.skipped} ruled out"
         yield Step(f"campaign on {target}", passed, course.loads, text, "ok")
         return
-    left_s = (course.loads - passed) * iterations * (course.iteration_s or duration_s)
+    left_s = (course.loads - passed) * iterations * max(course.iteration_s, duration_s)
     words = (text, course.load, course.text, f"at most {told_time(left_s)} left")
     yield Step(
         f"campaign on {target}", passed, course.loads, ", ".join(word for word in words if word)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Protocol
 
 import altair as alt
@@ -205,7 +206,7 @@ def _course(target: str, own: pl.DataFrame) -> alt.Chart:
         pl.col("started_at").dt.epoch("ms").alias("at"), "total_rps", "state", "load_id"
     )
     axis = parts.axis("time", ticks=4)
-    axis["format"] = "%H:%M"
+    axis["format"] = "%H:%M:%S" if _span_s(rows) < 600 else "%d %b %H:%M"
     x = alt.X("at:T", axis=axis)
     highest = rows["total_rps"].max()
     most = highest if isinstance(highest, float) and highest > 0 else 1.0
@@ -216,6 +217,11 @@ def _course(target: str, own: pl.DataFrame) -> alt.Chart:
         x, y, _state_fill(), _state_shape(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
     )
     return drawn
+
+
+def _span_s(rows: pl.DataFrame) -> float:
+    span = (rows["started_at"].max() - rows["started_at"].min()) if rows.height else None  # type: ignore[operator]
+    return span.total_seconds() if isinstance(span, timedelta) else 0.0
 
 
 def _sampled(rows: pl.DataFrame) -> pl.DataFrame:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from dfaas_lab.errors import DfaasLabError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,3 +37,11 @@ def finding_frame(found: Iterable[tuple[str, Finding]]) -> pl.DataFrame:
     columns = {"host": pl.String, "check": pl.String, "ok": pl.Boolean}
     columns |= {"detail": pl.String, "fix": pl.String}
     return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+def attempt(check: str, look: Callable[[], Finding]) -> Finding:
+    """Look, and return what was found or what kept us from it."""
+    try:
+        return look()
+    except DfaasLabError as error:
+        return Finding(check, False, error.message, error.hint)

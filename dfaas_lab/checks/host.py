@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dfaas_lab.checks.attempt import attempt
-from dfaas_lab.checks.finding import Finding
+from dfaas_lab.checks.finding import Finding, attempt
 from dfaas_lab.errors import CommandFailed, ConnectionFailed, DfaasLabError
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dfaas_lab.checks.attempt import attempt
-from dfaas_lab.checks.finding import Finding
+from dfaas_lab.checks.finding import Finding, attempt
 from dfaas_lab.errors import GatewayError
 
 if TYPE_CHECKING:

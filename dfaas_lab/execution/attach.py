@@ -11,7 +11,7 @@ from dfaas_lab.execution.create import last_run_of
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.execution.part import Part
 from dfaas_lab.execution.run_handle import RunHandle
-from dfaas_lab.execution.target_run import Measurement
+from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.remote.workspace import Workspace
 from dfaas_lab.spec.manifest import StoredRun, checked, from_manifest, orders_of
 
@@ -50,7 +50,7 @@ def attach(
     own = [_of_lab(targets, name, entry.generator) for name, entry in stored.items()]
     return RunHandle(
         [
-            _measurement(folder, orders, entry, target, pause)
+            _target_run(folder, orders, entry, target, pause)
             for entry, target in zip(stored.values(), own, strict=True)
         ],
         folder,
@@ -69,20 +69,20 @@ def _of_lab(targets: Mapping[str, TargetSession], name: str, generator: str) -> 
     return target
 
 
-def _measurement(
+def _target_run(
     folder: RunFolder,
     orders: Mapping[str, Entry],
     entry: StoredRun,
     target: TargetSession,
     pause: Pause | None,
-) -> Measurement:
+) -> TargetRun:
     stored = from_manifest(orders, target.name, folder.path, functions=target.functions)
     spec = stored.on(target.gateway, target.served_by_header)
     changed = spec.plan.digest != entry.plan_digest
     if changed:
         log.warning("%s changed since the run began: nothing new of it is begun", target.name)
     places = entry.workspaces
-    return Measurement(
+    return TargetRun(
         Part(target, spec),
         folder=folder,
         workspaces=[Workspace(places.root, one) for one in places.ids],

@@ -42,7 +42,7 @@ def create_run(
     from dfaas_lab.execution.finalize import finalize
     from dfaas_lab.execution.node_metrics import node_metrics_of
     from dfaas_lab.execution.run_handle import RunHandle
-    from dfaas_lab.execution.target_run import Measurement
+    from dfaas_lab.execution.target_run import TargetRun
     from dfaas_lab.k6.log_callback import LogCallback
     from dfaas_lab.remote.workspace import Workspace
 
@@ -56,8 +56,8 @@ def create_run(
     try:
         listener = None if live is None else LogCallback(live)
         line = None if listener is None else listener.tell
-        measurements = [
-            Measurement(
+        target_runs = [
+            TargetRun(
                 part,
                 folder=folder,
                 workspaces=own,
@@ -69,7 +69,7 @@ def create_run(
         ]
         keep = last_run_of([part.target for part in parts])
         return RunHandle(
-            measurements, folder, keep=keep, progress=progress, listener=listener, new=True
+            target_runs, folder, keep=keep, progress=progress, listener=listener, new=True
         )
     except BaseException:  # an interrupt: nobody who attaches later shall begin it
         finalize(folder, status="interrupted")

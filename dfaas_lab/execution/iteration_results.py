@@ -1,10 +1,11 @@
-"""Brings one iteration home: fetches what k6 wrote, makes frames of it, and stores it."""
+"""The results of one iteration: fetched from the generator, made into frames, and stored."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +17,14 @@ from dfaas_lab.errors import (
     StoreError,
     WorkspaceError,
 )
-from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S
+from dfaas_lab.k6.custom_script import WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
-from dfaas_lab.k6.launch import sent_names
+from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
 from dfaas_lab.private_folder import PrivateFolder
-from dfaas_lab.redaction import masked
-from dfaas_lab.remote.workspace import Workspace, fetch
+from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
+from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     from dfaas_lab.k6.monitor import End
     from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.remote.remote import Remote
+    from dfaas_lab.secret_values import SecretValues
     from dfaas_lab.store import RunFolder
+
+log = logging.getLogger("dfaas_lab")
 
 _CSV_ERROR = b'msg="CSV: Error writing to file"'
 
@@ -50,13 +55,13 @@ class IterationResults:
     folder: RunFolder
     target: str
 
-    def has(self, turn: int) -> bool:
+    def has(self, number: int) -> bool:
         """Whether that iteration (0: the warm-up) is stored."""
-        return self.path(turn).exists()
+        return self.path(number).exists()
 
-    def status(self, turn: int) -> str:
+    def status(self, number: int) -> str:
         """The status of an iteration that is stored."""
-        return (self.path(turn) / "status").read_text().strip()
+        return (self.path(number) / "status").read_text().strip()
 
     def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
         """Fetch a workspace's results, over as many connections as it takes within a minute.
@@ -68,20 +73,29 @@ class IterationResults:
         deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
-                return fetch(self.remote, workspace, into, without=sent_names())
+                return fetch(
+                    self.remote, workspace, into, without=sent_names(), wanted=WANTED, cut=CUT
+                )
             except ConnectionFailed:  # fetching again is idempotent
                 if give_up() or time.monotonic() > deadline:
                     raise
                 time.sleep(RETRY_S)
 
     def store(
-        self, turn: int, plan: K6Plan | CustomScript, fetched: Path, workspace: Workspace, end: End
+        self,
+        number: int,
+        plan: K6Plan | CustomScript,
+        fetched: Path,
+        workspace: Workspace,
+        end: End,
     ) -> tuple[str, DfaasLabError | None]:
         """Store what was fetched; return the iteration's status, and the error to raise for it.
 
         Raises:
             StoreError: It could not be stored.
         """
+        secrets = _secrets(plan, fetched)
+        end = replace(end, log_tail=secrets.hidden_in(end.log_tail))
         outcome = outcome_of(end.exit_code, end.reason, end.killed)
         place = f"{self.remote.host}:{workspace.path}"
         status = outcome.status
@@ -96,18 +110,24 @@ class IterationResults:
             )
         if end.disk_full or _was_full(fetched / "journal"):
             status, error = "failed", _disk_full(self.remote, workspace)
-        kept = _kept(fetched)
+        kept = _kept(fetched, secrets)
         try:
-            frames = self._frames(turn, plan, fetched, status)
+            frames = self._frames(number, plan, fetched, status).hiding(secrets)
         except ResultsUnreadable as unreadable:
             unreadable.workspace, unreadable.log_tail = place, end.log_tail
             status, error, frames = "failed", error or unreadable, Frames.empty()
             if (fetched / "samples.csv").exists():
-                kept["samples.csv"] = fetched / "samples.csv"  # all that there is
+                # All that there is.
+                kept["samples.csv"] = _hidden(fetched / "samples.csv", secrets)
         kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
-                max(turn, 1), frames, kept, target=self.target, warmup=not turn
+                max(number, 1),
+                frames,
+                kept,
+                _written(fetched, secrets),
+                target=self.target,
+                warmup=not number,
             )
         except StoreError as full:
             again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
@@ -115,19 +135,21 @@ class IterationResults:
             raise
         return status, error
 
-    def path(self, turn: int) -> Path:
+    def path(self, number: int) -> Path:
         """The folder of an iteration (0: the warm-up) in the store."""
-        return self.folder.iteration_path(max(turn, 1), target=self.target, warmup=not turn)
+        return self.folder.iteration_path(max(number, 1), target=self.target, warmup=not number)
 
-    def _frames(self, turn: int, plan: K6Plan | CustomScript, fetched: Path, status: str) -> Frames:
+    def _frames(
+        self, number: int, plan: K6Plan | CustomScript, fetched: Path, status: str
+    ) -> Frames:
         samples = fetched / "samples.csv"
-        if status not in ("ok", "slo_failed") and not samples.exists():
+        if status not in COMPLETE and not samples.exists():
             samples.touch()  # k6 did not come so far: nothing was measured, and that can be said
         return read(
             samples,
             run_id=self.folder.run_id,
             target=self.target,
-            iteration=turn,
+            iteration=number,
             load=plan.load,
             scenarios=plan.functions,
             started_at=_began_at(fetched),
@@ -163,7 +185,7 @@ def _was_full(journal: Path) -> bool:
     return False
 
 
-def _kept(fetched: Path) -> dict[str, bytes | Path]:
+def _kept(fetched: Path, secrets: SecretValues) -> dict[str, bytes | Path]:
     """The raw files that are stored: k6's own summary and log, and what the host did."""
     kept: dict[str, bytes | Path] = {
         name: fetched / name
@@ -173,5 +195,28 @@ def _kept(fetched: Path) -> dict[str, bytes | Path]:
     with contextlib.suppress(OSError):
         # k6 logs the URLs of requests that fail: a secret in one stays out of the store.
         log = (fetched / "journal").read_text(encoding="utf-8", errors="replace")
-        kept["k6.log"] = masked(log).encode()
+        kept["k6.log"] = secrets.masked(log).encode()
     return kept
+
+
+def _secrets(plan: K6Plan | CustomScript, fetched: Path) -> SecretValues:
+    with contextlib.suppress(OSError):
+        plan = plan.knowing((fetched / "env").read_bytes())
+    return plan.secrets
+
+
+def _written(fetched: Path, secrets: SecretValues) -> dict[str, bytes | Path]:
+    """What a script wrote in its handleSummary(), by the name that it gave."""
+    left_out = fetched / LEFT_OUT
+    if left_out.exists() and left_out.stat().st_size:
+        names = left_out.read_text(errors="replace").replace(f"./{WRITTEN}/", "").split("\n")
+        log.warning(
+            "too large to be kept, of what the script wrote: %s", ", ".join(filter(None, names))
+        )
+    folder = fetched / WRITTEN
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    return {file.relative_to(folder).as_posix(): _hidden(file, secrets) for file in files}
+
+
+def _hidden(file: Path, secrets: SecretValues) -> bytes | Path:
+    return secrets.hidden_in_bytes(file.read_bytes()) if secrets else file

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("dfaas_lab")
 
 _TIMEOUT_S = 5.0
-_WHOLE = ("ok", "slo_failed")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def load_window(part: Path) -> tuple[datetime, datetime] | None:
     if first is None:
         return None
     planned_s = summary["duration_s"].max()
-    whole = summary["status"].is_in(_WHOLE).all()
+    whole = summary["status"].is_in(COMPLETE).all()
     if isinstance(planned_s, float) and planned_s > 0:
         planned = first + timedelta(seconds=planned_s)
         return first, planned if whole else min(planned, max(last, first))

@@ -201,7 +201,7 @@ def _time(nanoseconds: int) -> datetime:
 
 
 def metrics_of(others: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
-    """One row per scenario, function tag, metric and check of a script's own metrics.
+    """One row per scenario, function, metric, check, group and tags of a script's own metrics.
 
     An infinite value, which k6 takes from scripts, is counted and no more: no frame holds one.
     """
@@ -215,6 +215,8 @@ def metrics_of(others: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:
             "function",
             pl.col("metric_name").alias("metric"),
             "check",
+            "group",
+            "tags",
             maintain_order=True,
         )
         .agg(

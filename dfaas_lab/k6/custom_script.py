@@ -8,53 +8,30 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.option_names import is_option
-from dfaas_lab.k6.plan import json_bytes, system_tags, trend_stats
-from dfaas_lab.load import Load, seconds
+from dfaas_lab.k6.plan import SYSTEM_TAGS, json_bytes
+from dfaas_lab.k6.requirements import Requirements
+from dfaas_lab.k6.script_archive import without_env
+from dfaas_lab.k6.script_files import folders_written, read_files
+from dfaas_lab.load import Load
+from dfaas_lab.secret_values import SecretValues
 from dfaas_lab.validation import is_utf8
 
 FOLDER = "script"
 """The folder in the workspace that holds the user's files."""
+WRITTEN = "written"
+"""The folder in the workspace in which a script runs: the files of handleSummary() are there."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_IMPORTED = re.compile(r"""\b(?:from|import|require)\b\s*\(?\s*["'](\.{1,2}/[^"'\n]+)["']""")
-_OPENED = re.compile(r"""\bopen\(\s*["'`]([^"'`$\n]+)["'`]""")
-_SOURCE = (".js", ".mjs", ".cjs", ".ts")
-# k6's own defaults for setup() and teardown(), and what it needs beside them.
-_SETUP_S = 60.0
+# What k6 needs beside the script: its start, and the flush of its outputs.
 _RESERVE_S = 20.0
-_MOST_BYTES = 200_000_000
-
-
-@dataclass(frozen=True)
-class Requirements:
-    """What k6 says that a script needs: its longest duration in seconds, and the most VUs."""
-
-    duration_s: float
-    max_vus: int
-
-    @classmethod
-    def of(cls, inspected: bytes) -> Requirements:
-        """Read what ``k6 inspect --execution-requirements`` printed.
-
-        Raises:
-            ValueError: It is not that.
-        """
-        found = json.loads(inspected)
-        outside = sum(
-            seconds(found[name], what=name) if found.get(name) else _SETUP_S
-            for name in ("setupTimeout", "teardownTimeout")
-        )
-        return cls(
-            seconds(str(found["totalDuration"]), what="totalDuration") + outside,
-            int(found["maxVUs"]),
-        )
 
 
 @dataclass(frozen=True)
@@ -66,12 +43,14 @@ class CustomScript:
         sources: Everything that is sent, by name: the script and what it imports or opens.
         env: Its environment (``__ENV``); the values are secrets, and stored nowhere.
         requirements: What k6 said that it needs; None until it was asked.
+        public: Texts that are no secrets though the environment holds them: the gateway's URL.
     """
 
     main: str
     sources: Mapping[str, bytes]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     requirements: Requirements | None = None
+    public: tuple[str, ...] = field(default=(), compare=False, repr=False)
     load: Load | None = field(default=None, init=False)
     is_builtin: bool = field(default=False, init=False)
 
@@ -90,26 +69,29 @@ class CustomScript:
                 raise ConfigError(f"env {name} is no text", hint="Give a str.")
 
     @classmethod
-    def of(cls, path: str | Path, env: Mapping[str, str] | None = None) -> CustomScript:
-        """Read a script with the files that it names in ``import``, ``require`` and ``open``.
+    def of(
+        cls,
+        path: str | Path,
+        env: Mapping[str, str] | None = None,
+        files: Iterable[str | Path] = (),
+    ) -> CustomScript:
+        """Read a script with the files that it names, and others that it needs.
 
         Args:
             path: A script, or an archive (``.tar``) that ``k6 archive`` made.
-            env: Its environment.
+            env: Its environment; that in an archive counts where this says nothing.
+            files: Files and folders that it opens by names that cannot be read off its text.
 
         Raises:
-            ConfigError: It is not there, or its files are too large.
+            ConfigError: A file is not there, or they are too large.
         """
-        script = Path(path).expanduser().absolute()
-        found = dict(_with_imports(script))
-        if sum(map(len, found.values())) > _MOST_BYTES:
-            raise ConfigError(
-                f"{script} comes with more than {_MOST_BYTES // 10**6} MB",
-                hint="Open less data in it.",
-            )
+        script = Path(os.path.normpath(Path(path).expanduser().absolute()))
+        found = read_files(script, files)
+        found[script], packed = without_env(found[script])
         base = Path(os.path.commonpath([file.parent for file in found]))
         sources = {file.relative_to(base).as_posix(): content for file, content in found.items()}
-        return cls(script.relative_to(base).as_posix(), sources, dict(env or {}))
+        known = {name: value for name, value in packed.items() if not is_option(name)}
+        return cls(script.relative_to(base).as_posix(), sources, known | dict(env or {}))
 
     @classmethod
     def from_stored(cls, stored: bytes, env: Mapping[str, str] | None = None) -> CustomScript:
@@ -124,12 +106,13 @@ class CustomScript:
                 str(name): base64.b64decode(text) for name, text in content["sources"].items()
             }
             main = str(content["main"])
+            public = tuple(map(str, content.get("public", ())))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"the stored script cannot be read: {error}") from error
         parts = [part for name in sources for part in name.split("/")]
         if main not in sources or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ConfigError("the stored script names files outside of its folder")
-        return cls(main, sources, dict(env or {}))
+        return cls(main, sources, dict(env or {}), public=public)
 
     @property
     def script_name(self) -> str:
@@ -137,10 +120,18 @@ class CustomScript:
         return f"{FOLDER}/{self.main}"
 
     @property
+    def folder(self) -> str:
+        """The folder in the workspace in which it runs, and writes."""
+        return WRITTEN
+
+    @property
     def options(self) -> str:
-        """k6's options, as words."""
-        tags = f"--system-tags={system_tags()}"
-        return f"{tags} --summary-trend-stats={trend_stats()}"
+        """k6's options, as words: the script's own system tags, and those that the frames need.
+
+        A tag that is left out takes the samples from each threshold on it, which then passes.
+        """
+        own = self.requirements.system_tags if self.requirements else ()
+        return f"--system-tags={','.join(sorted({*own, *SYSTEM_TAGS}))}"
 
     @property
     def duration_s(self) -> float:
@@ -161,7 +152,8 @@ class CustomScript:
         """The files of a workspace: the sources, and the environment as the shell reads it."""
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
         sources = {f"{FOLDER}/{name}": content for name, content in self.sources.items()}
-        return {**sources, "env": "".join(lines).encode()}
+        folders = "".join(f"{name}\n" for name in folders_written(self.sources.values()))
+        return {**sources, "env": "".join(lines).encode(), "folders": folders.encode()}
 
     def stored(self, suffix: str = "") -> dict[str, bytes]:
         """What is kept of it in the store: the script to read, and all sources to run it again."""
@@ -169,8 +161,10 @@ class CustomScript:
             "main": self.main,
             "sources": {n: base64.b64encode(c).decode() for n, c in self.sources.items()},
             "env": sorted(self.env),
+            "public": self.public,
         }
-        kind = Path(self.main).suffix
+        suffixes = (".ts", ".tar", ".mjs", ".cjs")
+        kind = Path(self.main).suffix if self.main.endswith(suffixes) else ".js"
         return {
             f"script{suffix}{kind}": self.sources[self.main],
             f"script{suffix}.json": json_bytes(content),
@@ -186,7 +180,28 @@ class CustomScript:
 
     def requiring(self, requirements: Requirements) -> CustomScript:
         """The same with what k6 said that it needs."""
-        return CustomScript(self.main, self.sources, self.env, requirements)
+        return replace(self, requirements=requirements)
+
+    def on(self, gateway: str, functions: Iterable[str]) -> CustomScript:
+        """The same on a gateway, whose URLs and functions are no secrets."""
+        names = tuple(functions)
+        parts = urlsplit(gateway)
+        host = (parts.netloc, parts.hostname or "", str(parts.port or ""))
+        paths = ("", "/", "/function", "/function/", *(f"/function/{name}" for name in names))
+        known = (*self.public, *(gateway + path for path in paths), *host, *names)
+        return replace(self, public=tuple(dict.fromkeys(known)))
+
+    def knowing(self, environment: bytes) -> CustomScript:
+        """The same with the environment of a workspace, where another controller gave it."""
+        if self.env:
+            return self
+        words = (word.partition("=") for word in _words(environment) if word != "export")
+        return replace(self, env={name: value for name, _, value in words})
+
+    @cached_property
+    def secrets(self) -> SecretValues:
+        """The values of its environment, to be hidden wherever they turn up."""
+        return SecretValues(self.env, self.public)
 
     def lasting(self, duration_s: float) -> CustomScript:
         """Not possible: a script has its own duration.
@@ -200,31 +215,8 @@ class CustomScript:
         )
 
 
-def _with_imports(script: Path) -> Iterator[tuple[Path, bytes]]:
-    """Yield the script and, once each, the files that it and its imports name literally."""
-    root = script.parent
-    waiting, seen = [script], {script}
-    while waiting:
-        file = waiting.pop()
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise ConfigError(
-                f"script={str(file)!r} cannot be read: {error.strerror}",
-                hint="Give the path of a k6 script, or of an archive that k6 archive made.",
-            ) from error
-        yield file, content
-        named = _named(content, file.parent, root) if file.suffix in _SOURCE else ()
-        for other in named:
-            if other not in seen and other.is_file():
-                seen.add(other)
-                waiting.append(other)
-
-
-def _named(content: bytes, folder: Path, root: Path) -> Iterator[Path]:
-    text = content.decode(errors="replace")
-    for name in _IMPORTED.findall(text):
-        yield Path(os.path.normpath(folder / name))
-    for name in _OPENED.findall(text):  # k6 takes it from the script's folder, or from the module's
-        if not name.startswith("/") and "://" not in name:
-            yield from (Path(os.path.normpath(place / name)) for place in (folder, root))
+def _words(environment: bytes) -> list[str]:
+    try:
+        return shlex.split(environment.decode())
+    except ValueError:  # it was cut off
+        return []

@@ -18,6 +18,7 @@ _OWN_FAULTS = {
     "network is unreachable": "no way to the gateway's network",
 }
 _ABORTED = "abortOnFail"
+_LONGEST_BAR = 400  # characters; on a longer line the pattern would be slow
 _BAR = re.compile(r"\[[ ]*\d+% \].* ([\dhms.]+)/([\dhms.]+)")
 # Of a shorter interval the ticks of the clock (10 ms) are too coarse to tell a share.
 _LEAST_INTERVAL_S = 0.5
@@ -204,7 +205,7 @@ def aborted(log: Path) -> str:
         with log.open(encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 is_aborted = is_aborted or _ABORTED in line
-                if found := _BAR.search(line):
+                if len(line) <= _LONGEST_BAR and (found := _BAR.search(line)):
                     last = f"{found[1]} of {found[2]}"
     except OSError:
         return ""

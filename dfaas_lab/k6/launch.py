@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -9,15 +11,34 @@ from dataclasses import dataclass
 from importlib import resources
 
 from dfaas_lab.errors import ConnectionFailed, K6ScriptError
-from dfaas_lab.k6.custom_script import FOLDER, CustomScript, Requirements
+from dfaas_lab.k6.custom_script import FOLDER, WRITTEN, CustomScript
+from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
-_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "env")
+_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders")
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
+_NOT_THERE = re.compile(
+    rf"/{FOLDER}/([^\"':]+?)\\?[\"']?(?:: no such file or directory| couldn't be found)"
+)
+_MB = 1 << 20
+WANTED = {
+    "samples.csv": 64 << 30,
+    "summary.json": 64 * _MB,
+    "journal": 64 * _MB,
+    "host.csv": 64 * _MB,
+    "began": 4096,
+    "env": 8 * _MB,
+    f"{WRITTEN}/": 256 * _MB,  # the generator itself sends 200 MB of these at most
+}
+"""What k6 and its supervisor write that is fetched, and the most bytes of each."""
+
+CUT = frozenset(("journal", "host.csv"))
+"""Of these the beginning is kept where they are larger."""
+
 _INSPECT_S = 60
 _TIMED_OUT, _KILLED = 124, 137  # of timeout(1)
 
@@ -32,6 +53,8 @@ class Terms:
     rest_s: int = 0
     options: str = ""
     script: str = "script.js"
+    folder: str = ""
+    """A folder of the workspace in which k6 runs: what a script writes collides with nothing."""
 
     @property
     def lease_grace_s(self) -> int:
@@ -55,12 +78,16 @@ class Terms:
             "rest": self.rest_s,
             "k6_options": self.options,
             "script": self.script,
+            "folder": self.folder,
         }
         return "".join(f"{k}={shlex.quote(str(v))}\n" for k, v in values.items()).encode()
 
 
 def sent_names() -> Sequence[str]:
-    """The names of the files that were sent: what need not be fetched."""
+    """The names of the files that were sent: what need not be fetched.
+
+    An environment comes back, for whoever did not give it must hide its values, too.
+    """
     return _SENT
 
 
@@ -163,7 +190,7 @@ def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Re
             result = process.finish(deadline=time.monotonic() + _INSPECT_S + _STOP_GRACE_S)
         except TimeoutError:
             result = CommandResult(_TIMED_OUT, b"", b"")
-    said = result.stderr.decode(errors="replace")
+    said = script.secrets.masked(result.stderr.decode(errors="replace"))
     if result.exit_code == 74:
         raise gone(remote, workspace, said)
     if result.exit_code in (_TIMED_OUT, _KILLED):
@@ -176,12 +203,23 @@ def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Re
     try:
         if result:
             return Requirements.of(result.stdout)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         said = f"what k6 inspect printed cannot be read: {error}"
     raise K6ScriptError(
         f"{remote.host}: k6 refuses {script.main}",
         exit_code=result.exit_code,
         log_tail=said,
-        hint="Correct the script. Files are sent with it where import and open name them "
-        "literally; otherwise give an archive (.tar) that `k6 archive` made.",
+        hint=_missing(said, script) or "Correct the script.",
+    )
+
+
+def _missing(said: str, script: CustomScript) -> str:
+    """What to do about a file that k6 did not find; empty where it misses none."""
+    if not (found := _NOT_THERE.search(said)):
+        return ""
+    folder = posixpath.dirname(script.main)
+    name = posixpath.relpath(found[1], folder or ".") if found[1] else found[0]
+    return (
+        f"{name!r} was not sent with it: files are sent that import, open and import.meta.resolve "
+        f"name literally. Give it: files=[{name!r}], or an archive (.tar) that `k6 archive` made."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dfaas_lab.redaction import masked
@@ -65,22 +66,36 @@ class Ended:
 
 Event = LogLine | Elapsed | Stopping | Ended
 
-# Before the load begins there is no time in it: "running, 0/7 VUs, ...".
+# Before the load begins there is no time in it: "running, 0/7 VUs, ...". Numbers have a bound: more
+# digits are none of k6's.
+_COUNT = r"\d{1,15}"
 _RUNNING = re.compile(
-    r"(?:running|paused)(?: \((?P<time>[\dhdms.]+)\))?, (?P<vus>\d+)/\d+ VUs, "
-    r"(?P<complete>\d+) complete and (?P<interrupted>\d+) interrupted iterations",
+    rf"(?:running|paused)(?: \((?P<time>[\dhdms.]{{1,40}})\))?, (?P<vus>{_COUNT})/{_COUNT} VUs, "
+    rf"(?P<complete>{_COUNT}) complete and (?P<interrupted>{_COUNT}) interrupted iterations",
     re.ASCII,
 )
-_TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(\d+(?:\.\d+)?)s", re.ASCII)
+_TIME = re.compile(
+    rf"(?:({_COUNT})d)?(?:({_COUNT})h)?(?:({_COUNT})m)?({_COUNT}(?:\.\d{{1,15}})?)s", re.ASCII
+)
 _NOISE = re.compile(
     r"""
-      [\s/\\_|()‾]* (?:Grafana|\.io)? [\s/\\_|()‾]*               # the picture, an empty line
-    | [ ]{5,} (?:execution|script|output|scenarios|web[ ]dashboard):[ ].*
+      [ ]{5,} (?:execution|script|output|scenarios|web[ ]dashboard):[ ].*
     | [ ]{14} \*[ ] [\w-]+ :[ ].*                                 # one scenario of the list
     | [\w.…-]+ [ ]+ (?:[^\w\s][ ])? \[[ ]{1,3} \d{1,3} %[ ]\] (?:[ ].*)?  # its bar
     """,
     re.VERBOSE,
 )
+_PICTURE = "/\\_|()‾"
+# Lines of k6's banner are short; a longer one is somebody's, and no pattern is tried on it.
+_LONGEST_NOISE = 2000
+
+
+def _is_noise(line: str) -> bool:
+    """Whether a line is of k6's banner: its picture, an empty line, the plan, a progress bar."""
+    if len(line) > _LONGEST_NOISE:
+        return False
+    left = "".join(line.split()).strip(_PICTURE)
+    return left in ("", "Grafana", ".io") or _NOISE.fullmatch(line) is not None
 
 
 class K6Output:
@@ -89,6 +104,7 @@ class K6Output:
     Args:
         id: The name that the supervisor signs its own lines with; a line signed with another is
             only a line of the log.
+        hide: What takes from a line what may be secret.
 
     Example:
         >>> journal = K6Output("a1")
@@ -98,9 +114,14 @@ class K6Output:
         Ended(exit_code=105, reason='interrupt', killed=False, disk_full=False)
     """
 
-    def __init__(self, id: str) -> None:  # noqa: A002 - the name that the files on the generator use
+    def __init__(
+        self,
+        id: str,  # noqa: A002 - the name that the files on the generator use
+        hide: Callable[[str], str] = masked,
+    ) -> None:
+        self._hide = hide
         name = re.escape(id)
-        self._ended = re.compile(rf"@{name} ended (\d+)(?: (\S+) (\S+) (\S+))?", re.ASCII)
+        self._ended = re.compile(rf"@{name} ended (\d{{1,3}})(?: (\S+) (\S+) (\S+))?", re.ASCII)
         self._stopping = re.compile(rf"@{name} stopping (\S+)")
         self._line = bytearray()
         self._log: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -116,7 +137,7 @@ class K6Output:
             self._extend(end)
             # Decoded only when whole: a character may be split between two chunks.
             text = self._line.decode("utf-8", errors="replace").removesuffix("\r")
-            event = self._read(masked(text))  # k6 logs the URLs of requests that fail
+            event = self._read(self._hide(text))  # k6 logs the URLs of requests that fail
             self._line.clear()
             if event is not None:
                 events.append(event)
@@ -138,7 +159,7 @@ class K6Output:
             return Stopping(found[1])
         if found := _RUNNING.fullmatch(line):
             return _elapsed(found)
-        if _NOISE.fullmatch(line):
+        if _is_noise(line):
             return None
         self._log.append(line[:_KEPT_WIDTH])
         return LogLine(line)

@@ -15,35 +15,27 @@ from typing import ClassVar
 from dfaas_lab.k6.thresholds import Thresholds, rules_of
 from dfaas_lab.load import Function, Load, Share, format_duration
 from dfaas_lab.redaction import masked
+from dfaas_lab.secret_values import NO_SECRETS, SecretValues
 
 # A request's time limit must end before k6's graceful stop does, or the slowest requests vanish.
 _GRACE_ABOVE_TIMEOUT_S = 2.0
 # What k6 needs beside the load itself: start, set-up of its VUs, flush of its outputs.
 _RESERVE_S = 20.0
 _SETUP_S_PER_VU = 0.005
-# VUs that are made ready before the start, whatever they are needed for: that is cheap. A ready VU
-# costs 0.5 ms and 0.15 MB, one that has sent requests 0.25 MB (measured with k6 1.1.0), but one
-# that k6 makes during the load costs a dropped iteration.
-_CHEAP_VUS = 500
-# Above it: VUs for a latency of so many seconds.
-_READY_FOR_S = 1.0
+# A VU that k6 makes during the load costs a dropped iteration, a ready one 0.5 ms and 0.15 MB (0.25
+# MB when it has sent a request; measured with k6 1.1.0). It also opens a connection of its own, for
+# k6 takes its VUs in turn. So up to 200 are ready for whatever the time limit allows, up to 500 for
+# a latency of 2 s, and any number for 1 s.
+_CHEAP_VUS = 200
+_READY_VUS, _READY_FOR_S = 500, 2.0
+_ALWAYS_READY_FOR_S = 1.0
 _SILENT_S = 5
 _BYTES_PER_VU = 1_000_000
 _BYTES_PER_REQUEST = 1_600  # 14 lines of samples.csv
 
-_SYSTEM_TAGS = (
-    "scenario",
-    "status",
-    "error_code",
-    "expected_response",
-    "method",
-    "name",
-    "group",
-    "check",
-    "vu",
-    "iter",
-)
-_OWN_SYSTEM_TAGS = tuple(tag for tag in _SYSTEM_TAGS if tag not in ("name", "group", "check"))
+SYSTEM_TAGS = ("scenario", "status", "error_code", "expected_response", "method", "vu", "iter")
+"""k6's own tags that the frames need."""
+
 _TREND_STATS = ("avg", "min", "med", "max", "p(90)", "p(95)", "p(99)", "count")
 
 
@@ -79,7 +71,12 @@ class Scenario:
     @property
     def ready_vus(self) -> int:
         """VUs made before the start."""
-        wanted = max(math.ceil(self.share.rate_rps * _READY_FOR_S), self.cheap_vus, 1)
+        rate_rps = self.share.rate_rps
+        wanted = max(
+            math.ceil(rate_rps * _ALWAYS_READY_FOR_S),
+            min(math.ceil(rate_rps * _READY_FOR_S), _READY_VUS),
+            self.cheap_vus,
+        )
         return min(self.max_vus, wanted)
 
     def options(self) -> dict[str, object]:
@@ -144,6 +141,8 @@ class K6Plan:
     is_builtin: ClassVar[bool] = True
     script_name: ClassVar[str] = "script.js"
     options: ClassVar[str] = ""
+    folder: ClassVar[str] = ""
+    secrets: ClassVar[SecretValues] = NO_SECRETS
 
     def __post_init__(self) -> None:
         rules_of(self.thresholds, self.load.rates)  # refuses what k6 would not take
@@ -210,6 +209,10 @@ class K6Plan:
         """The same plan for another duration, in seconds, without thresholds: a warm-up."""
         return replace(self, load=replace(self.load, duration_s=duration_s), thresholds=None)
 
+    def knowing(self, environment: bytes) -> K6Plan:  # noqa: ARG002 - of a script there is one
+        """The same: a load has no environment."""
+        return self
+
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the plan, the bodies and the static script."""
         return {
@@ -247,7 +250,7 @@ class K6Plan:
             "options": {
                 "scenarios": {scenario.id: scenario.options() for scenario in self.scenarios},
                 "thresholds": self._thresholds(),
-                "systemTags": list(_OWN_SYSTEM_TAGS),
+                "systemTags": list(SYSTEM_TAGS),
                 "summaryTrendStats": list(_TREND_STATS),
                 "discardResponseBodies": True,
                 "maxRedirects": 0,
@@ -270,16 +273,6 @@ class K6Plan:
 def script() -> bytes:
     """The static script that reads ``plan.json``."""
     return resources.files("dfaas_lab.k6").joinpath("on_generator", "script.js").read_bytes()
-
-
-def system_tags() -> str:
-    """k6's ``--system-tags`` for a custom script: what the frames need."""
-    return ",".join(_SYSTEM_TAGS)
-
-
-def trend_stats() -> str:
-    """k6's ``--summary-trend-stats`` for a custom script."""
-    return ",".join(_TREND_STATS)
 
 
 def _request(scenario: Scenario, index: int, redacted: bool) -> dict[str, object]:

@@ -15,20 +15,29 @@ import polars as pl
 
 from dfaas_lab import schemas
 from dfaas_lab.k6.aggregates import Counted, metrics_of
+from dfaas_lab.k6.repeats import repeats_of
 from dfaas_lab.k6.requests import named, requests_of, time_of
+from dfaas_lab.k6.sample_file import damage_told
 from dfaas_lab.k6.samples import read_samples
 from dfaas_lab.k6.schedule import Schedule
+from dfaas_lab.k6.script_columns import (
+    with_script_columns,
+    with_tags,
+    without_script_columns,
+)
 from dfaas_lab.load import Load
+from dfaas_lab.secret_values import SecretValues
+from dfaas_lab.status import COMPLETE
 
 
 @dataclass(frozen=True)
 class Frames:
     """What was measured, as in the contract; ``k6_metrics`` holds a script's own metrics.
 
-    ``k6_metrics`` has one row per scenario, function tag, metric and check: ``samples`` (how many
-    values), ``sum``, ``mean`` (of a check: the share that passed), ``min``, ``max``, ``p50``,
-    ``p95`` and ``last``. Which of these means something depends on the metric's type, which k6's
-    samples do not tell: a counter's total is ``sum``, a gauge's value ``last``.
+    ``k6_metrics`` has one row per scenario, function tag, metric, check, group and set of tags:
+    ``samples`` (how many values), ``sum``, ``mean`` (of a check: the share that passed), ``min``,
+    ``max``, ``p50``, ``p95`` and ``last``. Which of these means something depends on the metric's
+    type, which k6's samples do not tell: a counter's total is ``sum``, a gauge's value ``last``.
     """
 
     summary: pl.DataFrame
@@ -45,6 +54,13 @@ class Frames:
             pl.DataFrame(schema=schemas.TIMELINE),
             pl.DataFrame(schema=schemas.K6_METRICS),
         )
+
+    def hiding(self, secrets: SecretValues) -> Frames:
+        """The same without secret values, which tags and names of a script may hold."""
+        if not secrets:
+            return self
+        parts = (self.summary, self.requests, self.timeline, self.k6_metrics)
+        return Frames(*(_hidden(frame, secrets) for frame in parts))
 
     @classmethod
     def concat(cls, parts: Sequence[Frames]) -> Frames:
@@ -92,25 +108,40 @@ def read(
     Raises:
         ResultsUnreadable: The file is missing, damaged, or not k6's.
     """
-    read_ = read_samples(samples)
-    names = dict(scenarios)
-    events = named(read_.events, names)
-    requests = requests_of(read_, names)
-    schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
-    counted = Counted.of(schedule, load, started_at, cut_short=status not in ("ok", "slo_failed"))
-    requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
-    key = [
-        pl.lit(run_id, pl.String).alias("run_id"),
-        pl.lit(target, pl.String).alias("target"),
-        pl.lit(iteration, pl.Int64).alias("iteration"),
-    ]
-    summary = counted.summary().with_columns(status=pl.lit(status, pl.String))
-    return Frames(
-        _shaped(summary.with_columns(key), schemas.SUMMARY),
-        _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),
-        _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
-        _shaped(metrics_of(read_.others, names).with_columns(key), schemas.K6_METRICS),
-    )
+    with damage_told(samples):
+        read_ = read_samples(samples)
+        names = dict(scenarios)
+        events = named(read_.events, names)
+        requests = requests_of(read_, names)
+        requests = without_script_columns(requests) if load else with_script_columns(requests)
+        others = without_script_columns(read_.others) if load else with_tags(read_.others)
+        schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
+        counted = Counted.of(schedule, load, started_at, cut_short=status not in COMPLETE)
+        requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
+        metrics = (metrics_of(others, names), repeats_of(read_, names, load))
+        key = [
+            pl.lit(run_id, pl.String).alias("run_id"),
+            pl.lit(target, pl.String).alias("target"),
+            pl.lit(iteration, pl.Int64).alias("iteration"),
+        ]
+        summary = counted.summary().with_columns(status=pl.lit(status, pl.String))
+        return Frames(
+            _shaped(summary.with_columns(key), schemas.SUMMARY),
+            _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),
+            _shaped(counted.timeline().with_columns(key), schemas.TIMELINE),
+            pl.concat(_shaped(part.with_columns(key), schemas.K6_METRICS) for part in metrics),
+        )
+
+
+def _hidden(frame: pl.DataFrame, secrets: SecretValues) -> pl.DataFrame:
+    names = [name for name, dtype in frame.schema.items() if dtype == pl.String]
+    for name in set(names) - {"run_id", "target", "status"}:
+        texts = frame[name].drop_nulls().unique()
+        changed = {text: secrets.hidden_in(text) for text in texts}
+        changed = {text: hidden for text, hidden in changed.items() if hidden != text}
+        if changed:
+            frame = frame.with_columns(pl.col(name).replace(changed))
+    return frame
 
 
 def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

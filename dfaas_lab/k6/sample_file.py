@@ -6,7 +6,9 @@ but the first three may be missing.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +23,9 @@ TYPES: dict[str, pl.DataType] = {
     "error_code": pl.Int32(),
     "expected_response": pl.Boolean(),
     "group": pl.Categorical(),
+    "method": pl.Categorical(),
+    "name": pl.String(),
+    "url": pl.String(),
     "scenario": pl.Categorical(),
     "status": pl.Int32(),
     "vu": pl.Int32(),
@@ -29,11 +34,15 @@ TYPES: dict[str, pl.DataType] = {
     "metadata": pl.String(),
 }
 _REQUIRED = ("metric_name", "timestamp", "metric_value")
-_TEXTS = ("extra_tags", "metadata")
+TEXTS = ("name", "url", "extra_tags", "metadata")
 # Many rows that nobody reads.
-_BUILT_IN = ("vus", "vus_max", "iterations", "iteration_duration", "data_sent", "data_received")
+_BUILT_IN = ("vus", "vus_max", "iterations", "iteration_duration", "data_received")
 _BLOCK = 1 << 26
 _LONGEST_LINE = 1 << 16
+_KEPT = "The raw file is kept: look at it."
+# A year in milliseconds, and the year 2200: what is beyond is no measurement.
+_MOST_MS = 3.2e10
+_LATEST_NS = 7_258_118_400 * 10**9
 
 
 def columns_of(path: Path) -> list[str]:
@@ -70,7 +79,7 @@ def read_rows(path: Path, columns: list[str], bare: tuple[str, ...]) -> pl.DataF
     if not columns:
         return pl.DataFrame(schema=TYPES).with_row_index("row")
     length, size = _whole_lines(path, len(columns)), path.stat().st_size
-    try:
+    with damage_told(path):
         try:
             return _scan(path, length, columns, bare)
         except pl.exceptions.PolarsError:
@@ -79,11 +88,33 @@ def read_rows(path: Path, columns: list[str], bare: tuple[str, ...]) -> pl.DataF
             if exact == size:
                 raise
             return _scan(path, exact, columns, bare)
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
+
+
+def check_numbers(rows: pl.DataFrame, path: Path) -> None:
+    """Make sure that times and values are such as k6 measures: neither NaN nor beyond all bounds.
+
+    Raises:
+        ResultsUnreadable: One is not, with its row.
+    """
+    value, moment = pl.col("metric_value"), pl.col("timestamp")
+    possible = value.is_between(-_MOST_MS, _MOST_MS) & moment.is_between(0, _LATEST_NS)
+    odd = rows.filter(~possible.fill_null(value=False) | value.is_nan()).head(1)
+    for row in odd.iter_rows(named=True):
         raise ResultsUnreadable(
-            f"{path.name} is damaged: {reason}", hint="The raw file is kept: look at it."
-        ) from error
+            f"{path.name} is damaged: a sample of {row['metric_name']} is {row['metric_value']}, "
+            f"at {row['timestamp']} ns",
+            hint=_KEPT,
+        )
+
+
+@contextlib.contextmanager
+def damage_told(path: Path) -> Iterator[None]:
+    """Turn what polars and Python say of numbers that fit no frame into an error that says so."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, ArithmeticError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ResultsUnreadable(f"{path.name} is damaged: {reason}", hint=_KEPT) from error
 
 
 def _scan(path: Path, length: int, columns: list[str], bare: tuple[str, ...]) -> pl.DataFrame:
@@ -99,7 +130,7 @@ def _scan(path: Path, length: int, columns: list[str], bare: tuple[str, ...]) ->
         .select(list(types))
         .with_columns(
             pl.when(~metric.is_in(bare)).then(pl.col(name)).alias(name)
-            for name in _TEXTS
+            for name in TEXTS
             if name in types
         )
         .with_columns(

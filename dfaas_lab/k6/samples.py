@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from dfaas_lab.k6.sample_file import columns_of, read_rows
+from dfaas_lab.k6.sample_file import TEXTS, check_numbers, columns_of, read_rows
 
 # k6's metric -> our column. k6 writes one row of each for every request, in one go.
 PHASES = {
@@ -29,7 +29,7 @@ _HTTP = ("http_reqs", *PHASES, "http_req_failed")
 _NEEDED = ("latency_ms", "blocked_ms", "sending_ms", "waiting_ms", "receiving_ms")
 _EVENTS = ("dfaas_started", "dfaas_function_ms", "dfaas_answered", "dropped_iterations")
 
-_TEXTS = ("extra_tags", "metadata")
+_SENT = "data_sent"
 _NONE = 2**32 - 1
 _KEY = ("scenario", "vu", "iter", "timestamp")
 
@@ -40,15 +40,17 @@ class Samples:
 
     Args:
         requests: One row per HTTP request, in the file's order: ``row, scenario, vu, iter,
-            timestamp, status, error_code, expected_response, extra_tags, group``, the phases,
-            and ``failed`` (null where k6 does not say).
+            timestamp, status, error_code, expected_response, group, method``, the texts ``name,
+            url, extra_tags, metadata``, the phases, and ``failed`` (null where k6 does not say).
         events: The rows by which our script and k6 mark starts, answers and drops.
         others: The rows of a script's own metrics and checks.
+        sent: How many bytes each iteration sent: ``scenario, bytes``.
     """
 
     requests: pl.DataFrame
     events: pl.DataFrame
     others: pl.DataFrame
+    sent: pl.DataFrame
 
 
 def read_samples(path: Path) -> Samples:
@@ -61,7 +63,8 @@ def read_samples(path: Path) -> Samples:
         ResultsUnreadable: There is no such file, or it is not k6's.
     """
     columns = columns_of(path)
-    rows = read_rows(path, columns, bare=_HTTP[1:])
+    rows = read_rows(path, columns, bare=(*_HTTP[1:], _SENT))
+    check_numbers(rows.filter(pl.col("metric_name").is_in((*_HTTP, *_EVENTS))), path)
     is_http = rows["metric_name"].is_in(_HTTP)
     http, rest = rows.filter(is_http).drop("check"), rows.filter(~is_http)
     del rows  # It is most of the memory.
@@ -69,8 +72,11 @@ def read_samples(path: Path) -> Samples:
     if requests is None:
         rows = read_rows(path, columns, bare=())
         requests = _by_key(with_vu(rows.filter(pl.col("metric_name").is_in(_HTTP)).drop("check")))
+    is_sent = rest["metric_name"] == _SENT
+    sent = rest.filter(is_sent).select("scenario", bytes="metric_value")
+    rest = rest.filter(~is_sent)
     is_event = rest["metric_name"].is_in(_EVENTS)
-    return Samples(_finish(requests), rest.filter(is_event), rest.filter(~is_event))
+    return Samples(_finish(requests), rest.filter(is_event), rest.filter(~is_event), sent)
 
 
 def with_vu(frame: pl.DataFrame) -> pl.DataFrame:
@@ -112,7 +118,7 @@ def _by_position(http: pl.DataFrame) -> pl.DataFrame | None:
     requests = with_vu(requests)
     if cut_off.is_empty():
         return requests
-    last = _by_key(with_vu(cut_off.with_columns(pl.col(_TEXTS).forward_fill())))
+    last = _by_key(with_vu(cut_off.with_columns(pl.col(TEXTS).forward_fill())))
     return pl.concat([requests, last], how="diagonal")
 
 
@@ -145,8 +151,9 @@ def _finish(requests: pl.DataFrame) -> pl.DataFrame:
             "status",
             "error_code",
             "expected_response",
-            "extra_tags",
             "group",
+            "method",
+            *TEXTS,
             *PHASES.values(),
             failed=pl.col("http_req_failed") != 0,
         )

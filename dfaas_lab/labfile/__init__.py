@@ -38,6 +38,15 @@ A file with one generator and two targets, and most of what can be said::
     limits: {timeout: 5m, lease: 60s}
     thresholds:
       figlet: p(95)<500
+    campaign:                             # what lab.campaign() and "dfaas-lab campaign" measure
+      functions: [figlet, env]
+      rates: {type: linear, min: 0, max: 200, step: 20}   # or exponential, random, custom, a list
+      sizes: [1, 2]
+      iterations: 3
+      duration: 30s
+      cooldown: {max_wait: 180s, step: 5s}                # or {fixed: 10s}
+      overload: {cpu_fraction: 0.8}
+      label: night
 
 TOML and JSON say the same. The existing tools' configuration file is read unchanged.
 """

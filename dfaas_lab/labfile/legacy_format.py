@@ -1,7 +1,10 @@
 """The existing tools' configuration file, translated into ours. It is used unchanged.
 
 It has ``remote_hosts`` (each becomes a target) and ``plugin_settings.dfaas`` (what is common to
-all targets, and the generator at ``k6_host``). Null means the default there. Its host-key options
+all targets, the campaign, and the generator at ``k6_host``). The newer plug-in, also called
+``peva_faas``, names its one node ``k3s_host`` and runs k6 beside it; the hosts that it lists are
+where the tool itself runs. In YAML the section is ``plugins.dfaas``, laid over ``common``: mappings
+merge, lists are replaced. Null means the default there. Its host-key options
 are not taken over: a key is always checked.
 """
 
@@ -12,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dfaas_lab.labfile.legacy_campaign import USED as CAMPAIGN
+from dfaas_lab.labfile.legacy_campaign import campaign_keys, unknown_parts
 from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place, show
 from dfaas_lab.printable import printable
@@ -26,11 +31,19 @@ _FIGLET = {
 }
 
 _DFAAS: Place = ("plugin_settings", "dfaas")
+_PLUGINS = ("dfaas", "peva_faas")
 _GENERATOR = {
     "k6_host": "host",
     "k6_user": "user",
     "k6_port": "port",
     "k6_ssh_key": "key",
+    "k6_workspace_root": "workspace_root",
+}
+_K3S_GENERATOR = {
+    "k3s_host": "host",
+    "k3s_user": "user",
+    "k3s_port": "port",
+    "k3s_ssh_key": "key",
     "k6_workspace_root": "workspace_root",
 }
 _HOST = {key: key for key in ("address", "port", "user", "become")}
@@ -56,12 +69,14 @@ class Translation:
         data: The lab.
         places: The file's places, by those of our keys.
         unused: The places of the keys that mean nothing here yet.
+        section: The place of the plug-in's settings.
     """
 
     source: Source
     data: dict[str, Any] = field(default_factory=dict)
     places: dict[Place, Place] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    section: Place = ("plugin_settings", "dfaas")
 
     def take(
         self, given: Mapping[str, Any], at: Place, names: Mapping[str, str], ours: Place
@@ -88,7 +103,7 @@ class Translation:
 
 def recognise(data: dict[str, Any]) -> bool:
     """Whether this is the existing tools' form."""
-    return "remote_hosts" in data or "plugin_settings" in data
+    return any(key in data for key in ("remote_hosts", "plugin_settings", "plugins", "common"))
 
 
 def translate(data: dict[str, Any], source: Source) -> Translation:
@@ -99,20 +114,80 @@ def translate(data: dict[str, Any], source: Source) -> Translation:
             needed; places are those of the file.
     """
     lab = Translation(source)
-    settings = lab.mapping(data.get("plugin_settings"), _DFAAS[:1])
-    dfaas = lab.mapping(settings.get("dfaas"), _DFAAS)
-    hosts = data.get("remote_hosts")
-    if not isinstance(hosts, list) or not hosts:
+    at, dfaas = _section(lab, data)
+    lab.section = at
+    newer = dfaas.get("k3s_host") is not None
+    hosts = dfaas.get("remote_hosts") if "remote_hosts" in dfaas else data.get("remote_hosts")
+    if newer:
+        nodes: list[Any] = [_k3s_node(dfaas)]
+    elif not isinstance(hosts, list) or not hosts:
         raise source.refused((("remote_hosts",), "no host is listed: list each node under test"))
-    if dfaas.get("k6_host") is None:
-        raise source.refused((_DFAAS, "k6_host is missing: name the host that runs k6"))
-    lab.places[("generators", 0)] = _DFAAS
-    generator = lab.take(dfaas, _DFAAS, _GENERATOR, ("generators", 0))
-    targets = [_target(lab, index, entry, dfaas) for index, entry in enumerate(hosts)]
+    else:
+        nodes = hosts
+    names = _GENERATOR if dfaas.get("k6_host") is not None or not newer else _K3S_GENERATOR
+    if dfaas.get(next(iter(names))) is None:
+        raise source.refused((at, "k6_host is missing: name the host that runs k6"))
+    lab.places[("generators", 0)] = lab.places[("campaign",)] = at
+    generator = lab.take(dfaas, at, names, ("generators", 0))
+    targets = [_target(lab, index, entry, dfaas, newer=newer) for index, entry in enumerate(nodes)]
     functions = list(_functions(lab, dfaas))
-    lab.data = {"generators": [generator], "targets": targets, "functions": functions}
-    lab.unused = tuple(_unused(data, settings, dfaas, hosts))
+    lab.data = {
+        "generators": [generator],
+        "targets": targets,
+        "functions": functions,
+        "campaign": _campaign(lab, dfaas),
+    }
+    lab.unused = tuple(_unused(lab, data, dfaas, [] if newer else nodes))
     return lab
+
+
+def _section(lab: Translation, data: dict[str, Any]) -> tuple[Place, dict[str, Any]]:
+    """The plug-in's settings and their place: of the JSON form, or of YAML over ``common``."""
+    if "plugins" not in data and "common" not in data:
+        settings = lab.mapping(data.get("plugin_settings"), _DFAAS[:1])
+        name = next((one for one in _PLUGINS if settings.get(one) is not None), "dfaas")
+        at: Place = ("plugin_settings", name)
+        return at, lab.mapping(settings.get(name), at)
+    plugins = lab.mapping(data.get("plugins") or {}, ("plugins",))
+    name = next((one for one in _PLUGINS if plugins.get(one) is not None), "dfaas")
+    own = lab.mapping(plugins.get(name) or {}, ("plugins", name))
+    common = lab.mapping(data.get("common") or {}, ("common",))
+    return ("plugins", name), _merged(common, own)
+
+
+def _merged(below: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge; anything else is replaced."""
+    merged = dict(below)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(value, dict) and isinstance(old, dict)
+        merged[key] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def _k3s_node(dfaas: Mapping[str, Any]) -> dict[str, Any]:
+    """The newer plug-in's node, as an entry of ``remote_hosts``."""
+    return {
+        "address": dfaas["k3s_host"],
+        "user": dfaas.get("k3s_user"),
+        "port": dfaas.get("k3s_port"),
+        "vars": {"ansible_ssh_private_key_file": dfaas.get("k3s_ssh_key")},
+    }
+
+
+def _campaign(lab: Translation, dfaas: dict[str, Any]) -> dict[str, Any]:
+    for key in ("rate_strategy", "rates", "combinations", "cooldown", "overload"):
+        if dfaas.get(key) is not None:
+            lab.mapping(dfaas[key], (*lab.section, key))
+    if (dfaas.get("rate_strategy") or {}).get("type") not in (None, "linear") or not dfaas.get(
+        "rates"
+    ):
+        lab.places["campaign", "rates"] = (*lab.section, "rate_strategy")
+    lab.places["campaign", "sizes"] = (*lab.section, "combinations")
+    try:
+        return campaign_keys(dfaas)
+    except TypeError as error:  # a text in the place of a number
+        raise lab.source.refused((lab.section, f"its campaign cannot be read: {error}")) from error
 
 
 def notice(path: Path, unused: tuple[str, ...]) -> str:
@@ -120,8 +195,10 @@ def notice(path: Path, unused: tuple[str, ...]) -> str:
     return printable(f"{path}: not used by dfaas_lab yet: {', '.join(unused)}")
 
 
-def _target(lab: Translation, index: int, entry: Any, dfaas: dict[str, Any]) -> dict[str, Any]:
-    ours, at = ("targets", index), ("remote_hosts", index)
+def _target(
+    lab: Translation, index: int, entry: Any, dfaas: dict[str, Any], *, newer: bool
+) -> dict[str, Any]:
+    ours, at = ("targets", index), lab.section if newer else ("remote_hosts", index)
     lab.places[ours] = lab.places[*ours, "host"] = at
     given = lab.mapping(entry, at)
     variables = given.get("vars")
@@ -133,7 +210,7 @@ def _target(lab: Translation, index: int, entry: Any, dfaas: dict[str, Any]) -> 
         target.setdefault("name", host["address"])
     for name, (key, value) in _urls(dfaas):
         target[name] = value
-        lab.places[*ours, name] = (*_DFAAS, key)
+        lab.places[*ours, name] = (*lab.section, key)
     return target
 
 
@@ -153,7 +230,7 @@ def _url(dfaas: Mapping[str, Any], url: str, port: str, default: int | None) -> 
 
 def _functions(lab: Translation, dfaas: Mapping[str, Any]) -> Iterator[Any]:
     given = dfaas.get("functions")
-    at = (*_DFAAS, "functions")
+    at = (*lab.section, "functions")
     if given is None:
         given = [_FIGLET]
     if not isinstance(given, list) or not given:
@@ -166,15 +243,21 @@ def _functions(lab: Translation, dfaas: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _unused(
-    data: dict[str, Any], settings: dict[str, Any], dfaas: dict[str, Any], hosts: list[Any]
+    lab: Translation, data: dict[str, Any], dfaas: dict[str, Any], hosts: list[Any]
 ) -> Iterator[str]:
-    used = {*_GENERATOR, "gateway_url", "prometheus_url", "functions"}
+    used = {*_GENERATOR, "gateway_url", "prometheus_url", "functions", "remote_hosts", *CAMPAIGN}
     used |= {key for _, (key, _) in _urls(dfaas)}
-    yield from _others(data, (), ("remote_hosts", "plugin_settings"))
-    yield from _others(settings, _DFAAS[:1], ("dfaas",))
-    yield from _others(dfaas, _DFAAS, used)
+    newer = dfaas.get("k3s_host") is not None
+    used |= set(_K3S_GENERATOR) if newer else set()
+    form, name = map(str, lab.section)
+    read = ("common", form) if form == "plugins" else (form,)
+    yield from _others(data, (), (*read, *(() if newer else ("remote_hosts",))))
+    yield from _others(data.get(form) or {}, (form,), (name,))
+    yield from _others(dfaas, lab.section, used)
     for index, function in enumerate(dfaas.get("functions") or []):
-        yield from _others(function, (*_DFAAS, "functions", index), _FUNCTION)
+        yield from _others(function, (*lab.section, "functions", index), _FUNCTION)
+    for part in unknown_parts(dfaas):
+        yield show((*lab.section, *part))
     for index, host in enumerate(hosts):
         at = ("remote_hosts", index)
         yield from _others(host, at, ("name", "vars", *_HOST))

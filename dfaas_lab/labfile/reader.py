@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.labfile import legacy_format as existing
 from dfaas_lab.labfile import text
+from dfaas_lab.labfile.campaign_keys import campaign_of
 from dfaas_lab.labfile.convert import (
     auth_of,
     function_of,
@@ -99,6 +100,7 @@ def _lab(source: Source, data: dict[str, Any], *, stacklevel: int) -> LabFile:
         store=_store(source, keys.store) if keys.store else None,
         limits=limits_of(source, keys.limits),
         thresholds={name: tuple(rules) for name, rules in keys.thresholds.items()},
+        campaign=campaign_of(source, keys.campaign, targets) if keys.campaign else None,
         unused=unused,
     )
 

@@ -164,6 +164,22 @@ class LimitKeys(Entry):
     lease: str | None = None
 
 
+class CampaignKeys(Entry):
+    """A campaign; what is left out is the default of ``Lab.campaign``."""
+
+    functions: list[str] | None = None
+    rates: dict[str, Any] | list[int] | None = None
+    sizes: list[int] = [1, 1]
+    iterations: int = 3
+    duration: str = "30s"
+    targets: list[str] | None = None
+    cooldown: dict[str, Any] = {}
+    overload: dict[str, Any] = {}
+    order: str = "rising"
+    seed: int | None = None
+    label: str | None = None
+
+
 class LabKeys(Entry):
     """The whole file."""
 
@@ -173,6 +189,7 @@ class LabKeys(Entry):
     store: str | None = None
     limits: LimitKeys = LimitKeys()
     thresholds: dict[str, Annotated[list[str], BeforeValidator(_listed)]] = {}
+    campaign: CampaignKeys | None = None
 
 
 Ssh.model_rebuild()

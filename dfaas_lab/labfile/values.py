@@ -68,6 +68,7 @@ class LabFile:
         store: Where results go; None means the default of :class:`dfaas_lab.Lab`.
         limits: The limits of every run.
         thresholds: k6 thresholds, by function.
+        campaign: The arguments of ``lab.campaign()``, where a campaign is described.
         unused: Keys of another tool's configuration that mean nothing here (yet).
     """
 
@@ -77,6 +78,7 @@ class LabFile:
     store: Path | None = None
     limits: Limits = field(default_factory=Limits)
     thresholds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    campaign: Mapping[str, Any] | None = None
     unused: tuple[str, ...] = ()
 
     @property

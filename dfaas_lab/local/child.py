@@ -1,6 +1,7 @@
-"""A process of the lab as its keeper sees it: started with a task, killed, started again.
+"""A child process of the lab, from both sides: started by the process manager, bound to its life.
 
-The process's own side is in :mod:`dfaas_lab.local.tie`.
+The process manager starts it with a task, kills it and starts it again (:class:`Child`). The child
+reads its task, ends when the process manager dies, and announces that it serves.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ import contextlib
 import json
 import os
 import select
+import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from dfaas_lab.local import processes
@@ -100,3 +105,45 @@ class Child:
         self.task.update(changes)
         self.launch()
         self.await_ready()
+
+
+def task() -> dict[str, Any]:
+    """Return what the keeper asks of this process: one JSON object on stdin.
+
+    Not on the command line and not in the environment: it holds a password.
+    """
+    given: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
+    return given
+
+
+def to_keeper(keeper: int, room: Path) -> None:
+    """End this process, and what the lab started, when the keeper dies without a word."""
+
+    def orphaned(_number: int, _frame: FrameType | None) -> None:
+        # One of the keeper's children gets the lock and clears up; the others only end.
+        left = LabDirectory(room)
+        if left.lock():
+            left.clear()
+        os._exit(0)
+
+    signal.signal(signal.SIGHUP, orphaned)
+    processes.signal_at_parents_death(signal.SIGHUP)
+    if os.getppid() != keeper:  # it died before the kernel knew what we want
+        orphaned(0, None)
+
+
+def announce(**facts: object) -> None:
+    """Tell the keeper that this process serves; what is printed from now on goes to its log."""
+    print(json.dumps(facts), flush=True)  # noqa: T201 - the keeper reads it
+    os.dup2(2, 1)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 lets the system choose.
+
+    Its connections inherit TCP_NODELAY. asyncio sets that only on sockets that name their protocol,
+    which those of ``socket.create_server`` do not: an answer in two writes then takes 40 ms.
+    """
+    listener = socket.create_server((host, port), backlog=1024)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener

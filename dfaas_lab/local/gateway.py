@@ -21,12 +21,12 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from dfaas_lab.local import tie
+from dfaas_lab.local import child
+from dfaas_lab.local.child import listen
 from dfaas_lab.local.gateway_api import BasicAuth, SystemApi
 from dfaas_lab.local.gateway_metrics import GatewayMetrics
 from dfaas_lab.local.invocation import Invocation
 from dfaas_lab.local.lab_directory import LabDirectory
-from dfaas_lab.local.listening import listen
 from dfaas_lab.local.services import Services, images
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ async def _serve(task: GatewayTask) -> None:
     listeners = [listen(task.host, port) for port in (task.port, task.metrics_port)]
     servers = [_server(app) for app in applications(task)]
     port, metrics_port = (listener.getsockname()[1] for listener in listeners)
-    tie.announce(port=port, metrics_port=metrics_port)
+    child.announce(port=port, metrics_port=metrics_port)
     await asyncio.gather(
         *(server.serve([listener]) for server, listener in zip(servers, listeners, strict=True))
     )
@@ -140,10 +140,10 @@ async def _serve(task: GatewayTask) -> None:
 
 def main() -> None:
     """Serve until this process is ended; tied to a keeper where the task names one."""
-    task: dict[str, Any] = tie.task()
+    task: dict[str, Any] = child.task()
     if "keeper" in task:
         room = Path(task.pop("room"))
-        tie.to_keeper(task.pop("keeper"), room)
+        child.to_keeper(task.pop("keeper"), room)
         # The functions' place, by which they are found when this process is gone.
         os.chdir(LabDirectory(room).home)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # OpenFaaS has none

@@ -18,8 +18,7 @@ from typing import Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.local.lab_directory import LabDirectory
-from dfaas_lab.local.parts import LocalGateway, LocalSsh, LocalSshServer
-from dfaas_lab.local.pipe import Pipe
+from dfaas_lab.local.parts import LocalGateway, LocalSsh, LocalSshServer, Pipe
 from dfaas_lab.local.services import images
 
 _NEEDED = ("asyncssh", "starlette", "uvicorn", "prometheus_client")

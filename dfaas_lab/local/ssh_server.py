@@ -13,9 +13,9 @@ from typing import Any
 
 import asyncssh
 
-from dfaas_lab.local import tie
+from dfaas_lab.local import child
+from dfaas_lab.local.child import listen
 from dfaas_lab.local.lab_directory import MARK, LabDirectory
-from dfaas_lab.local.listening import listen
 from dfaas_lab.local.ssh_session import Session
 
 
@@ -120,14 +120,14 @@ async def _serve(task: Mapping[str, Any]) -> None:
         line_editor=False,
         encoding=None,
     )
-    tie.announce(port=port)
+    child.announce(port=port)
     await asyncio.get_running_loop().create_future()
 
 
 def main() -> None:
     """Serve until the keeper ends this process."""
-    task = tie.task()
-    tie.to_keeper(task["keeper"], Path(task["room"]))
+    task = child.task()
+    child.to_keeper(task["keeper"], Path(task["room"]))
     os.chdir(LabDirectory(Path(task["room"])).home)
     asyncio.run(_serve(task))
 

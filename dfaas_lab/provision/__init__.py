@@ -6,14 +6,12 @@
 """
 
 from dfaas_lab.background import run_interruptible
-from dfaas_lab.provision.cache import forget, known, provision, remember
+from dfaas_lab.provision.cache import forget, known, provision, remember, teardown
 from dfaas_lab.provision.events import bar
-from dfaas_lab.provision.failures import joined
 from dfaas_lab.provision.locks import hold_here, interrupted
 from dfaas_lab.provision.marker import Marker, read_marker
-from dfaas_lab.provision.report import ProvisionReport, TaskRow
+from dfaas_lab.provision.report import ProvisionReport, TaskRow, joined
 from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec, playbooks_folder
-from dfaas_lab.provision.teardown import teardown
 
 __all__ = [
     "GeneratorSpec",

@@ -50,7 +50,7 @@ class PlaybookEvents:
         """Return the tasks of one host."""
         return tuple(self._rows[name])
 
-    def hear(self, event: Mapping[str, Any]) -> None:
+    def handle(self, event: Mapping[str, Any]) -> None:
         """Take an event of ansible-runner in."""
         data = event.get("event_data") or {}
         name, task = str(data.get("host", "")), str(data.get("task", ""))
@@ -59,12 +59,12 @@ class PlaybookEvents:
             bad = {*(data.get("failures") or ()), *(data.get("dark") or ())}
             self.passed = frozenset(data.get("processed") or ()) - bad
         elif name in self._hosts:
-            self._hear_of(name, kind, task, data)
+            self._handle_host(name, kind, task, data)
         elif kind == "runner_on_failed":  # a task on this machine: none of the hosts was reached
             for each in self._hosts:
                 self._fail(each, "failed", task, data)
 
-    def _hear_of(self, name: str, kind: str, task: str, data: Mapping[str, Any]) -> None:
+    def _handle_host(self, name: str, kind: str, task: str, data: Mapping[str, Any]) -> None:
         if kind == "runner_on_start":
             self._progress.update(self._bar(name), text=task)
         elif kind == "runner_retry":

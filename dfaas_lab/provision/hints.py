@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _AGAIN = "Then call provision() again."
+_END = 4000  # characters
 
 # As apt, dpkg and the module apt say it; "blocked" and "clock" are something else.
 _APT_LOCK = r"(get|to|acquire) lock|(was|is) locked|dpkg.*\block\b|frontend lock"
@@ -73,15 +74,21 @@ _HINTS = (
 
 def hint_for(said: str, task: str) -> str:
     """Return what to do about a task that failed with that message."""
+    shown = _ends(said)
     for pattern, hint in _HINTS:
-        if re.search(pattern, said, re.IGNORECASE):
+        if re.search(pattern, shown, re.IGNORECASE):
             return f"{hint} {_AGAIN}"
     return f"Look at what the task {task!r} does in playbooks/tasks, and at that host. {_AGAIN}"
 
 
 def is_apt_lock(said: str) -> bool:
     """Return whether a module waits for the lock of APT or dpkg."""
-    return re.search(_APT_LOCK, said, re.IGNORECASE) is not None
+    return re.search(_APT_LOCK, _ends(said), re.IGNORECASE) is not None
+
+
+def _ends(said: str) -> str:
+    """The beginning and the end of a text: a pattern with ".*" is slow on a long line."""
+    return said if len(said) <= 2 * _END else f"{said[:_END]}\n{said[-_END:]}"
 
 
 def let_us_in(said: str) -> bool:

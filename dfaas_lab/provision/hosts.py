@@ -1,4 +1,4 @@
-"""One round of provisioning: look at the hosts, lock them, run the playbook where it is needed."""
+"""Provisioning hosts: look at them, lock them, and run the playbook in batches where needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from functools import partial
 from dfaas_lab.errors import ConfigError, DfaasLabError, ProvisionError
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision.events import bar
-from dfaas_lab.provision.failures import failure_of, joined
 from dfaas_lab.provision.locks import (
     common_folder,
     hold_here,
@@ -21,9 +20,8 @@ from dfaas_lab.provision.locks import (
 )
 from dfaas_lab.provision.marker import is_ready
 from dfaas_lab.provision.playbook_run import GroupEnd, run_group
-from dfaas_lab.provision.report import TaskRow
+from dfaas_lab.provision.report import TaskRow, failure_of, joined
 from dfaas_lab.provision.spec import GeneratorSpec, Spec
-from dfaas_lab.provision.waves import waves_of
 
 
 class HostProvisioning:
@@ -159,11 +157,11 @@ class HostProvisioning:
     def _play(self, specs: list[Spec]) -> None:
         """Run the playbook: once, or more often for hosts that cannot share a run."""
         self.ran = True
-        for wave in waves_of(specs, lambda spec: self._machines[spec.key]):
+        for batch in batches_of(specs, lambda spec: self._machines[spec.key]):
             if self._cancel.is_set():
                 return
-            with ThreadPoolExecutor(len(wave)) as pool:
-                for end in pool.map(self._run_group, wave):
+            with ThreadPoolExecutor(len(batch)) as pool:
+                for end in pool.map(self._run_group, batch):
                     self._take(end)
 
     def _run_group(self, specs: list[Spec]) -> GroupEnd:
@@ -188,3 +186,30 @@ class HostProvisioning:
         )
         if failures:
             raise joined(failures, len(self._specs))
+
+
+Batch = list[list[Spec]]
+
+
+def batches_of(specs: Iterable[Spec], machine_of: Callable[[Spec], Hashable]) -> list[Batch]:
+    """Return the runs: those of a batch at the same time, one batch after the other.
+
+    Hosts share a run where they share variables and the password for sudo. A machine that is named
+    twice (as a generator and as a target, or by two users) comes once in a batch: two runs there
+    would fight over APT and over the list of what was installed.
+
+    Args:
+        specs: What is to be done.
+        machine_of: What tells the machines apart.
+    """
+    batches: list[dict[Hashable, list[Spec]]] = []
+    coming: dict[Hashable, int] = {}  # how often a machine came already
+    for spec in specs:
+        machine = machine_of(spec)
+        number = coming.get(machine, 0)
+        coming[machine] = number + 1
+        if number == len(batches):
+            batches.append({})
+        together = (spec.host.become_password, repr(sorted(spec.variables.items())))
+        batches[number].setdefault(together, []).append(spec)
+    return [list(batch.values()) for batch in batches]

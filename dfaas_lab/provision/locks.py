@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ProvisionError, RemoteError
-from dfaas_lab.provision.answers import answer
+from dfaas_lab.remote.shell import answer
 
 if TYPE_CHECKING:
     from dfaas_lab.remote.process import Process

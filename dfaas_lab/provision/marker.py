@@ -7,8 +7,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfaas_lab.provision.answers import answer
 from dfaas_lab.provision.spec import GeneratorSpec, Spec
+from dfaas_lab.remote.shell import answer
 
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
@@ -17,8 +17,8 @@ TARGET_MARKER = "/opt/dfaas-lab/target.json"
 
 # The marker counts only where its k6 is there and still says what it is.
 _READ = """m=%s
-[ %s "$m" ] || exit 0
-tr -d '\\n' < "$m"; echo
+[ %s "$m" ] && [ -f "$m" ] || exit 0
+head -c 65536 "$m" | tr -d '\\n'; echo
 k6=$(sed -n 's/.*"k6_path": *"\\([^"]*\\)".*/\\1/p' "$m")
 [ -n "$k6" ] && [ -x "$k6" ] && "$k6" version 2>/dev/null
 :"""
@@ -86,8 +86,10 @@ def parse_marker(line: str, says: str) -> Marker | None:
         data = json.loads(line)
         if data["format"] != 1:
             return None
-        version = str(data.get("k6_version", ""))
-        answers = says.split()[1:2] == [f"v{version}"]
-        return Marker(str(data["playbook_digest"]), version, str(data.get("k6_path", "")), answers)
-    except (ValueError, KeyError, TypeError):
+        names = ("playbook_digest", "k6_version", "k6_path")
+        digest, version, path = (str(data.get(name, "")) for name in names)
+        if not digest or not f"{digest}{version}{path}".isprintable():
+            return None
+        return Marker(digest, version, path, says.split()[1:2] == [f"v{version}"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None

@@ -58,36 +58,36 @@ def run_group(
     mark = uuid.uuid4().hex
     by_name = {f"host{number}": spec for number, spec in enumerate(specs, start=1)}
     labels = {name: (spec.label, spec.host.address) for name, spec in by_name.items()}
-    story = PlaybookEvents(labels, progress)
+    events = PlaybookEvents(labels, progress)
     end: PlayEnd | None = None
     try:
         play = _play(playbook, by_name, mark)
-        end = run_play(play, on_event=story.hear, cancel=cancel)
+        end = run_play(play, on_event=events.handle, cancel=cancel)
     finally:
         if end is None or end.exit_code != 0:
             # An interrupt, a time limit or a dead Ansible leave modules running on the hosts.
-            left = [remotes[s.key] for name, s in by_name.items() if _alive(story, name)]
+            left = [remotes[s.key] for name, s in by_name.items() if _alive(events, name)]
             end_tasks(left, mark)
-    group = GroupEnd(story.rows)
+    group = GroupEnd(events.rows)
     for name, spec in by_name.items():
         if cancel.is_set():
             progress.finish(bar(spec.label), "interrupted", "interrupted")
         else:
-            _settle(group, spec, story, name, end, progress)
+            _settle(group, spec, events, name, end, progress)
     return group
 
 
-def _alive(story: PlaybookEvents, name: str) -> bool:
-    return not isinstance(story.failures.get(name), HostUnreachable)
+def _alive(events: PlaybookEvents, name: str) -> bool:
+    return not isinstance(events.failures.get(name), HostUnreachable)
 
 
 def _settle(
-    group: GroupEnd, spec: Spec, story: PlaybookEvents, name: str, end: PlayEnd, progress: Progress
+    group: GroupEnd, spec: Spec, events: PlaybookEvents, name: str, end: PlayEnd, progress: Progress
 ) -> None:
     """Write down what became of a host: it is ready only where Ansible's recap says so."""
-    failure = story.failures.get(name)
-    if failure is None and name in story.passed and _went_through(end):
-        group.ready.append((spec, story.rows_of(name)))
+    failure = events.failures.get(name)
+    if failure is None and name in events.passed and _went_through(end):
+        group.ready.append((spec, events.rows_of(name)))
         progress.finish(bar(spec.label), "ok", "ready")
         return
     if failure is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -10,10 +11,14 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.clock import Skew
 from dfaas_lab.errors import CommandFailed
+from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
 
+_LONGEST_FACT = 200  # characters
+_MOST_DIGITS = 15
+_CLOCK = re.compile(r"-?\d{1,12}\.\d{1,9}", re.ASCII)
 _FREE = r"""
 [ -d "$root" ] && at=$root || at=/
 say root_free_kb "$(df -Pk "$at" | sed -n '2s/^[^ ]* *[0-9]* *[0-9]* *\([0-9]*\).*/\1/p')"
@@ -155,7 +160,11 @@ def parse_facts(text: str, asked_at: float, answered_at: float) -> HostFacts:
     Raises:
         KeyError: A line is missing.
     """
-    said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    said = {
+        name: printable(value)[:_LONGEST_FACT]
+        for name, found, value in (line.partition("=") for line in text.splitlines())
+        if found
+    }
     memory_kb = _number(said["memory_kb"])
     free_kb = _number(said["root_free_kb"])
     return HostFacts(
@@ -183,12 +192,12 @@ def parse_facts(text: str, asked_at: float, answered_at: float) -> HostFacts:
 
 def _skew(first: str, last: str, asked_at: float, answered_at: float) -> Skew | None:
     """The first reading was after we asked, the last before the answer was here."""
-    try:
-        low_s, high_s = float(last) - answered_at, float(first) - asked_at
-    except ValueError:  # a date without %N
+    if not (_CLOCK.fullmatch(first) and _CLOCK.fullmatch(last)):  # a date without %N
         return None
+    low_s, high_s = float(last) - answered_at, float(first) - asked_at
     return Skew.between(min(low_s, high_s), max(low_s, high_s))
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() else None
+    """A number that a frame and a manifest can hold; a stranger's may be none."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None

@@ -70,7 +70,7 @@ def refuse_revoked(client: paramiko.SSHClient, host: ResolvedHost) -> None:
 
 
 def _lines(host: ResolvedHost) -> Iterator[str]:
-    for known_hosts in filter(Path.exists, host.known_hosts):
+    for known_hosts in filter(Path.is_file, host.known_hosts):  # a pipe has no end
         yield from known_hosts.read_text(encoding="utf-8", errors="replace").splitlines()
 
 

@@ -11,7 +11,7 @@ from paramiko.ssh_exception import ChannelException, SSHException
 from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.remote.connection import close, connect
 from dfaas_lab.remote.pooled_connection import PooledConnection
-from dfaas_lab.remote.process import CommandResult, Process
+from dfaas_lab.remote.process import CommandResult, Process, TooMuchOutput
 from dfaas_lab.remote.tunnel import Tunnel, TunnelRefused
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Remote:
         self._lock = threading.Lock()
         # One connection at a time is authenticated: sshd drops them at random above MaxStartups.
         self._connecting = threading.Lock()
-        self.heard_at = 0.0
+        self.last_seen = 0.0
         """When anything came from the host, as ``time.monotonic()``."""
 
     def run(
@@ -73,7 +73,9 @@ class Remote:
             try:
                 result = process.finish(deadline=deadline, idle_s=idle_s)
             except TimeoutError as error:
-                raise self._failed(command, -1, f"no end within {timeout:g} s") from error
+                why = f"no end within {timeout:g} s"
+                why = str(error) if isinstance(error, TooMuchOutput) else why
+                raise self._failed(command, -1, why) from error
         if check and not result:
             raise self._failed(command, result.exit_code, result.stderr.decode(errors="replace"))
         return result
@@ -182,7 +184,7 @@ class Remote:
             time.sleep(0.02)  # the host has not noticed yet that its last channel is closed
 
     def _hear(self) -> None:
-        self.heard_at = time.monotonic()
+        self.last_seen = time.monotonic()
 
     def _drop(self, link: PooledConnection) -> None:
         with self._lock:

@@ -7,23 +7,34 @@ import re
 import shlex
 import shutil
 import tarfile
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dfaas_lab.errors import (
-    CommandFailed,
     ConfigError,
     ResultsUnreadable,
     TransferFailed,
     WorkspaceError,
 )
 from dfaas_lab.remote.remote import Remote
+from dfaas_lab.remote.results_archive import ReadProcess, UnreadableArchive, unpack
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TRANSFER_S = 600.0
 _IDLE_S = 20.0
+_END_S = 5.0  # of a command whose archive is broken already
+# What k6 itself wrote as the script said: the smallest files first, 200 of them, 200 MB in all.
+_WRITTEN = "written"
+LEFT_OUT = "left-out"
+"""The file here that names what was not fetched of these."""
+_LEFT_OUT = (
+    f"find {_WRITTEN} -type f -printf '%s ./{_WRITTEN}/%P\\n' 2>/dev/null | sort -n | "
+    "awk '{ all += $1 } NR > 200 || all > 200000000 "
+    '{ sub(/^[0-9]+ /, ""); print; print >"/dev/stderr" }\''
+)
 
 
 @dataclass(frozen=True)
@@ -94,49 +105,84 @@ def lines(workspaces: Iterable[Workspace]) -> bytes:
     return "".join(f"{workspace.path}\n" for workspace in workspaces).encode()
 
 
-def fetch(remote: Remote, workspace: Workspace, into: Path, *, without: Sequence[str]) -> None:
-    """Fetch the workspace's regular files into a folder here, except those named.
+def fetch(
+    remote: Remote,
+    workspace: Workspace,
+    into: Path,
+    *,
+    without: Sequence[str],
+    wanted: Mapping[str, int] | None = None,
+    cut: frozenset[str] = frozenset(),
+) -> None:
+    """Fetch the workspace's wanted files into a folder here, as a stream.
+
+    Args:
+        remote: The generator.
+        workspace: The workspace.
+        into: The folder.
+        without: Names that the generator leaves out.
+        wanted: The most bytes of each file, by its name, and of all below a folder (``name/``);
+            None takes every plain file.
+        cut: Names of files of which the beginning is kept where they are larger.
 
     Raises:
         WorkspaceError: It is not there.
         ConnectionFailed: The connection was lost; fetching again is safe.
-        ResultsUnreadable: What came is no archive.
+        TransferFailed: It did not come in time.
+        ResultsUnreadable: What came is no archive, or more than is allowed.
     """
-    excluded = " ".join(f"--exclude=./{shlex.quote(name)}" for name in without)
+    excluded = "--no-wildcards --exclude-from=- "
+    excluded += " ".join(f"--exclude=./{shlex.quote(name)}" for name in without)
     # One command, whose end is told; 1 only says that a file was still written.
-    archived = f"tar -I 'gzip -1' -cf - {excluded} . || [ $? = 1 ]"
+    archived = f"{_LEFT_OUT} | tar -I 'gzip -1' -cf - {excluded} . || [ $? = 1 ]"
     command = f"cd {shlex.quote(workspace.path)} && {{ {archived}; }}"
-    try:
-        result = remote.run(command, timeout=_TRANSFER_S, idle_s=_IDLE_S)
-    except CommandFailed as error:
-        if error.exit_code == -1:
+    broken: Exception | None = None
+    with remote.open(command) as process:
+        deadline = time.monotonic() + _TRANSFER_S
+        process.send_eof()
+        stream = ReadProcess(process, deadline=deadline, idle_s=_IDLE_S)
+        try:
+            try:
+                unpack(stream, into, wanted=wanted, cut=cut)
+            except (UnreadableArchive, OSError) as error:
+                if isinstance(error, TimeoutError):
+                    raise
+                broken = error
+                _empty(into)
+                deadline = min(deadline, time.monotonic() + _END_S)
+            result = process.finish(deadline=deadline, idle_s=_IDLE_S)
+        except TimeoutError as error:
+            if broken is not None:
+                raise _unreadable(remote, workspace, broken) from broken
             raise TransferFailed(
                 f"{remote.host}: the results were not here within {_TRANSFER_S:g} s",
                 host=remote.host.address,
                 path=workspace.path,
                 hint="They are kept there: lab.attach() fetches them.",
             ) from error
-        raise gone(remote, workspace, error.stderr) from error
-    try:
-        with tarfile.open(fileobj=io.BytesIO(result.stdout), mode="r:gz") as archive:
-            for member in archive:
-                _unpack(archive, member, into)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ResultsUnreadable(
-            f"what came from {remote.host}:{workspace.path} cannot be read: {error}",
-            workspace=f"{remote.host}:{workspace.path}",
-            hint="Look at the workspace, and at the free space here.",
-        ) from error
+    if not result:
+        _empty(into)
+        raise gone(remote, workspace, result.stderr.decode(errors="replace"))
+    if broken is not None:
+        raise _unreadable(remote, workspace, broken) from broken
+    (into / LEFT_OUT).write_bytes(result.stderr)
 
 
-def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
-    """Write one plain file; a generator's word is not trusted with a path, a link or a mode."""
-    parts = PurePosixPath(member.name).parts
-    content = archive.extractfile(member) if member.isreg() else None
-    if content is None or len(parts) != 1 or parts[0] == "..":
-        return
-    with content, (into / parts[0]).open("wb") as file:
-        shutil.copyfileobj(content, file)
+def _empty(folder: Path) -> None:
+    """What is not whole is no result."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _unreadable(remote: Remote, workspace: Workspace, error: Exception) -> ResultsUnreadable:
+    return ResultsUnreadable(
+        f"what came from {remote.host}:{workspace.path} cannot be read: {error}",
+        workspace=f"{remote.host}:{workspace.path}",
+        hint="Look at the workspace, and at the free space here.",
+    )
 
 
 def remove(remote: Remote, *workspaces: Workspace) -> None:

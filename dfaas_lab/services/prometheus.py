@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -164,8 +163,14 @@ class Prometheus:
         if isinstance(longest, float):
             return longest
         text = self._data("/api/v1/status/config", {})["yaml"]
-        found = re.search(r"^global:\n(?:\s+.*\n)*?\s+scrape_interval: (\S+)", text, re.MULTILINE)
-        return _interval_s(found.group(1)) if found else None
+        in_global = False
+        for line in text.splitlines():
+            key, _, value = line.strip().partition(":")
+            if line[:1].strip():
+                in_global = key == "global"
+            elif in_global and key == "scrape_interval":
+                return _interval_s(value.strip())
+        return None
 
     def _data(self, path: str, params: dict[str, str]) -> Any:
         answer = json_of(

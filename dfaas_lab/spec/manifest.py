@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.k6.custom_script import CustomScript, Requirements
+from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.plan import K6Plan
+from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.load import Load
 from dfaas_lab.load.duration import exact_duration
 from dfaas_lab.spec.manifest_functions import Entry, bodies, damaged, described, functions_of

@@ -47,6 +47,7 @@ class RunOptions(TypedDict, total=False):
     warmup: str | timedelta
     script: str | Path | CustomScript | None
     env: Mapping[str, str] | None
+    files: Sequence[str | Path]
     thresholds: Thresholds | None
 
 
@@ -108,6 +109,7 @@ class RunSpec:
         warmup: str | timedelta = "0s",
         script: str | Path | CustomScript | None = None,
         env: Mapping[str, str] | None = None,
+        files: Sequence[str | Path] = (),
         thresholds: Thresholds | None = None,
         served_by_header: str = "Dfaas-Node-Id",
         detached: bool = False,
@@ -119,8 +121,9 @@ class RunSpec:
         """
         plan: K6Plan | CustomScript
         if script is None:
-            if env:
-                raise ConfigError("env is for a script of your own", hint="Give script=..., too.")
+            if env or files:
+                what = "env is" if env else "files are"
+                raise ConfigError(f"{what} for a script of your own", hint="Give script=..., too.")
             # A body's file is read once: each iteration measures the same, whatever becomes of it.
             checked = Load.of(load, duration=duration, functions=functions).frozen()
             plan = K6Plan(checked, gateway, _plain(thresholds), served_by_header)
@@ -130,7 +133,9 @@ class RunSpec:
                     "a script of your own says its load, duration and thresholds itself",
                     hint="Leave load, duration and thresholds out, or pass them through env.",
                 )
-            plan = script if isinstance(script, CustomScript) else CustomScript.of(script, env)
+            if not isinstance(script, CustomScript):
+                script = CustomScript.of(script, env, _listed(files))
+            plan = script.on(gateway, (function.name for function in functions))
         timeout_s, lease_s = _limits(limits or Limits())
         return cls(
             plan=plan,
@@ -149,7 +154,7 @@ class RunSpec:
     def on(self, gateway: str, served_by_header: str) -> RunSpec:
         """The same load on another gateway; a script names its gateway itself."""
         if not isinstance(self.plan, K6Plan):
-            return self
+            return replace(self, plan=self.plan.on(gateway, ()))
         plan = replace(self.plan, gateway=gateway, served_by_header=served_by_header)
         return replace(self, plan=plan)
 
@@ -216,6 +221,12 @@ class RunSpec:
     def plan_of(self, iteration: int) -> K6Plan | CustomScript:
         """The plan of an iteration, or of the warm-up."""
         return self.plan if iteration else self.plan.lasting(self.warmup_s)
+
+
+def _listed(files: Sequence[str | Path]) -> list[str | Path]:
+    if isinstance(files, str | Path) or not all(isinstance(one, str | Path) for one in files):
+        raise ConfigError(f"files={files!r} is no list of paths", hint="Give files=['data.csv'].")
+    return list(files)
 
 
 def _count(iterations: object) -> int:

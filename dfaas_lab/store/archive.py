@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import stat
-import uuid
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,14 +17,16 @@ from pathlib import Path
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.private_folder import PrivateFolder
-from dfaas_lab.store.files import errors_as_store_error
-from dfaas_lab.store.folder import PLAIN_NAME, RunFolder
+from dfaas_lab.store.files import beside, errors_as_store_error
+from dfaas_lab.store.folder import PLAIN_NAME, WRITTEN, RunFolder
 from dfaas_lab.store.manifest import NAME
 
 _NAMED = r"[A-Za-z0-9_.~ ()+,@%-]{1,200}/"
 _PART = rf"(?:iteration=[1-9][0-9]{{0,8}}|warmup)/(?:target={_NAMED}(?:generator={_NAMED})?)?"
+_WRITTEN_NAME = r"(?!\.{1,2}\Z)[A-Za-z0-9_.~ ()+,@%-]{1,200}"
 _MEMBER = re.compile(
-    rf"run_id=[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}/(?:{_PART})?(?:{PLAIN_NAME.pattern})"
+    rf"run_id=[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}/"
+    rf"(?:(?:{_PART})?(?:{PLAIN_NAME.pattern})|{_PART}{WRITTEN}/{_WRITTEN_NAME})"
 )
 # A run of a million requests is 0.1 GB and compresses 20-fold at best; a bomb does 1000-fold.
 MAX_BYTES = 50 * 10**9
@@ -55,17 +56,12 @@ def save(folder: RunFolder, path: str | Path) -> Path:
     """
     folder.check()
     final = Path(path).expanduser()
-    beside = final.with_name(f".{final.name}.{uuid.uuid4().hex}")
-    with errors_as_store_error(final, "writing"):
-        try:
-            with zipfile.ZipFile(
-                beside, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False
-            ) as zip_:
-                for file in sorted(folder.path.rglob("*")):
-                    _add(zip_, file, folder)
-            beside.replace(final)
-        finally:
-            beside.unlink(missing_ok=True)
+    with (
+        beside(final) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as zip_,
+    ):
+        for file in sorted(folder.path.rglob("*")):
+            _add(zip_, file, folder)
     return final
 
 

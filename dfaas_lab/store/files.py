@@ -42,6 +42,9 @@ def errors_as_store_error(path: Path, doing: str) -> Iterator[None]:
 
 def safe_name(name: str) -> str:
     """Return any text as a part of a file name: percent-encoded, as hive readers expect it."""
+    name = name.encode(errors="surrogateescape").decode(
+        errors="replace"
+    )  # of a foreign file system
     quoted = quote(name, safe=" ()+,@")
     if len(quoted) <= _LONGEST:
         return quoted
@@ -93,17 +96,31 @@ def _rename_new(beside: Path, final: Path) -> None:
         ) from error
 
 
+@contextlib.contextmanager
+def beside(final: Path) -> Iterator[Path]:
+    """Give the path of a new file, which replaces ``final`` when the block ends without an error.
+
+    A reader sees the old file or the new one, and a kill leaves one of them. The name is short:
+    that of ``final`` may have the most bytes that a name can have.
+
+    Raises:
+        StoreError: It could not be written.
+    """
+    part = final.with_name(f".{uuid.uuid4().hex}.part")
+    with errors_as_store_error(final, "writing"):
+        try:
+            yield part
+            _sync_file(part)
+            part.replace(final)
+            sync_folder(final.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file beside and rename it over the old one: a reader sees one or the other."""
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with errors_as_store_error(path, "writing"):
-        try:
-            beside.write_bytes(content)
-            _sync_file(beside)
-            beside.replace(path)
-            sync_folder(path.parent)
-        finally:
-            beside.unlink(missing_ok=True)
+    with beside(path) as part:
+        part.write_bytes(content)
 
 
 def sync_tree(folder: Path) -> None:

@@ -26,6 +26,8 @@ FRAMES = ("summary", "requests", "timeline", "k6_metrics")
 _ALWAYS = FRAMES[:3]
 # Outside runs/, or other readers' runs/**/*.parquet would meet torn files.
 STAGING = ".staging"
+WRITTEN = "written"
+"""The folder of an iteration that holds what a script of the user's own wrote."""
 # No leading zero: iteration=01 is not another way to write iteration=1.
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 # What may be below an iteration: a target's folder, and below it one for each generator of several.
@@ -135,6 +137,7 @@ class RunFolder:
         iteration: int,
         frames: Frames,
         files: Mapping[str, bytes | Path] | None = None,
+        written: Mapping[str, bytes | Path] | None = None,
         *,
         target: str,
         warmup: bool = False,
@@ -145,6 +148,7 @@ class RunFolder:
             iteration: From 1.
             frames: What was measured.
             files: Raw files by name: their content, or the path of a file to copy.
+            written: What a script of the user's own wrote, by any name: in a folder of its own.
             target: The name of the target that was measured.
             warmup: Whether it was the warm-up: kept, but in no frame.
 
@@ -159,6 +163,9 @@ class RunFolder:
                 parquet.write(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")
             for name, content in (files or {}).items():
                 _write_raw(beside / plain_name(name), content)
+            for name, content in (written or {}).items():
+                (beside / WRITTEN).mkdir(exist_ok=True)
+                _write_raw(beside / WRITTEN / safe_name(name), content)
         return final
 
     def parts(self) -> Iterator[Path]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dfaas_lab.errors import StoreError
-from dfaas_lab.store.files import errors_as_store_error
+from dfaas_lab.store.files import beside, errors_as_store_error
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,20 +92,17 @@ def export(scan: pl.LazyFrame, folder: Path, name: str, format_: Literal["csv", 
     import polars as pl
 
     path = folder / f"{name}.{format_}"
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with errors_as_store_error(folder, "exporting to"):
+        folder.mkdir(parents=True, exist_ok=True)
     try:
-        with errors_as_store_error(folder, "exporting to"):
-            folder.mkdir(parents=True, exist_ok=True)
-            scan.sink_csv(beside) if format_ == "csv" else scan.sink_parquet(beside)
-            beside.replace(path)
+        with beside(path) as part:
+            scan.sink_csv(part) if format_ == "csv" else scan.sink_parquet(part)
     except pl.exceptions.PolarsError as error:
         raise StoreError(
             f"exporting to {path} failed: {error}",
             path=str(path),
             hint="Is the disk full? What was stored before is unharmed.",
         ) from error
-    finally:
-        beside.unlink(missing_ok=True)
     return path
 
 

@@ -295,3 +295,26 @@ def test_a_preview_tells_loads_time_and_data() -> None:
 )
 def test_a_node_that_is_the_generator_is_known_by_its_address(url: str, expected: bool) -> None:
     assert shares_generator(url) is expected
+
+
+def test_a_doubt_of_the_generator_is_of_the_iterations_that_it_names() -> None:
+    from types import SimpleNamespace
+
+    from dfaas_lab import Doubt
+    from dfaas_lab.campaign.doubts import generator_doubts
+
+    doubts = (
+        Doubt("generator CPU in the worst second", "97%, iterations 1 and 3", "at most 80%"),
+        Doubt("open files of k6", "990, iteration 2", "at most 900"),
+        Doubt("drops", "env 6, iteration 1", "0"),
+        Doubt("errors of the generator itself: no free port", "9, iterations 1, 2 and 4 more", "0"),
+    )
+    run: Any = SimpleNamespace(verdict=SimpleNamespace(doubts=doubts))
+
+    def kinds(iteration: int, **given: bool) -> list[str]:
+        return [text.split()[0] for text in generator_doubts(run, iteration, **given)]
+
+    assert kinds(1) == ["generator", "errors"]
+    assert kinds(2) == ["open", "errors"]
+    assert kinds(9) == ["errors"]
+    assert kinds(1, on_generator=True) == ["errors"]

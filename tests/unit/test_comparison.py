@@ -78,7 +78,7 @@ def test_sides_in_turn_are_not_deceived_by_drift() -> None:
     got = compare_blocks({"old": summary(a, noise=0.002), "new": summary(b, noise=0.002, seed=9)})
     assert not got.frame["differs"].any()
     assert "the same within" in str(got)
-    assert "blocks could have shown a change of" in str(got)
+    assert "blocks could have shown a change of" in repr(got)
     assert "iteration to iteration" not in str(got)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import subprocess
 import time
@@ -77,3 +79,27 @@ def test_the_question_is_understood_by_this_machine(tmp_path: Path) -> None:
     assert found.skew is not None
     assert abs(found.skew.seconds) <= found.skew.uncertainty_s + 1e-3
     assert isinstance(found.skew, Skew)
+
+
+@pytest.mark.parametrize(
+    ("line", "hostile"),
+    [
+        ("clock_first=1000.500000000", "clock_first=nan"),
+        ("clock_first=1000.500000000", "clock_first=inf"),
+        ("clock_last=1000.600000000", "clock_last=" + "9" * 400 + ".0"),
+        ("cores=4", "cores=" + "9" * 5000),
+        ("memory_kb=8000000", "memory_kb=" + "9" * 19),
+        ("hostname=gen", "hostname=" + "x" * 10**6),
+        ("hostname=gen", "hostname=a\x1b[2Jb\u202ec\ud800"),
+        ("root_free_kb=2000", "root_free_kb=-1"),
+    ],
+)
+def test_facts_that_a_manifest_cannot_hold_are_none(line: str, hostile: str) -> None:
+    assert line in ANSWER
+    found = parse_facts(ANSWER.replace(line, hostile), asked_at=999.9, answered_at=1000.1)
+    kept = json.dumps(found.provenance(), allow_nan=False, ensure_ascii=False)
+    assert kept.isprintable()
+    assert len(kept.encode()) < 2000
+    numbers = (found.cores, found.memory_bytes, found.open_files, found.root.free_bytes)
+    assert all(number is None or 0 <= number < 2**63 for number in numbers)
+    assert found.skew is None or math.isfinite(found.skew.seconds)

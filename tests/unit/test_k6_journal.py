@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 from hypothesis import given
@@ -183,3 +184,50 @@ def test_a_secret_in_a_url_is_masked_before_anybody_reads_it() -> None:
     assert isinstance(line, LogLine)
     assert "SEKRET" not in line.text + journal.tail()
     assert "x=1&token=***" in line.text
+
+
+SLOW = (
+    " ",
+    "_",
+    "|",
+    "/",
+    "a",
+    ".",
+    "?a=",
+    "=;",
+    "a=b;",
+    "://",
+    "@",
+    "running (",
+    "0m",
+    "[ ",
+    "AaA",
+)
+
+
+@pytest.mark.parametrize("piece", SLOW)
+@pytest.mark.parametrize("before", ["", "     script: ", "@a1 ended 1 ", "paused (", "f [ "])
+def test_no_line_takes_more_than_linear_time(piece: str, before: str) -> None:
+    """Where a pattern were quadratic, a line of this length would take some seconds."""
+
+    def cost(length: int) -> float:
+        line = f"{before}{piece * (length // len(piece))}x\n".encode()
+        began = time.process_time()
+        K6Output("a1").feed(line)
+        return time.process_time() - began
+
+    assert min(cost(64_000) for _ in range(2)) < 1
+
+
+@pytest.mark.parametrize("digits", ["9" * 16, "9" * 5000, "\N{ARABIC-INDIC DIGIT FIVE}"])
+def test_numbers_that_are_none_of_k6s_are_a_line_of_the_log(digits: str) -> None:
+    for line in (
+        f"@a1 ended {digits}",
+        f"running (0m05.0s), {digits}/010 VUs, 50 complete and 0 interrupted iterations",
+        f"running (0m05.0s), 010/010 VUs, {digits} complete and 0 interrupted iterations",
+    ):
+        assert K6Output("a1").feed(f"{line}\n".encode()) == [LogLine(line)]
+    time_ = f"running ({digits}d0m05.0s), 010/010 VUs, 5 complete and 0 interrupted iterations\n"
+    assert not [
+        event for event in K6Output("a1").feed(time_.encode()) if isinstance(event, Elapsed)
+    ]

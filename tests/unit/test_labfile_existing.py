@@ -97,9 +97,6 @@ def test_one_warning_names_each_key_that_is_not_used(tmp_path: Path) -> None:
     assert caught[0].filename == __file__
     assert lab.unused == (
         "remote_execution",
-        "plugin_settings.dfaas.duration",
-        "plugin_settings.dfaas.iterations",
-        "plugin_settings.dfaas.rates",
         "remote_hosts[0].vars.ansible_ssh_common_args",
     )
     assert all(key in str(caught[0].message) for key in lab.unused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import threading
@@ -12,7 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from dfaas_lab.remote.process import CommandResult, Process
+from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.remote.process import CommandResult, Process, TooMuchOutput
 
 PIPES = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
@@ -69,7 +71,7 @@ def result(command: str, shell: str) -> CommandResult:
         return begun.finish(deadline=time.monotonic() + 20)
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "csh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "csh", "tcsh"])
 def test_a_command_is_one_of_a_posix_shell(shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"there is no {shell} on this machine")
@@ -111,3 +113,102 @@ def test_what_a_shell_says_that_runs_nothing_is_kept(tmp_path: Path) -> None:
         end = begun.finish(deadline=time.monotonic() + 20)
     assert (end.text, end.exit_code) == ("This account is not available.", 1)
     assert learnt == []
+
+
+class Endless(Login):
+    """A host that sends the same without end.
+
+    Args:
+        data: What it sends on standard output, once for each reading.
+        pause_s: How long it waits before.
+    """
+
+    def __init__(self, data: bytes, pause_s: float = 0) -> None:
+        super().__init__("/bin/sh")
+        self.data, self.pause_s = data, pause_s
+
+    def exec_command(self, command: str) -> None:
+        pass
+
+    def recv(self, most: int) -> bytes:
+        time.sleep(self.pause_s)
+        return self.data[:most]
+
+    def close(self) -> None:
+        pass
+
+
+def endless(data: bytes, pause_s: float = 0, *, login_shell: bool = False) -> Process:
+    begun = Process(cast("Any", Endless(data, pause_s)), host="here", release=lambda: None)
+    begun.start("x", timeout=5, learn=(lambda _: None) if login_shell else None)
+    return begun
+
+
+@pytest.mark.parametrize("login_shell", [False, True])
+def test_output_without_end_is_bounded(login_shell: bool) -> None:
+    with (
+        endless(b"x" * 65536, login_shell=login_shell) as begun,
+        pytest.raises(TooMuchOutput, match=r"more than 16 MB|the login shell prints without end"),
+    ):
+        begun.finish(deadline=time.monotonic() + 60)
+
+
+@pytest.mark.parametrize("login_shell", [False, True])
+def test_a_deadline_holds_for_the_whole_and_not_between_bytes(login_shell: bool) -> None:
+    began = time.monotonic()
+    with (
+        endless(b"x", 0.02, login_shell=login_shell) as begun,
+        pytest.raises(TimeoutError),
+    ):
+        begun.finish(deadline=time.monotonic() + 0.5, idle_s=5)
+    assert time.monotonic() - began < 20
+
+
+def test_a_login_shell_that_drips_does_not_hold_up_who_looks() -> None:
+    began = time.monotonic()
+    with endless(b"x", 0.02, login_shell=True) as begun:
+        assert begun.receive(timeout=0.2) is None
+    assert time.monotonic() - began < 20
+
+
+def test_a_host_that_never_takes_a_command_is_lost() -> None:
+    class Deaf(Endless):
+        """Paramiko waits for the host's yes until the channel is closed."""
+
+        def __init__(self) -> None:
+            super().__init__(b"")
+            self.closed = threading.Event()
+
+        def exec_command(self, command: str) -> None:
+            assert self.closed.wait(60)
+            raise EOFError("the channel was closed")
+
+        def close(self) -> None:
+            self.closed.set()
+
+    begun = Process(cast("Any", Deaf()), host="here", release=lambda: None)
+    with pytest.raises(ConnectionFailed, match="was lost"):
+        begun.start("x", timeout=0.2)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [("CDPATH", ".:/"), ("TAR_OPTIONS", "--verbose"), ("IFS", "x"), ("SHELLOPTS", "noclobber")],
+)
+def test_a_command_depends_on_nothing_of_the_users_environment(
+    setting: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "taken").touch()
+    monkeypatch.setenv(*setting)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command = 'cd ~ && cd tmp && : >../taken && echo "$HOME" && tar -C .. -cf /dev/null taken'
+    done = result(command, "bash")
+    assert (done.stdout.decode(), done.stderr) == (f"{tmp_path}\n", b"")
+
+
+def test_every_byte_of_a_command_arrives(tmp_path: Path) -> None:
+    text = "".join(map(chr, range(1, 127))) + "é \U0001f600 %s \\0101 \\c !! $HOME `x`"
+    for shell in ("/bin/sh", "bash", *filter(shutil.which, ("zsh", "fish", "csh", "tcsh"))):
+        done = result(f"printf %s {shlex.quote(text)}", shell)
+        assert done.stdout.decode() == text, shell

@@ -21,11 +21,11 @@ from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress, Step
 from dfaas_lab.provision import GeneratorSpec, TargetSpec, playbooks_folder, run_interruptible
+from dfaas_lab.provision.ansible import kill_by_argument
 from dfaas_lab.provision.events import PlaybookEvents, detail
 from dfaas_lab.provision.hints import hint_for, no_ssh_hint
 from dfaas_lab.provision.locks import hold_here
 from dfaas_lab.provision.marker import Marker, parse_marker
-from dfaas_lab.provision.processes import kill_by_argument
 from dfaas_lab.provision.report import ProvisionReport, TaskRow, task_frame
 
 HOST = Host("10.0.0.50", user="ubuntu", key="/k", become_password="open sesame")
@@ -52,12 +52,12 @@ def story(progress: Progress) -> PlaybookEvents:
 
 
 def test_a_story_of_tasks_becomes_rows(story: PlaybookEvents, progress: Progress) -> None:
-    story.hear({"event": "playbook_on_start"})
-    story.hear(event("runner_on_start"))
+    story.handle({"event": "playbook_on_start"})
+    story.handle(event("runner_on_start"))
     assert progress.snapshot()[0].text == "Copy k6"
-    story.hear(event("runner_on_ok", res={"changed": True}, duration=1.5))
-    story.hear(event("runner_on_ok", "Look at the host", res={"changed": False}, duration=0.1))
-    story.hear(event("runner_on_skipped", "Tune", host="host2", res={}))
+    story.handle(event("runner_on_ok", res={"changed": True}, duration=1.5))
+    story.handle(event("runner_on_ok", "Look at the host", res={"changed": False}, duration=0.1))
+    story.handle(event("runner_on_skipped", "Tune", host="host2", res={}))
     assert story.rows == [
         TaskRow("ubuntu@a", "Copy k6", "changed", 1.5, ""),
         TaskRow("ubuntu@a", "Look at the host", "ok", 0.1, ""),
@@ -70,7 +70,7 @@ def test_a_story_of_tasks_becomes_rows(story: PlaybookEvents, progress: Progress
 def test_a_failing_task_keeps_the_module_s_own_words(
     story: PlaybookEvents, progress: Progress
 ) -> None:
-    story.hear(event("runner_on_failed", res={"msg": "No space left on device"}))
+    story.handle(event("runner_on_failed", res={"msg": "No space left on device"}))
     error = story.failures["host1"]
     assert isinstance(error, TaskFailed)
     assert (error.host, error.task, error.detail) == ("a", "Copy k6", "No space left on device")
@@ -81,7 +81,7 @@ def test_a_failing_task_keeps_the_module_s_own_words(
 
 def test_an_unreachable_host_is_another_error(story: PlaybookEvents) -> None:
     said = "Failed to connect to the host via ssh: Permission denied (publickey)."
-    story.hear(event("runner_on_unreachable", host="host2", res={"msg": said}))
+    story.handle(event("runner_on_unreachable", host="host2", res={"msg": said}))
     error = story.failures["host2"]
     assert isinstance(error, HostUnreachable)
     assert error.host == "b"
@@ -90,7 +90,7 @@ def test_an_unreachable_host_is_another_error(story: PlaybookEvents) -> None:
 
 def test_a_host_without_place_for_ansible_is_no_unreachable_one(story: PlaybookEvents) -> None:
     said = "Task failed: Failed to create temporary directory. In some cases, ..."
-    story.hear(event("runner_on_unreachable", res={"msg": said}))
+    story.handle(event("runner_on_unreachable", res={"msg": said}))
     error = story.failures["host1"]
     assert isinstance(error, TaskFailed)
     assert "remote_tmp" in error.hint
@@ -98,41 +98,41 @@ def test_a_host_without_place_for_ansible_is_no_unreachable_one(story: PlaybookE
 
 
 def test_only_the_recap_says_who_went_through(story: PlaybookEvents) -> None:
-    story.hear(event("runner_on_ok", res={}))
+    story.handle(event("runner_on_ok", res={}))
     assert story.passed == frozenset()
     recap = {"processed": {"host1": 1, "host2": 1, "localhost": 1}, "dark": {"host2": 1}}
-    story.hear({"event": "playbook_on_stats", "event_data": {**recap, "failures": {}}})
+    story.handle({"event": "playbook_on_stats", "event_data": {**recap, "failures": {}}})
     assert story.passed == {"host1", "localhost"}
 
 
 def test_what_only_directs_ansible_is_no_task(story: PlaybookEvents) -> None:
-    story.hear(event("runner_on_skipped", "Leave the targets out", task_action="meta", res={}))
+    story.handle(event("runner_on_skipped", "Leave the targets out", task_action="meta", res={}))
     assert story.rows == []
 
 
 def test_two_parts_of_one_machine_have_their_own_tasks(progress: Progress) -> None:
     story = PlaybookEvents({"host1": ("u@a", "a"), "host2": ("u@a", "a")}, progress)
-    story.hear(event("runner_on_ok", "Copy k6", res={}))
-    story.hear(event("runner_on_ok", "Look at the host", host="host2", res={}))
+    story.handle(event("runner_on_ok", "Copy k6", res={}))
+    story.handle(event("runner_on_ok", "Look at the host", host="host2", res={}))
     assert [row.task for row in story.rows_of("host1")] == ["Copy k6"]
     assert [row.task for row in story.rows] == ["Copy k6", "Look at the host"]
 
 
 def test_what_is_ignored_on_purpose_is_no_failure(story: PlaybookEvents) -> None:
-    story.hear(event("runner_on_failed", res={"msg": "no"}, ignore_errors=True))
+    story.handle(event("runner_on_failed", res={"msg": "no"}, ignore_errors=True))
     assert story.failures == {}
 
 
 def test_a_failure_on_this_machine_is_every_host_s(story: PlaybookEvents) -> None:
-    story.hear(event("runner_on_failed", host="localhost", res={"msg": "bad variable"}))
+    story.handle(event("runner_on_failed", host="localhost", res={"msg": "bad variable"}))
     assert set(story.failures) == {"host1", "host2"}
 
 
 def test_waiting_for_a_lock_is_told(story: PlaybookEvents, progress: Progress) -> None:
     locked = {"msg": "Failed to lock apt for exclusive operation: Could not get lock"}
-    story.hear(event("runner_retry", "Install packages", res=locked))
+    story.handle(event("runner_retry", "Install packages", res=locked))
     assert "waits for the APT lock" in progress.snapshot()[0].text
-    story.hear(event("runner_retry", "Wait", res={"msg": "Status code was 503"}))
+    story.handle(event("runner_retry", "Wait", res={"msg": "Status code was 503"}))
     assert "503" in progress.snapshot()[0].text
 
 

@@ -12,9 +12,9 @@ from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
 from dfaas_lab.provision import GeneratorSpec, TargetSpec, provision
 from dfaas_lab.provision.cache import distinct
+from dfaas_lab.provision.hosts import batches_of
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.locks import common_folder
-from dfaas_lab.provision.waves import waves_of
 from dfaas_lab.target import Target
 
 HOST = Host("10.0.0.50", user="ubuntu")
@@ -71,21 +71,21 @@ def test_a_target_with_another_generator_is_set_up_anew() -> None:
     assert key != target(via=Generator("a"))._setup().key
 
 
-def test_a_machine_comes_once_in_a_wave() -> None:
+def test_a_machine_comes_once_in_a_batch() -> None:
     tuned = replace(SPEC, variables={"k6_tuning": True})
     node = TargetSpec(host=HOST, name="node")
     other = replace(SPEC, host=Host("b"))
-    assert waves_of([tuned, node, other], lambda spec: spec.host.address) == [
+    assert batches_of([tuned, node, other], lambda spec: spec.host.address) == [
         [[tuned], [other]],  # at the same time, since they do not share their variables
         [[node]],
     ]
-    assert waves_of([SPEC, other], lambda spec: spec.host.address) == [[[SPEC, other]]]
-    assert waves_of([], lambda spec: spec.key) == []
+    assert batches_of([SPEC, other], lambda spec: spec.host.address) == [[[SPEC, other]]]
+    assert batches_of([], lambda spec: spec.key) == []
 
 
 def test_hosts_that_differ_in_their_password_share_no_run() -> None:
     secret = replace(SPEC, host=Host("b", become_password="x"))
-    assert waves_of([SPEC, secret], lambda spec: spec.host.address) == [[[SPEC], [secret]]]
+    assert batches_of([SPEC, secret], lambda spec: spec.host.address) == [[[SPEC], [secret]]]
 
 
 @pytest.mark.parametrize(

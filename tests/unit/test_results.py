@@ -243,6 +243,17 @@ def test_latencies_are_those_of_successful_requests(tmp_path: Path) -> None:
     assert row["failed_latency_ms_p50"] == pytest.approx(0.4)
 
 
+@pytest.mark.parametrize(("sizes", "repeats"), [((84, 168, 84, 0, 252), 3), ((84, 84), None)])
+def test_what_the_client_repeats_is_seen_by_its_bytes(
+    tmp_path: Path, sizes: tuple[int, ...], repeats: int | None
+) -> None:
+    sent = [mark("data_sent", T0 + n, "f0", size) for n, size in enumerate(sizes)]
+    got = read_rows(tmp_path, rows(Request()) + sent).k6_metrics.filter(metric="dfaas_repeats")
+    assert got.select("function", "sum").rows() == ([("figlet", repeats)] if repeats else [])
+    hidden = read_rows(tmp_path, rows(Request(tls_handshaking=9)) + sent).k6_metrics
+    assert hidden.filter(metric="dfaas_repeats").is_empty()
+
+
 def test_what_a_script_plans_by_itself_is_not_known(tmp_path: Path) -> None:
     got = read_rows(tmp_path, rows(Request()), load=None)
     for name in ("planned_at", "late_ms", "response_ms"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +17,12 @@ from hypothesis import strategies as st
 from dfaas_lab.errors import ResultsUnreadable
 from dfaas_lab.k6.results import Frames, read
 from dfaas_lab.k6.samples import read_samples
+from dfaas_lab.load import Function, Load
 from tests.unit.sample_files import (
     HEADERS,
     T0,
     V1,
+    V1_ALL,
     Request,
     mark,
     read_slowly,
@@ -26,6 +31,7 @@ from tests.unit.sample_files import (
 )
 
 SCENARIOS = {"f0": "figlet", "f1": "env"}
+LOAD = Load.of({"figlet": 10}, duration="1s", functions=[Function("figlet")])
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -267,3 +273,73 @@ def test_a_script_that_asks_k6_for_no_verdict_is_judged_by_its_status(tmp_path: 
     ]
     got = frames(write(tmp_path, text_of(rows, header))).requests.sort("vu")
     assert got["failed"].to_list() == [False, True]
+
+
+# Damaged, or not k6's
+
+ODD = ["NaN", "inf", "-inf", "1e400", "1e300", "-5", "abc", "9" * 23, str(2**63 - 1), "", '"', "\0"]
+COLUMNS = ["metric_name", "timestamp", "metric_value", "status", "error_code", "vu", "iter",
+           "metadata", "extra_tags", "scenario", "expected_response"]  # fmt: skip
+
+
+@pytest.mark.parametrize("load", [LOAD, None], ids=["a load", "a script"])
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_number_that_cannot_be_gives_no_other_error(
+    tmp_path: Path, load: Load | None, column: str
+) -> None:
+    good = rows_of(Request(end_ns=T0), random.Random(1))
+    good += [mark("dropped_iterations", T0, "f0"), mark("dfaas_started", T0, "f0")]
+    odd = [*ODD, "vu=99999999999999&iter=0", "vu=-1&iter=x"]
+    headers = itertools.cycle(HEADERS)
+    for (row, value), header in zip(itertools.product((0, -1), odd), headers, strict=False):
+        rows = [dict(one) for one in good]
+        rows[row][column] = value
+        with contextlib.suppress(ResultsUnreadable):
+            frames(write(tmp_path, text_of(rows, header)), load=load)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("metric_value", "NaN"), ("metric_value", "1e300"), ("timestamp", "9" * 18 + "0"),
+     ("metadata", "vu=99999999999999&iter=0"), ("metadata", "vu=1&iter=" + "9" * 23)],
+)  # fmt: skip
+def test_what_k6_never_measures_is_told_as_damage(tmp_path: Path, column: str, value: str) -> None:
+    rows = rows_of(Request(end_ns=T0), random.Random(1))
+    for row in rows:
+        row[column] = value
+    with pytest.raises(ResultsUnreadable, match="is damaged") as damaged:
+        frames(write(tmp_path, text_of(rows, V1)))
+    assert "raw file is kept" in damaged.value.hint
+
+
+# What a script says
+
+
+def test_a_scripts_tags_are_columns(tmp_path: Path) -> None:
+    tags = {"stage": "2", "q": "a=b", "odd key": 'é "x"\nline'}
+    rows = rows_of(Request(tags=tags), random.Random(1))
+    for row in rows:
+        row |= {"name": "echo", "url": "http://gw/echo?n=1", "method": "POST", "group": "::buy"}
+        row["metadata"] += "&trace=7"
+    found = frames(write(tmp_path, text_of(rows, V1_ALL))).requests
+    row = found.row(0, named=True)
+    assert (row["name"], row["method"], row["group"]) == ("echo", "POST", "::buy")
+    assert json.loads(row["tags"]) == tags | {"trace": "7", "url": "http://gw/echo?n=1"}
+    stage = found.select(pl.col("tags").str.json_path_match("$.stage")).item()
+    assert stage == "2", "as the docstring of run.requests says"
+
+
+def test_a_load_has_no_tags_of_its_own(tmp_path: Path) -> None:
+    rows = rows_of(Request(tags={"function": "figlet"}), random.Random(1))
+    found = frames(write(tmp_path, text_of(rows, V1)), load=LOAD).requests
+    assert found.select("name", "method", "group", "tags").row(0) == (None, None, None, None)
+
+
+def test_metrics_are_counted_by_their_tags(tmp_path: Path) -> None:
+    marks = [("a", 1.0), ("b", 2.0), ("a", 4.0)]
+    rows = [mark("spoken", T0, "", value) | {"extra_tags": f"stage={tag}"} for tag, value in marks]
+    found = frames(write(tmp_path, text_of(rows, V1_ALL))).k6_metrics
+    assert sorted(found.select("tags", "sum").rows()) == [
+        ('{"stage": "a"}', 5.0),
+        ('{"stage": "b"}', 2.0),
+    ]

@@ -13,10 +13,17 @@ note pid $$ || {
 . ./conf
 # shellcheck disable=SC2086 # k6_options holds plain words
 set -f
+up=''
+if [ -n "$folder" ]; then
+    # What a script writes by a name of its own must be none of ours. k6 makes no folders.
+    { mkdir "$folder" && while read -r one; do mkdir -p "$folder/$one"; done <folders &&
+        cd "$folder"; } || exit 74
+    up=../
+fi
 # shellcheck disable=SC2086
 set -- "$k6_path" run --no-color --no-usage-report --address "" \
-    --out csv=fileName=samples.csv,timeFormat=unix_nano $k6_options "$script"
+    --out csv=fileName=${up}samples.csv,timeFormat=unix_nano $k6_options "$up$script"
 # What a script of the user's own finds in __ENV; nothing of ours is read after this.
 # shellcheck source=/dev/null
-[ ! -f env ] || . ./env
+[ ! -f "${up}env" ] || . "./${up}env"
 exec "$@"

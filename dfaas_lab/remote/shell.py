@@ -1,4 +1,4 @@
-"""What a host answers to a script, whatever its shell prints at login. Nothing is decided here."""
+"""The output of a script on a host, whatever the login shell prints before it."""
 
 from __future__ import annotations
 

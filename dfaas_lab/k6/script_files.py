@@ -1,0 +1,108 @@
+"""The files that go with a script of the user's own: those it names, and those that are given."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from dfaas_lab.errors import ConfigError
+
+_TEXT = r"""["'`]([^"'`$\n]+)["'`]"""
+_RELATIVE = r"""["'`](\.{1,2}/[^"'`$\n]+)["'`]"""
+_IMPORTED = re.compile(rf"\b(?:from|import|require)\b\s*\(?\s*{_RELATIVE}")
+_OPENED = re.compile(rf"\bopen\(\s*{_TEXT}")
+_RESOLVED = re.compile(rf"\bimport\s*\.\s*meta\s*\.\s*resolve\(\s*{_TEXT}")
+_CONSTANT = re.compile(rf"\b(?:const|let|var)\s+(\w+)\s*=\s*{_TEXT}")
+_OPENED_CONSTANT = re.compile(r"\b(?:open|resolve)\(\s*(\w+)\s*[,)]")
+_SOURCE = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
+# What handleSummary() may write: "results/summary.json" needs its folder.
+_WRITTEN = re.compile(r"""["'`]((?:\./)?(?:[\w@%+=:,.-]+/)+)[\w@%+=:,.-]+\.\w+["'`]""")
+_MOST_BYTES = 200_000_000
+_MOST_FILES = 10_000
+
+
+def read_files(script: Path, files: Iterable[str | Path] = ()) -> dict[Path, bytes]:
+    """Read a script with the files that it names, and those that are given, by absolute path.
+
+    Names are read where they stand in ``import``, ``require``, ``open`` and
+    ``import.meta.resolve``, or in a constant that is opened.
+
+    Args:
+        script: The script's absolute path.
+        files: More files, or folders with all that is in them; a relative path is looked for in the
+            working directory, then beside the script.
+
+    Raises:
+        ConfigError: A file is not there, or they are too large.
+    """
+    found: dict[Path, bytes] = {}
+    size = 0
+    given = [one for name in files for one in _given(name, script.parent)]
+    for path, content in _with_named([script, *given], script.parent):
+        size += len(content)
+        found[path] = content
+        if size > _MOST_BYTES or len(found) > _MOST_FILES:
+            raise ConfigError(
+                f"{script} comes with more than {_MOST_BYTES // 10**6} MB or {_MOST_FILES} files",
+                hint="Open less data in it, or give fewer files.",
+            )
+    return found
+
+
+def folders_written(sources: Iterable[bytes]) -> list[str]:
+    """The relative folders of file names in the text of some sources: k6 itself makes none."""
+    found = (name for text in sources for name in _WRITTEN.findall(text.decode(errors="replace")))
+    plain = (os.path.normpath(name) for name in found)
+    return sorted({name for name in plain if not name.startswith((".", "-"))})[:100]
+
+
+def _given(name: str | Path, beside: Path) -> list[Path]:
+    path = Path(name).expanduser()
+    places = [path] if path.is_absolute() else [Path.cwd() / path, beside / path]
+    place = next((one for one in places if one.exists()), None)
+    if place is None:
+        raise ConfigError(
+            f"files: there is no {str(name)!r}, neither here nor beside the script",
+            hint="Give paths of files or folders that the script opens.",
+        )
+    place = Path(os.path.normpath(place))
+    return (
+        sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
+    )
+
+
+def _with_named(waiting: list[Path], root: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield the files and, once each, those that they name literally."""
+    waiting = list(dict.fromkeys(waiting))
+    seen = set(waiting)
+    while waiting:
+        file = waiting.pop()
+        try:
+            if not file.is_file():  # a FIFO or a device may never end
+                raise FileNotFoundError(None, "it is no file")
+            content = file.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"script={str(file)!r} cannot be read: {error.strerror}",
+                hint="Give the path of a k6 script, or of an archive that k6 archive made.",
+            ) from error
+        yield file, content
+        named = _named(content, file.parent, root) if file.suffix in _SOURCE else ()
+        for other in named:
+            if other not in seen and other.is_file():
+                seen.add(other)
+                waiting.append(other)
+
+
+def _named(content: bytes, folder: Path, root: Path) -> Iterator[Path]:
+    text = content.decode(errors="replace")
+    constants = dict(_CONSTANT.findall(text))
+    opened = [constants[name] for name in _OPENED_CONSTANT.findall(text) if name in constants]
+    for name in (*_IMPORTED.findall(text), *_RESOLVED.findall(text)):
+        yield Path(os.path.normpath(folder / name))
+    # k6 takes it from the script's folder, or from the module's
+    for name in (*_OPENED.findall(text), *opened):
+        if not name.startswith("/") and "://" not in name:
+            yield from (Path(os.path.normpath(place / name)) for place in (folder, root))

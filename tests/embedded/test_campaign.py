@@ -1,0 +1,220 @@
+"""Campaigns on the embedded lab: overload, interrupts, outages, several targets, kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dfaas_lab import Campaign, Cooldown, CooldownTimeout, Lab, Plan, Target
+from dfaas_lab.errors import CampaignError, ConfigError, MetricsError, ResumeMismatch
+from tests.embedded.killed_campaigns import NARROW, kill_campaigns
+
+KEYS = ["target", "load_id", "iteration", "function", "skipped"]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab of two nodes, each with a function that serves one request at a time."""
+    folder = tmp_path_factory.mktemp("campaign")
+    with Lab.local(targets=2, functions=NARROW, store=folder / "results") as lab:
+        lab.provision(progress=False)
+        yield lab
+
+
+def _campaign(lab: Lab, plan: Plan, label: str, **options: object) -> Campaign:
+    given = {"iterations": 2, "duration": "1s", "cooldown": Cooldown.fixed("0s")} | options
+    return lab.campaign(plan, label=label, progress=False, **given)  # type: ignore[arg-type]
+
+
+def test_two_nodes_are_measured_side_by_side_until_they_are_overloaded(
+    lab: Lab, tmp_path: Path
+) -> None:
+    plan = Plan(["narrow"], [0, 2, 20, 30])
+    campaign = _campaign(lab, plan, "two")
+    assert campaign.status == "new"
+    assert "4 loads on each of 2 targets" in str(campaign.preview())
+    assert campaign.run() is campaign
+    assert campaign.status == "finished"
+    frame = campaign.outcomes
+    for target in lab.targets:
+        own = frame.filter(pl.col("target") == target)
+        assert own.select("rate_rps", "iteration", "overloaded", "skipped").rows() == [
+            (0.0, 1, False, False),
+            (0.0, 2, False, False),
+            (2.0, 1, False, False),
+            (2.0, 2, False, False),
+            (20.0, 1, True, False),
+            (20.0, 2, True, False),
+            (30.0, None, None, True),
+        ]
+    assert frame.filter(rate_rps=20.0)["reasons"].str.contains("narrow: success rate").all()
+    assert frame.filter("skipped")["reasons"].str.contains("narrow:20 is overloaded").all()
+    assert frame.filter(rate_rps=0.0, skipped=False)["requests"].to_list() == [0] * 4
+    assert frame.filter(rate_rps=2.0)["requests"].is_between(1, 3).all()
+    # What has no Prometheus is null, with its reason.
+    assert frame["cpu_cores"].null_count() == frame.height
+    assert frame.filter(~pl.col("skipped"))["not_measured"].str.contains("no Prometheus").all()
+    assert frame.filter(~pl.col("skipped"))["replicas"].to_list() == [1] * 12
+    # One run per load and target; its manifest says which.
+    runs = [lab.store.find(run_id).read() for run_id in lab.store.run_ids()]
+    mine = [run for run in runs if run.get("campaign", {}).get("id") == campaign.id]
+    assert len(mine) == 4
+    assert {run["campaign"]["load_id"] for run in mine} == set(
+        frame.filter(pl.col("run_id").is_not_null())["load_id"]
+    )
+    # It is there for another process, and running it again measures nothing.
+    again = _campaign(lab, plan, "two")
+    assert again.id == campaign.id
+    before = len(lab.store.run_ids())
+    assert again.run().outcomes.equals(frame)
+    assert len(lab.store.run_ids()) == before
+    row = lab.campaigns().filter(label="two").row(0, named=True)
+    assert (row["campaign_id"], row["status"], row["loads"]) == (campaign.id, "finished", 8)
+    # Its files, and its figures.
+    paths = campaign.export_csv(tmp_path / "out")
+    assert {path.parent.name for path in paths} == set(lab.targets)
+    once = [path.read_bytes() for path in paths]
+    campaign.export_csv(tmp_path / "out")
+    assert [path.read_bytes() for path in paths] == once
+    assert campaign.chart().to_dict()
+    with pytest.raises(ConfigError, match="no load"):
+        campaign.frontier("narrow", "env")
+    # What is asked otherwise is named.
+    with pytest.raises(ResumeMismatch, match=r"iterations: stored 2, asked 5"):
+        _campaign(lab, plan, "two", iterations=5)
+    with pytest.raises(ResumeMismatch, match=r"plan.rates.rates: stored \[0, 2, 20, 30\]"):
+        _campaign(lab, Plan(["narrow"], [2]), "two")
+
+
+def test_an_interrupt_stores_and_run_goes_on(lab: Lab) -> None:
+    plan = Plan(["env"], [2, 3, 4])
+    target = next(iter(lab.targets))
+    campaign = _campaign(lab, plan, "interrupted", targets=[target], iterations=3)
+    timer = threading.Timer(4.0, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        campaign.run()
+    timer.join()
+    assert campaign.status == "interrupted"
+    before = campaign.outcomes
+    assert before.height < 9
+    resumed = lab.campaign(label="interrupted", progress=False)
+    assert resumed.id == campaign.id
+    after = resumed.run().outcomes
+    assert resumed.status == "finished"
+    assert sorted(after.select("rate_rps", "iteration").rows()) == [
+        (rate, iteration) for rate in (2.0, 3.0, 4.0) for iteration in (1, 2, 3)
+    ]
+    assert after["status"].to_list() == ["ok"] * 9
+    # What was measured stays as it was.
+    assert after.join(before, on=["run_id", "load_id", "iteration"], how="semi").height == (
+        before.height
+    )
+
+
+def test_it_waits_for_a_gateway_that_is_away_and_only_one_process_runs_it(lab: Lab) -> None:
+    assert lab._local is not None
+    gateway = lab._local.gateways[1]
+    target = list(lab.targets)[1]
+    campaign = _campaign(lab, Plan(["env"], [5, 6]), "away", targets=[target], duration="3s")
+    errors: list[BaseException] = []
+
+    def away() -> None:
+        time.sleep(2.0)
+        gateway.kill()
+        try:
+            with pytest.raises(CampaignError, match="being run by process"):
+                _campaign(lab, Plan(["env"], [5, 6]), "away", targets=[target], duration="3s").run()
+        except BaseException as error:
+            errors.append(error)
+        time.sleep(6.0)
+        gateway.restart()
+
+    outage = threading.Thread(target=away)
+    outage.start()
+    campaign.run()
+    outage.join()
+    assert errors == []
+    frame = campaign.outcomes
+    assert frame.height == 4
+    assert frame["success_rate"].to_list() == [1.0] * 4
+    assert not frame["overloaded"].any()
+    attempts = [
+        attempt["state"]
+        for path in campaign.path.glob("*/*.json")
+        for attempt in json.loads(path.read_text())["attempts"]
+    ]
+    assert "outage" in attempts
+
+
+class Reading(Target):
+    """A target whose Prometheus is a list of answers."""
+
+    def __init__(self, like: Target, answers: list[float | None]) -> None:
+        self.__dict__.update(like.__dict__)
+        self.prometheus = "http://127.0.0.1:9"
+        self._answers = answers
+
+    def metrics(self, start: object, end: object) -> pl.DataFrame:
+        value = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if value is None:
+            raise MetricsError("Prometheus does not answer", url="")
+        return pl.DataFrame(
+            {
+                "metric": ["cpu_cores", "memory_bytes"],
+                "function": [None, None],
+                "value": [value, 1e9],
+            },
+            schema={"metric": pl.String, "function": pl.String, "value": pl.Float64},
+        )
+
+
+def test_it_cools_down_and_a_node_that_stays_busy_ends_it(lab: Lab) -> None:
+    like = next(iter(lab.targets.values()))
+    # The baseline; busy once, then idle; the iteration; then Prometheus is away; then idle.
+    target = Reading(like, [0.2, 3.0, 0.2, 1.5, None, 0.2, None, 0.2])
+    own = Lab([target], store=lab.store.root)
+    cooldown = Cooldown(step="1s", max_wait="4s")
+    campaign = _campaign(own, Plan(["env"], [2]), "cooling", cooldown=cooldown)
+    rows = campaign.run().outcomes.rows(named=True)
+    assert [row["cpu_cores"] for row in rows] == [1.5, None]
+    assert rows[0]["idle_cpu_cores"] == pytest.approx(0.2)
+    assert 1.0 <= rows[0]["rest_s"] < 4.0
+    assert "does not answer" in rows[1]["not_measured"]
+    busy = Lab([Reading(like, [0.2, 3.0])], store=lab.store.root)
+    with pytest.raises(CooldownTimeout, match=r"CPU 3 cores"):
+        _campaign(busy, Plan(["env"], [2]), "busy", cooldown=Cooldown(max_wait="1s")).run()
+    assert _campaign(busy, Plan(["env"], [2]), "busy", cooldown=Cooldown(max_wait="1s")).status == (
+        "failed"
+    )
+
+
+def test_what_cannot_be_asked_is_refused_at_once(lab: Lab) -> None:
+    plan = Plan(["env"], [2])
+    for options, word in (
+        ({"rest": "5s"}, "cooldown"),
+        ({"script": "x.js"}, "run_k6"),
+        ({"order": "falling"}, "order"),
+        ({"iterations": 0}, "iterations"),
+        ({"targets": ["nobody"]}, "nobody"),
+        ({"duration": "600ms"}, "too short"),
+    ):
+        with pytest.raises(ConfigError, match=word):
+            _campaign(lab, plan, "refused", **options)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="nothere"):
+        _campaign(lab, Plan(["nothere"], [2]), "refused")
+    with pytest.raises(ConfigError, match="no plan is given"):
+        lab.campaign(label="nobody has this")
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
+    kill_campaigns(tmp_path, kills=3, seed=5)
