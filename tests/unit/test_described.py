@@ -39,7 +39,7 @@ def lab_of(tmp_path: Path, text: str = FILE) -> Lab:
 def test_every_key_is_used(tmp_path: Path) -> None:
     lab = lab_of(tmp_path)
     assert lab.store.root == tmp_path / "out"
-    spec = lab.generators["gen"].spec()
+    spec = lab.generators["gen"]._spec()
     assert (spec.k6_version, spec.k6_source) == ("1.0.0", "release")
     assert (spec.workspace_root, spec.install_dir) == ("/srv/runs", "/srv/k6")
     assert spec.python == "/usr/bin/python3.12"
