@@ -126,7 +126,8 @@ class Target:
         self.last_run = None
         self._auth = auth
         self.queries = None if queries is None else str(queries)
-        self.trust = Trust(None if ca is None else str(ca), bool(insecure))
+        self._trust = Trust(None if ca is None else str(ca), bool(insecure))
+        self.ca, self.insecure = self._trust.ca, self._trust.insecure
         self._cache: dict[str, Any] = {}
         if install_monitoring and host is None:
             raise ConfigError(
@@ -258,8 +259,8 @@ class Target:
             iterations,
             served_by_header=self.served_by_header,
             detached=detached,
-            ca=self.trust.ca,
-            insecure=self.trust.insecure,
+            ca=self._trust.ca,
+            insecure=self._trust.insecure,
             **options,
         )
 
@@ -365,10 +366,10 @@ class Target:
             transport = tunnel.through(self.via._session.remote.open_tunnel)
         prometheus = self.prometheus
         return (
-            Gateway(self.gateway, auth=self._auth, transport=transport, trust=self.trust),
+            Gateway(self.gateway, auth=self._auth, transport=transport, trust=self._trust),
             None
             if prometheus is None
-            else Prometheus(prometheus, transport=transport, trust=self.trust),
+            else Prometheus(prometheus, transport=transport, trust=self._trust),
         )
 
     def deployed(self) -> pl.DataFrame:

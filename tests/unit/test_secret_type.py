@@ -150,10 +150,3 @@ def test_only_a_text_of_one_line_is_a_password() -> None:
     for odd in (b"x", 7, ["x"]):
         with pytest.raises(ConfigError, match="become_password"):
             Host("a", become_password=odd)  # type: ignore[arg-type]
-
-
-def test_a_secret_of_a_secret_is_the_same_secret() -> None:
-    """A lab file seals what it reads, and so does the target that is made of it."""
-    once = Secret("open sesame")
-    assert plain(Secret(once)) == "open sesame"
-    assert credentials((once, Secret(once))) == (("open sesame", "open sesame"), "")
