@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.node_metrics import node_means
-from dfaas_lab.campaign.readings import Readings
+from dfaas_lab.campaign.readings import NODE, Readings
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.node_metrics import NodeMetrics, node_metrics_of
 
@@ -77,7 +77,10 @@ def _means(frame: pl.DataFrame, names: Sequence[str], counts: Mapping[str, int])
         if name in counts or name in means["replicas"]
     }
     functions = {name: own for name, own in means["functions"].items() if name in names}
-    return Readings(**{**means, "replicas": most, "functions": functions})
+    missing = [name for name in NODE if means[name] is None]
+    absent = f"Prometheus has no {', '.join(missing)}" if missing else ""
+    reason = means["reason"] or absent
+    return Readings(**{**means, "replicas": most, "functions": functions, "reason": reason})
 
 
 def _without(target: Target) -> str:

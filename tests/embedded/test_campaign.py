@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dfaas_lab import Campaign, Cooldown, CooldownTimeout, Lab, Plan
+from dfaas_lab import Campaign, Cooldown, CooldownTimeout, Lab, Overload, Plan
 from dfaas_lab.errors import CampaignError, ConfigError, ResumeMismatch
 from tests.embedded.killed_campaigns import NARROW, kill_campaigns
 from tests.embedded.scraped_node import ScrapedNode
@@ -32,7 +32,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def _campaign(lab: Lab, plan: Plan, label: str, **options: object) -> Campaign:
-    given = {"iterations": 2, "duration": "1s", "cooldown": Cooldown.fixed("0s")} | options
+    # The node is this machine, which may be busy with other work.
+    given = {
+        "iterations": 2,
+        "duration": "1s",
+        "cooldown": Cooldown.fixed("0s"),
+        "overload": Overload(cpu_fraction=None, memory_fraction=None),
+    } | options
     return lab.campaign(plan, label=label, progress=False, **given)  # type: ignore[arg-type]
 
 
@@ -61,9 +67,10 @@ def test_two_nodes_are_measured_side_by_side_until_they_are_overloaded(
     assert frame.filter("skipped")["reasons"].str.contains("narrow:20 is overloaded").all()
     assert frame.filter(rate_rps=0.0, skipped=False)["requests"].to_list() == [0] * 4
     assert frame.filter(rate_rps=2.0)["requests"].is_between(1, 3).all()
-    # What has no Prometheus is null, with its reason.
-    assert frame["cpu_cores"].null_count() == frame.height
-    assert frame.filter(~pl.col("skipped"))["not_measured"].str.contains("no Prometheus").all()
+    # What was not measured is null with its reason, never zero.
+    measured = frame.filter(~pl.col("skipped"))
+    assert measured.filter(pl.col("cpu_cores").is_null())["not_measured"].null_count() == 0
+    assert (measured["cpu_cores"].drop_nulls() > 0).all()
     assert frame.filter(~pl.col("skipped"))["replicas"].to_list() == [1] * 12
     # One run per load and target; its manifest says which.
     runs = [lab.store.find(run_id).read() for run_id in lab.store.run_ids()]
