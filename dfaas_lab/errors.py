@@ -42,12 +42,9 @@ What a host, a gateway or a file said may be in a message. So each text that a p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dfaas_lab.printable import printable_lines
-
-if TYPE_CHECKING:
-    from dfaas_lab.run import Run
 
 _LONGEST_TEXT = 20_000
 
@@ -63,7 +60,7 @@ class DfaasLabError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         self.message = _readable(message)
         self.hint = _readable(hint)
-        self.run: Run | None = None
+        self.run: Any = None
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -82,7 +79,7 @@ class Interrupted(KeyboardInterrupt):
         run: What was measured until then, where there is anything.
     """
 
-    def __init__(self, message: str, *, run: Run | None = None) -> None:
+    def __init__(self, message: str, *, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
 
@@ -95,7 +92,7 @@ class Interrupted(KeyboardInterrupt):
 Interrupted.__name__ = KeyboardInterrupt.__name__
 
 
-def _in_notebook(error: BaseException, run: Run | None) -> list[str]:
+def _in_notebook(error: BaseException, run: Any) -> list[str]:
     from dfaas_lab.display.error_text import notebook_traceback
 
     kept = f"Kept: run {run.id} in target.last_run, and in {run.path}" if run else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
 from dfaas_lab.redaction import masked
 from dfaas_lab.spec.run_spec import takes_run_options
+from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from dfaas_lab.campaign.overload import Overload
     from dfaas_lab.campaign.settings import Order
     from dfaas_lab.comparison import Comparison
+    from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision import ProvisionReport
@@ -42,8 +45,11 @@ class Lab:
         store: The folder for results.
     """
 
+    targets: dict[str, Target]
+    """The targets, by name."""
+
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
-        self.targets: dict[str, Target] = Named("target")
+        self.targets = Named("target")
         self._root = Path(store).expanduser().absolute()
         for target in targets:
             # Some disks, and archives that shall open there, do not tell cases apart.
@@ -154,9 +160,17 @@ class Lab:
 
     def check(self) -> pl.DataFrame:
         """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``."""
-        from dfaas_lab.checks.looking import look_at
+        from dfaas_lab.checks import check_lab
+        from dfaas_lab.remote.remote import Remote
 
-        return look_at(self.targets.values(), self.generators.values())
+        with ExitStack() as stack:
+            targets = []
+            for target in self.targets.values():
+                host = None if target.host is None else Remote(target.host)
+                if host is not None:
+                    stack.callback(host.close)
+                targets.append(target._look(host))
+            return check_lab([one._look() for one in self.generators.values()], targets)
 
     @known_options()
     @takes_run_options
@@ -184,8 +198,8 @@ class Lab:
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight_all
 
-        specs = [(target, target._spec(iterations, **options)) for target in self.targets.values()]
-        parts = preflight_all(specs)
+        targets = self.targets.values()
+        parts = preflight_all([one._part(one._spec(iterations, **options)) for one in targets])
         return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
 
     def campaign(
@@ -319,13 +333,12 @@ class Lab:
             DfaasLabError: As for ``run_k6``.
         """
         from dfaas_lab.execution.attach import attach
-        from dfaas_lab.execution.target_run import FINAL
         from dfaas_lab.run import Run
 
         run = Run(self.store.find(run_id))
         if run.status in FINAL:
             return run
-        return attach(self.store.find(run_id), self.targets, progress=progress).wait()
+        return attach(self.store.find(run_id), self._sessions(), progress=progress).wait()
 
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
@@ -343,7 +356,7 @@ class Lab:
         from dfaas_lab.provision import run_interruptible
         from dfaas_lab.widgets import choose_view
 
-        targets = list(self.targets.values())
+        targets = [target._setup() for target in self.targets.values()]
         try:
             return run_interruptible(
                 lambda progress, cancel: work(targets, progress=progress, cancel=cancel),
@@ -351,7 +364,11 @@ class Lab:
             )
         finally:
             for generator in self.generators.values():
-                generator.invalidate_k6()
+                generator._session.invalidate_k6()
+
+    def _sessions(self) -> dict[str, TargetSession]:
+        """The targets as the engine sees them, by name."""
+        return {name: target._session for name, target in self.targets.items()}
 
     def close(self) -> None:
         """Close all connections; an embedded lab ends, and leaves nothing but the results."""

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     import altair as alt
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from dfaas_lab.analysis.verdict import Verdict
     from dfaas_lab.display.nested import Nested
     from dfaas_lab.k6.generator_load import IterationOnHost
+    from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
-    from dfaas_lab.target import Target
 
 
 def stored_status(folder: RunFolder, status: str) -> str:
@@ -34,7 +35,7 @@ def stored_status(folder: RunFolder, status: str) -> str:
     """
     from dfaas_lab.spec.manifest import iterations_of
 
-    if status not in ("ok", "slo_failed"):
+    if status not in COMPLETE:
         return status
     stored = Counter(target for _, target, _ in folder.named_parts())
     asked = iterations_of(folder.read())
@@ -269,7 +270,7 @@ class Run:
 
     def reproduce(
         self,
-        target: Target,
+        target: Reproducer,
         *,
         part: str | None = None,
         trust_script: bool = False,
@@ -296,7 +297,7 @@ class Run:
         """
         from dfaas_lab.reproduce import reproduce
 
-        return reproduce(
+        again: Run = reproduce(
             self._folder,
             target,
             part=part,
@@ -305,6 +306,7 @@ class Run:
             label=label or self.label,
             progress=progress,
         )
+        return again
 
     @classmethod
     def load(cls, path: str | Path) -> Run:

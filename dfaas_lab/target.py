@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from dfaas_lab.checks import TargetLook
+    from dfaas_lab.execution.iteration import Pause
+    from dfaas_lab.execution.part import Part, TargetSession
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.thresholds import Thresholds
+    from dfaas_lab.provision.targets import TargetSetup
+    from dfaas_lab.remote.remote import Remote
     from dfaas_lab.run import Run
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
@@ -63,6 +68,17 @@ class Target:
     Raises:
         ConfigError: A URL that is none, no function, or two of the same name.
     """
+
+    name: str
+    """What people call it."""
+    gateway: str
+    """The gateway's URL."""
+    generator: Generator
+    """The generator that loads it."""
+    functions: tuple[Function, ...]
+    """The functions that can be loaded."""
+    last_run: Run | None
+    """The run that was measured last, or is being measured."""
 
     def __init__(
         self,
@@ -107,10 +123,12 @@ class Target:
         self.thresholds = thresholds
         self.served_by_header = served_by_header
         self.store = Path(store).expanduser().absolute()
-        self.last_run: Run | None = None
+        self.last_run = None
         self._auth = auth
         self.queries = None if queries is None else str(queries)
-        self.trust = Trust(None if ca is None else str(ca), bool(insecure))
+        self._trust = Trust(None if ca is None else str(ca), bool(insecure))
+        self.ca, self.insecure = self._trust.ca, self._trust.insecure
+        self._cache: dict[str, Any] = {}
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
@@ -224,7 +242,7 @@ class Target:
                 where these are known (after ``check()`` or a run).
         """
         spec = self._spec(iterations, load=load, duration=duration, rest=rest)
-        return spec.preview(**self.generator.room())
+        return spec.preview(**self.generator._session.free_resources())
 
     def _spec(
         self, iterations: int, *, detached: bool = False, **options: Unpack[RunOptions]
@@ -241,8 +259,8 @@ class Target:
             iterations,
             served_by_header=self.served_by_header,
             detached=detached,
-            ca=self.trust.ca,
-            insecure=self.trust.insecure,
+            ca=self._trust.ca,
+            insecure=self._trust.insecure,
             **options,
         )
 
@@ -253,15 +271,91 @@ class Target:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        campaign: Mapping[str, object] | None = None,
+        pause: Pause | None = None,
     ) -> RunHandle:
         """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight
 
-        parts = [(self, preflight(self, spec))]
-        return create_run(self.store, parts, label=label, live=live, progress=progress)
+        return create_run(
+            self.store,
+            [preflight(self._part(spec))],
+            label=label,
+            live=live,
+            progress=progress,
+            campaign=campaign,
+            pause=pause,
+        )
 
-    def services(self) -> tuple[Gateway, Prometheus | None]:
+    def _part(self, spec: RunSpec) -> Part:
+        """What the engine needs to know of the target to measure it."""
+        from dfaas_lab.execution.part import Part
+
+        return Part(self._session, spec)
+
+    @property
+    def _session(self) -> TargetSession:
+        from dfaas_lab.execution.part import TargetSession
+
+        return TargetSession(
+            name=self.name,
+            gateway=self.gateway,
+            generator=self.generator._session,
+            functions=tuple(self.functions),
+            served_by_header=self.served_by_header,
+            host=self.host,
+            queries=self.queries,
+            services=self._services,
+            set_last_run=self._set_last_run,
+            cache=self._cache,
+        )
+
+    def _setup(self) -> TargetSetup:
+        """The target as provisioning is told of it."""
+        from dfaas_lab.provision.spec import TargetSpec
+        from dfaas_lab.provision.targets import TargetSetup
+
+        host = self.host if self.install_monitoring else None
+        return TargetSetup(
+            name=self.name,
+            gateway=self.gateway,
+            functions=tuple(self.functions),
+            prometheus=self.prometheus,
+            generator=self.generator._session.spec,
+            via=self.via._session.spec if self.via else None,
+            host=None
+            if host is None
+            else TargetSpec(host=host, name=self.name, install_monitoring=True),
+            services=self._services,
+            check_reachable=self._check_reachable,
+        )
+
+    def _check_reachable(self) -> None:
+        from dfaas_lab.services.reachability import check_reachable
+
+        generator = self.generator._session
+        check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
+
+    def _look(self, host: Remote | None) -> TargetLook:
+        """The target as it is looked at; ``host`` is its own SSH host, where it has one."""
+        from dfaas_lab.checks import TargetLook
+
+        gateway, prometheus = self._services()
+        return TargetLook(
+            self.name,
+            gateway,
+            self.functions,
+            self.generator.name,
+            prometheus,
+            host,
+            host_needed=self.install_monitoring,
+        )
+
+    def _set_last_run(self, run: Run) -> None:
+        self.last_run = run
+
+    def _services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""
         from dfaas_lab.services import ssh_transport as tunnel
         from dfaas_lab.services.gateway import Gateway
@@ -269,22 +363,22 @@ class Target:
 
         transport: Any = None
         if self.via is not None:
-            transport = tunnel.through(self.via.remote.open_tunnel)
+            transport = tunnel.through(self.via._session.remote.open_tunnel)
         prometheus = self.prometheus
         return (
-            Gateway(self.gateway, auth=self._auth, transport=transport, trust=self.trust),
+            Gateway(self.gateway, auth=self._auth, transport=transport, trust=self._trust),
             None
             if prometheus is None
-            else Prometheus(prometheus, transport=transport, trust=self.trust),
+            else Prometheus(prometheus, transport=transport, trust=self._trust),
         )
 
     def deployed(self) -> pl.DataFrame:
         """What the gateway has: ``function, image, replicas, available``."""
-        return self.services()[0].deployed()
+        return self._services()[0].deployed()
 
     def deploy(self) -> None:
         """Deploy the functions that have an image, through the gateway's API."""
-        self.services()[0].deploy([function for function in self.functions if function.image])
+        self._services()[0].deploy([function for function in self.functions if function.image])
 
     def metrics(self, start: datetime, end: datetime) -> pl.DataFrame:
         """What Prometheus measured: ``time, metric, function, instance, value, reason``.
@@ -298,7 +392,7 @@ class Target:
         """
         from dfaas_lab.execution.node_metrics import node_metrics_of
 
-        collector = node_metrics_of(self)
+        collector = node_metrics_of(self._session)
         if collector is None:
             raise MetricsError(
                 f"{self.name} has no Prometheus", url="", hint="Give Target(prometheus=URL)."

@@ -30,10 +30,10 @@ from dfaas_lab.errors import (
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
-from dfaas_lab.execution.target_run import FINAL
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan, PlannedLoad
 from dfaas_lab.run import Run
+from dfaas_lab.status import FINAL
 
 if TYPE_CHECKING:
     from dfaas_lab.campaign.files import CampaignFolder
@@ -179,7 +179,7 @@ class TargetLoop:
             )
             handle = create_run(
                 self._store.root,
-                [(self._target, preflight(self._target, asked))],
+                [preflight(self._target._part(asked))],
                 label=f"{self._folder.id} {self._record.load}",
                 progress=False,
                 campaign={
@@ -205,7 +205,7 @@ class TargetLoop:
                 self._take_down(run_id, None)
                 return
             try:
-                targets = {self._target.name: self._target}
+                targets = {self._target.name: self._target._session}
                 handle = attach(folder, targets, progress=False, pause=self._pause)
             except ConnectionFailed as error:
                 self._wait_for_generator(error)

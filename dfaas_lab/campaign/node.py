@@ -59,7 +59,7 @@ def _asked(
     target: Target, names: Sequence[str], ask: Callable[[NodeMetrics], pl.DataFrame]
 ) -> Readings:
     counts = replicas(target, names)
-    metrics = node_metrics_of(target)
+    metrics = node_metrics_of(target._session)
     if metrics is None:
         return Readings(replicas=counts, reason=_without(target))
     try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.charts.over_rates import Measured
-    from dfaas_lab.run import Run
+    from dfaas_lab.charts.save import Captioned
 
 __all__ = [
     "comparison_chart",
@@ -169,7 +169,7 @@ def save_figure(
     path: str | Path,
     *,
     width: str | None = None,
-    caption: Run | None = None,
+    caption: Captioned | None = None,
 ) -> Path:
     """Write a chart as a file for a paper, without browser or network, and return its path.
 

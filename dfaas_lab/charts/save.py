@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import altair as alt
 
@@ -13,17 +14,26 @@ from dfaas_lab.display import png, spec_of
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.printable import printable
 
-if TYPE_CHECKING:
-    from dfaas_lab.run import Run
-
 _DPI = 72.0  # of PDF and SVG: a unit is a point
 _PRINT_DPI = 300.0
 _UNITS = {"in": 72.0, "cm": 72.0 / 2.54, "mm": 72.0 / 25.4, "pt": 1.0, "px": 0.75}
 _WIDTH = re.compile(r"(\d+(?:\.\d+)?)\s*(in|cm|mm|pt|px)")
 
 
+class Captioned(Protocol):
+    """What a caption is made of: a run, or anything with an id and a manifest."""
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Its manifest."""
+
+
 def save_figure(
-    chart: alt.TopLevelMixin, path: str | Path, *, width: str | None, run: Run | None
+    chart: alt.TopLevelMixin, path: str | Path, *, width: str | None, run: Captioned | None
 ) -> Path:
     """See :func:`dfaas_lab.charts.save_figure`."""
     import vl_convert
@@ -70,11 +80,11 @@ def _scaled(svg: str, scale: float) -> str:
     return re.sub(r'\b(width|height)="([\d.]+)"', one, head) + end + rest
 
 
-def _with_caption(chart: Any, run: Run) -> alt.VConcatChart:
+def _with_caption(chart: Any, run: Captioned) -> alt.VConcatChart:
     return alt.vconcat(chart, _caption(run))
 
 
-def _caption(run: Run) -> alt.Chart:
+def _caption(run: Captioned) -> alt.Chart:
     words = alt.Chart(alt.InlineData(values=[{"text": caption(run)}]), width=500, height=12)
     drawn: alt.Chart = words.mark_text(align="left", x=0, color=FAINT, fontSize=9).encode(
         text="text:N"
@@ -82,7 +92,7 @@ def _caption(run: Run) -> alt.Chart:
     return drawn
 
 
-def caption(run: Run) -> str:
+def caption(run: Captioned) -> str:
     """Return where a figure's numbers come from: the run, its date, and the machine."""
     manifest: dict[str, Any] = dict(run.provenance)
     date = str(manifest.get("created_at", ""))[:10]

@@ -11,7 +11,7 @@ from dfaas_lab.errors import GatewayError
 from dfaas_lab.services.endpoint import REDIRECT_HINT
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.clock_skew import Skew
+    from dfaas_lab.clock import Skew
     from dfaas_lab.load import Function
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.services.gateway import Gateway

@@ -25,7 +25,6 @@ _PAPER = "white"
 # JupyterLab 4.6 and VS Code draw Vega-Lite 5 and do not know version 6, which Altair 6 writes; the
 # charts of this package use nothing that 5 has not.
 _VEGALITE_5 = "application/vnd.vegalite.v5+json"
-_VEGALITE_6 = "application/vnd.vegalite.v6+json"
 _SCHEMA_5 = "https://vega.github.io/schema/vega-lite/v5.json"
 # XML 1.0, section 2.2: what no XML may hold, so no SVG; vl-convert ends the process at one of them.
 _NO_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\uffff]")
@@ -76,7 +75,6 @@ def chart_bundle(chart: alt.TopLevelMixin) -> dict[str, Any]:
     spec = spec_of(chart)
     bundle: dict[str, Any] = {
         _VEGALITE_5: spec | {"$schema": _SCHEMA_5},
-        _VEGALITE_6: spec,
         "text/plain": f"<{type(chart).__name__}>",
     }
     picture = _attempt(lambda: {"image/png": base64.b64encode(png(spec)).decode("ascii")})

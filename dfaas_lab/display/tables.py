@@ -33,7 +33,7 @@ def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "
     word, _, why = verdict.partition(": ")
     known = {"VALID": "good", "RUNNING": "under way"}
     badge = chip(word, known.get(word, "good" if valid else "doubt"))
-    heading = f" &nbsp; <b>{text(title)}</b>" if title else ""
+    heading = f" &nbsp; {text(title)}" if title else ""
     doubts = bullets(why.split("; ") if why else ())
     return f"<div>{badge}{heading}{doubts}{summary_html(summary)}</div>"
 

@@ -1,4 +1,4 @@
-"""Brings one iteration home: fetches what k6 wrote, makes frames of it, and stores it."""
+"""The results of one iteration: fetched from the generator, made into frames, and stored."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from dfaas_lab.errors import (
     StoreError,
     WorkspaceError,
 )
-from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S
 from dfaas_lab.k6.custom_script import RUNS_IN, WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
 from dfaas_lab.private_folder import PrivateFolder
+from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,13 +58,13 @@ class IterationResults:
     folder: RunFolder
     target: str
 
-    def has(self, turn: int) -> bool:
+    def has(self, number: int) -> bool:
         """Whether that iteration (0: the warm-up) is stored."""
-        return self.path(turn).exists()
+        return self.path(number).exists()
 
-    def status(self, turn: int) -> str:
+    def status(self, number: int) -> str:
         """The status of an iteration that is stored."""
-        return (self.path(turn) / "status").read_text().strip()
+        return (self.path(number) / "status").read_text().strip()
 
     def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
         """Fetch a workspace's results, over as many connections as it takes within a minute.
@@ -84,7 +85,12 @@ class IterationResults:
                 time.sleep(RETRY_S)
 
     def store(
-        self, turn: int, plan: K6Plan | CustomScript, fetched: Path, workspace: Workspace, end: End
+        self,
+        number: int,
+        plan: K6Plan | CustomScript,
+        fetched: Path,
+        workspace: Workspace,
+        end: End,
     ) -> tuple[str, DfaasLabError | None]:
         """Store what was fetched; return the iteration's status, and the error to raise for it.
 
@@ -109,7 +115,7 @@ class IterationResults:
             status, error = "failed", _disk_full(self.remote, workspace)
         kept = _kept(fetched, secrets)
         try:
-            frames = self._frames(turn, plan, fetched, status).hiding(secrets)
+            frames = self._frames(number, plan, fetched, status).hiding(secrets)
         except ResultsUnreadable as unreadable:
             unreadable.workspace, unreadable.log_tail = place, end.log_tail
             status, error, frames = "failed", error or unreadable, Frames.empty()
@@ -120,12 +126,12 @@ class IterationResults:
         kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
-                max(turn, 1),
+                max(number, 1),
                 frames,
                 kept,
                 _written(fetched, secrets),
                 target=self.target,
-                warmup=not turn,
+                warmup=not number,
             )
         except StoreError as full:
             again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
@@ -133,19 +139,21 @@ class IterationResults:
             raise
         return status, error
 
-    def path(self, turn: int) -> Path:
+    def path(self, number: int) -> Path:
         """The folder of an iteration (0: the warm-up) in the store."""
-        return self.folder.iteration_path(max(turn, 1), target=self.target, warmup=not turn)
+        return self.folder.iteration_path(max(number, 1), target=self.target, warmup=not number)
 
-    def _frames(self, turn: int, plan: K6Plan | CustomScript, fetched: Path, status: str) -> Frames:
+    def _frames(
+        self, number: int, plan: K6Plan | CustomScript, fetched: Path, status: str
+    ) -> Frames:
         samples = fetched / "samples.csv"
-        if status not in ("ok", "slo_failed") and not samples.exists():
+        if status not in COMPLETE and not samples.exists():
             samples.touch()  # k6 did not come so far: nothing was measured, and that can be said
         return read(
             samples,
             run_id=self.folder.run_id,
             target=self.target,
-            iteration=turn,
+            iteration=number,
             load=plan.load,
             scenarios=plan.functions,
             started_at=_began_at(fetched),

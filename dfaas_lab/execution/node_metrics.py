@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from dfaas_lab.analysis.clock_skew import Skew
+    from dfaas_lab.clock import Skew
+    from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.services.prometheus import Prometheus
     from dfaas_lab.services.queries import Queries
-    from dfaas_lab.target import Target
 
 log = logging.getLogger("dfaas_lab")
 
@@ -29,7 +30,6 @@ _TIMEOUT_S = 5.0
 _SCRAPE_S = 0.2
 _SAME_CLOCK_S = 0.1
 _LONGEST_WAIT_S = 0.5
-_WHOLE = ("ok", "slo_failed")
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class NodeMetrics:
         return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")
 
 
-def node_metrics_of(target: Target) -> NodeMetrics | None:
+def node_metrics_of(target: TargetSession) -> NodeMetrics | None:
     """What collects a target's metrics; None where it has no Prometheus."""
     from dfaas_lab.services.queries import queries
 
@@ -174,7 +174,7 @@ def load_window(part: Path) -> tuple[datetime, datetime] | None:
     if first is None:
         return None
     planned_s = summary["duration_s"].max()
-    whole = summary["status"].is_in(_WHOLE).all()
+    whole = summary["status"].is_in(COMPLETE).all()
     if isinstance(planned_s, float) and planned_s > 0:
         planned = first + timedelta(seconds=planned_s)
         return first, planned if whole else min(planned, max(last, first))

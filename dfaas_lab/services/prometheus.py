@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from dfaas_lab.analysis.clock_skew import Skew
 from dfaas_lab.analysis.scrapes import Series
 from dfaas_lab.certificates import SYSTEM, Trust
+from dfaas_lab.clock import Skew
 from dfaas_lab.errors import ConfigError, MetricsError, ServiceError
 from dfaas_lab.load import seconds
 from dfaas_lab.services.answers import (
