@@ -46,7 +46,7 @@ class Run:
     """What was measured, read from its folder in the store when it is asked for.
 
     ``summary`` has one row per iteration and function, ``requests`` one per HTTP request,
-    ``timeline`` one per iteration, function and second (columns: DESIGN, section 4).
+    ``timeline`` one per iteration, function and second.
     """
 
     def __init__(self, folder: RunFolder) -> None:

@@ -128,7 +128,7 @@ def verdict_of(
     """Judge a run by its summary, the script's own metrics and what its generator did.
 
     Args:
-        summary: The run's summary (DESIGN: one row per iteration and function).
+        summary: The run's summary, one row per iteration and function.
         k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock; and
             ``dfaas_repeats``.
         evidence: What else is known of it.
