@@ -4,6 +4,8 @@
 
     DfaasLabError
     |-- ConfigError                what was asked cannot be: nothing was run
+    |   |-- UnknownOption          also a TypeError
+    |   `-- UnknownName            also a KeyError
     |-- ProvisionError             .failures, one per host
     |   |-- HostUnreachable        .host
     |   `-- TaskFailed             .host .task .detail
@@ -40,12 +42,9 @@ What a host, a gateway or a file said may be in a message. So each text that a p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from dfaas_lab.printable import printable_lines
-
-if TYPE_CHECKING:
-    from dfaas_lab.run import Run
 
 _LONGEST_TEXT = 20_000
 
@@ -61,7 +60,7 @@ class DfaasLabError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         self.message = _readable(message)
         self.hint = _readable(hint)
-        self.run: Run | None = None
+        self.run: Any = None
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -80,7 +79,7 @@ class Interrupted(KeyboardInterrupt):
         run: What was measured until then, where there is anything.
     """
 
-    def __init__(self, message: str, *, run: Run | None = None) -> None:
+    def __init__(self, message: str, *, run: Any = None) -> None:
         super().__init__(message)
         self.run = run
 
@@ -93,7 +92,7 @@ class Interrupted(KeyboardInterrupt):
 Interrupted.__name__ = KeyboardInterrupt.__name__
 
 
-def _in_notebook(error: BaseException, run: Run | None) -> list[str]:
+def _in_notebook(error: BaseException, run: Any) -> list[str]:
     from dfaas_lab.display.error_text import notebook_traceback
 
     kept = f"Kept: run {run.id} in target.last_run, and in {run.path}" if run else ""
@@ -102,6 +101,14 @@ def _in_notebook(error: BaseException, run: Run | None) -> list[str]:
 
 class ConfigError(DfaasLabError):
     """What was asked for cannot be done; it was refused before anything ran."""
+
+
+class UnknownOption(ConfigError, TypeError):
+    """A call has an option that does not exist; the message names the nearest that does."""
+
+
+class UnknownName(ConfigError, KeyError):
+    """Nothing is called so; the message names the nearest that is there."""
 
 
 class ProvisionError(DfaasLabError):

@@ -18,9 +18,9 @@ from dfaas_lab.errors import ConfigError, ResumeMismatch, StoreError
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
-from dfaas_lab.execution.target_run import FINAL
 from dfaas_lab.progress import ProgressView, Step
 from dfaas_lab.run import Run
+from dfaas_lab.status import FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
 
@@ -254,12 +254,12 @@ class _Loop:
         target, asked = self._sides[side]
         known = self.asked.runs.get(key)
         if known is not None:
-            return attach(self._store.find(known), {target.name: target}, progress=False)
+            return attach(self._store.find(known), {target.name: target._session}, progress=False)
         options = dict(asked)
         live = options.pop("live", None)
         handle = create_run(
             self._store.root,
-            [(target, preflight(target, target._spec(1, **options)))],
+            [preflight(target._part(target._spec(1, **options)))],
             label=f"{self.asked.settings['label'] or self.asked.id} block {block} {side}",
             live=live,
             progress=False,

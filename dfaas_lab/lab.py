@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
+from dfaas_lab.names import Named, known_options
+from dfaas_lab.redaction import masked
 from dfaas_lab.spec.run_spec import takes_run_options
+from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from dfaas_lab.campaign.overload import Overload
     from dfaas_lab.campaign.settings import Order
     from dfaas_lab.comparison import Comparison
+    from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision import ProvisionReport
@@ -40,8 +45,11 @@ class Lab:
         store: The folder for results.
     """
 
+    targets: dict[str, Target]
+    """The targets, by name."""
+
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
-        self.targets: dict[str, Target] = {}
+        self.targets = Named("target")
         self._root = Path(store).expanduser().absolute()
         for target in targets:
             # Some disks, and archives that shall open there, do not tell cases apart.
@@ -113,7 +121,7 @@ class Lab:
         """The generators, by name; also one through which a target is only reached."""
         targets = self.targets.values()
         found = [one for target in targets for one in (target.generator, target.via) if one]
-        return {generator.name: generator for generator in found}
+        return Named("generator", [(one.name, one) for one in found])
 
     @property
     def generator(self) -> Generator:
@@ -152,10 +160,19 @@ class Lab:
 
     def check(self) -> pl.DataFrame:
         """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``."""
-        from dfaas_lab.checks.looking import look_at
+        from dfaas_lab.checks import check_lab
+        from dfaas_lab.remote.remote import Remote
 
-        return look_at(self.targets.values(), self.generators.values())
+        with ExitStack() as stack:
+            targets = []
+            for target in self.targets.values():
+                host = None if target.host is None else Remote(target.host)
+                if host is not None:
+                    stack.callback(host.close)
+                targets.append(target._look(host))
+            return check_lab([one._look() for one in self.generators.values()], targets)
 
+    @known_options()
     @takes_run_options
     def run_k6(
         self,
@@ -181,8 +198,8 @@ class Lab:
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight_all
 
-        specs = [(target, target._spec(iterations, **options)) for target in self.targets.values()]
-        parts = preflight_all(specs)
+        targets = self.targets.values()
+        parts = preflight_all([one._part(one._spec(iterations, **options)) for one in targets])
         return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
 
     def campaign(
@@ -316,13 +333,12 @@ class Lab:
             DfaasLabError: As for ``run_k6``.
         """
         from dfaas_lab.execution.attach import attach
-        from dfaas_lab.execution.target_run import FINAL
         from dfaas_lab.run import Run
 
         run = Run(self.store.find(run_id))
         if run.status in FINAL:
             return run
-        return attach(self.store.find(run_id), self.targets, progress=progress).wait()
+        return attach(self.store.find(run_id), self._sessions(), progress=progress).wait()
 
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
@@ -340,7 +356,7 @@ class Lab:
         from dfaas_lab.provision import run_interruptible
         from dfaas_lab.widgets import choose_view
 
-        targets = list(self.targets.values())
+        targets = [target._setup() for target in self.targets.values()]
         try:
             return run_interruptible(
                 lambda progress, cancel: work(targets, progress=progress, cancel=cancel),
@@ -348,7 +364,11 @@ class Lab:
             )
         finally:
             for generator in self.generators.values():
-                generator.invalidate_k6()
+                generator._session.invalidate_k6()
+
+    def _sessions(self) -> dict[str, TargetSession]:
+        """The targets as the engine sees them, by name."""
+        return {name: target._session for name, target in self.targets.items()}
 
     def close(self) -> None:
         """Close all connections; an embedded lab ends, and leaves nothing but the results."""
@@ -368,6 +388,18 @@ class Lab:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card
+
+        targets = self.targets.values()
+        facts = {
+            "targets": ", ".join(f"{one.name} ({masked(one.gateway)})" for one in targets),
+            "functions": ", ".join({f.name: "" for one in targets for f in one.functions}),
+            "generators": ", ".join(f"{n} ({one.host})" for n, one in self.generators.items()),
+            "results": str(self._root),
+        }
+        return card("lab", facts)
 
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of, script_environment
 from dfaas_lab.spec.manifest_functions import Entry
 
 if TYPE_CHECKING:
-    from dfaas_lab.run import Run
+    from dfaas_lab.load import Function
     from dfaas_lab.spec.run_spec import RunSpec
     from dfaas_lab.store import RunFolder
-    from dfaas_lab.target import Target
+
+
+class Reproducer(Protocol):
+    """What a run can be measured on again: a :class:`dfaas_lab.Target`."""
+
+    name: str
+    gateway: str
+    served_by_header: str
+    functions: tuple[Function, ...]
+    last_run: Any
+
+    def _start(self, spec: RunSpec, *, label: str | None, progress: bool | None) -> Any: ...
+
 
 log = logging.getLogger("dfaas_lab")
 
@@ -24,14 +36,14 @@ _HOST = ("cpu_model", "cores", "memory_bytes", "kernel")
 
 def reproduce(
     folder: RunFolder,
-    target: Target,
+    target: Reproducer,
     *,
     part: str | None,
     trust_script: bool,
     env: Mapping[str, str] | None,
     label: str | None,
     progress: bool | None,
-) -> Run:
+) -> Any:
     """Measure the run in a folder again; see :meth:`dfaas_lab.Run.reproduce`."""
     then = folder.read()
     name = part_of(then, part or target.name)
@@ -49,7 +61,7 @@ def _spec(
     folder: RunFolder,
     orders: Mapping[str, Entry],
     part: str,
-    target: Target,
+    target: Reproducer,
     env: Mapping[str, str] | None,
     *,
     trusted: bool,
@@ -78,7 +90,7 @@ def _spec(
     return spec.attended().on(target.gateway, target.served_by_header)
 
 
-def _tell(then: Entry, run: Run, parts: tuple[str, str]) -> None:
+def _tell(then: Entry, run: Any, parts: tuple[str, str]) -> None:
     from dfaas_lab.store import RunFolder
 
     folder = RunFolder.at(run.path)

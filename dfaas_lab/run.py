@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     import altair as alt
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from dfaas_lab.analysis.verdict import Verdict
     from dfaas_lab.display.nested import Nested
     from dfaas_lab.k6.generator_load import IterationOnHost
+    from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
-    from dfaas_lab.target import Target
 
 
 def stored_status(folder: RunFolder, status: str) -> str:
@@ -34,7 +35,7 @@ def stored_status(folder: RunFolder, status: str) -> str:
     """
     from dfaas_lab.spec.manifest import iterations_of
 
-    if status not in ("ok", "slo_failed"):
+    if status not in COMPLETE:
         return status
     stored = Counter(target for _, target, _ in folder.named_parts())
     asked = iterations_of(folder.read())
@@ -45,7 +46,7 @@ class Run:
     """What was measured, read from its folder in the store when it is asked for.
 
     ``summary`` has one row per iteration and function, ``requests`` one per HTTP request,
-    ``timeline`` one per iteration, function and second (columns: DESIGN, section 4).
+    ``timeline`` one per iteration, function and second.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -143,17 +144,24 @@ class Run:
     def files(self) -> pl.DataFrame:
         """What a script's ``handleSummary()`` wrote: ``target, iteration, name, size, path``.
 
-        ``size`` is in bytes. In ``path``, a name is written as every file system takes it.
+        ``size`` is in bytes. In ``path``, a name is written as every file system takes it. Of an
+        iteration, 200 files and 200 MB are kept; the others are listed without size and path.
         """
         import polars as pl
 
+        from dfaas_lab.remote.workspace import LEFT_OUT
         from dfaas_lab.store.folder import WRITTEN
 
         schema = {"target": pl.String, "iteration": pl.Int64, "name": pl.String, "size": pl.Int64}
-        rows = [
+        rows: list[tuple[object, ...]] = [
             (target, iteration, unquote(file.name), file.stat().st_size, str(file))
             for iteration, target, part in self._folder.named_parts()
             for file in sorted((part / WRITTEN).glob("*"))
+        ]
+        rows += [
+            (target, iteration, name, None, None)
+            for iteration, target, part in self._folder.named_parts()
+            for name in _lines(part / LEFT_OUT)
         ]
         return pl.DataFrame(rows, schema=schema | {"path": pl.String}, orient="row")
 
@@ -199,14 +207,15 @@ class Run:
         """Whether the numbers can be believed, and each doubt with its number."""
         from dfaas_lab.analysis.run_doubts import answers_of
         from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
-        from dfaas_lab.spec.manifest import iterations_of
+        from dfaas_lab.spec.manifest import insecure_of, iterations_of
 
         # What is missing is told by itself.
         told = str(self._manifest.get("status"))
         course = Completion(told, iterations_of(self._manifest), self._measured())
         answers = answers_of(self.requests.lazy())
         evidence = Evidence(self.timeline, answers, self._hosts())
-        return verdict_of(self.summary, self.k6_metrics, evidence, course)
+        found = verdict_of(self.summary, self.k6_metrics, evidence, course)
+        return replace(found, insecure=any(insecure_of(self._manifest)))
 
     def bounds(self) -> pl.DataFrame:
         """What each quantile of the response could be, if all that is missing had been slowest.
@@ -251,7 +260,7 @@ class Run:
         """The run as a chart: latency over time, and what was delivered against what was asked."""
         from dfaas_lab.charts import run_chart
 
-        return run_chart(self.summary, self.timeline)
+        return run_chart(self.summary, self.timeline, self.requests)
 
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere."""
@@ -261,7 +270,7 @@ class Run:
 
     def reproduce(
         self,
-        target: Target,
+        target: Reproducer,
         *,
         part: str | None = None,
         trust_script: bool = False,
@@ -288,7 +297,7 @@ class Run:
         """
         from dfaas_lab.reproduce import reproduce
 
-        return reproduce(
+        again: Run = reproduce(
             self._folder,
             target,
             part=part,
@@ -297,6 +306,7 @@ class Run:
             label=label or self.label,
             progress=progress,
         )
+        return again
 
     @classmethod
     def load(cls, path: str | Path) -> Run:
@@ -347,3 +357,7 @@ class Run:
         from dfaas_lab.display import mimebundle
 
         return mimebundle(*self._shown())
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.exists() else []

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
+from dfaas_lab.names import known_options
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
@@ -22,9 +24,14 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from dfaas_lab.checks import TargetLook
+    from dfaas_lab.execution.iteration import Pause
+    from dfaas_lab.execution.part import Part, TargetSession
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.thresholds import Thresholds
+    from dfaas_lab.provision.targets import TargetSetup
+    from dfaas_lab.remote.remote import Remote
     from dfaas_lab.run import Run
     from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
@@ -52,13 +59,26 @@ class Target:
         thresholds: The thresholds of a run that is given none.
         served_by_header: The header of answers that names the node which served the request.
         store: The folder for results.
+        ca: A file with the certificate (PEM) of an authority that this system does not trust; for
+            the gateway, for Prometheus and for k6.
+        insecure: Trust any certificate; the verdict says so.
         queries: What is asked of Prometheus: ``"kubernetes"`` (None is the same), ``"containerd"``,
             ``"local"``, or the path of a YAML file (see ``help(dfaas_lab.services.queries)``).
 
     Raises:
-        ConfigError: A URL that is none, no function, two of the same name, or queries that cannot
-            be read.
+        ConfigError: A URL that is none, no function, or two of the same name.
     """
+
+    name: str
+    """What people call it."""
+    gateway: str
+    """The gateway's URL."""
+    generator: Generator
+    """The generator that loads it."""
+    functions: tuple[Function, ...]
+    """The functions that can be loaded."""
+    last_run: Run | None
+    """The run that was measured last, or is being measured."""
 
     def __init__(
         self,
@@ -77,6 +97,8 @@ class Target:
         served_by_header: str = "Dfaas-Node-Id",
         store: str | Path = "results",
         queries: str | Path | None = None,
+        ca: str | Path | None = None,
+        insecure: bool = False,
     ) -> None:
         auth, problem = credentials(auth)  # from here on no local variable holds it plainly
         if problem:
@@ -101,13 +123,28 @@ class Target:
         self.thresholds = thresholds
         self.served_by_header = served_by_header
         self.store = Path(store).expanduser().absolute()
-        self.last_run: Run | None = None
+        self.last_run = None
         self._auth = auth
-        self.queries = queries if queries is None else _checked_queries(queries)
+        self.queries = None if queries is None else str(queries)
+        self._trust = Trust(None if ca is None else str(ca), bool(insecure))
+        self.ca, self.insecure = self._trust.ca, self._trust.insecure
+        self._cache: dict[str, Any] = {}
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
             )
+
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card
+
+        facts = {
+            "gateway": masked(self.gateway),
+            "functions": ", ".join(function.name for function in self.functions),
+            "generator": self.generator.name,
+            "prometheus": masked(self.prometheus) if self.prometheus else "",
+            "last run": self.last_run.id if self.last_run else "",
+        }
+        return card(f"target {self.name}", facts)
 
     def __repr__(self) -> str:
         made = {
@@ -119,6 +156,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @known_options()
     @takes_run_options
     def run_k6(
         self,
@@ -161,6 +199,7 @@ class Target:
         spec = self._spec(iterations, **options)
         return self._start(spec, label=label, live=live, progress=progress).wait()
 
+    @known_options()
     @takes_run_options
     def start_k6(
         self,
@@ -203,7 +242,7 @@ class Target:
                 where these are known (after ``check()`` or a run).
         """
         spec = self._spec(iterations, load=load, duration=duration, rest=rest)
-        return spec.preview(**self.generator.room())
+        return spec.preview(**self.generator._session.free_resources())
 
     def _spec(
         self, iterations: int, *, detached: bool = False, **options: Unpack[RunOptions]
@@ -220,6 +259,8 @@ class Target:
             iterations,
             served_by_header=self.served_by_header,
             detached=detached,
+            ca=self._trust.ca,
+            insecure=self._trust.insecure,
             **options,
         )
 
@@ -230,15 +271,91 @@ class Target:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        campaign: Mapping[str, object] | None = None,
+        pause: Pause | None = None,
     ) -> RunHandle:
         """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight
 
-        parts = [(self, preflight(self, spec))]
-        return create_run(self.store, parts, label=label, live=live, progress=progress)
+        return create_run(
+            self.store,
+            [preflight(self._part(spec))],
+            label=label,
+            live=live,
+            progress=progress,
+            campaign=campaign,
+            pause=pause,
+        )
 
-    def services(self) -> tuple[Gateway, Prometheus | None]:
+    def _part(self, spec: RunSpec) -> Part:
+        """What the engine needs to know of the target to measure it."""
+        from dfaas_lab.execution.part import Part
+
+        return Part(self._session, spec)
+
+    @property
+    def _session(self) -> TargetSession:
+        from dfaas_lab.execution.part import TargetSession
+
+        return TargetSession(
+            name=self.name,
+            gateway=self.gateway,
+            generator=self.generator._session,
+            functions=tuple(self.functions),
+            served_by_header=self.served_by_header,
+            host=self.host,
+            queries=self.queries,
+            services=self._services,
+            set_last_run=self._set_last_run,
+            cache=self._cache,
+        )
+
+    def _setup(self) -> TargetSetup:
+        """The target as provisioning is told of it."""
+        from dfaas_lab.provision.spec import TargetSpec
+        from dfaas_lab.provision.targets import TargetSetup
+
+        host = self.host if self.install_monitoring else None
+        return TargetSetup(
+            name=self.name,
+            gateway=self.gateway,
+            functions=tuple(self.functions),
+            prometheus=self.prometheus,
+            generator=self.generator._session.spec,
+            via=self.via._session.spec if self.via else None,
+            host=None
+            if host is None
+            else TargetSpec(host=host, name=self.name, install_monitoring=True),
+            services=self._services,
+            check_reachable=self._check_reachable,
+        )
+
+    def _check_reachable(self) -> None:
+        from dfaas_lab.services.reachability import check_reachable
+
+        generator = self.generator._session
+        check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
+
+    def _look(self, host: Remote | None) -> TargetLook:
+        """The target as it is looked at; ``host`` is its own SSH host, where it has one."""
+        from dfaas_lab.checks import TargetLook
+
+        gateway, prometheus = self._services()
+        return TargetLook(
+            self.name,
+            gateway,
+            self.functions,
+            self.generator.name,
+            prometheus,
+            host,
+            host_needed=self.install_monitoring,
+        )
+
+    def _set_last_run(self, run: Run) -> None:
+        self.last_run = run
+
+    def _services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""
         from dfaas_lab.services import ssh_transport as tunnel
         from dfaas_lab.services.gateway import Gateway
@@ -246,20 +363,22 @@ class Target:
 
         transport: Any = None
         if self.via is not None:
-            transport = tunnel.through(self.via.remote.open_tunnel)
+            transport = tunnel.through(self.via._session.remote.open_tunnel)
         prometheus = self.prometheus
         return (
-            Gateway(self.gateway, auth=self._auth, transport=transport),
-            None if prometheus is None else Prometheus(prometheus, transport=transport),
+            Gateway(self.gateway, auth=self._auth, transport=transport, trust=self._trust),
+            None
+            if prometheus is None
+            else Prometheus(prometheus, transport=transport, trust=self._trust),
         )
 
     def deployed(self) -> pl.DataFrame:
         """What the gateway has: ``function, image, replicas, available``."""
-        return self.services()[0].deployed()
+        return self._services()[0].deployed()
 
     def deploy(self) -> None:
         """Deploy the functions that have an image, through the gateway's API."""
-        self.services()[0].deploy([function for function in self.functions if function.image])
+        self._services()[0].deploy([function for function in self.functions if function.image])
 
     def metrics(self, start: datetime, end: datetime) -> pl.DataFrame:
         """What Prometheus measured: ``time, metric, function, instance, value, reason``.
@@ -273,18 +392,12 @@ class Target:
         """
         from dfaas_lab.execution.node_metrics import node_metrics_of
 
-        collector = node_metrics_of(self)
+        collector = node_metrics_of(self._session)
         if collector is None:
             raise MetricsError(
                 f"{self.name} has no Prometheus", url="", hint="Give Target(prometheus=URL)."
             )
         return collector.between(start, end)
-
-
-def _checked_queries(given: str | Path) -> str | None:
-    from dfaas_lab.services.queries import check
-
-    return check(given)
 
 
 def _url(text: str, what: str) -> str:

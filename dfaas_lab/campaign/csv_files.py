@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.load.plan import PlannedLoad
+from dfaas_lab.status import COMPLETE
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 
 if TYPE_CHECKING:
     import polars as pl
 
 Row = dict[str, str]
-_WELL = ("ok", "slo_failed")
 
 # By the column's beginning (its end is the function's name): the outcome and its factor.
 _FUNCTION: dict[str, tuple[str, float]] = {
@@ -124,7 +124,7 @@ def _export_one(outcomes: pl.DataFrame, folder: Path, functions: Iterable[str]) 
         folder.mkdir(parents=True, exist_ok=True)
     names = sorted({*functions, *outcomes["function"]})
     # An iteration that failed has no row; a load of which all failed is skipped.
-    measured = outcomes.filter(~pl.col("skipped") & pl.col("status").is_in(_WELL))
+    measured = outcomes.filter(~pl.col("skipped") & pl.col("status").is_in(COMPLETE))
     rows = [_result_row(group) for group in _grouped(measured, ["load_id", "iteration"])]
     loads = [_load_of(group) for group in _grouped(measured, ["load_id"])]
     others = outcomes.join(measured, on="load_id", how="anti", maintain_order="left")

@@ -30,10 +30,10 @@ from dfaas_lab.errors import (
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
-from dfaas_lab.execution.target_run import FINAL
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan, PlannedLoad
 from dfaas_lab.run import Run
+from dfaas_lab.status import FINAL
 
 if TYPE_CHECKING:
     from dfaas_lab.campaign.files import CampaignFolder
@@ -179,7 +179,7 @@ class TargetLoop:
             )
             handle = create_run(
                 self._store.root,
-                [(self._target, preflight(self._target, asked))],
+                [preflight(self._target._part(asked))],
                 label=f"{self._folder.id} {self._record.load}",
                 progress=False,
                 campaign={
@@ -205,7 +205,7 @@ class TargetLoop:
                 self._take_down(run_id, None)
                 return
             try:
-                targets = {self._target.name: self._target}
+                targets = {self._target.name: self._target._session}
                 handle = attach(folder, targets, progress=False, pause=self._pause)
             except ConnectionFailed as error:
                 self._wait_for_generator(error)
@@ -285,9 +285,8 @@ class TargetLoop:
         if not statuses or "interrupted" in statuses:
             return None
         started: datetime = rows["started_at"].min()  # type: ignore[assignment]
-        ended = started + timedelta(seconds=self._settings.duration_s)
-        counts = node.replicas(self._target, self._plan.functions)
-        readings = node.during(self._target, started, ended, list(self._record.load), counts)
+        names = list(self._record.load)
+        readings = node.of_iteration(self._target, run, begun.run_iteration, names)
         seen = replace(begun, started_at=started.isoformat(), node=readings)
         if statuses & {"failed", "timed_out"}:
             return replace(seen, state="failed", reasons=(f"k6 {', '.join(sorted(statuses))}",))
@@ -364,9 +363,8 @@ class TargetLoop:
             self._tell("every rate is 0: the idle node")
             if self._stop.wait(self._settings.duration_s):
                 return
-            counts = node.replicas(self._target, self._plan.functions)
             names = list(self._record.load)
-            readings = node.during(self._target, started, datetime.now(UTC), names, counts)
+            readings = node.during(self._target, started, datetime.now(UTC), names)
             found = judge({}, readings, self._settings.overload)
             self._write(
                 Attempt(

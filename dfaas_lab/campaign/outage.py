@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError, GatewayError
-from dfaas_lab.execution.preflight import look_for_gateway
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,7 +45,7 @@ def wait_until_back(
     while not stop.wait(wait_s):
         tell(f"waiting: {error.message}")
         try:
-            look_for_gateway(target)
+            target._check_reachable()
         except (GatewayError, ConnectionFailed) as again:
             error = again
             wait_s = min(wait_s * 1.5, _LONGEST_WAIT_S)

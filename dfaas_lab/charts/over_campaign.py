@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import altair as alt
 import numpy as np
@@ -13,9 +13,6 @@ import polars as pl
 from dfaas_lab.analysis.intervals import FEWEST, mean_interval
 from dfaas_lab.charts import figure as parts
 from dfaas_lab.charts.figure import Panel
-
-if TYPE_CHECKING:
-    from dfaas_lab.campaign.overload import Overload
 
 _LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
 _SUCCESS = {"success": "succeeded, of those sent"}
@@ -37,7 +34,23 @@ STATES = {
 _CONFIDENCE = 0.95
 
 
-def campaign_chart(outcomes: pl.DataFrame, limits: Overload) -> alt.ConcatChart:
+class Marked(Protocol):
+    """The thresholds that are marked, as fractions: a :class:`dfaas_lab.Overload`."""
+
+    @property
+    def function_success_rate(self) -> float | None:
+        """Least part of a function's requests that succeed."""
+
+    @property
+    def cpu_fraction(self) -> float | None:
+        """Most of the node's processors in use."""
+
+    @property
+    def memory_fraction(self) -> float | None:
+        """Most of the node's memory in use."""
+
+
+def campaign_chart(outcomes: pl.DataFrame, limits: Marked) -> alt.ConcatChart:
     """Draw a campaign.
 
     Per function and target latency and success rate against its rate, where the other functions of
@@ -96,7 +109,7 @@ def _bands(rows: pl.DataFrame, x: str, kinds: dict[str, str]) -> pl.DataFrame:
 
 
 def _function(
-    panel: Panel, rows: pl.DataFrame, limits: Overload, width: int, *, log: bool
+    panel: Panel, rows: pl.DataFrame, limits: Marked, width: int, *, log: bool
 ) -> alt.VConcatChart:
     x = _x("rate_rps", rows, "rate asked for (requests/s)")
     bare = _x("rate_rps", rows, None)
@@ -165,7 +178,7 @@ def _iterations(own: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _node(target: str, own: pl.DataFrame, limits: Overload) -> Iterator[Any]:
+def _node(target: str, own: pl.DataFrame, limits: Marked) -> Iterator[Any]:
     rows = _iterations(own)
     for column, kind, limit in (
         ("cpu", "CPU of the node", limits.cpu_fraction),

@@ -8,7 +8,7 @@ from dfaas_lab.checks.finding import Finding, attempt
 from dfaas_lab.errors import CommandFailed, ConnectionFailed, DfaasLabError
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.clock_skew import Skew
+    from dfaas_lab.clock import Skew
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
 

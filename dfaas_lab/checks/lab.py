@@ -33,7 +33,7 @@ _AT_ONCE = 8
 class GeneratorLook:
     """A generator to look at, and what it shall be; None takes any k6, or any playbook.
 
-    ``learn`` is told the host's facts.
+    ``on_facts`` is called with the host's facts.
     """
 
     name: str
@@ -41,7 +41,7 @@ class GeneratorLook:
     workspace_root: str
     k6_version: str | None = None
     playbook_digest: str | None = None
-    learn: Callable[[HostFacts], None] | None = None
+    on_facts: Callable[[HostFacts], None] | None = None
 
     @classmethod
     def of(
@@ -50,10 +50,10 @@ class GeneratorLook:
         remote: Remote,
         *,
         k6_version: str | None,
-        learn: Callable[[HostFacts], None] | None = None,
+        on_facts: Callable[[HostFacts], None] | None = None,
     ) -> GeneratorLook:
         """Return the look at a generator that shall be as the spec says, with that k6."""
-        return cls(spec.name, remote, spec.workspace_root, k6_version, spec.digest(), learn)
+        return cls(spec.name, remote, spec.workspace_root, k6_version, spec.digest(), on_facts)
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def _look_at_generator(look: GeneratorLook) -> tuple[Found, HostFacts | None]:
         k6_version=look.k6_version,
         playbook_digest=look.playbook_digest,
     )
-    if facts is not None and look.learn is not None:
-        look.learn(facts)
+    if facts is not None and look.on_facts is not None:
+        look.on_facts(facts)
     return [(look.name, finding) for finding in findings], facts
 
 

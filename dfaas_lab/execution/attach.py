@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.execution.create import last_run_of
 from dfaas_lab.execution.node_metrics import node_metrics_of
+from dfaas_lab.execution.part import Part
 from dfaas_lab.execution.run_handle import RunHandle
-from dfaas_lab.execution.target_run import Measurement
+from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.remote.workspace import Workspace
 from dfaas_lab.spec.manifest import StoredRun, checked, from_manifest, orders_of
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.iteration import Pause
+    from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.spec.manifest_functions import Entry
     from dfaas_lab.store import RunFolder
-    from dfaas_lab.target import Target
 
 log = logging.getLogger("dfaas_lab")
 
 
 def attach(
     folder: RunFolder,
-    targets: Mapping[str, Target],
+    targets: Mapping[str, TargetSession],
     *,
     progress: bool | None = None,
     pause: Pause | None = None,
@@ -49,7 +50,7 @@ def attach(
     own = [_of_lab(targets, name, entry.generator) for name, entry in stored.items()]
     return RunHandle(
         [
-            _measurement(folder, orders, entry, target, pause)
+            _target_run(folder, orders, entry, target, pause)
             for entry, target in zip(stored.values(), own, strict=True)
         ],
         folder,
@@ -58,7 +59,7 @@ def attach(
     )
 
 
-def _of_lab(targets: Mapping[str, Target], name: str, generator: str) -> Target:
+def _of_lab(targets: Mapping[str, TargetSession], name: str, generator: str) -> TargetSession:
     target = targets.get(name)
     if target is None or target.generator.name != generator:
         raise ConfigError(
@@ -68,23 +69,21 @@ def _of_lab(targets: Mapping[str, Target], name: str, generator: str) -> Target:
     return target
 
 
-def _measurement(
+def _target_run(
     folder: RunFolder,
     orders: Mapping[str, Entry],
     entry: StoredRun,
-    target: Target,
+    target: TargetSession,
     pause: Pause | None,
-) -> Measurement:
+) -> TargetRun:
     stored = from_manifest(orders, target.name, folder.path, functions=target.functions)
     spec = stored.on(target.gateway, target.served_by_header)
     changed = spec.plan.digest != entry.plan_digest
     if changed:
         log.warning("%s changed since the run began: nothing new of it is begun", target.name)
     places = entry.workspaces
-    return Measurement(
-        spec,
-        target=target.name,
-        generator=target.generator,
+    return TargetRun(
+        Part(target, spec),
         folder=folder,
         workspaces=[Workspace(places.root, one) for one in places.ids],
         begun=True,

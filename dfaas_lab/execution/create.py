@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.iteration import Pause
+    from dfaas_lab.execution.part import Part, TargetSession
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.remote.workspace import Workspace
     from dfaas_lab.run import Run
-    from dfaas_lab.spec.run_spec import RunSpec
     from dfaas_lab.store import RunFolder
-    from dfaas_lab.target import Target
 
 
 def create_run(
     store: str | Path,
-    parts: Sequence[tuple[Target, RunSpec]],
+    parts: Sequence[Part],
     *,
     label: str | None,
     live: Callable[[str], None] | None = None,
@@ -43,50 +42,48 @@ def create_run(
     from dfaas_lab.execution.finalize import finalize
     from dfaas_lab.execution.node_metrics import node_metrics_of
     from dfaas_lab.execution.run_handle import RunHandle
-    from dfaas_lab.execution.target_run import Measurement
+    from dfaas_lab.execution.target_run import TargetRun
     from dfaas_lab.k6.log_callback import LogCallback
     from dfaas_lab.remote.workspace import Workspace
 
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
     workspaces = [
-        [Workspace.new(target.generator.workspace_root) for _ in order.numbers]
-        for target, order in parts
+        [Workspace.new(part.target.generator.workspace_root) for _ in part.spec.numbers]
+        for part in parts
     ]
     folder = _open_folder(store, parts, workspaces, label, seed, campaign)
     try:
         listener = None if live is None else LogCallback(live)
         line = None if listener is None else listener.tell
-        measurements = [
-            Measurement(
-                order,
-                target=target.name,
-                generator=target.generator,
+        target_runs = [
+            TargetRun(
+                part,
                 folder=folder,
                 workspaces=own,
-                line=_prefixed(line, target.name) if several else line,
-                node_metrics=node_metrics_of(target),
+                line=_prefixed(line, part.target.name) if several else line,
+                node_metrics=node_metrics_of(part.target),
                 pause=pause,
             )
-            for (target, order), own in zip(parts, workspaces, strict=True)
+            for part, own in zip(parts, workspaces, strict=True)
         ]
-        keep = last_run_of([target for target, _ in parts])
+        keep = last_run_of([part.target for part in parts])
         return RunHandle(
-            measurements, folder, keep=keep, progress=progress, listener=listener, new=True
+            target_runs, folder, keep=keep, progress=progress, listener=listener, new=True
         )
     except BaseException:  # an interrupt: nobody who attaches later shall begin it
         finalize(folder, status="interrupted")
         raise
 
 
-def last_run_of(targets: Sequence[Target]) -> Callable[[Run], None]:
+def last_run_of(targets: Sequence[TargetSession]) -> Callable[[Run], None]:
     """Return what keeps a run as the last one of some targets."""
 
-    def keep(run: Run) -> None:
+    def on_update(run: Run) -> None:
         for target in targets:
-            target.last_run = run
+            target.set_last_run(run)
 
-    return keep
+    return on_update
 
 
 def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], None] | None:
@@ -95,13 +92,13 @@ def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], 
 
 def _open_folder(
     store: str | Path,
-    parts: Sequence[tuple[Target, RunSpec]],
+    parts: Sequence[Part],
     workspaces: Sequence[Sequence[Workspace]],
     label: str | None,
     seed: int | None,
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    from dfaas_lab.execution.environment import surroundings
+    from dfaas_lab.execution.environment import environment
     from dfaas_lab.spec.manifest import files_of
     from dfaas_lab.store import Store, new_run_id, provenance
     from dfaas_lab.store.provenance import without_secrets
@@ -109,16 +106,16 @@ def _open_folder(
     beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
     try:
         here = beside.submit(provenance, seed=seed)  # it asks git
-        facts = surroundings([target for target, _ in parts])
+        facts = environment([part.target for part in parts])
     finally:
         beside.shutdown(wait=False)  # an interrupt waits for nobody
     manifest = {
         "label": label,
         **({} if campaign is None else {"campaign": dict(campaign)}),
-        "targets": [target.name for target, _ in parts],
+        "targets": [part.target.name for part in parts],
         "orders": {
-            target.name: _described(target, order, own)
-            for (target, order), own in zip(parts, workspaces, strict=True)
+            part.target.name: _described(part, own)
+            for part, own in zip(parts, workspaces, strict=True)
         },
         "provenance": {
             **here.result(),
@@ -126,16 +123,17 @@ def _open_folder(
         },
     }
     files: dict[str, bytes] = {}
-    for index, (_, order) in enumerate(parts):
-        files |= files_of(order, index)
+    for index, part in enumerate(parts):
+        files |= files_of(part.spec, index)
     return Store(store).create_run(new_run_id(), manifest, files)
 
 
-def _described(target: Target, spec: RunSpec, workspaces: Sequence[Workspace]) -> dict[str, object]:
+def _described(part: Part, workspaces: Sequence[Workspace]) -> dict[str, object]:
     from dfaas_lab.spec.manifest import to_manifest
 
+    target = part.target
     return {
-        **to_manifest(spec),
+        **to_manifest(part.spec),
         "gateway": target.gateway,
         "generator": target.generator.name,
         "workspaces": {

@@ -1,6 +1,6 @@
-"""What a run runs on: facts of its generators and targets, told as far as they tell them.
+"""What a run runs on: facts of its generators and targets, for the manifest.
 
-It asks; what is written down is `opening`'s. No answer ends a run: what is not known is said so.
+If a host does not answer, the run continues and the manifest records the problem.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from dfaas_lab.generator import Generator
-    from dfaas_lab.target import Target
+    from dfaas_lab.execution.generator_session import GeneratorSession
+    from dfaas_lab.execution.part import TargetSession
 
 Facts = dict[str, Any]
 
@@ -22,12 +21,12 @@ _GATEWAY_TIMEOUT_S = 2.0
 _HOST_TIMEOUT_S = 3.0
 _SLOW_S = 0.5
 _AT_ONCE = 8
-# What is asked once per session: hosts, which do not change, and gateways that did not answer.
-_HOSTS: WeakKeyDictionary[Target, Facts | None] = WeakKeyDictionary()
-_SILENT: WeakKeyDictionary[Target, Facts] = WeakKeyDictionary()
+# What is asked once per session, in a target's cache: its host, which does not change, and a
+# gateway that did not answer.
+_HOST, _SILENT = "host's facts", "gateway's problem"
 
 
-def surroundings(targets: Iterable[Target]) -> dict[str, dict[str, Facts]]:
+def environment(targets: Iterable[TargetSession]) -> dict[str, dict[str, Facts]]:
     """Return the facts of some targets and of their generators, asked side by side.
 
     Returns:
@@ -51,7 +50,7 @@ def surroundings(targets: Iterable[Target]) -> dict[str, dict[str, Facts]]:
         threads.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for no host
 
 
-def _of_generator(generator: Generator) -> Facts:
+def _of_generator(generator: GeneratorSession) -> Facts:
     def provisioned() -> Facts:
         marker = generator.marker()
         return {"k6_version": marker.k6_version, "playbook_digest": marker.playbook_digest}
@@ -59,13 +58,13 @@ def _of_generator(generator: Generator) -> Facts:
     return _tried(generator.facts) | _tried(provisioned)
 
 
-def _of_target(target: Target) -> Facts:
-    if target not in _HOSTS:
-        _HOSTS[target] = None if target.host is None else _tried(lambda: _host(target))
-    return {"gateway": target.gateway, **_gateway(target), "host": _HOSTS[target]}
+def _of_target(target: TargetSession) -> Facts:
+    if _HOST not in target.cache:
+        target.cache[_HOST] = None if target.host is None else _tried(lambda: _host(target))
+    return {"gateway": target.gateway, **_gateway(target), "host": target.cache[_HOST]}
 
 
-def _host(target: Target) -> Facts:
+def _host(target: TargetSession) -> Facts:
     from dfaas_lab.remote.facts import read_facts
     from dfaas_lab.remote.remote import Remote
 
@@ -78,15 +77,16 @@ def _host(target: Target) -> Facts:
         remote.close()
 
 
-def _gateway(target: Target) -> Facts:
+def _gateway(target: TargetSession) -> Facts:
     """Ask the gateway at every run, since images change; but one that does not answer, once."""
-    if target in _SILENT:
-        return _SILENT[target]
+    silent: Facts | None = target.cache.get(_SILENT)
+    if silent is not None:
+        return silent
     names = [function.name for function in target.functions]
     began = time.monotonic()
     facts = _tried(lambda: target.services()[0].facts(names, timeout_s=_GATEWAY_TIMEOUT_S))
     if "problem" in facts and time.monotonic() - began > _SLOW_S:
-        _SILENT[target] = facts
+        target.cache[_SILENT] = facts
     return facts
 
 

@@ -1,4 +1,4 @@
-"""One iteration on its way: begun on the generator or found there, followed, and brought home."""
+"""One iteration: started on the generator or found there, followed, and its results fetched."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError
-from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S, Contact
 from dfaas_lab.execution.iteration_results import IterationResults, scratch
 from dfaas_lab.k6.launch import Terms, start
 from dfaas_lab.k6.monitor import End, K6Monitor, look
+from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, remove
 
 if TYPE_CHECKING:
-    from dfaas_lab.generator import Generator
+    from dfaas_lab.execution.generator_session import GeneratorSession
     from dfaas_lab.k6.custom_script import CustomScript
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.k6.plan import K6Plan
@@ -37,47 +37,70 @@ class Lost(Exception):
 
 
 @dataclass(frozen=True)
+class Started:
+    """It was started from here; k6 is followed over this channel."""
+
+    process: Process
+
+
+@dataclass(frozen=True)
+class Found:
+    """It had been started before: by another controller, or before a connection was lost."""
+
+
+@dataclass(frozen=True)
+class NotStarted:
+    """Nothing runs: there was an interrupt, or it must not be started from here."""
+
+
+@dataclass(frozen=True)
 class Iteration:
-    """One iteration of an order.
+    """One iteration of a run on one target.
 
     Args:
         number: From 1; 0 is the warm-up.
         workspace: Where it runs.
-        order: What is measured.
+        spec: What is measured.
         generator: On what.
-        harvest: What brings it home.
-        contact: What notes whether the generator answers.
+        results: Where its results are stored.
+        liveness: Whether the generator responds.
         pause: Called before it begins, but not where it is found to have begun already.
     """
 
     number: int
     workspace: Workspace
-    order: RunSpec
-    generator: Generator
-    harvest: IterationResults
-    contact: Contact
+    spec: RunSpec
+    generator: GeneratorSession
+    results: IterationResults
+    liveness: Liveness
     pause: Callable[[int, threading.Event], None] | None = None
 
     @property
     def plan(self) -> K6Plan | CustomScript:
         """What k6 is asked to do."""
-        return self.order.plan_of(self.number)
+        return self.spec.plan_of(self.number)
+
+    def files(self) -> dict[str, bytes]:
+        """The files of its workspace."""
+        return self.plan.files() | self.spec.trust.files()
 
     def terms(self, k6_path: str = "") -> Terms:
         """On what terms the supervisor runs it."""
-        order = self.order
+        spec = self.spec
         return Terms(
             k6_path=k6_path,
-            limit_s=order.limit_of(self.number),
-            lease_s=order.lease_s,
-            rest_s=order.rest_there_s(self.number),
-            options=order.plan.options,
-            script=order.plan.script_name,
-            folder=order.plan.folder,
+            limit_s=spec.limit_of(self.number),
+            lease_s=spec.lease_s,
+            rest_s=spec.rest_there_s(self.number),
+            options=f"{spec.plan.options} {spec.trust.k6_options}".strip(),
+            script=spec.plan.script_name,
+            folder=spec.plan.folder,
         )
 
-    def begin(self, stop: threading.Event, *, unsure: bool, closed: bool) -> Process | bool | None:
-        """Start it: its channel, True where it was begun already, None where it is not begun.
+    def begin(
+        self, stop: threading.Event, *, unsure: bool, closed: bool
+    ) -> Started | Found | NotStarted:
+        """Start it, unless that has been done or must not be done.
 
         A connection that is lost on the way leaves it open whether k6 was started: then one looks.
 
@@ -90,30 +113,30 @@ class Iteration:
             Lost: The generator does not answer, and there was an interrupt.
             ConnectionFailed: It stayed away.
         """
-        first = self.number == self.order.numbers[0]
-        rest_s = 0.0 if first or self.order.detached else self.order.rest_s
+        first = self.number == self.spec.numbers[0]
+        rest_s = 0.0 if first or self.spec.detached else self.spec.rest_s
         pause = self.pause
         deadline = time.monotonic() + PATIENCE_S + rest_s
         while True:
             try:
                 if unsure:
-                    with self.contact.asking():
+                    with self.liveness.asking():
                         if self._found(closed):
-                            return True
+                            return Found()
                 if closed:
-                    return None
+                    return NotStarted()
                 stop.wait(rest_s)
                 rest_s = 0.0
                 if pause is not None:
                     pause(self.number, stop)
                     pause, deadline = None, time.monotonic() + PATIENCE_S
                 if stop.is_set():
-                    return None
-                with self.contact.asking():
-                    return self._start()
+                    return NotStarted()
+                with self.liveness.asking():
+                    return Started(self._start())
             except ConnectionFailed:
                 unsure = True
-                if self.contact.given_up(stop):
+                if self.liveness.given_up(stop):
                     raise Lost from None
                 if time.monotonic() > deadline:
                     raise
@@ -142,7 +165,7 @@ class Iteration:
             line=line,
             hide=self._secrets().masked,
         )
-        with self.contact.asking():
+        with self.liveness.asking():
             end = following.until_end(stop)
         if not end.reached:
             raise Lost
@@ -159,13 +182,15 @@ class Iteration:
         with scratch() as name:
             fetched = Path(name)
             try:
-                with self.contact.asking():
-                    self.harvest.fetch(self.workspace, fetched, lambda: self.contact.given_up(stop))
+                with self.liveness.asking():
+                    self.results.fetch(
+                        self.workspace, fetched, lambda: self.liveness.given_up(stop)
+                    )
             except ConnectionFailed:
                 if stop.is_set():
                     raise Lost from None
                 raise
-            return self.harvest.store(self.number, self.plan, fetched, self.workspace, end)
+            return self.results.store(self.number, self.plan, fetched, self.workspace, end)
 
     def _secrets(self) -> SecretValues:
         """What must be hidden; of a script that another controller began, the generator knows."""
@@ -180,7 +205,7 @@ class Iteration:
 
     def _start(self) -> Process:
         terms = self.terms(self.generator.k6_path())
-        return start(self.generator.remote, [self.workspace], [self.plan.files()], [terms])
+        return start(self.generator.remote, [self.workspace], [self.files()], [terms])
 
     def _found(self, closed: bool) -> bool:
         """Whether it was begun; a workspace that was only half sent is removed."""

@@ -1,9 +1,10 @@
-"""Brings one iteration home: fetches what k6 wrote, makes frames of it, and stores it."""
+"""The results of one iteration: fetched from the generator, made into frames, and stored."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,13 +18,14 @@ from dfaas_lab.errors import (
     StoreError,
     WorkspaceError,
 )
-from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S
-from dfaas_lab.k6.custom_script import WRITTEN
+from dfaas_lab.k6.custom_script import RUNS_IN, WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
 from dfaas_lab.private_folder import PrivateFolder
+from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dfaas_lab")
 
+# A larger file is read line by line.
+_WHOLE_BYTES = 256 << 20
 _CSV_ERROR = b'msg="CSV: Error writing to file"'
 
 
@@ -54,13 +58,13 @@ class IterationResults:
     folder: RunFolder
     target: str
 
-    def has(self, turn: int) -> bool:
+    def has(self, number: int) -> bool:
         """Whether that iteration (0: the warm-up) is stored."""
-        return self.path(turn).exists()
+        return self.path(number).exists()
 
-    def status(self, turn: int) -> str:
+    def status(self, number: int) -> str:
         """The status of an iteration that is stored."""
-        return (self.path(turn) / "status").read_text().strip()
+        return (self.path(number) / "status").read_text().strip()
 
     def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
         """Fetch a workspace's results, over as many connections as it takes within a minute.
@@ -81,7 +85,12 @@ class IterationResults:
                 time.sleep(RETRY_S)
 
     def store(
-        self, turn: int, plan: K6Plan | CustomScript, fetched: Path, workspace: Workspace, end: End
+        self,
+        number: int,
+        plan: K6Plan | CustomScript,
+        fetched: Path,
+        workspace: Workspace,
+        end: End,
     ) -> tuple[str, DfaasLabError | None]:
         """Store what was fetched; return the iteration's status, and the error to raise for it.
 
@@ -106,22 +115,23 @@ class IterationResults:
             status, error = "failed", _disk_full(self.remote, workspace)
         kept = _kept(fetched, secrets)
         try:
-            frames = self._frames(turn, plan, fetched, status).hiding(secrets)
+            frames = self._frames(number, plan, fetched, status).hiding(secrets)
         except ResultsUnreadable as unreadable:
             unreadable.workspace, unreadable.log_tail = place, end.log_tail
             status, error, frames = "failed", error or unreadable, Frames.empty()
             if (fetched / "samples.csv").exists():
                 # All that there is.
                 kept["samples.csv"] = _hidden(fetched / "samples.csv", secrets)
+        kept |= _left_out(fetched)
         kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
-                max(turn, 1),
+                max(number, 1),
                 frames,
                 kept,
                 _written(fetched, secrets),
                 target=self.target,
-                warmup=not turn,
+                warmup=not number,
             )
         except StoreError as full:
             again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
@@ -129,19 +139,21 @@ class IterationResults:
             raise
         return status, error
 
-    def path(self, turn: int) -> Path:
+    def path(self, number: int) -> Path:
         """The folder of an iteration (0: the warm-up) in the store."""
-        return self.folder.iteration_path(max(turn, 1), target=self.target, warmup=not turn)
+        return self.folder.iteration_path(max(number, 1), target=self.target, warmup=not number)
 
-    def _frames(self, turn: int, plan: K6Plan | CustomScript, fetched: Path, status: str) -> Frames:
+    def _frames(
+        self, number: int, plan: K6Plan | CustomScript, fetched: Path, status: str
+    ) -> Frames:
         samples = fetched / "samples.csv"
-        if status not in ("ok", "slo_failed") and not samples.exists():
+        if status not in COMPLETE and not samples.exists():
             samples.touch()  # k6 did not come so far: nothing was measured, and that can be said
         return read(
             samples,
             run_id=self.folder.run_id,
             target=self.target,
-            iteration=turn,
+            iteration=number,
             load=plan.load,
             scenarios=plan.functions,
             started_at=_began_at(fetched),
@@ -197,18 +209,29 @@ def _secrets(plan: K6Plan | CustomScript, fetched: Path) -> SecretValues:
     return plan.secrets
 
 
+def _left_out(fetched: Path) -> dict[str, bytes | Path]:
+    """The names of the files that a script wrote and that are too large to be kept."""
+    said = (fetched / LEFT_OUT).read_text(errors="replace") if (fetched / LEFT_OUT).exists() else ""
+    lines = (line for line in said.split("\n") if line.startswith(f"./{WRITTEN}/"))
+    names = [os.path.relpath(line, RUNS_IN) for line in lines]
+    if not names:
+        return {}
+    log.warning("%d files that the script wrote are too large to be kept", len(names))
+    return {LEFT_OUT: "".join(f"{name}\n" for name in names).encode()}
+
+
 def _written(fetched: Path, secrets: SecretValues) -> dict[str, bytes | Path]:
     """What a script wrote in its handleSummary(), by the name that it gave."""
-    left_out = fetched / LEFT_OUT
-    if left_out.exists() and left_out.stat().st_size:
-        names = left_out.read_text(errors="replace").replace(f"./{WRITTEN}/", "").split("\n")
-        log.warning(
-            "too large to be kept, of what the script wrote: %s", ", ".join(filter(None, names))
-        )
-    folder = fetched / WRITTEN
-    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    return {file.relative_to(folder).as_posix(): _hidden(file, secrets) for file in files}
+    files = (file for file in sorted((fetched / WRITTEN).rglob("*")) if file.is_file())
+    return {os.path.relpath(file, fetched / RUNS_IN): _hidden(file, secrets) for file in files}
 
 
 def _hidden(file: Path, secrets: SecretValues) -> bytes | Path:
-    return secrets.hidden_in_bytes(file.read_bytes()) if secrets else file
+    if not secrets:
+        return file
+    if file.stat().st_size <= _WHOLE_BYTES:
+        return secrets.hidden_in_bytes(file.read_bytes())
+    copy = file.with_suffix(".hidden")
+    with file.open("rb") as lines, copy.open("wb") as hidden:
+        hidden.writelines(map(secrets.hidden_in_bytes, lines))
+    return copy

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.ending import interrupted, tell_of_attach
 from dfaas_lab.execution.finalize import finalize
-from dfaas_lab.execution.target_run import FINAL, Measurement, worst
-from dfaas_lab.k6.monitor import UNREACHABLE_S
+from dfaas_lab.execution.target_run import TargetRun
+from dfaas_lab.printable import printable
 from dfaas_lab.progress import Progress, ProgressView
+from dfaas_lab.remote.liveness import UNREACHABLE_S
 from dfaas_lab.run import Run
+from dfaas_lab.status import FINAL, worst
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.log_callback import LogCallback
@@ -31,7 +33,7 @@ class RunHandle:
     A detached run goes on by itself; here it is followed only after ``wait()`` or ``stop()``.
 
     Args:
-        measurements: The targets' parts.
+        target_runs: The targets' parts.
         folder: The run's folder in the store.
         keep: Called with the run as it is: when it begins, and when it has ended.
         progress: How ``wait()`` shows progress: None chooses, False shows nothing.
@@ -41,7 +43,7 @@ class RunHandle:
 
     def __init__(
         self,
-        measurements: Sequence[Measurement],
+        target_runs: Sequence[TargetRun],
         folder: RunFolder,
         *,
         keep: Callable[[Run], None] = lambda _: None,
@@ -49,7 +51,7 @@ class RunHandle:
         listener: LogCallback | None = None,
         new: bool = False,
     ) -> None:
-        self._measurements = measurements
+        self._target_runs = target_runs
         self._folder = folder
         self._keep = keep
         self._shown = progress
@@ -63,6 +65,29 @@ class RunHandle:
         self.progress = Progress()
         keep(self.run)
 
+    def __repr__(self) -> str:
+        return printable(f"RunHandle({self._folder.run_id!r}, {self._state}): {self._told()}")
+
+    def _ipython_display_(self) -> None:
+        from dfaas_lab.widgets import show_job
+
+        show_job(self, repr(self), self._folder.run_id)
+
+    @property
+    def going(self) -> bool:
+        """Whether it is measured from here, and has not ended; asks nobody."""
+        return self._thread is not None and not self._done.is_set()
+
+    @property
+    def _state(self) -> str:
+        if self._thread is None:
+            return "not followed from here"
+        return "running" if self.going else "ended"
+
+    def _told(self) -> str:
+        steps = self.progress.snapshot()
+        return "; ".join(f"{step.label} {step.text}" for step in steps) or "nothing yet"
+
     def start(self) -> RunHandle:
         """Start measuring, if nobody has yet, and return at once."""
         if self._thread is None:
@@ -75,7 +100,7 @@ class RunHandle:
         """Send a detached run to its generators, which go on alone."""
         self._new = False
         try:
-            for part in self._measurements:
+            for part in self._target_runs:
                 part.send()
         except BaseException as error:
             # Some of it may have been sent, and goes on: whoever attaches finds out.
@@ -96,7 +121,7 @@ class RunHandle:
         """
         if self._thread is not None:
             return self._done.is_set()
-        return self.run.status in FINAL or all(part.ended() for part in self._measurements)
+        return self.run.status in FINAL or all(part.ended() for part in self._target_runs)
 
     @property
     def run(self) -> Run:
@@ -156,7 +181,7 @@ class RunHandle:
             if self._thread is None or not self._thread.is_alive():
                 return
             asked_s = time.monotonic() - began
-            going = [part for part in self._measurements if not part.over]
+            going = [part for part in self._target_runs if not part.over]
             if going and all(min(part.silent_s, asked_s) > UNREACHABLE_S for part in going):
                 log.warning("no answer: lab.attach(%r) fetches what is there", self._folder.run_id)
                 self._folder.update(status="lost")
@@ -191,15 +216,15 @@ class RunHandle:
     def _measure_all(self) -> None:
         parts = [
             threading.Thread(target=self._measure, args=(part,), daemon=True)
-            for part in self._measurements
+            for part in self._target_runs
         ]
         for thread in parts:
             thread.start()
         for thread in parts:
             thread.join()
-        finalize(self._folder, status=worst([part.status for part in self._measurements]))
+        finalize(self._folder, status=worst([part.status for part in self._target_runs]))
 
-    def _measure(self, part: Measurement) -> None:
+    def _measure(self, part: TargetRun) -> None:
         try:
             part.run(self.progress, self._stop)
         except BaseException as error:  # raised again in the thread that waits

@@ -20,30 +20,26 @@ from dfaas_lab.errors import (
     StoreError,
     TransferFailed,
 )
-from dfaas_lab.execution.contact import PATIENCE_S, RETRY_S, Contact
 from dfaas_lab.execution.ending import end_line
-from dfaas_lab.execution.iteration import Iteration, Lost
+from dfaas_lab.execution.iteration import Found, Iteration, Lost, NotStarted, Started
 from dfaas_lab.execution.iteration_results import IterationResults
 from dfaas_lab.k6.launch import start
+from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, lines, remove
+from dfaas_lab.status import COMPLETE, worst
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.execution.node_metrics import NodeMetrics
-    from dfaas_lab.generator import Generator
+    from dfaas_lab.execution.part import Part
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.progress import Progress, StepState
-    from dfaas_lab.spec.run_spec import RunSpec
     from dfaas_lab.store import RunFolder
 
 log = logging.getLogger("dfaas_lab")
 
-FINAL = ("failed", "timed_out", "interrupted", "slo_failed", "ok")
-"""The statuses of a run that has ended, the worst first; ``running`` and ``lost`` can go on."""
-
-_WELL = ("slo_failed", "ok")
 # After these, what k6 wrote is on the generator, and can be fetched by whoever attaches.
 _STILL_THERE = (
     ConnectionFailed,
@@ -55,15 +51,13 @@ _STILL_THERE = (
 )
 
 
-class Measurement:
+class TargetRun:
     """One target's part of a run.
 
     Args:
-        order: What is to be measured.
-        target: The target's name.
-        generator: Where k6 runs.
+        part: The target, and what is to be measured on it.
         folder: Where the results go.
-        workspaces: One for each turn of the order.
+        workspaces: One for each iteration of the order.
         line: Called with each line that k6 logs.
         begun: Whether another controller may have begun it, or everything was sent already.
         closed: Whether nothing new may be begun, only brought home.
@@ -73,10 +67,8 @@ class Measurement:
 
     def __init__(
         self,
-        order: RunSpec,
+        part: Part,
         *,
-        target: str,
-        generator: Generator,
         folder: RunFolder,
         workspaces: Sequence[Workspace],
         line: Callable[[str], None] | None = None,
@@ -85,20 +77,21 @@ class Measurement:
         pause: Pause | None = None,
         node_metrics: NodeMetrics | None = None,
     ) -> None:
-        self._order = order
+        spec, generator, target = part.spec, part.target.generator, part.target.name
+        self._spec = spec
         self._target = target
         self._generator = generator
-        self._harvest = IterationResults(generator.remote, folder, target)
+        self._results = IterationResults(generator.remote, folder, target)
         self._folder = folder
-        self._contact = Contact(generator.remote)
+        self._liveness = Liveness(generator.remote)
         before = None if pause is None else functools.partial(pause, folder.run_id)
-        self._turns = [
-            Iteration(number, workspace, order, generator, self._harvest, self._contact, before)
-            for number, workspace in zip(order.numbers, workspaces, strict=True)
+        self._iterations = [
+            Iteration(number, workspace, spec, generator, self._results, self._liveness, before)
+            for number, workspace in zip(spec.numbers, workspaces, strict=True)
         ]
         self._line = line
-        self._begun = begun or order.detached
-        self._closed = closed or order.detached
+        self._begun = begun or spec.detached
+        self._closed = closed or spec.detached
         self._node_metrics = node_metrics
         self._statuses: list[str] = []
         self.over = False
@@ -112,10 +105,10 @@ class Measurement:
     @property
     def silent_s(self) -> float:
         """For how long the generator has been asked and said nothing, in seconds."""
-        return self._contact.silent_s
+        return self._liveness.silent_s
 
     def send(self) -> None:
-        """Send all iterations of a detached order and start their supervisor.
+        """Send all iterations of a detached run and start their supervisor.
 
         Raises:
             WorkspaceError: There is no room for them.
@@ -124,14 +117,14 @@ class Measurement:
         k6_path = self._generator.k6_path()
         start(
             self._generator.remote,
-            [turn.workspace for turn in self._turns],
-            [turn.plan.files() for turn in self._turns],
-            [turn.terms(k6_path) for turn in self._turns],
+            [iteration.workspace for iteration in self._iterations],
+            [iteration.files() for iteration in self._iterations],
+            [iteration.terms(k6_path) for iteration in self._iterations],
         ).close()
 
     def ended(self) -> bool:
-        """Ask whether the last iteration of a detached order has ended on the generator."""
-        path = shlex.quote(self._turns[-1].workspace.path)
+        """Ask whether the last iteration of a detached run has ended on the generator."""
+        path = shlex.quote(self._iterations[-1].workspace.path)
         script = (
             f'cd {path} 2>/dev/null || exit 0; read -r code _ <exit; [ "$code" != running ] || '
             "{ . ./alive.sh; word supervisor && ! alive supervisor && ! alive pid; }"
@@ -144,7 +137,7 @@ class Measurement:
         Raises:
             DfaasLabError: An iteration failed; what it measured is stored.
         """
-        total = self._order.iterations * self._order.plan.duration_s + self._order.warmup_s
+        total = self._spec.iterations * self._spec.plan.duration_s + self._spec.warmup_s
         progress.update(
             self._target,
             total=total,
@@ -156,103 +149,105 @@ class Measurement:
             if error is not None:
                 raise error
         except Lost:
-            end = "ends there with its lease, if it runs" if self._order.lease_s else "goes on"
+            end = "ends there with its lease, if it runs" if self._spec.lease_s else "goes on"
             log.warning("%s does not answer: k6 %s", self._generator.host, end)
             self._statuses.append("lost")
         except BaseException as failure:
-            if self.status in _WELL or not self._statuses:  # not that of an iteration that ended
+            if self.status in COMPLETE or not self._statuses:  # not that of an iteration that ended
                 # Where nothing could be stored, what was measured is still on the generator.
                 self._statuses.append("lost" if isinstance(failure, _STILL_THERE) else "failed")
             progress.finish(self._target, "failed", self._end_line())
             raise
         finally:
             self.over = True
-        measured = sum(status in _WELL for status in self._statuses)
-        if measured < self._order.iterations and self.status in _WELL:
+        measured = sum(status in COMPLETE for status in self._statuses)
+        if measured < self._spec.iterations and self.status in COMPLETE:
             self._statuses.append("interrupted")
-        done: StepState = "ok" if self.status in _WELL else "interrupted"
+        done: StepState = "ok" if self.status in COMPLETE else "interrupted"
         progress.finish(self._target, done, self._end_line())
 
     def _end_line(self) -> str:
-        return end_line(self._folder, self._target, self._order)
+        return end_line(self._folder, self._target, self._spec)
 
     def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
-        """Go through the turns to the first that did not go well; return its error."""
+        """Go through the iterations to the first that did not go well; return its error."""
         error: DfaasLabError | None = None
-        for index, turn in enumerate(self._turns):
+        for index, iteration in enumerate(self._iterations):
             if stop.is_set() and self._begun:
                 # What ended before is brought home first, but k6 ends now.
-                self._stop_there(self._turns[index:])
-            status, error = self._one(turn, progress, stop)
-            if turn.number or status not in _WELL:
+                self._stop_there(self._iterations[index:])
+            status, error = self._one(iteration, progress, stop)
+            if iteration.number or status not in COMPLETE:
                 self._statuses.append(status)
             # Of what another controller began, each may have ended well: it is brought home.
-            if status not in _WELL or error is not None or (stop.is_set() and not self._begun):
-                if self._order.detached:
-                    self._leave(self._turns[index + 1 :])
+            if status not in COMPLETE or error is not None or (stop.is_set() and not self._begun):
+                if self._spec.detached:
+                    self._leave(self._iterations[index + 1 :])
                 break
         if error is not None:
             self._generator.invalidate_k6()
         return error
 
     def _one(
-        self, turn: Iteration, progress: Progress, stop: threading.Event
+        self, iteration: Iteration, progress: Progress, stop: threading.Event
     ) -> tuple[str, DfaasLabError | None]:
-        if self._harvest.has(turn.number):
-            status: str = self._harvest.status(turn.number)
+        if self._results.has(iteration.number):
+            status: str = self._results.status(iteration.number)
             error: DfaasLabError | None = None
         else:
-            began = turn.begin(stop, unsure=self._begun, closed=self._closed)
-            if began is None:
+            began = iteration.begin(stop, unsure=self._begun, closed=self._closed)
+            if isinstance(began, NotStarted):
                 return "interrupted", None
             # Where one was not begun by another controller, no later one was either.
-            self._begun = self._order.detached or began is True
-            end = turn.follow(
-                None if isinstance(began, bool) else began,
+            self._begun = self._spec.detached or isinstance(began, Found)
+            end = iteration.follow(
+                began.process if isinstance(began, Started) else None,
                 stop,
-                elapsed=lambda event: self._tell(progress, turn, event),
+                elapsed=lambda event: self._tell(progress, iteration, event),
                 line=self._line,
             )
             if end.skipped:
-                self._remove(stop, turn)
+                self._remove(stop, iteration)
                 return "interrupted", None
-            status, error = turn.fetch_results(end, stop)
-        if self._node_metrics is not None and turn.number:
-            self._node_metrics.collect(self._harvest.path(turn.number), turn.number)
+            status, error = iteration.fetch_results(end, stop)
+        if self._node_metrics is not None and iteration.number:
+            self._node_metrics.collect(self._results.path(iteration.number), iteration.number)
         if error is None and status not in ("failed", "timed_out"):  # those are the evidence
-            self._remove(stop, turn)
+            self._remove(stop, iteration)
         return status, error
 
-    def _stop_there(self, turns: Sequence[Iteration]) -> None:
+    def _stop_there(self, iterations: Sequence[Iteration]) -> None:
         """Ask the first of these that has not ended to end; its supervisor begins no other."""
         script = (
             'while read -r one; do cd "$one" 2>/dev/null || continue; [ -s ended ] && continue; '
             "sh ./stop.sh interrupt; break; done"
         )
-        paths = lines(turn.workspace for turn in turns)
-        with contextlib.suppress(DfaasLabError), self._contact.asking():
+        paths = lines(iteration.workspace for iteration in iterations)
+        with contextlib.suppress(DfaasLabError), self._liveness.asking():
             self._generator.remote.run(script, stdin=paths, timeout=10, check=False)
 
-    def _leave(self, turns: Sequence[Iteration]) -> None:
-        """Leave the rest of a detached order: nothing goes on, and what never began is removed."""
-        if not turns:
+    def _leave(self, iterations: Sequence[Iteration]) -> None:
+        """Leave the rest of a detached run: nothing goes on, and what never began is removed."""
+        if not iterations:
             return
-        self._stop_there(turns)
-        paths = lines(turn.workspace for turn in turns)
+        self._stop_there(iterations)
+        paths = lines(iteration.workspace for iteration in iterations)
         script = (
             'while read -r one; do up=; read -r up <"$one/started"; '
             '[ -n "$up" ] || rm -rf -- "$one"; done'
         )
-        with contextlib.suppress(DfaasLabError), self._contact.asking():
+        with contextlib.suppress(DfaasLabError), self._liveness.asking():
             self._generator.remote.run(script, stdin=paths, check=False)
 
-    def _remove(self, stop: threading.Event, *turns: Iteration) -> None:
+    def _remove(self, stop: threading.Event, *iterations: Iteration) -> None:
         """Remove workspaces whose results are safe here; what stays there harms nobody."""
         deadline = time.monotonic() + PATIENCE_S
-        with self._contact.asking():
+        with self._liveness.asking():
             while True:
                 try:
-                    return remove(self._generator.remote, *(turn.workspace for turn in turns))
+                    return remove(
+                        self._generator.remote, *(iteration.workspace for iteration in iterations)
+                    )
                 except DfaasLabError as error:  # removing again is idempotent
                     lost = isinstance(error, ConnectionFailed) and not stop.is_set()
                     if not lost or time.monotonic() > deadline:
@@ -260,11 +255,11 @@ class Measurement:
                         return None
                     time.sleep(RETRY_S)
 
-    def _tell(self, progress: Progress, turn: Iteration, event: Elapsed) -> None:
-        order, duration_s = self._order, turn.plan.duration_s
-        before_s = max(turn.number - 1, 0) * order.plan.duration_s
-        before_s += order.warmup_s if turn.number else 0.0
-        what = f"iteration {turn.number}/{order.iterations}" if turn.number else "warm-up"
+    def _tell(self, progress: Progress, iteration: Iteration, event: Elapsed) -> None:
+        spec, duration_s = self._spec, iteration.plan.duration_s
+        before_s = max(iteration.number - 1, 0) * spec.plan.duration_s
+        before_s += spec.warmup_s if iteration.number else 0.0
+        what = f"iteration {iteration.number}/{spec.iterations}" if iteration.number else "warm-up"
         elapsed_s = min(event.seconds, duration_s)
         said = (
             f"run {self._folder.run_id}",
@@ -273,8 +268,3 @@ class Measurement:
             words.count(event.complete, "request"),
         )
         progress.update(self._target, done=before_s + elapsed_s, text=" \u00b7 ".join(said))
-
-
-def worst(statuses: Sequence[str]) -> str:
-    """The worst of some statuses."""
-    return next((status for status in ("lost", *FINAL) if status in statuses), "ok")

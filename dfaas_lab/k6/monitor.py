@@ -19,14 +19,12 @@ from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.k6.launch import Terms
 from dfaas_lab.k6.output import Elapsed, Ended, K6Output, LogLine, Stopping
 from dfaas_lab.redaction import masked
+from dfaas_lab.remote.liveness import UNREACHABLE_S
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, gone
 
 log = logging.getLogger("dfaas_lab.k6")
-
-UNREACHABLE_S = 3.0
-"""After an interrupt, a generator that is silent for so long is left to its lease."""
 
 _POLL_S = 0.1
 _RETRY_S = 0.5
@@ -114,7 +112,6 @@ class K6Monitor:
         self._acknowledged = False
         self._lost_at: float | None = None
         self._connected_at = time.monotonic()
-        self._heard_at = time.monotonic()
         self._beats = 0
         self._beat_at = 0.0
 
@@ -139,7 +136,6 @@ class K6Monitor:
             process = self._connected()
             self._speak(process, stop)
             chunk = process.receive(timeout=_POLL_S)
-            self._heard_at = max(self._heard_at, process.heard_at)
             self._check_alive(process)
             self._lost_at = None
         except ConnectionFailed as error:
@@ -261,7 +257,7 @@ class K6Monitor:
         """Leave a generator that is silent after a stop: its lease will end k6."""
         if not stop.is_set() or self._stop_sent_at is None:
             return None
-        if time.monotonic() - max(self._stop_sent_at, self._heard_at) < UNREACHABLE_S:
+        if time.monotonic() - max(self._stop_sent_at, self._remote.last_seen) < UNREACHABLE_S:
             return None
         return End(None, "interrupt", False, self._journal.tail(), reached=False)
 

@@ -27,6 +27,7 @@ from dfaas_lab.k6.script_columns import (
 )
 from dfaas_lab.load import Load
 from dfaas_lab.secret_values import SecretValues
+from dfaas_lab.status import COMPLETE
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,7 @@ def read(
         requests = without_script_columns(requests) if load else with_script_columns(requests)
         others = without_script_columns(read_.others) if load else with_tags(read_.others)
         schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
-        counted = Counted.of(
-            schedule, load, started_at, cut_short=status not in ("ok", "slo_failed")
-        )
+        counted = Counted.of(schedule, load, started_at, cut_short=status not in COMPLETE)
         requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
         metrics = (metrics_of(others, names), repeats_of(read_, names, load))
         key = [

@@ -1,7 +1,4 @@
-"""Making a lab ready: the playbooks on its hosts and each target over HTTP, as one report.
-
-How each is done is the business of ``provision`` and of ``setting_up``.
-"""
+"""Making a lab ready: the playbooks on its hosts and each target over HTTP, as one report."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
 
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import (
@@ -25,28 +21,25 @@ from dfaas_lab.provision import (
     provision,
     teardown,
 )
-from dfaas_lab.provision.targets import TargetTurn, end_of, host_of, key_of
-
-if TYPE_CHECKING:
-    from dfaas_lab.target import Target
+from dfaas_lab.provision.targets import TargetSetup, TargetTurn, end_of
 
 # More at the same time would be many connections from one machine, and no faster.
 _AT_ONCE = 16
 
 
-def generators_of(targets: Iterable[Target]) -> list[GeneratorSpec]:
+def generators_of(targets: Iterable[TargetSetup]) -> list[GeneratorSpec]:
     """Return the generators that load these targets, and those through which they are reached."""
     both = [one for target in targets for one in (target.generator, target.via) if one is not None]
-    return [generator.spec() for generator in dict.fromkeys(both)]
+    return list({id(spec): spec for spec in both}.values())
 
 
-def hosts_of(targets: Iterable[Target]) -> list[TargetSpec]:
+def hosts_of(targets: Iterable[TargetSetup]) -> list[TargetSpec]:
     """Return the hosts of targets on which something is installed."""
-    return [spec for target in targets if (spec := host_of(target)) is not None]
+    return [target.host for target in targets if target.host is not None]
 
 
 def prepare(
-    targets: Iterable[Target],
+    targets: Iterable[TargetSetup],
     *,
     force: bool = False,
     progress: Progress | None = None,
@@ -70,8 +63,8 @@ def prepare(
     every, progress, cancel = list(targets), progress or Progress(), cancel or threading.Event()
     generators, hosts = generators_of(every), hosts_of(every)
     if force:
-        forget(key_of(target) for target in every)
-    todo = [target for target in every if known(key_of(target)) is None]
+        forget(target.key for target in every)
+    todo = [target for target in every if known(target.key) is None]
     specs: list[GeneratorSpec | TargetSpec] = [*generators, *hosts]
     new = [spec for spec in specs if force or known(spec.key) is None]
     for label in [spec.label for spec in new] + [target.name for target in todo]:
@@ -87,7 +80,7 @@ def prepare(
         raise interrupted()
     if report is None or failures:
         raise joined(failures, len(specs) + len(every))
-    rows = [row for target in every for row in known(key_of(target)) or ()]
+    rows = [row for target in every for row in known(target.key) or ()]
     return ProvisionReport(
         report.cached,
         time.monotonic() - started,
@@ -97,7 +90,7 @@ def prepare(
 
 
 def take_down(
-    targets: Iterable[Target],
+    targets: Iterable[TargetSetup],
     *,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
@@ -110,5 +103,5 @@ def take_down(
         ProvisionError: With one failure per host.
     """
     every = list(targets)
-    forget(key_of(target) for target in every)
+    forget(target.key for target in every)
     return teardown(generators_of(every), hosts_of(every), progress=progress, cancel=cancel)

@@ -1,19 +1,18 @@
 """Setting one target up over HTTP, once the hosts that it needs are ready; rows and an error.
 
-What is done there is ``services.target_setup``'s business; the whole lab is ``preparing``'s.
+The steps are in ``target_steps``; the whole lab is set up in ``provision.lab``.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConnectionFailed, GatewayError, ProvisionError, TaskFailed
-from dfaas_lab.execution.preflight import look_for_gateway
 from dfaas_lab.progress import Progress, StepState
 from dfaas_lab.provision import (
     GeneratorSpec,
@@ -29,9 +28,49 @@ from dfaas_lab.provision import (
 from dfaas_lab.provision.target_steps import SetupStep, set_up_target
 
 if TYPE_CHECKING:
-    from dfaas_lab.target import Target
+    from dfaas_lab.load import Function
+    from dfaas_lab.services.gateway import Gateway
+    from dfaas_lab.services.prometheus import Prometheus
 
 Hosts = Future[ProvisionReport]
+
+
+@dataclass(frozen=True, eq=False)
+class TargetSetup:
+    """A target as it shall be set up; ``Target`` makes it.
+
+    Args:
+        name: The target's name.
+        gateway: The gateway's URL.
+        functions: Those with an image are deployed, all must answer.
+        prometheus: The URL of its Prometheus.
+        generator: What loads it.
+        via: The generator through which it is reached from here.
+        host: Its own host, where something is installed there.
+        services: Returns the gateway and Prometheus, as they are reached from here.
+        check_reachable: Looks from the generator whether the gateway listens.
+    """
+
+    name: str
+    gateway: str
+    functions: tuple[Function, ...]
+    prometheus: str | None
+    generator: GeneratorSpec
+    via: GeneratorSpec | None
+    host: TargetSpec | None
+    services: Callable[[], tuple[Gateway, Prometheus | None]]
+    check_reachable: Callable[[], None]
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two targets the same to the session; a password makes no difference."""
+        hosts = (self.generator.host, self.via and self.via.host)
+        return ("services", self.name, self.gateway, self.functions, self.prometheus, *hosts)
+
+    @property
+    def needs(self) -> list[GeneratorSpec | TargetSpec]:
+        """The hosts that must be ready before the target can be."""
+        return [spec for spec in (self.host, self.via) if spec is not None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +85,7 @@ class TargetEnd:
 class TargetTurn:
     """A target whose turn it is, and how it is told and ended."""
 
-    target: Target
+    target: TargetSetup
     progress: Progress
     cancel: threading.Event
 
@@ -69,7 +108,7 @@ class TargetTurn:
 
     def _lost(self, hosts: Hosts) -> str | None:
         """Wait for the hosts that the target needs; return one where that failed."""
-        needed = _needs(self.target)
+        needed = self.target.needs
         if not needed:
             return None
         self._tell(f"waits for {needed[0].label}")
@@ -90,7 +129,7 @@ class TargetTurn:
         if steps[-1].error is not None:
             self._finish("failed", f"{steps[-1].task}: {steps[-1].message}")
             return TargetEnd(rows, _failure(self.target, steps[-1]))
-        remember({key_of(self.target): rows})
+        remember({self.target.key: rows})
         self._finish("ok", "ready")
         return TargetEnd(rows)
 
@@ -99,7 +138,7 @@ class TargetTurn:
         task, began = "Reach the gateway from the generator", time.monotonic()
         self._tell(task)
         try:
-            look_for_gateway(self.target)
+            self.target.check_reachable()
         except GatewayError as error:
             return SetupStep(task, "failed", time.monotonic() - began, error.message, error)
         except ConnectionFailed as error:  # that is the generator's own failure, told as such
@@ -119,19 +158,6 @@ class TargetTurn:
             raise interrupted()
 
 
-def key_of(target: Target) -> Hashable:
-    """Return what makes two targets the same to the session; a password makes no difference."""
-    hosts = (target.generator.host, target.via and target.via.host)
-    return ("services", target.name, target.gateway, target.functions, target.prometheus, *hosts)
-
-
-def host_of(target: Target) -> TargetSpec | None:
-    """Return the target's own host, where something is installed there."""
-    if target.host is None or not target.install_monitoring:
-        return None
-    return TargetSpec(host=target.host, name=target.name, install_monitoring=True)
-
-
 def end_of(hosts: Hosts) -> tuple[ProvisionReport | None, list[ProvisionError]]:
     """Wait for the playbook; return its report, or what failed."""
     try:
@@ -140,13 +166,7 @@ def end_of(hosts: Hosts) -> tuple[ProvisionReport | None, list[ProvisionError]]:
         return None, list(error.failures or (error,))
 
 
-def _needs(target: Target) -> list[GeneratorSpec | TargetSpec]:
-    """Return the hosts that must be ready before the target can be."""
-    both = (host_of(target), target.via.spec() if target.via else None)
-    return [spec for spec in both if spec is not None]
-
-
-def _failure(target: Target, step: SetupStep) -> TaskFailed:
+def _failure(target: TargetSetup, step: SetupStep) -> TaskFailed:
     failure = TaskFailed(
         f"{target.name}: the task {step.task!r} failed: {step.message}",
         host=target.name,

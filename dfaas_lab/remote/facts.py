@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dfaas_lab.analysis.clock_skew import Skew
+from dfaas_lab.clock import Skew
 from dfaas_lab.errors import CommandFailed
 from dfaas_lab.printable import printable
 

@@ -40,7 +40,7 @@ class Remote:
         self._lock = threading.Lock()
         # One connection at a time is authenticated: sshd drops them at random above MaxStartups.
         self._connecting = threading.Lock()
-        self.heard_at = 0.0
+        self.last_seen = 0.0
         """When anything came from the host, as ``time.monotonic()``."""
 
     def run(
@@ -184,7 +184,7 @@ class Remote:
             time.sleep(0.02)  # the host has not noticed yet that its last channel is closed
 
     def _hear(self) -> None:
-        self.heard_at = time.monotonic()
+        self.last_seen = time.monotonic()
 
     def _drop(self, link: PooledConnection) -> None:
         with self._lock:

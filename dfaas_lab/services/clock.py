@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from dfaas_lab.analysis.clock_skew import Reading, Skew, skew
+from dfaas_lab.clock import Reading, Skew, skew
 from dfaas_lab.services.endpoint import Endpoint, Session
 
 # A bit more than the second in which every clock passes to its next one.

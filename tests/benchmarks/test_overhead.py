@@ -106,7 +106,7 @@ class Ways:
     def _k6(self) -> list[str]:
         samples = "csv=fileName=samples.csv,timeFormat=unix_nano"
         options = ["--no-color", "--no-usage-report", "--address", "", "--out", samples]
-        return [self.target.generator.k6_path(), "run", *options, "script.js"]
+        return [self.target.generator._session.k6_path(), "run", *options, "script.js"]
 
     @property
     def _host(self) -> ResolvedHost:
@@ -125,7 +125,7 @@ class Ways:
             "plan": self.folder / "plan",
             "folder": self.folder / "there",
             "results": self.folder / "fetched",
-            "k6": self.target.generator.k6_path(),
+            "k6": self.target.generator._session.k6_path(),
         }
         return " ".join(f"{name}={shlex.quote(str(value))}" for name, value in variables.items())
 

@@ -22,7 +22,7 @@ CONTROLLER = """
 import sys
 from dfaas_lab import Lab, Limits
 with Lab.from_file(sys.argv[1]) as lab:
-    lab.generator.marker()
+    lab.generator._session.marker()
     print("ready", flush=True)
     lab.target.run_k6(20, {terms}, limits=Limits(lease="3s"), progress=False)
 """

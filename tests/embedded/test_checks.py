@@ -18,7 +18,6 @@ import asyncssh
 import polars as pl
 import pytest
 
-from dfaas_lab.analysis.clock_skew import Skew
 from dfaas_lab.checks import (
     GeneratorLook,
     TargetLook,
@@ -28,6 +27,7 @@ from dfaas_lab.checks import (
     check_target,
 )
 from dfaas_lab.checks.finding import Finding, finding_frame
+from dfaas_lab.clock import Skew
 from dfaas_lab.config import Host
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
@@ -120,7 +120,7 @@ def test_a_generator_is_held_against_what_provisioning_would_make_of_it(
     version = said.split()[1].removeprefix("v")
     named = Generator(host_of(lab), workspace_root=str(tmp_path), k6_version=f"v{version}")
     try:
-        digest = named.spec().digest()
+        digest = named._spec().digest()
         mark(tmp_path, lab, k6_version=version, k6_path=k6, playbook_digest=digest)
         assert named.check().filter(check="k6")["ok"].to_list() == [True]
         # A run needs no more than the k6 that is there, whichever playbook put it there.

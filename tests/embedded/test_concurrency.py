@@ -152,7 +152,7 @@ def test_fewer_sessions_than_targets_cost_connections_and_no_row(
 ) -> None:
     with _lab(tmp_path, targets=6, sessions=sessions) as (_, lab):
         with ThreadPoolExecutor(THREADS) as pool:
-            said = pool.map(lab.generator.remote.run, ["sleep 0.3; echo said"] * THREADS)
+            said = pool.map(lab.generator._session.remote.run, ["sleep 0.3; echo said"] * THREADS)
             assert [one.text for one in said] == ["said"] * THREADS
         run = lab.run_k6(load={"env": 2}, duration="1s", progress=False)
         assert run.status == "ok"

@@ -104,7 +104,7 @@ def test_a_run_whose_supervisor_was_killed_is_done(place: Place) -> None:
             time.sleep(0.2)
         with pytest.raises(K6Interrupted, match="supervisor"):
             handle.wait()
-        lab.generator.remote.run(f"rm -rf {workspace}")
+        lab.generator._session.remote.run(f"rm -rf {workspace}")
         assert place.left() == []
 
 
@@ -165,7 +165,7 @@ def test_an_iteration_that_fails_ends_a_detached_run(place: Place) -> None:
         assert run.requests.height > 0
         assert late.value.workspace is not None
         assert place.left() == [Path(late.value.workspace).name]  # that of the evidence
-        lab.generator.remote.run(f"rm -rf {place.root}/{place.left()[0]}")
+        lab.generator._session.remote.run(f"rm -rf {place.root}/{place.left()[0]}")
 
 
 def test_two_who_attach_at_once_bring_it_home_once(place: Place) -> None:

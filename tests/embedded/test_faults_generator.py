@@ -83,7 +83,7 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
 def test_k6_that_is_gone_between_two_iterations(faults: FaultLab) -> None:
     ground = faults.ground("k6-gone")
     lab = ground.lab()
-    k6_path = Path(lab.generator.k6_path())
+    k6_path = Path(lab.generator._session.k6_path())
 
     def remove() -> None:
         wait_for(
@@ -161,7 +161,7 @@ def test_variables_of_the_generator_do_not_change_the_load(faults: FaultLab) -> 
     ground = faults.ground("variables")
     faults.local.ssh_server.restart(env=ENVIRONMENT)
     try:
-        seen = ground.lab().generator.remote.run("env").text
+        seen = ground.lab().generator._session.remote.run("env").text
         run = ground.lab().target.run_k6(load={"env": 10}, duration="2s", progress=False)
     finally:
         faults.local.ssh_server.restart(env={})

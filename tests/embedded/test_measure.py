@@ -231,14 +231,14 @@ def test_room_that_was_made_or_taken_since_the_last_look_counts(lab: Lab) -> Non
         "again", gateway=lab.target.gateway, generator=generator, functions=[Function("env")]
     )
     assert not generator.check().is_empty()
-    free_bytes = generator.room()["disk_bytes"]
+    free_bytes = generator._session.free_resources()["disk_bytes"]
     assert free_bytes  # what check() asked is known without asking again
-    then = read_facts(generator.remote, generator.workspace_root)
-    generator.learn(replace(then, root=replace(then.root, free_bytes=1000)))
+    then = read_facts(generator._session.remote, generator.workspace_root)
+    generator._session.set_facts(replace(then, root=replace(then.root, free_bytes=1000)))
     with pytest.raises(ConfigError, match="free"):
         target.preview(100, "10s")
     preflight(target, target._spec(1, load=100, duration="10s"))  # looks anew
-    assert generator.room()["disk_bytes"] == pytest.approx(free_bytes, rel=0.5)
+    assert generator._session.free_resources()["disk_bytes"] == pytest.approx(free_bytes, rel=0.5)
     generator.close()
 
 

@@ -170,7 +170,7 @@ def test_a_firewall_between_generator_and_gateway_is_the_targets_failure(
     assert f"127.0.0.1:{hole.port}" in failure.hint
     assert "firewall" in failure.hint
     # The generator's connection is the same as before.
-    assert len(generator.remote._links) == 1
+    assert len(generator._session.remote._links) == 1
 
 
 def test_without_a_password_the_functions_are_only_called(
@@ -264,7 +264,7 @@ def test_a_lab_file_says_all_that_an_embedded_lab_needs(local: LocalLab, tmp_pat
     path.write_text(json.dumps({**local.facts(), "store": "results"}))
     with Lab.from_file(path) as lab:
         assert lab.provision(progress=False)
-        marker = lab.generator.k6_path()
+        marker = lab.generator._session.k6_path()
         assert marker.startswith(f"{local.path}/")  # it goes with the lab
         assert set(lab.check()["ok"]) == {True}
         assert lab.teardown(progress=False).changed > 0

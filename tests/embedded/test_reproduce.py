@@ -73,7 +73,7 @@ def test_a_run_says_what_it_was_made_with(lab: Lab, run: Run) -> None:
     made = run.provenance["provenance"]
     generator = made["generators"]["local"]
     assert generator["k6_version"] == "1.1.0"
-    assert generator["playbook_digest"] == lab.generator.marker().playbook_digest
+    assert generator["playbook_digest"] == lab.generator._session.marker().playbook_digest
     for name in ("cpu_model", "cores", "memory_bytes", "kernel", "system"):
         assert generator[name], name
     target = made["targets"]["mid"]

@@ -165,12 +165,12 @@ def test_no_run_takes_the_k6_of_another_session(
     generator.provision(progress=False)
     assert outcome(new_session(old)).startswith("ran")
     with pytest.raises(K6Missing, match=rf"k6 1\.0\.0 .* not {own.version}") as caught:
-        generator.k6_path()
+        generator._session.k6_path()
     assert "workspace_root of its own" in caught.value.hint
     [found] = generator.check().filter(check="k6").to_dicts()
     assert not found["ok"]
     generator.provision(progress=False)
-    assert f"k6-{own.version}/" in generator.k6_path()
+    assert f"k6-{own.version}/" in generator._session.k6_path()
     generator.close()
 
 
@@ -179,7 +179,7 @@ def test_a_run_takes_any_k6_where_none_was_named_or_provisioned(
 ) -> None:
     assert outcome(new_session(old)).startswith("ran")
     generator = generator_of(spec_of(local_lab, tmp_path))
-    assert "k6-1.0.0/" in generator.k6_path()
+    assert "k6-1.0.0/" in generator._session.k6_path()
     [found] = generator.check().filter(check="k6").to_dicts()
     assert found["ok"] is None  # it will do; but other playbooks made it
     assert found["detail"].startswith("1.0.0 (")

@@ -96,7 +96,7 @@ def test_what_is_stored_of_a_script_runs_again_and_holds_no_secret(lab: Lab, scr
 
 
 def test_an_archive_of_k6_is_a_script_too(lab: Lab, script: Path, tmp_path: Path) -> None:
-    k6 = lab.generator.k6_path()
+    k6 = lab.generator._session.k6_path()
     archive = tmp_path / "packed.tar"
     done = subprocess.run(
         [k6, "archive", "-O", str(archive), str(script)],

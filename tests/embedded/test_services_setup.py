@@ -153,7 +153,7 @@ def test_a_prometheus_that_only_the_generator_reaches(
             prometheus=prometheus.url,
             via=via,
         )
-        found = target.services()[1]
+        found = target._services()[1]
         assert found is not None
         if via.name == "off":  # what does not go through the generator would answer
             with pytest.raises(MetricsError, match="nothing listens for SSH"):

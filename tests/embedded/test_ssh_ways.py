@@ -360,7 +360,7 @@ def provisioned(generator: Generator) -> int:
     """Provision it by Fabric and Ansible, and return how many tasks ran."""
     try:
         assert generator.provision(progress=False)
-        assert generator.k6_path()
+        assert generator._session.k6_path()
         forget()
         assert generator.provision(progress=False).cached
         return generator.provision(True, progress=False).tasks.height

@@ -39,7 +39,7 @@ def lab_of(tmp_path: Path, text: str = FILE) -> Lab:
 def test_every_key_is_used(tmp_path: Path) -> None:
     lab = lab_of(tmp_path)
     assert lab.store.root == tmp_path / "out"
-    spec = lab.generators["gen"].spec()
+    spec = lab.generators["gen"]._spec()
     assert (spec.k6_version, spec.k6_source) == ("1.0.0", "release")
     assert (spec.workspace_root, spec.install_dir) == ("/srv/runs", "/srv/k6")
     assert spec.python == "/usr/bin/python3.12"
@@ -98,9 +98,11 @@ def test_the_existing_tools_file_is_a_lab(tmp_path: Path) -> None:
     hosts = [{"name": name, "address": f"10.0.0.{n}", "user": "u"} for n, name in enumerate("ab")]
     dfaas = {"k6_host": "10.0.0.50", "gateway_url": "http://{host.address}:31112"}
     path.write_text(
-        json.dumps({"remote_hosts": hosts, "plugin_settings": {"dfaas": dfaas | {"iterations": 3}}})
+        json.dumps(
+            {"remote_hosts": hosts, "plugin_settings": {"dfaas": dfaas | {"k6_tags": {"a": "b"}}}}
+        )
     )
-    with pytest.warns(UserWarning, match="iterations"):
+    with pytest.warns(UserWarning, match="k6_tags"):
         lab = Lab.from_file(path)
     assert [target.gateway for target in lab.targets.values()] == [
         "http://10.0.0.0:31112",

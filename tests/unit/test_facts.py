@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dfaas_lab.analysis.clock_skew import Skew
+from dfaas_lab.clock import Skew
 from dfaas_lab.remote import facts
 from dfaas_lab.remote.facts import RootFacts, parse_facts
 

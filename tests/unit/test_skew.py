@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfaas_lab.analysis.clock_skew import Reading, Skew, gateway_skews, skew
+from dfaas_lab.analysis.clock_skew import gateway_skews
+from dfaas_lab.clock import Reading, Skew, skew
 
 leads = st.floats(-1000, 1000)
 round_trips = st.floats(0, 0.3)

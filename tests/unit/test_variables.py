@@ -69,7 +69,7 @@ def test_what_would_go_wrong_later_is_refused(variables: dict[str, Any], said: s
 def test_what_can_be_set_arrives() -> None:
     places = dict.fromkeys(PLACES, "/there")
     variables = {"k6_release_checksum": "sha256:0", "k6_tuning": True}
-    spec = Generator("g", variables={**places, **variables}).spec()
+    spec = Generator("g", variables={**places, **variables})._spec()
     assert (spec.install_dir, spec.python, spec.remote_tmp) == ("/there",) * 3
     assert dict(spec.variables) == variables
 

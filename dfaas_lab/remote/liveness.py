@@ -1,4 +1,8 @@
-"""Whether a generator still answers while it is asked: what an interrupt goes by."""
+"""How long a host has not responded, so that Ctrl-C can stop waiting for it.
+
+The rule: a host counts as silent while an answer is awaited and nothing, on any connection, has
+come from it since (``Remote.last_seen``). Time in which nothing is asked of it does not count.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,24 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dfaas_lab.k6.monitor import UNREACHABLE_S
-
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
 
+UNREACHABLE_S = 3.0
+"""After so long without a byte, an interrupt no longer waits for a host."""
 
 PATIENCE_S = 60.0
 """For how long what is idempotent is tried again over a connection that is lost."""
 
 RETRY_S = 0.5
+"""The pause between two such tries."""
 
 
-class Contact:
-    """Notes when a generator is asked, so that its silence can be told from our own work.
+class Liveness:
+    """Whether a host responds to one of those who use it.
 
     Args:
-        remote: The generator.
+        remote: The host.
     """
 
     def __init__(self, remote: Remote) -> None:
@@ -33,7 +38,7 @@ class Contact:
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
-        """Within this block an answer is waited for; after an error, until the next one comes."""
+        """Within this block an answer is awaited; after an error, until the next one comes."""
         if self._asking_since is None:
             self._asking_since = time.monotonic()
         yield
@@ -41,9 +46,9 @@ class Contact:
 
     @property
     def silent_s(self) -> float:
-        """For how long the generator has been asked and said nothing, in seconds."""
+        """For how long the host has been asked and has not responded, in seconds."""
         since = self._asking_since
-        return 0.0 if since is None else time.monotonic() - max(since, self._remote.heard_at)
+        return 0.0 if since is None else time.monotonic() - max(since, self._remote.last_seen)
 
     def given_up(self, stop: threading.Event) -> bool:
         """Whether an interrupt should wait for it no longer."""

@@ -1,0 +1,40 @@
+"""Whether a gateway can be reached from the generator that shall load it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dfaas_lab.errors import GatewayError
+from dfaas_lab.remote.tunnel import TunnelRefused
+
+if TYPE_CHECKING:
+    from dfaas_lab.remote.remote import Remote
+
+
+def check_reachable(gateway: str, remote: Remote, *, target: str, generator: str) -> None:
+    """Look from the generator, which is who must reach it, whether a gateway listens.
+
+    Args:
+        gateway: The gateway's URL.
+        remote: The generator.
+        target: The target's name, for the error.
+        generator: The generator's name, for the error.
+
+    Raises:
+        GatewayError: Nothing listens at its address.
+        ConnectionFailed: The generator cannot be asked.
+    """
+    parts = urlsplit(gateway)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        remote.open_tunnel(parts.hostname or "", port).close()
+    except TunnelRefused as refused:
+        if refused.forbidden:
+            return  # the host forbids forwarding: k6 itself will tell
+        raise GatewayError(
+            f"the gateway of {target} cannot be reached from {generator}: "
+            f"nothing answers at {gateway}",
+            url=gateway,
+            hint=f"Check gateway=, and that the gateway runs. {refused.hint}",
+        ) from refused
