@@ -24,6 +24,10 @@ class Secret(str):
 
     __slots__ = ()
 
+    def __new__(cls, text: str) -> Secret:
+        """Seal a text; one that is sealed already stays what it is."""
+        return super().__new__(cls, str.__str__(text))  # str() of a secret is "***"
+
     def __repr__(self) -> str:
         return repr(HIDDEN)
 
