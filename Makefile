@@ -2,7 +2,7 @@
 # Python 3.11 or later is all that must be there (and the ssh client, which Ansible uses).
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-all lint soak bench clean help
+.PHONY: demo notebook test test-all lint soak bench clean help
 
 # The first that is new enough and works (a version manager may offer names that do not).
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
@@ -14,12 +14,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # What is installed is installed anew when what is asked for changes.
 STATE := $(firstword $(shell cksum pyproject.toml))
 FOR_DEMO := $(VENV)/ready-demo-$(STATE)
+FOR_NOTEBOOK := $(VENV)/ready-notebook-$(STATE)
 FOR_TEST := $(VENV)/ready-test-$(STATE)
 # Nothing of another environment may act here.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 help:
 	@echo "make demo    measure the embedded lab and draw the result, in about half a minute"
+	@echo "make notebook  open JupyterLab with the first notebook"
 	@echo "make test    lint, types, import contracts, unit and embedded tests, the notebooks"
 	@echo "make test-all  what make test leaves out: the slow tests, and real hosts"
 	@echo "make lint    the first three of these"
@@ -29,6 +31,9 @@ help:
 
 demo: $(FOR_DEMO)
 	$(BIN)/dfaas-lab demo
+
+notebook: $(FOR_NOTEBOOK)
+	$(BIN)/jupyter lab notebooks/01_first_run.ipynb $(JUPYTER)
 
 test: lint
 	$(BIN)/python -m pytest --nbmake -m "not slow" tests/unit tests/embedded notebooks
@@ -65,6 +70,11 @@ $(VENV)/made:
 $(FOR_DEMO): $(VENV)/made
 	@echo "Installing dfaas_lab into $(VENV) (a minute, once) ..."
 	@test -e $(FOR_TEST) || $(PIP) install -e '.[local]'
+	@touch $@
+
+$(FOR_NOTEBOOK): $(VENV)/made
+	@echo "Installing dfaas_lab and JupyterLab into $(VENV) (a minute or two, once) ..."
+	@test -e $(FOR_TEST) || $(PIP) install -e '.[local,notebook]'
 	@touch $@
 
 $(FOR_TEST): $(VENV)/made

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
     from dfaas_lab.run import Run
 
-FUNCTIONS = ("figlet", "env")
-# What two busy cores serve with ease: a demonstration shows a measurement, not a machine's limit.
-RATES_RPS = (5, 10, 20, 30)
+# One replica that takes one request at a time, 50 ms each, and refuses who waits for 0.5 s: it is
+# full at 20 requests/s, whatever the machine. The rates are what two busy cores serve with ease.
+FULL_AT_RPS = 20
+_SERVICE = ("sleep", str(1 / FULL_AT_RPS))
+FUNCTIONS = ("figlet", "resize")
+RATES_RPS = (4, 8, 16, 32)
 ITERATIONS = 3
 DURATION = "2s"
 
@@ -57,12 +60,12 @@ def demonstrate(folder: Path, *, store: Path, say: Callable[[str], None]) -> Dem
     _make(folder)
     began = time.monotonic()
     say(f"Starting a lab on this machine: {', '.join(FUNCTIONS)} behind a gateway, k6 over SSH")
-    with Lab.local(store=store) as lab:
+    with Lab.local(store=store, functions={"resize": _one_at_a_time(folder)}) as lab:
         lab.provision()
         runs = tuple(
             lab.target.run_k6(
                 ITERATIONS,
-                load=dict.fromkeys(FUNCTIONS, rate),
+                load={"figlet": rate / 2, "resize": rate},
                 duration=DURATION,
                 label=f"demo at {rate}/s",
             )
@@ -72,11 +75,17 @@ def demonstrate(folder: Path, *, store: Path, say: Callable[[str], None]) -> Dem
     say("")
     say(summary_text(_summaries(runs)))
     say("")
+    say(f"resize has one replica, for {FULL_AT_RPS}/s: at {RATES_RPS[-1]}/s it is full.")
     say(f"Verdict: {_verdict(runs)}")
     say(f"Report:  {done.report.resolve()}")
     say(f"Results: {store.resolve()}")
     say(f"Done in {time.monotonic() - began:.0f} s")
     return done
+
+
+def _one_at_a_time(folder: Path) -> tuple[str, ...]:
+    """The command of a function that waits for a lock of ours, and fails after half a second."""
+    return ("flock", "--timeout", "0.5", str(folder.resolve()), *_SERVICE)
 
 
 def _make(folder: Path) -> None:
@@ -104,7 +113,7 @@ def _report(folder: Path, runs: tuple[Run, ...]) -> Path:
             Section(
                 "Rates",
                 run_html(_verdict(runs), valid, summaries, title=what),
-                rates_chart(summaries),
+                rates_chart(runs),
                 summaries,
             ),
             Section(

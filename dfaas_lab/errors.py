@@ -4,6 +4,8 @@
 
     DfaasLabError
     |-- ConfigError                what was asked cannot be: nothing was run
+    |   |-- UnknownOption          also a TypeError
+    |   `-- UnknownName            also a KeyError
     |-- ProvisionError             .failures, one per host
     |   |-- HostUnreachable        .host
     |   `-- TaskFailed             .host .task .detail
@@ -99,6 +101,14 @@ def _in_notebook(error: BaseException, run: Any) -> list[str]:
 
 class ConfigError(DfaasLabError):
     """What was asked for cannot be done; it was refused before anything ran."""
+
+
+class UnknownOption(ConfigError, TypeError):
+    """A call has an option that does not exist; the message names the nearest that does."""
+
+
+class UnknownName(ConfigError, KeyError):
+    """Nothing is called so; the message names the nearest that is there."""
 
 
 class ProvisionError(DfaasLabError):

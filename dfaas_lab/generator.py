@@ -74,6 +74,13 @@ class Generator:
         self._lock = threading.Lock()
         self._used: GeneratorSession | None = None
 
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card
+
+        k6 = self._k6_version or "as provisioned"
+        facts = {"host": str(self.host), "workspaces": self.workspace_root, "k6": k6}
+        return card(f"generator {self.name}", facts)
+
     def __repr__(self) -> str:
         made = {"host": None, "name": None, **vars(self)}  # a refused one, too
         return f"Generator({str(made['host'])!r}, name={made['name']!r})"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
+from dfaas_lab.names import Named, known_options
+from dfaas_lab.redaction import masked
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
@@ -47,7 +49,7 @@ class Lab:
     """The targets, by name."""
 
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
-        self.targets = {}
+        self.targets = Named("target")
         self._root = Path(store).expanduser().absolute()
         for target in targets:
             # Some disks, and archives that shall open there, do not tell cases apart.
@@ -119,7 +121,7 @@ class Lab:
         """The generators, by name; also one through which a target is only reached."""
         targets = self.targets.values()
         found = [one for target in targets for one in (target.generator, target.via) if one]
-        return {generator.name: generator for generator in found}
+        return Named("generator", [(one.name, one) for one in found])
 
     @property
     def generator(self) -> Generator:
@@ -170,6 +172,7 @@ class Lab:
                 targets.append(target._look(host))
             return check_lab([one._look() for one in self.generators.values()], targets)
 
+    @known_options()
     @takes_run_options
     def run_k6(
         self,
@@ -385,6 +388,18 @@ class Lab:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card
+
+        targets = self.targets.values()
+        facts = {
+            "targets": ", ".join(f"{one.name} ({masked(one.gateway)})" for one in targets),
+            "functions": ", ".join({f.name: "" for one in targets for f in one.functions}),
+            "generators": ", ".join(f"{n} ({one.host})" for n, one in self.generators.items()),
+            "results": str(self._root),
+        }
+        return card("lab", facts)
 
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"

@@ -47,6 +47,7 @@ ARGUMENTS = {
 }
 # What is found, computed or written down while the playbooks run.
 COMPUTED = (
+    "in_sh",
     "generators",
     "targets",
     "k6_one",

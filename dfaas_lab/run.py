@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,7 @@ class Run:
     """What was measured, read from its folder in the store when it is asked for.
 
     ``summary`` has one row per iteration and function, ``requests`` one per HTTP request,
-    ``timeline`` one per iteration, function and second (columns: DESIGN, section 4).
+    ``timeline`` one per iteration, function and second.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -144,17 +144,24 @@ class Run:
     def files(self) -> pl.DataFrame:
         """What a script's ``handleSummary()`` wrote: ``target, iteration, name, size, path``.
 
-        ``size`` is in bytes. In ``path``, a name is written as every file system takes it.
+        ``size`` is in bytes. In ``path``, a name is written as every file system takes it. Of an
+        iteration, 200 files and 200 MB are kept; the others are listed without size and path.
         """
         import polars as pl
 
+        from dfaas_lab.remote.workspace import LEFT_OUT
         from dfaas_lab.store.folder import WRITTEN
 
         schema = {"target": pl.String, "iteration": pl.Int64, "name": pl.String, "size": pl.Int64}
-        rows = [
+        rows: list[tuple[object, ...]] = [
             (target, iteration, unquote(file.name), file.stat().st_size, str(file))
             for iteration, target, part in self._folder.named_parts()
             for file in sorted((part / WRITTEN).glob("*"))
+        ]
+        rows += [
+            (target, iteration, name, None, None)
+            for iteration, target, part in self._folder.named_parts()
+            for name in _lines(part / LEFT_OUT)
         ]
         return pl.DataFrame(rows, schema=schema | {"path": pl.String}, orient="row")
 
@@ -200,14 +207,15 @@ class Run:
         """Whether the numbers can be believed, and each doubt with its number."""
         from dfaas_lab.analysis.run_doubts import answers_of
         from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
-        from dfaas_lab.spec.manifest import iterations_of
+        from dfaas_lab.spec.manifest import insecure_of, iterations_of
 
         # What is missing is told by itself.
         told = str(self._manifest.get("status"))
         course = Completion(told, iterations_of(self._manifest), self._measured())
         answers = answers_of(self.requests.lazy())
         evidence = Evidence(self.timeline, answers, self._hosts())
-        return verdict_of(self.summary, self.k6_metrics, evidence, course)
+        found = verdict_of(self.summary, self.k6_metrics, evidence, course)
+        return replace(found, insecure=any(insecure_of(self._manifest)))
 
     def bounds(self) -> pl.DataFrame:
         """What each quantile of the response could be, if all that is missing had been slowest.
@@ -252,7 +260,7 @@ class Run:
         """The run as a chart: latency over time, and what was delivered against what was asked."""
         from dfaas_lab.charts import run_chart
 
-        return run_chart(self.summary, self.timeline)
+        return run_chart(self.summary, self.timeline, self.requests)
 
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere."""
@@ -349,3 +357,7 @@ class Run:
         from dfaas_lab.display import mimebundle
 
         return mimebundle(*self._shown())
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.exists() else []

@@ -75,6 +75,7 @@ REQUESTS = pl.Schema(
         "planned_at": TIME,
         "late_ms": pl.Float64(),
         "response_ms": pl.Float64(),
+        "call_id": pl.String(),
         "name": pl.String(),
         "method": pl.String(),
         "group": pl.String(),

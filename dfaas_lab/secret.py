@@ -24,9 +24,9 @@ class Secret(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> Secret:
-        """Seal a text; one that is sealed already stays what it is."""
-        return super().__new__(cls, str.__str__(text))  # str() of a secret is "***"
+    def __new__(cls, text: str = "") -> Secret:
+        """Seal a text; one that is sealed already keeps what it is, not what it shows."""
+        return super().__new__(cls, plain(text))
 
     def __repr__(self) -> str:
         return repr(HIDDEN)
@@ -121,7 +121,7 @@ def credentials(auth: Any) -> tuple[tuple[Secret, Secret] | None, str]:
     problem = _problem(user, "user") or _problem(password, "password")
     if not problem and ":" in user:
         problem = "a ':' in the user would end it (RFC 7617)"
-    return (None, problem) if problem else ((Secret(user), Secret(password)), "")
+    return (None, problem) if problem else ((sealed(user), sealed(password)), "")
 
 
 def _problem(text: object, what: str) -> str:

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
+from dfaas_lab.names import known_options
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
@@ -57,12 +59,14 @@ class Target:
         thresholds: The thresholds of a run that is given none.
         served_by_header: The header of answers that names the node which served the request.
         store: The folder for results.
+        ca: A file with the certificate (PEM) of an authority that this system does not trust; for
+            the gateway, for Prometheus and for k6.
+        insecure: Trust any certificate; the verdict says so.
         queries: What is asked of Prometheus: ``"kubernetes"`` (None is the same), ``"containerd"``,
             ``"local"``, or the path of a YAML file (see ``help(dfaas_lab.services.queries)``).
 
     Raises:
-        ConfigError: A URL that is none, no function, two of the same name, or queries that cannot
-            be read.
+        ConfigError: A URL that is none, no function, or two of the same name.
     """
 
     name: str
@@ -93,6 +97,8 @@ class Target:
         served_by_header: str = "Dfaas-Node-Id",
         store: str | Path = "results",
         queries: str | Path | None = None,
+        ca: str | Path | None = None,
+        insecure: bool = False,
     ) -> None:
         auth, problem = credentials(auth)  # from here on no local variable holds it plainly
         if problem:
@@ -119,12 +125,26 @@ class Target:
         self.store = Path(store).expanduser().absolute()
         self.last_run = None
         self._auth = auth
+        self.queries = None if queries is None else str(queries)
+        self._trust = Trust(None if ca is None else str(ca), bool(insecure))
+        self.ca, self.insecure = self._trust.ca, self._trust.insecure
         self._cache: dict[str, Any] = {}
-        self.queries = queries if queries is None else _checked_queries(queries)
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
             )
+
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card
+
+        facts = {
+            "gateway": masked(self.gateway),
+            "functions": ", ".join(function.name for function in self.functions),
+            "generator": self.generator.name,
+            "prometheus": masked(self.prometheus) if self.prometheus else "",
+            "last run": self.last_run.id if self.last_run else "",
+        }
+        return card(f"target {self.name}", facts)
 
     def __repr__(self) -> str:
         made = {
@@ -136,6 +156,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @known_options()
     @takes_run_options
     def run_k6(
         self,
@@ -178,6 +199,7 @@ class Target:
         spec = self._spec(iterations, **options)
         return self._start(spec, label=label, live=live, progress=progress).wait()
 
+    @known_options()
     @takes_run_options
     def start_k6(
         self,
@@ -237,6 +259,8 @@ class Target:
             iterations,
             served_by_header=self.served_by_header,
             detached=detached,
+            ca=self._trust.ca,
+            insecure=self._trust.insecure,
             **options,
         )
 
@@ -342,8 +366,10 @@ class Target:
             transport = tunnel.through(self.via._session.remote.open_tunnel)
         prometheus = self.prometheus
         return (
-            Gateway(self.gateway, auth=self._auth, transport=transport),
-            None if prometheus is None else Prometheus(prometheus, transport=transport),
+            Gateway(self.gateway, auth=self._auth, transport=transport, trust=self._trust),
+            None
+            if prometheus is None
+            else Prometheus(prometheus, transport=transport, trust=self._trust),
         )
 
     def deployed(self) -> pl.DataFrame:
@@ -372,12 +398,6 @@ class Target:
                 f"{self.name} has no Prometheus", url="", hint="Give Target(prometheus=URL)."
             )
         return collector.between(start, end)
-
-
-def _checked_queries(given: str | Path) -> str | None:
-    from dfaas_lab.services.queries import check
-
-    return check(given)
 
 
 def _url(text: str, what: str) -> str:

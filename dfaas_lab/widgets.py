@@ -11,16 +11,19 @@ import logging
 import os
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
-from dfaas_lab.progress import ProgressView, Step
+from dfaas_lab.progress import Progress, ProgressView, Step
 
 log = logging.getLogger(__name__)
 
 _MARKS = {"running": "\u2026", "ok": "\u2713", "failed": "\u2717", "interrupted": "\u25a0"}
 _BAR_STYLES = {"running": "", "ok": "success", "failed": "danger", "interrupted": "warning"}
 _CELLS = 20
+_JOB_FRAME_S = 0.25
 
 
 def choose_view(progress: bool | None = None, *, stream: TextIO | None = None) -> ProgressView:
@@ -200,6 +203,74 @@ class _Bars:
                 widget.close()
             row.close()
         self.box.close()
+
+
+class Job(Protocol):
+    """What goes on in the background, and can be stopped."""
+
+    progress: Progress
+
+    @property
+    def going(self) -> bool:
+        """Whether it has not ended."""
+
+    def stop(self) -> None:
+        """Ask it to end."""
+
+
+def show_job(job: Job, plain: str, run_id: str) -> None:
+    """Show a job in a notebook: a bar, its words, and a Stop; a line of text when it has ended.
+
+    Args:
+        job: The job.
+        plain: What is shown where there are no widgets, and of a job that does not go on.
+        run_id: The run's id, which stays as text.
+    """
+    from IPython.display import display
+
+    try:
+        if not job.going or not _in_kernel():
+            raise ImportError
+        box = _JobBox(job)
+    except ImportError:
+        display({"text/plain": plain}, raw=True)  # type: ignore[no-untyped-call]
+        return
+    text = display(_attach([run_id]), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+    shown = display(box.box, display_id=True)  # type: ignore[no-untyped-call]
+    threading.Thread(target=box.follow, args=(text, shown), daemon=True).start()
+
+
+class _JobBox:
+    """The widgets of a job that goes on: its bars, and a button that stops it."""
+
+    def __init__(self, job: Job) -> None:
+        import ipywidgets
+
+        self._job = job
+        self._bars = _Bars()
+        self._button = ipywidgets.Button(description="Stop", icon="stop", button_style="warning")
+        self._button.on_click(self._stop)
+        self._bars.update(job.progress.snapshot())
+        self.box = ipywidgets.VBox([self._bars.box, self._button])
+
+    def _stop(self, _: object) -> None:
+        self._button.disabled = True
+        self._button.description = "Stopping"
+        self._job.stop()
+
+    def follow(self, text: Any, shown: Any) -> None:
+        """Draw until the job has ended, then leave a line of text."""
+        try:
+            while self._job.going:
+                self._bars.update(self._job.progress.snapshot())
+                time.sleep(_JOB_FRAME_S)
+            text.update(_static(self._job.progress.snapshot()), raw=True)
+            shown.update({"text/html": "", "text/plain": ""}, raw=True)
+            self._bars.close()
+            self._button.close()
+            self.box.close()
+        except Exception:  # a display never fails: the job goes on without it
+            log.debug("a job could not be drawn", exc_info=True)
 
 
 def _attach(runs: Iterable[str]) -> dict[str, str]:

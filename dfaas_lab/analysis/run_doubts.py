@@ -114,7 +114,7 @@ def answers_of(requests: pl.LazyFrame) -> pl.DataFrame:
         requests.group_by("target", "iteration", "function")
         .agg(
             requests=pl.len(),
-            redirects=status.is_between(300, 399).sum(),
+            redirects=(status.is_between(300, 399) & (status != 304)).sum(),
             untrusted=pl.col("error_code").is_between(*_TLS_CODES).sum(),
             blocked_ms=pl.col("blocked_ms").filter(well).mean(),
             response_ms=pl.col("response_ms").filter(well).mean(),

@@ -31,11 +31,13 @@ class Verdict:
         remarks: What to know about numbers that are as they were asked: every request failed, a
             quantile has too few requests.
         running: Whether the run is still under way; it is then judged by what is there.
+        insecure: Whether certificates were not checked, as ``Target(insecure=True)`` asks for.
     """
 
     doubts: tuple[Doubt, ...] = ()
     remarks: tuple[str, ...] = ()
     running: bool = False
+    insecure: bool = False
 
     @property
     def valid(self) -> bool:
@@ -46,7 +48,8 @@ class Verdict:
         word = "RUNNING" if self.running else "DOUBTFUL" if self.doubts else "VALID"
         # Names of functions come from scripts and archives: they may hold a terminal's commands.
         doubts = "; ".join(str(doubt) for doubt in self.doubts)
-        return printable(f"{word}: {doubts}" if doubts else word)
+        noted = " (certificates were not checked: insecure=True)" if self.insecure else ""
+        return printable((f"{word}: {doubts}" if doubts else word) + noted)
 
     def explain(self) -> str:
         """The verdict in lines: each doubt with what to do, then the remarks."""
@@ -54,6 +57,12 @@ class Verdict:
         lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
         lines += [f"- Note: {remark}" for remark in self.remarks]
         return "\n".join(printable(line) for line in lines)
+
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import bullets, chip
+
+        word = str(self).partition(":")[0]
+        return f"<div>{chip(word)}{bullets(map(str, self.doubts))}</div>"
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,7 @@ def verdict_of(
     """Judge a run by its summary, the script's own metrics and what its generator did.
 
     Args:
-        summary: The run's summary (DESIGN: one row per iteration and function).
+        summary: The run's summary, one row per iteration and function.
         k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock; and
             ``dfaas_repeats``.
         evidence: What else is known of it.

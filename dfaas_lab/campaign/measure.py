@@ -285,9 +285,8 @@ class TargetLoop:
         if not statuses or "interrupted" in statuses:
             return None
         started: datetime = rows["started_at"].min()  # type: ignore[assignment]
-        ended = started + timedelta(seconds=self._settings.duration_s)
-        counts = node.replicas(self._target, self._plan.functions)
-        readings = node.during(self._target, started, ended, list(self._record.load), counts)
+        names = list(self._record.load)
+        readings = node.of_iteration(self._target, run, begun.run_iteration, names)
         seen = replace(begun, started_at=started.isoformat(), node=readings)
         if statuses & {"failed", "timed_out"}:
             return replace(seen, state="failed", reasons=(f"k6 {', '.join(sorted(statuses))}",))
@@ -364,9 +363,8 @@ class TargetLoop:
             self._tell("every rate is 0: the idle node")
             if self._stop.wait(self._settings.duration_s):
                 return
-            counts = node.replicas(self._target, self._plan.functions)
             names = list(self._record.load)
-            readings = node.during(self._target, started, datetime.now(UTC), names, counts)
+            readings = node.during(self._target, started, datetime.now(UTC), names)
             found = judge({}, readings, self._settings.overload)
             self._write(
                 Attempt(

@@ -6,22 +6,22 @@ Nothing here ends a campaign: what is not measured is null, and ``reason`` says 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from dfaas_lab.analysis.node_metrics import node_means
 from dfaas_lab.campaign.readings import NODE, Readings
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.execution.node_metrics import NodeMetrics, node_metrics_of
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from dfaas_lab.run import Run
     from dfaas_lab.target import Target
 
 log = logging.getLogger("dfaas_lab.campaign")
-
-# An idle node is read over the seconds before now.
-_IDLE_S = 10.0
 
 
 def replicas(target: Target, names: Sequence[str]) -> dict[str, int]:
@@ -36,53 +36,52 @@ def replicas(target: Target, names: Sequence[str]) -> dict[str, int]:
 
 
 def idle_now(target: Target, names: Sequence[str]) -> Readings:
-    """Read a node over the last seconds."""
-    now = datetime.now(UTC)
+    """Read a node as its latest scrapes show it."""
+    return _asked(target, names, lambda metrics: metrics.now())
+
+
+def during(target: Target, start: datetime, end: datetime, names: Sequence[str]) -> Readings:
+    """Read a node over exactly a window, as means."""
+    return _asked(target, names, lambda metrics: metrics.between(start, end))
+
+
+def of_iteration(target: Target, run: Run, iteration: int, names: Sequence[str]) -> Readings:
+    """Read a node over exactly the load of a run's iteration, as means."""
+    rows = run.node_metrics.filter(target=target.name, iteration=iteration)
     counts = replicas(target, names)
-    return during(target, now - timedelta(seconds=_IDLE_S), now, names, counts)
+    if rows.is_empty():
+        reason = "nothing was measured" if target.prometheus else _without(target)
+        return Readings(replicas=counts, reason=reason)
+    return _means(rows, names, counts)
 
 
-def during(
-    target: Target,
-    start: datetime,
-    end: datetime,
-    names: Sequence[str],
-    counts: dict[str, int],
+def _asked(
+    target: Target, names: Sequence[str], ask: Callable[[NodeMetrics], pl.DataFrame]
 ) -> Readings:
-    """Read a node over a window.
-
-    Args:
-        target: Whose node.
-        start: The window's begin.
-        end: Its end.
-        names: The functions.
-        counts: Their replicas, as the gateway told.
-    """
-    if target.prometheus is None:
-        return Readings(replicas=counts, reason=f"{target.name} has no Prometheus")
+    counts = replicas(target, names)
+    metrics = node_metrics_of(target._session)
+    if metrics is None:
+        return Readings(replicas=counts, reason=_without(target))
     try:
-        frame = target.metrics(start, end)
+        return _means(ask(metrics), names, counts)
     except DfaasLabError as error:
         return Readings(replicas=counts, reason=error.message)
-    return _of_frame(frame, names, counts)
 
 
-def _of_frame(frame: pl.DataFrame, names: Sequence[str], counts: dict[str, int]) -> Readings:
-    import polars as pl
-
-    means = frame.group_by("metric", "function", maintain_order=True).agg(pl.col("value").mean())
-    values = {(row[0], row[1]): row[2] for row in means.iter_rows()}
-    node = {name: values.get((name, None)) for name in NODE}
-    of_functions = {
-        name: {
-            metric: values.get((f"function_{metric}", name))
-            for metric in ("cpu_cores", "memory_bytes", "power_watts")
-        }
+def _means(frame: pl.DataFrame, names: Sequence[str], counts: Mapping[str, int]) -> Readings:
+    means = node_means(frame)
+    # The gateway tells what is there now, Prometheus the most within the window.
+    most = {
+        name: max(counts.get(name, 0), means["replicas"].get(name, 0))
         for name in names
+        if name in counts or name in means["replicas"]
     }
-    missing = [name for name in NODE if node[name] is None]
-    reason = f"Prometheus has no {', '.join(missing)} in this window" if missing else ""
-    most = frame.filter(pl.col("metric") == "replicas").group_by("function").agg(pl.max("value"))
-    seen = {name: int(value) for name, value in most.iter_rows() if name and value is not None}
-    both = {name: max(counts.get(name, 0), seen.get(name, 0)) for name in counts}
-    return Readings(**node, replicas=both, functions=of_functions, reason=reason)
+    functions = {name: own for name, own in means["functions"].items() if name in names}
+    missing = [name for name in NODE if means[name] is None]
+    absent = f"Prometheus has no {', '.join(missing)}" if missing else ""
+    reason = means["reason"] or absent
+    return Readings(**{**means, "replicas": most, "functions": functions, "reason": reason})
+
+
+def _without(target: Target) -> str:
+    return f"{target.name} has no Prometheus"

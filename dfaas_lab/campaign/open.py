@@ -13,7 +13,13 @@ from dfaas_lab.campaign.campaign import Campaign, status_of
 from dfaas_lab.campaign.cooldown import Cooldown
 from dfaas_lab.campaign.files import CampaignFolder, stored_campaigns
 from dfaas_lab.campaign.overload import Overload
-from dfaas_lab.campaign.settings import Settings, differences, request_digests
+from dfaas_lab.campaign.settings import (
+    Settings,
+    differences,
+    options_of,
+    request_digests,
+    stored_options,
+)
 from dfaas_lab.errors import ConfigError, ResumeMismatch
 from dfaas_lab.load import seconds
 from dfaas_lab.load.plan import Plan
@@ -76,7 +82,7 @@ def open_campaign(
         order=order,  # type: ignore[arg-type]
         seed=seed,
         requests={n: request_digests(target, plan.functions) for n, target in own.items()},
-        options=_told(given),
+        options=stored_options(given),
     )
     for target in own.values():
         _check(target, settings, duration, given)
@@ -205,10 +211,11 @@ def _stored_one(
             hint="Open the lab as it was when the campaign began.",
         )
     own = {name: targets[name] for name in settings.targets}
+    options = {**options_of(settings.options), **options}
     now = replace(
         settings,
         requests={n: request_digests(t, settings.plan.functions) for n, t in own.items()},
-        options=_told(options),
+        options=stored_options(options),
     )
     different = differences(entries["settings"], now.described())
     if different:
@@ -243,11 +250,6 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
                 hint=_INSTEAD.get(name, f"Beside its own there are: {', '.join(_OPTIONS)}."),
             )
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _told(options: Mapping[str, Any]) -> dict[str, str]:
-    """The options that decide what is measured, as they are compared and stored."""
-    return {name: str(value) for name, value in options.items() if name != "live"}
 
 
 def _check(

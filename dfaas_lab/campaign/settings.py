@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from dfaas_lab.campaign.cooldown import Cooldown
 from dfaas_lab.campaign.overload import Overload
+from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.load import seconds
 from dfaas_lab.load.plan import Plan
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Settings:
         order: In which order the loads come.
         seed: Of the order ``"shuffled"``.
         requests: By target and function a digest of the request that is made.
-        options: Other options of the runs, as they are told.
+        options: Other options of the runs, as :func:`stored_options` gives them.
     """
 
     plan: Plan
@@ -46,7 +48,7 @@ class Settings:
     order: Order = "rising"
     seed: int | None = None
     requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.order not in get_args(Order):
@@ -101,6 +103,27 @@ def differences(stored: Mapping[str, Any], asked: Mapping[str, Any], at: str = "
 def _told(value: object) -> str:
     text = json.dumps(value, default=str)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def stored_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of runs that decide what is measured, as values for JSON."""
+    stored: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Limits):
+            stored[name] = {
+                "timeout": None if value.timeout is None else f"{seconds(value.timeout)!r}s",
+                "lease": f"{seconds(value.lease)!r}s",
+            }
+        elif name == "warmup":
+            stored[name] = f"{seconds(value)!r}s"
+        elif name == "thresholds":
+            stored[name] = {k: [v] if isinstance(v, str) else list(v) for k, v in value.items()}
+    return stored
+
+
+def options_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that ``stored_options()`` gave."""
+    return {name: Limits(**value) if name == "limits" else value for name, value in stored.items()}
 
 
 def order_of(plan: Plan, order: Order, seed: int | None) -> Sequence[int]:

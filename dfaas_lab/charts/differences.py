@@ -66,5 +66,5 @@ def _forest(rows: pl.DataFrame) -> alt.LayerChart:
     )
     zero = alt.Chart(figure.inline([{"x": 0}])).mark_rule(color=figure.INK, strokeDash=[3, 3])
     layers = alt.LayerChart(layer=[zero.encode(x="x:Q"), intervals, points])
-    chart: alt.LayerChart = layers.properties(width=340, height={"step": 18})
+    chart: alt.LayerChart = layers.properties(width=300, height={"step": 18})
     return chart

@@ -1,95 +1,211 @@
-"""The figure of several runs at different rates: latency and success against the rate."""
+"""The figure of several runs at different rates: latency, success and goodput against the rate."""
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import altair as alt
 import polars as pl
 
+from dfaas_lab.charts import axes, inks
 from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.figure import Panel
+from dfaas_lab.schemas import SUMMARY
+
+if TYPE_CHECKING:
+    from dfaas_lab.analysis.verdict import Verdict
 
 _LATENCY = {
     "latency_ms_p50": "latency p50",
     "latency_ms_p95": "latency p95",
     "latency_ms_p99": "latency p99",
 }
-_SHARE = {"delivered": "sent, of those asked for", "success": "succeeded, of those sent"}
-_COLOURS = dict(
-    zip(
-        [*_LATENCY.values(), *_SHARE.values()],
-        [parts.BLUE, parts.PURPLE, parts.VERMILION, "#BBBBBB", "#009E73"],
-        strict=True,
-    )
-)
-_INDEX = ("rate_rps",)
+_INKS = {
+    **dict(zip(_LATENCY.values(), (inks.P50, inks.P95, inks.P99), strict=True)),
+    "succeeded": inks.Ink("#1B7F4B"),
+    "goodput": inks.Ink("#0B3C7D"),
+}
+_RATIO = 1.02  # how equal the steps of geometric rates are
 
 
-def rates_chart(summaries: pl.DataFrame) -> alt.ConcatChart:
+class Measured(Protocol):
+    """A run, or anything with an id, a summary and a verdict."""
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """One row per iteration and function."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it can be believed."""
+
+
+def of_runs(runs: Sequence[Measured]) -> tuple[pl.DataFrame, list[str]]:
+    """Return the summaries of runs in one frame, and the ids of those that are in doubt."""
+    empty = pl.DataFrame(schema=SUMMARY)
+    summaries = pl.concat([empty, *(run.summary for run in runs)])
+    return summaries, [run.id for run in runs if not run.verdict.valid]
+
+
+def rates_chart(
+    summaries: pl.DataFrame, *, doubtful: Collection[str] = (), shared_axes: bool = True
+) -> alt.ConcatChart:
     """See :func:`dfaas_lab.charts.rates_chart`."""
-    asked = summaries.filter(pl.col("rate_rps") > 0)
+    asked = _with_shares(summaries.filter(pl.col("rate_rps") > 0), doubtful)
     every = parts.panels(asked)
     shown = every[: parts.MAX_PANELS]
     width = parts.width_of(len(shown))
-    dots = asked.height * (len(_LATENCY) + len(_SHARE)) <= parts.MAX_ROWS
-    log = parts.spans_decades([panel.of(asked) for panel in shown], list(_LATENCY))
-    charts = [_panel(panel, panel.of(asked), width, dots=dots, log=log) for panel in shown]
+    dots = asked.height * (len(_LATENCY) + 2) <= parts.MAX_ROWS
+    log = axes.spans_decades([panel.of(asked) for panel in shown], list(_LATENCY))
+    charts = []
+    for panel in shown:
+        own = panel.of(asked)
+        values = _latencies(asked if shared_axes else own)
+        latency = LatencyAxis.over(values, log=log)
+        charts.append(_panel(panel, own, width, latency, dots=dots))
     notes = [
-        "lines: median of the iterations" + ("; points: each of them" if dots else ""),
+        _of_iterations(asked) + ("; points: each of them" if dots else ""),
+        "hollow: DOUBTFUL" if dots and asked["doubtful"].any() else "",
         parts.hidden(every),
     ]
-    return parts.page(charts, "Latency and success against rate", notes if charts else [])
+    return parts.page(charts, "Latency, success and goodput against rate", notes if charts else [])
+
+
+def _with_shares(summaries: pl.DataFrame, doubtful: Collection[str]) -> pl.DataFrame:
+    return summaries.with_columns(
+        succeeded=pl.col("success_rate") * 100,
+        goodput=pl.col("achieved_rps") * pl.col("success_rate"),
+        doubtful=pl.col("run_id").is_in(list(doubtful)),
+    )
+
+
+def _of_iterations(asked: pl.DataFrame) -> str:
+    keys = ["target", "function", "rate_rps"]
+    fewest = asked.group_by(keys).len()["len"].min()
+    if not isinstance(fewest, int) or fewest < 3:
+        return "lines: median of the iterations"
+    # The range of n values is an interval of their median at this level: Conover (1999), 3.2.
+    level = 1 - 0.5 ** (fewest - 1)
+    return (
+        "lines: median of the iterations; shaded: their range, a "
+        f"{min(level, 0.99):.0%} interval of it"
+    )
+
+
+def _latencies(rows: pl.DataFrame) -> pl.Series:
+    return pl.concat([rows[name].cast(pl.Float64).rename("value") for name in _LATENCY])
 
 
 def _panel(
-    panel: Panel, summary: pl.DataFrame, width: int, *, dots: bool, log: bool
+    panel: Panel, rows: pl.DataFrame, width: int, latency: LatencyAxis, *, dots: bool
 ) -> alt.VConcatChart:
-    rows = summary.with_columns(
-        success=pl.col("success_rate") * 100,
-        # Constant arrival may make one request more than rate x duration: that is no 101 %.
-        delivered=(pl.col("achieved_rps") / pl.col("rate_rps") * 100).clip(upper_bound=100),
-    )
-    latency = parts.long(rows, _INDEX, _LATENCY)
-    share = parts.long(rows, _INDEX, _SHARE)
-    rates = alt.Scale(domain=_domain(rows), nice=False)
-    percent = parts.up_from_0("value:Q", "share (%)", 100.0, steps=2)
-    bare = alt.X("rate_rps:Q", scale=rates, axis=parts.axis(None, labels=False))
-    named = alt.X("rate_rps:Q", scale=rates, axis=parts.axis("rate asked for (requests/s)"))
+    tall, low, middle = 170, 46, 84
+    highest = max([1.0, *rows["rate_rps"].to_list(), *rows["goodput"].drop_nulls().to_list()])
+    x = _rates(rows, labels=False)
     top = alt.layer(
-        *_marks(latency, bare, parts.latency_y(latency["value"], log=log), dots=dots),
-        title=parts.panel_title(panel, "", width),
+        *(
+            mark
+            for column, kind in _LATENCY.items()
+            for mark in _marks(rows, column, kind, x, latency.y(), dots=dots)
+        ),
+        *axes.line_ends(_ends(rows), x, latency, tall),
+        title=parts.panel_title(panel.title, "", width),
         width=width,
-        height=190,
+        height=tall,
     )
-    bottom = alt.layer(*_marks(share, named, percent, dots=dots), width=width, height=64)
-    return alt.vconcat(top, bottom, spacing=6)
+    percent = axes.up_from_0("value:Q", "success (%)", 100.0, steps=2)
+    success = _marks(rows, "succeeded", "succeeded", x, percent, dots=dots)
+    named = _rates(rows, labels=True)
+    rate = axes.up_from_0("value:Q", "goodput (req/s)", highest, steps=4)
+    goodput = _marks(rows, "goodput", "goodput", named, rate, dots=dots)
+    return alt.vconcat(
+        top,
+        alt.layer(*success, width=width, height=low),
+        alt.layer(_as_asked(rows, named, rate), *goodput, width=width, height=middle),
+        spacing=6,
+    )
 
 
-def _domain(rows: pl.DataFrame) -> list[float]:
-    highest = rows["rate_rps"].max()
-    return [0.0, (highest if isinstance(highest, float) else 1.0) * 1.05]
+def _rates(rows: pl.DataFrame, *, labels: bool) -> alt.X:
+    rates = [float(rate) for rate in rows["rate_rps"].unique().sort()]
+    title = "rate asked for (requests/s)"
+    if _geometric(rates):
+        scale = alt.Scale(type="log", base=2, domain=[rates[0] / 1.2, rates[-1] * 1.2], nice=False)
+        return alt.X("rate_rps:Q", scale=scale, axis=axes.axis(title, labels=labels, values=rates))
+    scale = alt.Scale(domain=[0.0, max([1.0, *rates]) * 1.05], nice=False)
+    return alt.X("rate_rps:Q", scale=scale, axis=axes.axis(title, labels=labels))
 
 
-def _marks(rows: pl.DataFrame, x: alt.X, y: alt.Y, *, dots: bool) -> list[alt.Chart]:
-    hue = parts.colour(_COLOURS)
-    medians = rows.group_by("rate_rps", "kind").agg(pl.col("value").median())
+def _geometric(rates: Sequence[float]) -> bool:
+    """Whether the rates grow by one factor: then they are read on a scale that doubles."""
+    if len(rates) < 3:
+        return False
+    steps = [b / a for a, b in itertools.pairwise(rates)]
+    return min(steps) > 1.4 and max(steps) / min(steps) < _RATIO
+
+
+def _as_asked(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
+    """Draw the line on which every request that was asked for succeeds."""
+    ends = [{"rate_rps": rate, "value": rate} for rate in rows["rate_rps"].unique().sort()]
+    line = alt.Chart(axes.inline(ends)).mark_line(
+        color=inks.FAINT, strokeDash=[4, 3], strokeWidth=1
+    )
+    drawn: alt.Chart = line.encode(x, y)
+    return drawn
+
+
+def _ends(rows: pl.DataFrame) -> list[tuple[str, float, float]]:
+    last = rows.filter(pl.col("rate_rps") == pl.col("rate_rps").max())
+    ends = []
+    for column, kind in _LATENCY.items():
+        value = last.select(axes.finite(column).median()).item()
+        if isinstance(value, float) and value > 0:
+            ends.append((kind.removeprefix("latency "), last["rate_rps"][0], value))
+    return ends
+
+
+def _marks(
+    rows: pl.DataFrame, column: str, kind: str, x: alt.X, y: alt.Y, *, dots: bool
+) -> list[alt.Chart]:
+    ink = _INKS[kind]
+    each = parts.long(rows, ["rate_rps", "doubtful"], {column: kind}).filter(
+        pl.col("value").is_not_null()
+    )
+    across = (
+        each.group_by("rate_rps", "kind")
+        .agg(pl.col("value").median(), low=pl.col("value").min(), high=pl.col("value").max())
+        .sort("rate_rps")
+    )
     tooltip = [
         alt.Tooltip("kind:N", title="what"),
         alt.Tooltip("rate_rps:Q", title="requests/s"),
         alt.Tooltip("value:Q", format=",.1f"),
     ]
-    # What was sent lies under what succeeded: where both are 100 %, both are to be seen.
-    thick = alt.StrokeWidth(
-        "kind:N",
-        scale=alt.Scale(domain=list(_COLOURS), range=[2, 2, 2, 6, 2]),
-        legend=None,
+    ranges = axes.inline(across.drop("value", "kind"))
+    band = alt.Chart(ranges).mark_area(color=ink.colour, opacity=0.14)
+    low = y.copy()
+    low.shorthand = "low:Q"
+    line = alt.Chart(axes.inline(across.drop("low", "high"))).mark_line(
+        **ink.line(strokeWidth=2), point=False if dots else {"size": 20, "filled": True}
     )
-    line = (
-        alt.Chart(parts.inline(medians.sort("kind", "rate_rps")))
-        .mark_line(point=False if dots else {"size": 20, "filled": True})
-        .encode(x, y, hue, thick, tooltip=tooltip)
-    )
-    if not dots:
-        return [line]
-    known = rows.filter(pl.col("value").is_not_null())
-    each = alt.Chart(parts.inline(known)).mark_circle(size=26, opacity=0.6)
-    return [line, each.encode(x, y, hue, tooltip=tooltip)]
+    marks = [band.encode(x, low, alt.Y2("high:Q")), line.encode(x, y, tooltip=tooltip)]
+    for hollow in (False, True) if dots else ():
+        of_kind = each.filter(doubtful=hollow).drop("doubtful")
+        if not of_kind.is_empty():
+            points = alt.Chart(axes.inline(of_kind)).mark_point(
+                color=ink.colour,
+                size=24,
+                opacity=0.85,
+                strokeWidth=1.2,
+                filled=not hollow,
+                fill="white" if hollow else ink.colour,
+            )
+            marks.append(points.encode(x, y, tooltip=tooltip))
+    return marks

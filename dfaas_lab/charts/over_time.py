@@ -7,49 +7,76 @@ import math
 import altair as alt
 import polars as pl
 
+from dfaas_lab.charts import axes, inks
 from dfaas_lab.charts import figure as parts
-from dfaas_lab.charts.figure import Panel
+from dfaas_lab.charts.axes import LatencyAxis
+from dfaas_lab.charts.binned import SERIES, binned, planned, seconds_per_point, within
+from dfaas_lab.display import words
 
-_LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
-_OUTCOME = {"answered": "requests answered", "failed": "failed", "dropped": "dropped"}
+_QUANTILES = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
+_MOST = {"latency_ms_max": "latency max"}
+_INKS = dict(zip((_QUANTILES | _MOST).values(), (inks.P50, inks.P95, inks.MOST), strict=True))
+_OUTCOME = {
+    "answered": "requests answered",
+    "failed": "failed",
+    "unfinished": "unfinished",
+    "dropped": "dropped",
+}
 _COLOURS = dict(
     zip(
-        [*_LATENCY.values(), *_OUTCOME.values()],
-        [parts.BLUE, parts.PURPLE, parts.SKY, parts.VERMILION, parts.BLACK],
+        _OUTCOME.values(),
+        (inks.ANSWERED, inks.FAILED, inks.UNFINISHED, inks.DROPPED),
         strict=True,
     )
 )
-_BINS_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
-_SERIES = ("run_id", "iteration")
-# So long after its planned end nothing of an iteration is left: a clock that was set tells such
-# seconds, and one of them would make all others a single point.
-_LATE_S = 120
+_TALL, _LOW = 150, 64
 
 
-def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
+def run_chart(
+    summary: pl.DataFrame,
+    timeline: pl.DataFrame,
+    requests: pl.DataFrame | None = None,
+    *,
+    shared_axes: bool = False,
+) -> alt.ConcatChart:
     """See :func:`dfaas_lab.charts.run_chart`."""
     loaded = summary.filter(pl.col("rate_rps").is_null() | (pl.col("rate_rps") > 0))
     every = parts.panels(loaded)
     shown = every[: parts.MAX_PANELS]
-    width = parts.width_of(len(shown))
-    timeline, outside = _within(timeline, loaded)
-    bin_s = _bin_s(timeline, len(shown))
-    log = parts.spans_decades([panel.of(timeline) for panel in shown], list(_LATENCY))
-    charts = [
-        _panel(panel, own, _binned(_planned(panel.of(timeline), own), bin_s), width, log=log)
+    timeline, outside = within(timeline, loaded)
+    bin_s = seconds_per_point(timeline, len(shown))
+    rows = {
+        panel: binned(
+            planned(panel.of(timeline), panel.of(loaded)),
+            panel.of(loaded),
+            None if requests is None else panel.of(requests),
+            bin_s,
+        )
         for panel in shown
-        for own in [panel.of(loaded)]
+    }
+    drawn = [*_QUANTILES, *_MOST]
+    log = axes.spans_decades(rows.values(), drawn)
+    together = pl.concat([_values(frame) for frame in rows.values()]) if rows else None
+    charts = [
+        _panel(
+            panel.title,
+            panel.of(loaded),
+            rows[panel],
+            LatencyAxis.over(
+                together if shared_axes and together is not None else _values(rows[panel]), log=log
+            ),
+            parts.width_of(len(shown)),
+        )
+        for panel in shown
     ]
-    iterations = loaded.select(_SERIES).n_unique()
+    iterations = loaded.select(SERIES).n_unique()
     notes = [
         f"{iterations} iterations: their median in bold, each of them faint"
         if 1 < iterations <= parts.MAX_OVERLAID
         else f"{iterations} iterations: their median in bold, their range shaded"
         if iterations > 1
         else "1 iteration",
-        f"each point is {bin_s} s: median of its seconds' p50 or p95, mean of requests"
-        if bin_s > 1
-        else "",
+        _of_points(bin_s, requests),
         f"not shown: {outside:,} requests far outside the planned time" if outside else "",
         "dashed: requests asked for" if loaded["rate_rps"].count() else "",
         parts.hidden(every),
@@ -57,134 +84,130 @@ def run_chart(summary: pl.DataFrame, timeline: pl.DataFrame) -> alt.ConcatChart:
     return parts.page(charts, "Latency and requests over time", notes if charts else [])
 
 
-def _within(timeline: pl.DataFrame, summary: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-    """Leave out seconds that no iteration has, and count their requests."""
-    second = pl.col("second").cast(pl.Int64)
-    inside = timeline.filter((second >= 0) & (second <= _duration_s(summary) + _LATE_S))
-    counts = pl.col("requests", "dropped")
-    lost = (frame.select(pl.sum_horizontal(counts.sum())).item() for frame in (timeline, inside))
-    return inside, next(lost) - next(lost)
+def _of_points(bin_s: int, requests: pl.DataFrame | None) -> str:
+    if bin_s == 1:
+        return ""
+    return f"each point is {bin_s} s: " + (
+        "its largest second's p50 and p95" if requests is None else "p50 and p95 of its requests"
+    )
 
 
-def _bin_s(timeline: pl.DataFrame, panels: int) -> int:
-    """Return how many seconds share one point, so that the whole figure stays small."""
-    if timeline.is_empty() or not panels:
-        return 1
-    last = timeline["second"].max()
-    seconds = (last if isinstance(last, int) else 0) + 1
-    overlaid = min(timeline.select(_SERIES).n_unique(), parts.MAX_OVERLAID)
-    # Two quantiles for the iterations and for their median, three outcomes.
-    rows = seconds * panels * (2 * overlaid + 2 + 3)
-    least = rows / parts.MAX_ROWS
-    return next((bin_s for bin_s in _BINS_S if bin_s >= least), math.ceil(least))
+def _values(rows: pl.DataFrame) -> pl.Series:
+    columns = [rows[name].cast(pl.Float64).rename("value") for name in (*_QUANTILES, *_MOST)]
+    return pl.concat(columns)
 
 
 def _panel(
-    panel: Panel, summary: pl.DataFrame, rows: pl.DataFrame, width: int, *, log: bool
+    title: str, summary: pl.DataFrame, rows: pl.DataFrame, latency: LatencyAxis, width: int
 ) -> alt.VConcatChart:
-    last = max(rows["end"].to_list(), default=1)
-    seconds = alt.Scale(domain=[0, last], nice=False)
-    latency = alt.layer(
-        *_latencies(rows, seconds, log=log),
-        title=parts.panel_title(panel, _numbers(summary), width),
+    last_s = max([1.0, *rows["end"].cast(pl.Float64).to_list()])
+    seconds = alt.Scale(domain=[0, last_s], nice=False)
+    wide = width > 300
+    bare = axes.seconds_axis("", last_s, labels=False, wide=wide)
+    top = alt.layer(
+        *_latencies(rows, alt.X("middle:Q", scale=seconds, axis=bare), latency),
+        title=parts.panel_title(title, _numbers(summary), width),
         width=width,
-        height=150,
+        height=_TALL,
     )
-    requests = alt.layer(
-        *_outcomes(rows, seconds, _asked(rows, summary)),
+    named = axes.seconds_axis("time in the iteration", last_s, wide=wide)
+    bottom = alt.layer(
+        *_outcomes(rows, alt.X("start:Q", scale=seconds, axis=named), _asked(rows, summary)),
         width=width,
-        height=64,
+        height=_LOW,
     )
-    return alt.vconcat(latency, requests, spacing=6)
+    return alt.vconcat(top, bottom, spacing=6)
 
 
-def _planned(timeline: pl.DataFrame, summary: pl.DataFrame) -> pl.DataFrame:
-    """Leave out the request that k6 makes at the very end: alone, it looks like a collapse.
-
-    Constant arrival makes rate x duration requests, or one more, which ends after the duration.
-    """
-    alone = pl.col("requests") + pl.col("dropped") <= 1
-    return timeline.filter(~(alone & (pl.col("second") >= _duration_s(summary))))
-
-
-def _duration_s(summary: pl.DataFrame) -> float:
-    return max(summary["duration_s"].drop_nulls().to_list(), default=math.inf)
-
-
-def _binned(timeline: pl.DataFrame, bin_s: int) -> pl.DataFrame:
-    """Return one row per iteration and bin, with null latencies where none has a request.
-
-    Counts are means per second. Quantiles are not averaged: of a bin there is the median of those
-    of its seconds.
-    """
-    counts = ["requests", "failed", "dropped"]
-    number = pl.col("second").cast(pl.Int64) // bin_s
-    # A second without requests has no row or a row of 0: both count; the last bin may be shorter.
-    last = pl.col("second").cast(pl.Int64).max().over(_SERIES)
-    seconds = pl.min_horizontal(pl.lit(bin_s), last + 1 - number * bin_s)
-    bins = (
-        timeline.with_columns(number=number, seconds=seconds)
-        .group_by(*_SERIES, "number")
+def _latencies(rows: pl.DataFrame, x: alt.X, latency: LatencyAxis) -> list[alt.Chart]:
+    timed = rows.with_columns(middle=(pl.col("start") + pl.col("end")) / 2)
+    each = parts.long(timed, ["series", "middle"], _QUANTILES)
+    iterations = rows["series"].n_unique()
+    # Where one of the iterations has no value, their median would be that of others.
+    whole = pl.col("value").count() == iterations
+    across = (
+        each.group_by("middle", "kind")
         .agg(
-            pl.col(counts).sum() / pl.col("seconds").first(),
-            parts.finite(*_LATENCY).median(),
+            value=pl.when(whole).then(pl.col("value").median()),
+            low=pl.col("value").min(),
+            high=pl.col("value").max(),
         )
+        .sort("kind", "middle")
     )
-    grid = (
-        timeline.group_by(_SERIES)
-        .agg(last=pl.col("second").cast(pl.Int64).max())
-        .with_columns(number=pl.int_ranges(0, pl.col("last") // bin_s + 1))
-        .explode("number")
+    most = (
+        parts.long(timed, ["middle"], _MOST)
+        .group_by("middle", "kind")
+        .agg(pl.col("value").max())
+        .sort("middle")
     )
-    start = pl.col("number") * bin_s
-    return (
-        grid.join(bins, on=[*_SERIES, "number"], how="left")
-        .with_columns(
-            pl.col(counts).fill_null(0),
-            pl.struct(_SERIES).rank("dense").alias("series"),
-            start=start,
-            end=pl.min_horizontal(start + bin_s, pl.col("last") + 1),
-        )
-        .sort("series", "start")
-    )
+    charts = _line(most, "latency max", x, latency, strokeWidth=0.9)
+    ends = _end(most, "max")
+    for kind in _QUANTILES.values():
+        of_kind = {"kind": kind}
+        if 1 < iterations <= parts.MAX_OVERLAID:
+            own = each.filter(**of_kind).sort("series", "middle")
+            charts += _line(own, kind, x, latency, series=True, strokeWidth=1, opacity=0.35)
+        elif iterations > 1:
+            charts.append(_band(across.filter(**of_kind), kind, x, latency))
+        bold = across.filter(**of_kind).drop("low", "high")
+        charts += _line(bold, kind, x, latency, strokeWidth=2)
+        ends += _end(bold, kind.removeprefix("latency "))
+    # A line that goes on to the end has its name beside the panel.
+    last, edge = max(timed["middle"].to_list(), default=0.0), max(timed["end"].to_list(), default=1)
+    named = [(name, edge if at == last else at, value) for name, at, value in ends]
+    return charts + axes.line_ends(named, x, latency, _TALL)
 
 
-def _latencies(rows: pl.DataFrame, seconds: alt.Scale, *, log: bool) -> list[alt.Chart]:
-    each = parts.long(rows.with_columns(middle=_middle()), ["series", "middle"], _LATENCY)
-    across = each.group_by("middle", "kind").agg(
-        value=pl.col("value").median(), low=pl.col("value").min(), high=pl.col("value").max()
-    )
-    y = parts.latency_y(each["value"], log=log)
-    x = alt.X("middle:Q", scale=seconds, axis=parts.axis(None, labels=False, ticks=6))
-    hue = parts.colour(_COLOURS)
+def _line(
+    rows: pl.DataFrame,
+    kind: str,
+    x: alt.X,
+    latency: LatencyAxis,
+    *,
+    series: bool = False,
+    **drawn: float,
+) -> list[alt.Chart]:
+    """Draw a line, and as a point each value that has no neighbour to be joined with."""
+    if kind in _MOST.values() and not rows["value"].count():
+        return []  # an older run has none
+    ink = _INKS[kind]
     tooltip = [
         alt.Tooltip("kind:N", title="what"),
         alt.Tooltip("middle:Q", title="time (s)"),
         alt.Tooltip("value:Q", title="ms", format=",.1f"),
     ]
-    few = across.height <= 2 * 60
-    bold = (
-        alt.Chart(parts.inline(across.select("middle", "kind", "value").sort("kind", "middle")))
-        .mark_line(strokeWidth=2, point={"size": 14, "filled": True} if few else False)
-        .encode(x, y, hue, tooltip=tooltip)
-    )
-    iterations = rows["series"].n_unique()
-    if iterations < 2:
-        return [bold]
-    if iterations <= parts.MAX_OVERLAID:
-        faint = alt.Chart(parts.inline(each)).mark_line(strokeWidth=1, opacity=0.3)
-        return [faint.encode(x, y, hue, detail="series:N"), bold]
-    band = alt.Chart(parts.inline(across.drop("value").sort("kind", "middle")))
-    return [
-        band.mark_area(opacity=0.18).encode(
-            x, alt.Y("low:Q", axis=y["axis"], scale=y["scale"]), alt.Y2("high:Q"), hue
-        ),
-        bold,
-    ]
+    encoding = [x, latency.y(), *([alt.Detail("series:N")] if series else [])]
+    line = alt.Chart(axes.inline(rows)).mark_line(**ink.line(**drawn))
+    charts = [line.encode(*encoding, tooltip=tooltip)]
+    alone = rows.filter(_without_neighbour("series" if series else "kind"))
+    if not alone.is_empty():
+        points = alt.Chart(axes.inline(alone)).mark_circle(
+            color=ink.colour, size=16, opacity=drawn.get("opacity", 1.0)
+        )
+        charts.append(points.encode(*encoding, tooltip=tooltip))
+    return charts
 
 
-def _middle() -> pl.Expr:
-    return (pl.col("start") + pl.col("end")) / 2
+def _without_neighbour(series: str) -> pl.Expr:
+    value = pl.col("value")
+    before, after = value.shift(1).over(series), value.shift(-1).over(series)
+    return value.is_not_null() & before.is_null() & after.is_null()
+
+
+def _band(across: pl.DataFrame, kind: str, x: alt.X, latency: LatencyAxis) -> alt.Chart:
+    known = across.drop("value").filter(pl.col("low").is_not_null())
+    band = alt.Chart(axes.inline(known)).mark_area(color=_INKS[kind].colour, opacity=0.18)
+    drawn: alt.Chart = band.encode(x, latency.y("low:Q"), alt.Y2("high:Q"))
+    return drawn
+
+
+def _end(rows: pl.DataFrame, name: str) -> list[tuple[str, float, float]]:
+    last = rows.filter(pl.col("value") > 0).tail(1).select("middle", "value").rows()
+    return [(name, middle, value) for middle, value in last]
+
+
+def _duration_s(summary: pl.DataFrame) -> float:
+    return max(summary["duration_s"].drop_nulls().to_list(), default=math.inf)
 
 
 def _asked(rows: pl.DataFrame, summary: pl.DataFrame) -> list[dict[str, float]]:
@@ -194,10 +217,8 @@ def _asked(rows: pl.DataFrame, summary: pl.DataFrame) -> list[dict[str, float]]:
     return [{"top": rate, "start": 0.0, "end": end} for rate in rates]
 
 
-def _outcomes(
-    rows: pl.DataFrame, seconds: alt.Scale, asked: list[dict[str, float]]
-) -> list[alt.Chart]:
-    """Stack, per second, what was answered, what failed and what was never sent."""
+def _outcomes(rows: pl.DataFrame, x: alt.X, asked: list[dict[str, float]]) -> list[alt.Chart]:
+    """Stack, per second, what was answered, what failed, and what never ended or began."""
     means = (
         rows.with_columns(answered=pl.col("requests") - pl.col("failed"))
         .group_by("start")
@@ -210,12 +231,9 @@ def _outcomes(
     )
     drawn = stacked.with_columns(base=pl.col("top") - pl.col("value")).filter(pl.col("value") > 0)
     highest = max([1.0, *drawn["top"].to_list(), *(line["top"] for line in asked)])
-    y = parts.up_from_0("top:Q", "requests/s", highest, steps=3)
-    x = alt.X("start:Q", scale=seconds, axis=parts.axis("time in the iteration (s)", ticks=6))
-    bars = alt.Chart(parts.inline(drawn)).mark_bar(stroke="white", strokeWidth=0.4)
-    rule = alt.Chart(parts.inline(asked)).mark_rule(
-        color=parts.INK, strokeDash=[4, 3], strokeWidth=1
-    )
+    y = axes.up_from_0("top:Q", "requests/s", highest, steps=3)
+    bars = alt.Chart(axes.inline(drawn)).mark_bar(stroke="white", strokeWidth=0.4)
+    rule = alt.Chart(axes.inline(asked)).mark_rule(color=inks.INK, strokeDash=[4, 3], strokeWidth=1)
     tooltip = [
         alt.Tooltip("kind:N", title="what"),
         alt.Tooltip("start:Q", title="from (s)"),
@@ -231,8 +249,11 @@ def _numbers(summary: pl.DataFrame) -> str:
     said = []
     for column, name in (("latency_ms_p50", "p50"), ("latency_ms_p95", "p95")):
         value = summary[column].median()
-        said.append(f"{name} {parts.number(value)} ms" if isinstance(value, float) else "")
+        said.append(f"{name} {words.latency(value)}" if isinstance(value, float) else "")
     rate, achieved = summary["rate_rps"].median(), summary["achieved_rps"].mean()
     if isinstance(rate, float) and isinstance(achieved, float):
         said.append(f"{parts.number(achieved)} of {rate:g} requests/s")
+    failed, requests = int(summary["failed"].sum()), int(summary["requests"].sum())
+    if failed:
+        said.append(f"{words.share(failed, requests)} failed")
     return ", ".join(text for text in said if text)

@@ -33,10 +33,12 @@ def finding_frame(found: Iterable[tuple[str, Finding]]) -> pl.DataFrame:
     """Return findings, each with the host it is about, as ``host, check, ok, detail, fix``."""
     import polars as pl
 
+    from dfaas_lab.display.check_frame import CheckFrame
+
     rows = [(host, f.check, f.ok, f.detail, "" if f.ok else f.fix) for host, f in found]
     columns = {"host": pl.String, "check": pl.String, "ok": pl.Boolean}
     columns |= {"detail": pl.String, "fix": pl.String}
-    return pl.DataFrame(rows, schema=columns, orient="row")
+    return CheckFrame(rows, schema=columns, orient="row")
 
 
 def attempt(check: str, look: Callable[[], Finding]) -> Finding:

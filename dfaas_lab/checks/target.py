@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.checks.finding import Finding, attempt
 from dfaas_lab.errors import GatewayError
+from dfaas_lab.services.endpoint import REDIRECT_HINT
 
 if TYPE_CHECKING:
     from dfaas_lab.clock import Skew
@@ -109,6 +110,8 @@ def _clock(gateway: Gateway, generator_skew: Skew) -> Finding:
 
 
 def _functions(gateway: Gateway, functions: Sequence[Function]) -> Finding:
+    if where := gateway.redirect():
+        return Finding("functions", False, f"calls are sent to {where}", REDIRECT_HINT)
     if gateway.anonymous and not gateway.authorized():
         return Finding(
             "functions", None, "without a password it answers 401", "Give Target(auth=...)."
@@ -123,11 +126,7 @@ def _functions(gateway: Gateway, functions: Sequence[Function]) -> Finding:
             f"not deployed: {', '.join(missing)}",
             "Give them an image and call target.deploy(), or deploy them with faas-cli.",
         )
-    waiting = [
-        f.name
-        for f in functions
-        if deployed[f.name].available == 0 and deployed[f.name].replicas > 0
-    ]
+    waiting = [f.name for f in functions if deployed[f.name].is_waiting]
     return Finding(
         "functions",
         not waiting,

@@ -28,11 +28,14 @@ def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "
             more than a page holds, one per function and rate with the medians of its iterations.
         title: What was run, in a few words.
     """
-    colour = "#1B7F4B" if valid else "#B45309"
-    mark = "\u2713" if valid else "!"
+    from dfaas_lab.display.cards import bullets, chip
+
+    word, _, why = verdict.partition(": ")
+    known = {"VALID": "good", "RUNNING": "under way"}
+    badge = chip(word, known.get(word, "good" if valid else "doubt"))
     heading = f" &nbsp; {text(title)}" if title else ""
-    badge = f'<b style="color:{colour}">{mark} {text(verdict)}</b>{heading}'
-    return f"<div>{badge}{summary_html(summary)}</div>"
+    doubts = bullets(why.split("; ") if why else ())
+    return f"<div>{badge}{heading}{doubts}{summary_html(summary)}</div>"
 
 
 def summary_html(summary: pl.DataFrame) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.clock_skew import clock_skew
-from dfaas_lab.run import stored_status
+from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.run import Run, stored_status
 
 if TYPE_CHECKING:
     from dfaas_lab.store import RunFolder
@@ -23,3 +25,16 @@ def finalize(folder: RunFolder, *, status: str) -> None:
     """
     status = stored_status(folder, status)
     folder.update(status=status, clock_skew=clock_skew(folder.frame("k6_metrics")))
+    with contextlib.suppress(DfaasLabError):  # a listing without it is still a listing
+        folder.update(outcome=_outcome(folder))
+
+
+def _outcome(folder: RunFolder) -> dict[str, object]:
+    """Return what a listing of runs tells of this one, so that it need not read its frames."""
+    run = Run(folder)
+    good = run.requests.filter(~run.requests["failed"])["latency_ms"]
+    return {
+        "requests": int(run.summary["requests"].sum()),
+        "latency_ms_p95": good.quantile(0.95, interpolation="linear"),
+        "verdict": str(run.verdict).partition(":")[0],
+    }

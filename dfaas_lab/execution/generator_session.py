@@ -17,6 +17,7 @@ from dfaas_lab.remote.facts import read_facts, with_room_now
 from dfaas_lab.remote.remote import Remote
 
 if TYPE_CHECKING:
+    from dfaas_lab.clock import Skew
     from dfaas_lab.config import Host
     from dfaas_lab.provision.marker import Marker
     from dfaas_lab.provision.spec import GeneratorSpec
@@ -108,6 +109,10 @@ class GeneratorSession:
         if self._facts is None:
             self._facts = read_facts(self.remote, self.workspace_root)
         return dict(self._facts.provenance())
+
+    def clock_skew(self) -> Skew | None:
+        """How far its clock was ahead of ours when its facts were read; None where none were."""
+        return None if self._facts is None else self._facts.skew
 
     def set_facts(self, facts: HostFacts) -> None:
         """Take what somebody else asked the host for."""

@@ -80,6 +80,10 @@ class Iteration:
         """What k6 is asked to do."""
         return self.spec.plan_of(self.number)
 
+    def files(self) -> dict[str, bytes]:
+        """The files of its workspace."""
+        return self.plan.files() | self.spec.trust.files()
+
     def terms(self, k6_path: str = "") -> Terms:
         """On what terms the supervisor runs it."""
         spec = self.spec
@@ -88,7 +92,7 @@ class Iteration:
             limit_s=spec.limit_of(self.number),
             lease_s=spec.lease_s,
             rest_s=spec.rest_there_s(self.number),
-            options=spec.plan.options,
+            options=f"{spec.plan.options} {spec.trust.k6_options}".strip(),
             script=spec.plan.script_name,
             folder=spec.plan.folder,
         )
@@ -201,7 +205,7 @@ class Iteration:
 
     def _start(self) -> Process:
         terms = self.terms(self.generator.k6_path())
-        return start(self.generator.remote, [self.workspace], [self.plan.files()], [terms])
+        return start(self.generator.remote, [self.workspace], [self.files()], [terms])
 
     def _found(self, closed: bool) -> bool:
         """Whether it was begun; a workspace that was only half sent is removed."""

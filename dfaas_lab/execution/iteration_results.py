@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from dfaas_lab.errors import (
     StoreError,
     WorkspaceError,
 )
-from dfaas_lab.k6.custom_script import WRITTEN
+from dfaas_lab.k6.custom_script import RUNS_IN, WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dfaas_lab")
 
+# A larger file is read line by line.
+_WHOLE_BYTES = 256 << 20
 _CSV_ERROR = b'msg="CSV: Error writing to file"'
 
 
@@ -119,6 +122,7 @@ class IterationResults:
             if (fetched / "samples.csv").exists():
                 # All that there is.
                 kept["samples.csv"] = _hidden(fetched / "samples.csv", secrets)
+        kept |= _left_out(fetched)
         kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
@@ -205,18 +209,29 @@ def _secrets(plan: K6Plan | CustomScript, fetched: Path) -> SecretValues:
     return plan.secrets
 
 
+def _left_out(fetched: Path) -> dict[str, bytes | Path]:
+    """The names of the files that a script wrote and that are too large to be kept."""
+    said = (fetched / LEFT_OUT).read_text(errors="replace") if (fetched / LEFT_OUT).exists() else ""
+    lines = (line for line in said.split("\n") if line.startswith(f"./{WRITTEN}/"))
+    names = [os.path.relpath(line, RUNS_IN) for line in lines]
+    if not names:
+        return {}
+    log.warning("%d files that the script wrote are too large to be kept", len(names))
+    return {LEFT_OUT: "".join(f"{name}\n" for name in names).encode()}
+
+
 def _written(fetched: Path, secrets: SecretValues) -> dict[str, bytes | Path]:
     """What a script wrote in its handleSummary(), by the name that it gave."""
-    left_out = fetched / LEFT_OUT
-    if left_out.exists() and left_out.stat().st_size:
-        names = left_out.read_text(errors="replace").replace(f"./{WRITTEN}/", "").split("\n")
-        log.warning(
-            "too large to be kept, of what the script wrote: %s", ", ".join(filter(None, names))
-        )
-    folder = fetched / WRITTEN
-    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
-    return {file.relative_to(folder).as_posix(): _hidden(file, secrets) for file in files}
+    files = (file for file in sorted((fetched / WRITTEN).rglob("*")) if file.is_file())
+    return {os.path.relpath(file, fetched / RUNS_IN): _hidden(file, secrets) for file in files}
 
 
 def _hidden(file: Path, secrets: SecretValues) -> bytes | Path:
-    return secrets.hidden_in_bytes(file.read_bytes()) if secrets else file
+    if not secrets:
+        return file
+    if file.stat().st_size <= _WHOLE_BYTES:
+        return secrets.hidden_in_bytes(file.read_bytes())
+    copy = file.with_suffix(".hidden")
+    with file.open("rb") as lines, copy.open("wb") as hidden:
+        hidden.writelines(map(secrets.hidden_in_bytes, lines))
+    return copy

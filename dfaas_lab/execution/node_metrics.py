@@ -6,7 +6,8 @@ It never ends a run: what could not be asked is null, with the reason.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from dfaas_lab.status import COMPLETE
 if TYPE_CHECKING:
     import polars as pl
 
+    from dfaas_lab.clock import Skew
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.services.prometheus import Prometheus
     from dfaas_lab.services.queries import Queries
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("dfaas_lab")
 
 _TIMEOUT_S = 5.0
+_SCRAPE_S = 0.2
+_SAME_CLOCK_S = 0.1
+_LONGEST_WAIT_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,15 @@ class NodeMetrics:
         prometheus: Its Prometheus.
         queries: What is asked, by metric.
         functions: The names of its functions.
+        generator_skew: How far the generator's clock, which times the load, is ahead of ours; None
+            where that is not known.
     """
 
     target: str
     prometheus: Prometheus
     queries: Queries
     functions: Sequence[str]
+    generator_skew: Callable[[], Skew | None] = lambda: None
 
     def collect(self, part: Path, iteration: int) -> None:
         """Store the metrics of a stored iteration in its folder; it has them once.
@@ -73,6 +81,21 @@ class NodeMetrics:
                 self.prometheus, start, end, queries=self.queries, functions=self.functions
             )
 
+    def of_load(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Ask for a window by the generator's clock; the times in the frame are that clock's, too.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses a question.
+        """
+        import polars as pl
+
+        generator = self.generator_skew()
+        ahead = None if generator is None else self.prometheus.clock_skew() - generator
+        if ahead is None or abs(ahead.seconds) <= max(ahead.uncertainty_s, _SAME_CLOCK_S):
+            return self.between(start, end)
+        shift = timedelta(seconds=ahead.seconds)
+        return self.between(start + shift, end + shift).with_columns(pl.col("time") - shift)
+
     def now(self) -> pl.DataFrame:
         """The latest state: the last rate of each counter, the last sample of each gauge.
 
@@ -92,8 +115,11 @@ class NodeMetrics:
         window = load_window(part)
         if window is None:
             return self._nothing(iteration, None, "nothing was sent")
+        # k6 ends half an interval before its load does, and a scrape takes a moment to be there.
+        early_s = (window[1] - datetime.now(UTC)).total_seconds() + _SCRAPE_S
+        time.sleep(min(max(early_s, 0.0), _LONGEST_WAIT_S))
         try:
-            found = self.between(*window)
+            found = self.of_load(*window)
         except DfaasLabError as error:
             return self._nothing(iteration, window[1], error.message)
         named = found.with_columns(
@@ -107,7 +133,7 @@ class NodeMetrics:
     def _nothing(
         self,
         iteration: int,
-        time: datetime | None,
+        at: datetime | None,
         reason: str,
         metrics: Sequence[str] | None = None,
     ) -> pl.DataFrame:
@@ -116,7 +142,7 @@ class NodeMetrics:
         from dfaas_lab.schemas import NODE_METRICS
 
         names = self.queries if metrics is None else metrics
-        rows = [(self.target, iteration, time, name, None, None, None, reason) for name in names]
+        rows = [(self.target, iteration, at, name, None, None, None, reason) for name in names]
         return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")
 
 
@@ -128,7 +154,8 @@ def node_metrics_of(target: TargetSession) -> NodeMetrics | None:
     if prometheus is None:
         return None
     names = [function.name for function in target.functions]
-    return NodeMetrics(target.name, prometheus, queries(target.queries, names), names)
+    asked = queries(target.queries, names)
+    return NodeMetrics(target.name, prometheus, asked, names, target.generator.clock_skew)
 
 
 def load_window(part: Path) -> tuple[datetime, datetime] | None:

@@ -12,6 +12,7 @@ from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.ending import interrupted
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.target_run import TargetRun
+from dfaas_lab.printable import printable
 from dfaas_lab.progress import Progress, ProgressView
 from dfaas_lab.remote.liveness import UNREACHABLE_S
 from dfaas_lab.run import Run
@@ -63,6 +64,29 @@ class RunHandle:
         self._ended: Run | None = None
         self.progress = Progress()
         keep(self.run)
+
+    def __repr__(self) -> str:
+        return printable(f"RunHandle({self._folder.run_id!r}, {self._state}): {self._told()}")
+
+    def _ipython_display_(self) -> None:
+        from dfaas_lab.widgets import show_job
+
+        show_job(self, repr(self), self._folder.run_id)
+
+    @property
+    def going(self) -> bool:
+        """Whether it is measured from here, and has not ended; asks nobody."""
+        return self._thread is not None and not self._done.is_set()
+
+    @property
+    def _state(self) -> str:
+        if self._thread is None:
+            return "not followed from here"
+        return "running" if self.going else "ended"
+
+    def _told(self) -> str:
+        steps = self.progress.snapshot()
+        return "; ".join(f"{step.label} {step.text}" for step in steps) or "nothing yet"
 
     def start(self) -> RunHandle:
         """Start measuring, if nobody has yet, and return at once."""

@@ -118,7 +118,7 @@ class TargetRun:
         start(
             self._generator.remote,
             [iteration.workspace for iteration in self._iterations],
-            [iteration.plan.files() for iteration in self._iterations],
+            [iteration.files() for iteration in self._iterations],
             [iteration.terms(k6_path) for iteration in self._iterations],
         ).close()
 

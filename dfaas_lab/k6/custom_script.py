@@ -21,13 +21,16 @@ from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.k6.script_archive import without_env
 from dfaas_lab.k6.script_files import folders_written, read_files
 from dfaas_lab.load import Load
+from dfaas_lab.secret import plain, sealed
 from dfaas_lab.secret_values import SecretValues
 from dfaas_lab.validation import is_utf8
 
 FOLDER = "script"
 """The folder in the workspace that holds the user's files."""
 WRITTEN = "written"
-"""The folder in the workspace in which a script runs: the files of handleSummary() are there."""
+"""The folder in the workspace that holds the files of handleSummary()."""
+RUNS_IN = f"{WRITTEN}/up/here"
+"""Where a script runs: what it writes as ``../results/x.json`` is in that folder, too."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What k6 needs beside the script: its start, and the flush of its outputs.
@@ -67,6 +70,7 @@ class CustomScript:
                 )
             if not isinstance(value, str) or "\0" in value or not is_utf8(value):
                 raise ConfigError(f"env {name} is no text", hint="Give a str.")
+        object.__setattr__(self, "env", sealed(dict(self.env)))
 
     @classmethod
     def of(
@@ -122,7 +126,7 @@ class CustomScript:
     @property
     def folder(self) -> str:
         """The folder in the workspace in which it runs, and writes."""
-        return WRITTEN
+        return RUNS_IN
 
     @property
     def options(self) -> str:
@@ -150,7 +154,7 @@ class CustomScript:
 
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the sources, and the environment as the shell reads it."""
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
+        lines = [f"export {name}={shlex.quote(plain(value))}\n" for name, value in self.env.items()]
         sources = {f"{FOLDER}/{name}": content for name, content in self.sources.items()}
         folders = "".join(f"{name}\n" for name in folders_written(self.sources.values()))
         return {**sources, "env": "".join(lines).encode(), "folders": folders.encode()}

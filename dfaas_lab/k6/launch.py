@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from dfaas_lab.certificates import CA_FILE
 from dfaas_lab.errors import ConnectionFailed, K6ScriptError
 from dfaas_lab.k6.custom_script import FOLDER, WRITTEN, CustomScript
 from dfaas_lab.k6.requirements import Requirements
@@ -18,7 +19,7 @@ from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
-_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders")
+_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", CA_FILE)
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
 _NOT_THERE = re.compile(
@@ -79,6 +80,7 @@ class Terms:
             "k6_options": self.options,
             "script": self.script,
             "folder": self.folder,
+            "base": "../" * len(self.folder.split("/")) if self.folder else "",
         }
         return "".join(f"{k}={shlex.quote(str(v))}\n" for k, v in values.items()).encode()
 

@@ -241,7 +241,7 @@ class K6Plan:
         return digest.hexdigest()
 
     def _url(self, function: Function) -> str:
-        return f"{self.gateway.rstrip('/')}/function/{function.name}{function.path}"
+        return f"{self.gateway.rstrip('/')}{function.route}"
 
     def _plan(self, *, redacted: bool) -> dict[str, object]:
         return {

@@ -12,6 +12,7 @@ from dfaas_lab.k6.samples import PHASES, Samples, with_vu
 _TAG = r"(?s)(?:^|&)function=([^&]*)"
 _PHASE = r"^::(setup|teardown)(?:::|$)"
 _SERVED_BY = r"(?:^|&)served_by=([^&]*)"
+_CALL_ID = r"(?:^|&)call_id=([^&]*)"
 _KEY = ("scenario", "vu", "iter")
 _NS_PER_MS = 1e6
 
@@ -62,12 +63,21 @@ def _with_answers(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         "row",
         *_KEY,
         pl.when(timed).then(pl.col("metric_value")).alias("function_ms"),
-        pl.col("metadata").str.extract(_SERVED_BY).alias("served_by"),
+        _decoded(pl.col("metadata").str.extract(_SERVED_BY)).alias("served_by"),
+        _decoded(pl.col("metadata").str.extract(_CALL_ID)).alias("call_id"),
     )
-    decoded = {raw: unquote(raw) for raw in reports["served_by"].unique() if raw}
-    reports = reports.with_columns(pl.col("served_by").replace(decoded))
     gateway = pl.col("latency_ms") - pl.col("function_ms")
     return _joined(requests, reports).with_columns(gateway_ms=pl.when(gateway >= 0).then(gateway))
+
+
+def _decoded(texts: pl.Expr) -> pl.Expr:
+    """Texts that the script percent-encoded; of most, nothing had to be."""
+
+    def decode(encoded: pl.Series) -> pl.Series:
+        odd = encoded.filter(encoded.str.contains("%", literal=True)).unique()
+        return encoded.replace({raw: unquote(raw) for raw in odd}) if len(odd) else encoded
+
+    return texts.map_batches(decode, return_dtype=pl.String)
 
 
 def _joined(requests: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
@@ -83,7 +93,7 @@ def _joined(requests: pl.DataFrame, reports: pl.DataFrame) -> pl.DataFrame:
             check_sortedness=False,
         )
         .group_by("request")
-        .agg(pl.col("function_ms").drop_nulls().last(), pl.col("served_by").drop_nulls().last())
+        .agg(pl.col("function_ms", "served_by", "call_id").drop_nulls().last())
     )
     return requests.join(about, left_on="row", right_on="request", how="left")
 

@@ -90,15 +90,21 @@ def read_rows(path: Path, columns: list[str], bare: tuple[str, ...]) -> pl.DataF
             return _scan(path, exact, columns, bare)
 
 
-def check_numbers(rows: pl.DataFrame, path: Path) -> None:
+def check_numbers(rows: pl.DataFrame, metrics: tuple[str, ...], path: Path) -> None:
     """Make sure that times and values are such as k6 measures: neither NaN nor beyond all bounds.
+
+    Args:
+        rows: All samples.
+        metrics: Those that are k6's own; what a script measures may be infinite.
+        path: The file, for the error.
 
     Raises:
         ResultsUnreadable: One is not, with its row.
     """
     value, moment = pl.col("metric_value"), pl.col("timestamp")
     possible = value.is_between(-_MOST_MS, _MOST_MS) & moment.is_between(0, _LATEST_NS)
-    odd = rows.filter(~possible.fill_null(value=False) | value.is_nan()).head(1)
+    own = pl.col("metric_name").is_in(metrics)
+    odd = rows.filter(own & (~possible.fill_null(value=False) | value.is_nan())).head(1)
     for row in odd.iter_rows(named=True):
         raise ResultsUnreadable(
             f"{path.name} is damaged: a sample of {row['metric_name']} is {row['metric_value']}, "

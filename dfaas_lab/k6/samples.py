@@ -64,7 +64,7 @@ def read_samples(path: Path) -> Samples:
     """
     columns = columns_of(path)
     rows = read_rows(path, columns, bare=(*_HTTP[1:], _SENT))
-    check_numbers(rows.filter(pl.col("metric_name").is_in((*_HTTP, *_EVENTS))), path)
+    check_numbers(rows, (*_HTTP, *_EVENTS), path)
     is_http = rows["metric_name"].is_in(_HTTP)
     http, rest = rows.filter(is_http).drop("check"), rows.filter(~is_http)
     del rows  # It is most of the memory.

@@ -10,6 +10,8 @@ import json
 
 import polars as pl
 
+from dfaas_lab.redaction import masked
+
 COLUMNS = ("name", "method", "group", "tags")
 
 # k6 numbers VUs and iterations in the metadata, which else is the script's.
@@ -27,7 +29,11 @@ def with_script_columns(requests: pl.DataFrame) -> pl.DataFrame:
     named = requests.with_columns(_tags(), _metadata(), other_url).join(
         texts.with_columns(tags=_json(texts)), on=texts.columns, how="left", nulls_equal=True
     )
-    return named.with_columns(_filled("name"), _filled("method"), _filled("group"))
+    named = named.with_columns(_filled("name"), _filled("method"), _filled("group"))
+    # k6 calls a request by its URL where the script does not name it.
+    urls = named["name"].drop_nulls().unique()
+    shown = {text: masked(text) for text in urls if "?" in text or "@" in text}
+    return named.with_columns(pl.col("name").replace(shown)) if shown else named
 
 
 def without_script_columns(requests: pl.DataFrame) -> pl.DataFrame:
@@ -71,6 +77,7 @@ def _one(row: dict[str, str | None]) -> str | None:
     tags = tags_of(row["extra_tags"] or "") | tags_of(row.get("metadata") or "")
     if url := row.get("url"):
         tags["url"] = url
+    tags = {name: masked(value) for name, value in tags.items()}
     return json.dumps(tags, ensure_ascii=False, sort_keys=True) if tags else None
 
 

@@ -16,9 +16,13 @@ _OPENED = re.compile(rf"\bopen\(\s*{_TEXT}")
 _RESOLVED = re.compile(rf"\bimport\s*\.\s*meta\s*\.\s*resolve\(\s*{_TEXT}")
 _CONSTANT = re.compile(rf"\b(?:const|let|var)\s+(\w+)\s*=\s*{_TEXT}")
 _OPENED_CONSTANT = re.compile(r"\b(?:open|resolve)\(\s*(\w+)\s*[,)]")
-_SOURCE = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
+# gRPC: client.load(["folder"], "one.proto"), and what that imports.
+_PROTO = re.compile(r"""["'`]([^"'`$\n]+\.proto(?:set)?)["'`]""")
+_PROTO_FOLDERS = re.compile(r"\.load\(\s*\[([^\]]{0,500})\]")
+_SOURCE = (".proto", ".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # What handleSummary() may write: "results/summary.json" needs its folder.
-_WRITTEN = re.compile(r"""["'`]((?:\./)?(?:[\w@%+=:,.-]+/)+)[\w@%+=:,.-]+\.\w+["'`]""")
+# Names with three or more folders up are imports.
+_WRITTEN = re.compile(r"""["'`]((?:[^"'`/:$\n]{1,100}/){1,9})[^"'`/\n]{1,200}\.\w+["'`]""")
 _MOST_BYTES = 200_000_000
 _MOST_FILES = 10_000
 
@@ -55,7 +59,8 @@ def folders_written(sources: Iterable[bytes]) -> list[str]:
     """The relative folders of file names in the text of some sources: k6 itself makes none."""
     found = (name for text in sources for name in _WRITTEN.findall(text.decode(errors="replace")))
     plain = (os.path.normpath(name) for name in found)
-    return sorted({name for name in plain if not name.startswith((".", "-"))})[:100]
+    inside = {name for name in plain if not name.startswith(("/", "../../../"))}
+    return sorted(inside - {".", "..", "../.."})[:100]
 
 
 def _given(name: str | Path, beside: Path) -> list[Path]:
@@ -102,6 +107,10 @@ def _named(content: bytes, folder: Path, root: Path) -> Iterator[Path]:
     opened = [constants[name] for name in _OPENED_CONSTANT.findall(text) if name in constants]
     for name in (*_IMPORTED.findall(text), *_RESOLVED.findall(text)):
         yield Path(os.path.normpath(folder / name))
+    listed = [name for names in _PROTO_FOLDERS.findall(text) for name in re.findall(_TEXT, names)]
+    folders = [folder, root, *(root / name for name in listed), *folder.parents[:2]]
+    for name in _PROTO.findall(text):
+        yield from (Path(os.path.normpath(place / name)) for place in folders)
     # k6 takes it from the script's folder, or from the module's
     for name in (*_OPENED.findall(text), *opened):
         if not name.startswith("/") and "://" not in name:

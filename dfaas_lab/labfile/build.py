@@ -35,7 +35,7 @@ def _generator(entry: GeneratorEntry) -> Generator:
 
 
 def _target(entry: TargetEntry, file: LabFile, generators: dict[str, Generator]) -> Target:
-    given = {} if entry.served_by_header is None else {"served_by_header": entry.served_by_header}
+    header = entry.served_by_header or "Dfaas-Node-Id"
     names = {function.name for function in entry.functions}
     return Target(
         entry.name,
@@ -50,5 +50,8 @@ def _target(entry: TargetEntry, file: LabFile, generators: dict[str, Generator])
         limits=file.limits,
         thresholds={name: rules for name, rules in file.thresholds.items() if name in names}
         or None,
-        **given,
+        served_by_header=header,
+        queries=entry.queries,
+        ca=entry.ca,
+        insecure=entry.insecure,
     )

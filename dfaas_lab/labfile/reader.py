@@ -28,7 +28,7 @@ from dfaas_lab.labfile.convert import (
 from dfaas_lab.labfile.schema import FunctionKeys, GeneratorKeys, LabKeys, TargetKeys, problems
 from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place
-from dfaas_lab.labfile.values import GeneratorEntry, LabFile, TargetEntry
+from dfaas_lab.labfile.values import PACKAGED, GeneratorEntry, LabFile, TargetEntry
 from dfaas_lab.load import Function
 from dfaas_lab.playbook_variables import check_source, check_version
 from dfaas_lab.regular_file import read_regular
@@ -177,7 +177,17 @@ def _target(
         via=via and _generator(source, via, generators, (*place, "via")),
         install_monitoring=entry.install_monitoring,
         served_by_header=entry.served_by_header,
+        queries=_queries(source, entry.queries_path, address, (*place, "queries_path")),
+        ca=source.file(entry.ca, address, (*place, "ca")) if entry.ca else None,
+        insecure=entry.insecure,
     )
+
+
+def _queries(
+    source: Source, path: str | None, address: str | None, place: Place
+) -> Path | str | None:
+    """A file of queries, or the name of a packaged one."""
+    return path if path in (None, *PACKAGED) else source.file(path, address, place)
 
 
 def _generator(source: Source, name: str | None, generators: list[str], place: Place) -> str:

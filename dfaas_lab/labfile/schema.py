@@ -69,16 +69,6 @@ def _listed(data: Any) -> Any:
     return [data] if isinstance(data, str) else data
 
 
-def _texts(data: Any) -> Any:
-    """Header values may be written as numbers."""
-    if not isinstance(data, dict):
-        return data
-    return {
-        key: str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-        for key, value in data.items()
-    }
-
-
 class Ssh(Entry):
     """How a host is reached; the meaning is that of :class:`dfaas_lab.Host`."""
 
@@ -130,13 +120,19 @@ class FunctionKeys(Entry):
     path: str | None = None
     body: str | None = None
     body_file: str | None = None
-    headers: Annotated[dict[str, SecretText] | None, BeforeValidator(_texts)] = None
+    headers: dict[str, SecretText] | None = None
     timeout: str | None = None
     max_rate: Annotated[
         Annotated[float, Field(gt=0, allow_inf_nan=False)] | None, BeforeValidator(_number)
     ] = None
     image: str | None = None
     safe_headers: list[str] | None = None
+    env: dict[str, SecretText] | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    limits: dict[str, str] | None = None
+    secrets: list[str] | None = None
+    asynchronous: bool | None = None
 
 
 FunctionEntry = Annotated[FunctionKeys, _named("name")]
@@ -155,6 +151,9 @@ class TargetKeys(Entry):
     functions: list[FunctionEntry] | None = None
     install_monitoring: bool = False
     served_by_header: str | None = None
+    queries_path: str | None = None
+    ca: str | None = None
+    insecure: bool = False
 
 
 class LimitKeys(Entry):

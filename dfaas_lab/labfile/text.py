@@ -22,6 +22,8 @@ _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _LONG_KEY = re.compile(r"""(?:[\w"'-]++[ \t]*+\.[ \t]*+){100}""")
 # A lab file has some hundred; aliases of aliases can make billions.
 _MOST_NODES = 100_000
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_NUMBER_TAGS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
 
 
 def load(path: Path, text: str) -> dict[Any, Any]:
@@ -34,7 +36,7 @@ def load(path: Path, text: str) -> dict[Any, Any]:
         ".yml": lambda: _yaml(text),
         ".yaml": lambda: _yaml(text),
         ".toml": lambda: _toml(text),
-        ".json": lambda: json.loads(text, object_pairs_hook=_unique),
+        ".json": lambda: _json(text),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -162,6 +164,41 @@ def _toml(text: str) -> Any:
     return tomllib.loads(plain(text))
 
 
+class _Written(float):
+    """A number of which it is known how it was written: ``1.10``."""
+
+    def __new__(cls, text: str) -> _Written:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+
+def _json(text: str) -> Any:
+    return _with_header_texts(json.loads(text, object_pairs_hook=_unique, parse_float=_Written))
+
+
+def _with_header_texts(data: Any) -> Any:
+    """Numbers as the values of headers, as they are written; a whole one has one way only."""
+    if isinstance(data, list):
+        return [_with_header_texts(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    return {
+        key: {name: _as_text(one) for name, one in value.items()}
+        if key == "headers" and isinstance(value, dict)
+        else _with_header_texts(value)
+        for key, value in data.items()
+    }
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, _Written):
+        return value.text
+    return str(value) if type(value) is int else value
+
+
 def _yaml(text: str) -> Any:
     loader = yaml.SafeLoader(text)
     try:
@@ -169,9 +206,22 @@ def _yaml(text: str) -> Any:
         if node is None:
             return None
         _check_keys(node, (), iter(range(_MOST_NODES)))
+        _keep_header_texts(node)
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _keep_header_texts(node: yaml.Node) -> None:
+    """Make the values of headers texts: YAML would read 010 as 8, 1.10 as 1.1, 22:30 as 1350."""
+    inner = list(node.value) if isinstance(node, yaml.SequenceNode) else []
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        inner.append(value)
+        if key.value == "headers" and isinstance(value, yaml.MappingNode):
+            for _, one in value.value:
+                one.tag = _TEXT_TAG if one.tag in _NUMBER_TAGS else one.tag
+    for one in inner:
+        _keep_header_texts(one)
 
 
 def _check_keys(node: yaml.Node, place: Place, left: Iterator[int]) -> None:

@@ -38,6 +38,10 @@ class GeneratorEntry:
         return {key: value for key, value in given.items() if value is not None}
 
 
+PACKAGED = ("containerd", "kubernetes", "local")
+"""Names of packaged queries, in the place of a path."""
+
+
 @dataclass(frozen=True)
 class TargetEntry:
     """One target of a lab file; ``generator`` and ``via`` are names of generators of the file.
@@ -55,6 +59,9 @@ class TargetEntry:
     via: str | None = None
     install_monitoring: bool = False
     served_by_header: str | None = None
+    queries: Path | str | None = None
+    ca: Path | None = None
+    insecure: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from datetime import timedelta
 from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import format_duration, seconds
 from dfaas_lab.redaction import masked, names_a_secret, redacted
 from dfaas_lab.regular_file import read_regular
-from dfaas_lab.secret import Secret, seals
+from dfaas_lab.secret import Secret, plain, seals
 from dfaas_lab.validation import is_utf8
 
 # RFC 1123 label, as Kubernetes asks of a service; OpenFaaS appends ".namespace".
@@ -33,7 +34,7 @@ _LEAST_TIMEOUT_S = 0.001
 _MOST_BODY_BYTES = 1 << 30
 
 
-@seals("headers")
+@seals("headers", "env")
 @dataclass(frozen=True)
 class Function:
     """A function and the request that measures it. A value: it does nothing by itself.
@@ -50,6 +51,14 @@ class Function:
         max_rate: The highest rate a plan may ask of it, in requests per second.
         image: The container image that ``deploy()`` uses.
         safe_headers: Names of headers whose values may be shown and stored.
+        env: Environment variables that ``deploy()`` sets; their values are never shown or stored.
+        labels: Labels that ``deploy()`` sets.
+        annotations: Annotations that ``deploy()`` sets.
+        limits: ``memory`` and ``cpu`` that ``deploy()`` sets: ``{"memory": "128Mi"}``.
+        secrets: Names of the gateway's secrets that the function may read.
+        asynchronous: Load ``/async-function/NAME``: the gateway queues the call and answers 202,
+            which is the success. Latency is then that of queueing, not of the function, which may
+            run later, fail, or not run at all.
 
     Raises:
         ConfigError: A name, method, path, header or duration that cannot be.
@@ -67,6 +76,12 @@ class Function:
     max_rate: float | None = field(default=None, kw_only=True)
     image: str | None = field(default=None, kw_only=True)
     safe_headers: Collection[str] = field(default=(), kw_only=True)
+    env: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+    labels: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+    limits: Mapping[str, str] = field(default_factory=dict, kw_only=True, hash=False)
+    secrets: Collection[str] = field(default=(), kw_only=True)
+    asynchronous: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -100,6 +115,10 @@ class Function:
                 hint="Give text, bytes or the Path of a file.",
             )
         object.__setattr__(self, "headers", MappingProxyType(_headers(self.name, self.headers)))
+        for name in ("env", "labels", "annotations", "limits"):
+            settings = MappingProxyType(_settings(self.name, name, getattr(self, name)))
+            object.__setattr__(self, name, settings)
+        object.__setattr__(self, "secrets", _secrets(self.name, self.secrets))
         if isinstance(self.timeout, timedelta):
             object.__setattr__(self, "timeout", format_duration(self.timeout_s))
         object.__setattr__(self, "safe_headers", _safe(self.name, self.safe_headers))
@@ -142,6 +161,11 @@ class Function:
         """
         return self if isinstance(self.body, bytes) else replace(self, body=self.body_bytes())
 
+    @property
+    def route(self) -> str:
+        """The path on the gateway that is requested."""
+        return f"/{'async-' if self.asynchronous else ''}function/{self.name}{self.path}"
+
     def shown_headers(self) -> dict[str, str]:
         """Return the headers as they may be shown and stored."""
         return redacted(self.headers, self.safe_headers)
@@ -153,49 +177,25 @@ class Function:
             "body": _short(self.body),
             "headers": self.shown_headers(),
             "timeout": self.timeout,
+            "asynchronous": self.asynchronous,
         }
         rest = ", ".join(
-            f"{key}={value!r}" for key, value in shown.items() if value not in ("", {}, b"")
+            f"{key}={value!r}" for key, value in shown.items() if value not in ("", {}, b"", False)
         )
         return f"Function({self.name!r}, {rest})"
 
     def __reduce__(self) -> tuple[object, ...]:
         # MappingProxyType cannot be pickled or deep-copied.
-        return _rebuild, (
-            self.name,
-            self.method,
-            self.path,
-            self.body,
-            dict(self.headers),
-            self.timeout,
-            self.max_rate,
-            self.image,
-            self.safe_headers,
-        )
+        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain = {
+            name: dict(value) if isinstance(value, MappingProxyType) else value
+            for name, value in given.items()
+        }
+        return _rebuild, (plain,)
 
 
-def _rebuild(
-    name: str,
-    method: str,
-    path: str,
-    body: str | bytes | Path,
-    headers: dict[str, str],
-    timeout: str,
-    max_rate: float | None,
-    image: str | None,
-    safe_headers: Collection[str],
-) -> Function:
-    return Function(
-        name,
-        method=method,
-        path=path,
-        body=body,
-        headers=headers,
-        timeout=timeout,
-        max_rate=max_rate,
-        image=image,
-        safe_headers=safe_headers,
-    )
+def _rebuild(given: dict[str, Any]) -> Function:
+    return Function(**given)
 
 
 def listed(given: Iterable[Function], *, target: str) -> tuple[Function, ...]:
@@ -271,3 +271,30 @@ def _short(body: str | bytes | Path) -> str | bytes | Path:
     if isinstance(body, Path) or len(body) <= 60:
         return body
     return f"{len(body)} {'characters' if isinstance(body, str) else 'bytes'}"
+
+
+def _settings(function: str, what: str, given: Mapping[str, Any]) -> dict[str, str]:
+    """Check texts by name; numbers and booleans become the text that YAML would show."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            f"function {function}: {what} is no mapping", hint=f"Write {what}={{'NAME': 'value'}}."
+        )
+    checked: dict[str, str] = {}
+    for key, value in given.items():
+        text = str(value).lower() if isinstance(value, bool) else value
+        text = str(text) if isinstance(text, int | float) else text
+        if not isinstance(key, str) or not isinstance(text, str) or not is_utf8(key + plain(text)):
+            raise ConfigError(
+                f"function {function}: {what}[{key!r}] is no text", hint="Give texts by name."
+            )
+        checked[key] = text
+    return checked
+
+
+def _secrets(function: str, names: Collection[str]) -> tuple[str, ...]:
+    if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
+        raise ConfigError(
+            f"function {function}: secrets={names!r} is no list of names",
+            hint="Write secrets=['api-key']; the values are the gateway's.",
+        )
+    return tuple(names)

@@ -30,7 +30,7 @@ def start_local(
     """
     from dfaas_lab.local import start
 
-    local = start(targets, functions)
+    local = start(targets, functions, monitoring=True)
     try:
         return local, _targets(local)
     except BaseException:
@@ -47,6 +47,8 @@ def _targets(local: LocalLab) -> list[Target]:
             generator=generator,
             functions=[_function(name) for name in gateway.functions],
             auth=gateway.auth,
+            prometheus=gateway.prometheus_url,
+            queries="local",
         )
         for gateway in local.gateways
     ]

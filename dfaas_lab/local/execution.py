@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -36,6 +36,22 @@ class Execution:
     duration_s: float
 
 
+@dataclass
+class Usage:
+    """What the executions of a function take of the machine."""
+
+    cpu_s: float = 0.0
+    running: set[int] = field(default_factory=set)
+
+    def add(self, cpu_s: float) -> None:
+        """Count the CPU time of an execution that has ended."""
+        self.cpu_s += cpu_s
+
+    def memory_bytes(self) -> int:
+        """What the processes hold that run now (their resident sets)."""
+        return sum(map(processes.resident_bytes, self.running))
+
+
 async def execute(
     command: Sequence[str],
     body: bytes,
@@ -43,6 +59,7 @@ async def execute(
     env: Mapping[bytes, bytes],
     timeout_s: float,
     gone: Coroutine[Any, Any, None],
+    usage: Usage | None = None,
 ) -> Execution:
     """Run a command once, and kill it at its time limit or when nobody waits for it any more.
 
@@ -56,6 +73,7 @@ async def execute(
         env: Its whole environment.
         timeout_s: The longest it may run, in seconds.
         gone: Done when the client has left.
+        usage: Where it is counted what it takes.
 
     Raises:
         OSError: It cannot be started.
@@ -64,7 +82,12 @@ async def execute(
     with _files(3) as (stdin, stdout, stderr):
         _fill(stdin, body)
         pid = processes.spawn(list(command), env=env, stdin=stdin, stdout=stdout, stderr=stderr)
-        end, exit_code = await _wait(pid, timeout_s, gone)
+        usage = usage or Usage()
+        usage.running.add(pid)
+        try:
+            end, exit_code = await _wait(pid, timeout_s, gone, usage)
+        finally:
+            usage.running.discard(pid)
         return Execution(
             end=end,
             exit_code=exit_code,
@@ -74,10 +97,12 @@ async def execute(
         )
 
 
-async def _wait(pid: int, timeout_s: float, gone: Coroutine[Any, Any, None]) -> tuple[End, int]:
+async def _wait(
+    pid: int, timeout_s: float, gone: Coroutine[Any, Any, None], usage: Usage
+) -> tuple[End, int]:
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[int] = loop.create_future()
-    processes.on_exit(loop, pid, exited.set_result)
+    processes.on_exit(loop, pid, exited.set_result, usage.add)
     left = loop.create_task(gone)
     try:
         both: set[asyncio.Future[Any]] = {exited, left}

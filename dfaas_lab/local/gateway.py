@@ -25,7 +25,7 @@ from dfaas_lab.local import child
 from dfaas_lab.local.child import listen
 from dfaas_lab.local.gateway_api import BasicAuth, SystemApi
 from dfaas_lab.local.gateway_metrics import GatewayMetrics
-from dfaas_lab.local.invocation import Invocation
+from dfaas_lab.local.invocation import Invocation, Queue
 from dfaas_lab.local.lab_directory import LabDirectory
 from dfaas_lab.local.services import Services, images
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _MAX_OUTPUT_BYTES = 64 << 20
 # A connection takes one descriptor, a request in flight four; the usual limit is 1024.
 _MAX_FILES = 16_384
+_LIST = ("GET", "/system/functions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,45 @@ class GatewayTask:
     port: int = 0
     metrics_port: int = 0
     clock_skew_s: float = 0.0
+    provider: str = "kubernetes"
+    prometheus_down: bool = False
+
+
+class Front:
+    """What stands before all routes: odd paths are redirected, and one fault can be had.
+
+    Args:
+        app: What answers.
+        prometheus_down: Whether the gateway's own Prometheus is down: then OpenFaaS closes the
+            connection of who asks for its functions.
+    """
+
+    def __init__(self, app: ASGIApp, *, prometheus_down: bool) -> None:
+        self._app = app
+        self._prometheus_down = prometheus_down
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Redirect, close, or pass a request on."""
+        if self._prometheus_down and (scope["method"], scope["path"]) == _LIST:
+            receive.__self__.transport.abort()  # type: ignore[attr-defined]  # uvicorn's cycle
+            return
+        clean = _clean(scope["raw_path"])
+        app = self._app
+        if clean != scope["raw_path"]:
+            app = Response(status_code=301, headers={"Location": clean.decode("latin-1")})
+        await app(scope, receive, send)
+
+
+def _clean(path: bytes) -> bytes:
+    """A path as Go's router wants it: without empty parts, ``.`` and ``..``."""
+    kept: list[bytes] = []
+    for part in path.split(b"/")[1:]:
+        if part == b"..":
+            del kept[-1:]
+        elif part not in (b"", b"."):
+            kept.append(part)
+    slash = b"/" if kept and path.endswith(b"/") else b""
+    return b"/" + b"/".join(kept) + slash
 
 
 class Stamped:
@@ -73,7 +113,9 @@ class Stamped:
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 date = formatdate(time.time() + self._clock_skew_s, usegmt=True).encode()
+                # DFaaS adds its own header to OpenFaaS's.
                 own = [(b"date", date), (b"dfaas-node-id", self._node_id)]
+                own.append((b"x-served-by", self._node_id))
                 message["headers"] = [*message.get("headers", []), *own]
             await send(message)
 
@@ -92,10 +134,12 @@ def applications(task: GatewayTask) -> tuple[ASGIApp, ASGIApp]:
     """
     services = Services(images(task.functions))
     metrics = GatewayMetrics(services)
-    system = BasicAuth(SystemApi(services).router(), task.user, task.password)
+    system = BasicAuth(SystemApi(services, task.provider).router(), task.user, task.password)
+    invocation = Invocation(services, metrics)
     gateway = Starlette(
         routes=[
-            Mount("/function", app=Invocation(services, metrics)),
+            Mount("/function", app=invocation),
+            Mount("/async-function", app=Queue(invocation, services)),
             Mount("/system", app=system),
             Route("/healthz", _healthz),
         ]
@@ -107,7 +151,8 @@ def applications(task: GatewayTask) -> tuple[ASGIApp, ASGIApp]:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     metrics_app = Starlette(routes=[Route("/metrics", exposition)])
-    return Stamped(gateway, task.name, task.clock_skew_s), metrics_app
+    front = Front(gateway, prometheus_down=task.prometheus_down)
+    return Stamped(front, task.name, task.clock_skew_s), metrics_app
 
 
 def _server(app: ASGIApp) -> uvicorn.Server:

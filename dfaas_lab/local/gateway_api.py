@@ -62,10 +62,12 @@ class SystemApi:
 
     Args:
         services: The deployed functions.
+        provider: ``kubernetes`` or ``faasd``, which answer some questions differently.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, provider: str = "kubernetes") -> None:
         self._services = services
+        self._provider = provider
 
     def router(self) -> Router:
         """Return the endpoints as an application."""
@@ -87,17 +89,22 @@ class SystemApi:
         provider = {"provider": "dfaas-lab", "orchestration": "processes", "version": {}}
         return JSONResponse({"provider": provider, "version": {}, "arch": platform.machine()})
 
-    async def list(self, _: Request) -> Response:
+    async def list(self, request: Request) -> Response:
         """``GET /system/functions``."""
-        return JSONResponse([service.status() for service in self._services])
+        namespace = request.query_params.get("namespace", NAMESPACE)
+        if namespace not in ("", NAMESPACE):
+            return PlainTextResponse(f"unable to list: namespace {namespace} not found\n", 400)
+        return JSONResponse([one.status(self._provider, listed=True) for one in self._services])
 
     async def describe(self, request: Request) -> Response:
         """``GET /system/function/NAME``."""
         service = self._services.find(request.path_params["name"])
-        return _missing() if service is None else JSONResponse(service.status())
+        if service is None:
+            return _missing()
+        return JSONResponse(service.status(self._provider, listed=False))
 
     async def create(self, request: Request) -> Response:
-        """``POST /system/functions``: one that is there already is a conflict."""
+        """``POST /system/functions``: one that is there already is refused."""
         return await self._deploy(request, is_there=False)
 
     async def update(self, request: Request) -> Response:
@@ -109,7 +116,8 @@ class SystemApi:
             wanted = await _object(request)
             known = self._services.find(str(wanted.get("service", ""))) is not None
             if known and not is_there:
-                return PlainTextResponse(f"{wanted['service']} is deployed already\n", 409)
+                code = 400 if self._provider == "faasd" else 500
+                return PlainTextResponse(f"{wanted['service']} already exists\n", code)
             if is_there and not known:
                 return _missing()
             self._services.deploy(wanted)
@@ -134,9 +142,9 @@ class SystemApi:
             replicas = (await _object(request)).get("replicas")
         except ValueError as error:
             return PlainTextResponse(f"{error}\n", 400)
-        if type(replicas) is not int or not 0 <= replicas <= 1000:
-            return PlainTextResponse("'replicas' is no number from 0 to 1000\n", 400)
-        service.replicas = replicas
+        if type(replicas) is not int or replicas < 0:
+            return PlainTextResponse("'replicas' is no number from 0\n", 400)
+        service.scale(replicas)
         return Response(status_code=202)
 
 

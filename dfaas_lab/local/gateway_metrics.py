@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -67,3 +67,19 @@ class _Scale(Collector):
         for service in self._services:
             family.add_metric([service.full_name], service.replicas)
         yield family
+        yield from self._usage()
+
+    def _usage(self) -> Iterator[Metric]:
+        """What cAdvisor tells on Kubernetes: the functions' processor time and memory."""
+        cpu = CounterMetricFamily(
+            "lab_function_cpu_seconds",
+            "CPU time of executions that ended",
+            labels=["function_name"],
+        )
+        memory = GaugeMetricFamily(
+            "lab_function_memory_bytes", "Memory of running executions", labels=["function_name"]
+        )
+        for service in self._services:
+            cpu.add_metric([service.full_name], service.usage.cpu_s)
+            memory.add_metric([service.full_name], service.usage.memory_bytes())
+        yield from (cpu, memory)

@@ -5,6 +5,8 @@ Headers, variables and codes are those of OpenFaaS's gateway with the classic wa
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import time
 import uuid
 from collections.abc import Mapping
@@ -13,17 +15,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from dfaas_lab.local.execution import End, Execution, execute
-from dfaas_lab.local.services import PATH, Service, Services
+from dfaas_lab.local.services import GATEWAY_TIMEOUT_S, PATH, Service, Services
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from dfaas_lab.local.gateway_metrics import GatewayMetrics
 
 #: The largest body that a request may have.
-MAX_BODY_BYTES = 16 << 20
+MAX_BODY_BYTES = 64 << 20
 _Headers = list[tuple[bytes, bytes]]
-_CLIENT_LEFT = 499  # as nginx counts it
+_CLIENT_LEFT = 502  # as OpenFaaS's gateway counts it
+# What the classic watchdog hands to a function.
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "UPDATE")
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,11 @@ class Invocation:
         body = await _read(receive)
         if body is None:
             return
-        answer = await self._answer(scope, body, receive)
+        answer = await self.answer(scope, body, receive)
         if answer is not None:
             await _send(send, answer, stamp)
 
-    async def _answer(self, scope: Scope, body: bytes, receive: Receive) -> Answer | None:
+    async def answer(self, scope: Scope, body: bytes, receive: Receive) -> Answer | None:
         """Return the answer; None when nobody waits for it any more."""
         name, path = _split(scope["raw_path"])
         service = self._services.find(name)
@@ -71,7 +75,9 @@ class Invocation:
         service.in_flight += 1
         code = _CLIENT_LEFT
         try:
-            answer = _refusal(service, body) or await _execute(service, scope, path, body, receive)
+            answer = _refusal(service, scope["method"], body) or await _execute(
+                service, scope, path, body, receive
+            )
             if answer is not None:
                 code = answer.code
             return answer
@@ -80,12 +86,49 @@ class Invocation:
             self._metrics.answered(service, code, time.perf_counter() - started)
 
 
-def _refusal(service: Service, body: bytes) -> Answer | None:
+class Queue:
+    """The application below ``/async-function``: it answers 202 and executes the call afterwards.
+
+    Args:
+        invocation: What executes it.
+        services: The deployed functions.
+    """
+
+    def __init__(self, invocation: Invocation, services: Services) -> None:
+        self._invocation = invocation
+        self._services = services
+        self._calls: set[asyncio.Task[Answer | None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Queue one request."""
+        stamp = _stamp(scope)
+        body = await _read(receive)
+        if body is None:
+            return
+        name, _ = _split(scope["raw_path"])
+        if self._services.find(name) is None:
+            await _send(send, Answer(404, f"error finding function {name}\n".encode()), stamp)
+            return
+        call = asyncio.create_task(self._invocation.answer(scope, body, _nobody_leaves))
+        self._calls.add(call)  # or it could be collected while it runs
+        call.add_done_callback(self._calls.discard)
+        await _send(send, Answer(202, b""), stamp)
+
+
+async def _nobody_leaves() -> Message:
+    return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+
+def _refusal(service: Service, method: str, body: bytes) -> Answer | None:
     """Return why a request is not executed, if it is not."""
+    if method not in _METHODS:
+        return Answer(405, b"")
     if service.replicas == 0:  # OpenFaaS scales from zero at the first request
         service.replicas = 1
+    if not service.available:
+        return Answer(502, f"no replica of {service.name} answers\n".encode())
     if service.in_flight > service.limit:
-        text = f"concurrent request limit exceeded, the maximum is {service.limit}\n"
+        text = f"concurrent request limit exceeded, the maximum is {service.limit:g}\n"
         return Answer(429, text.encode())
     if len(body) > MAX_BODY_BYTES:
         return Answer(413, f"the body is larger than {MAX_BODY_BYTES} bytes\n".encode())
@@ -100,8 +143,9 @@ async def _execute(
             service.command,
             body,
             env=_environment(service, scope, path, len(body)),
-            timeout_s=service.timeout_s,
+            timeout_s=min(service.timeout_s or GATEWAY_TIMEOUT_S, GATEWAY_TIMEOUT_S),
             gone=_gone(receive),
+            usage=service.usage,
         )
     except OSError as error:
         return Answer(500, f"{service.name}: {error.strerror}\n".encode())
@@ -162,14 +206,20 @@ def _content_type(scope: Scope) -> bytes:
 
 def _outcome(service: Service, scope: Scope, done: Execution) -> Answer:
     """Return what the classic watchdog answers after an execution."""
-    duration = [(b"x-duration-seconds", b"%.6f" % done.duration_s)]
     if done.end is End.TIMED_OUT:
-        text = f"{service.name}: no answer within {service.timeout_s:g} s\n"
-        return Answer(504, text.encode(), headers=duration)
+        by_watchdog = service.timeout_s is not None and service.timeout_s < GATEWAY_TIMEOUT_S
+        return Answer(408, b"Killed process.\n") if by_watchdog else Answer(502, b"")
     if done.exit_code != 0:
-        text = f"{service.name}: exit code {done.exit_code}\n"
-        return Answer(500, text.encode() + done.error, headers=duration)
+        return Answer(500, f"{_exit(done.exit_code)}\n".encode() + done.output + done.error)
+    duration = [(b"x-duration-seconds", b"%.6f" % done.duration_s)]
     return Answer(200, done.output, content_type=_content_type(scope), headers=duration)
+
+
+def _exit(code: int) -> str:
+    """How a process ended, in Go's words."""
+    if code >= 0:
+        return f"exit status {code}"
+    return f"signal: {(signal.strsignal(-code) or str(-code)).lower()}"
 
 
 async def _send(send: Send, answer: Answer, stamp: _Headers) -> None:

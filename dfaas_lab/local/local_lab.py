@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.local.binaries import find
 from dfaas_lab.local.lab_directory import LabDirectory
 from dfaas_lab.local.parts import LocalGateway, LocalSsh, LocalSshServer, Pipe
 from dfaas_lab.local.services import images
@@ -50,6 +51,7 @@ class LocalLab:
                 ports[gateway["name"]],
                 gateway["password"],
                 list(self.functions),
+                prometheus_port=ports.get(f"prometheus-{gateway['name']}", {}).get("port"),
             )
             for gateway in task["gateways"]
         ]
@@ -85,7 +87,8 @@ class LocalLab:
                 {
                     "name": gateway.name,
                     "gateway": gateway.url,
-                    "prometheus": None,
+                    "prometheus": gateway.prometheus_url,
+                    "queries_path": "local",
                     "auth": dict(zip(("user", "password"), gateway.auth, strict=True)),
                     "functions": gateway.functions,
                 }
@@ -145,6 +148,7 @@ def start(
     clock_skew_s: float = 0.0,
     sessions: int = 10,
     env: Mapping[str, str] | None = None,
+    monitoring: bool = False,
 ) -> LocalLab:
     """Start an embedded lab on loopback and return it when it serves.
 
@@ -154,6 +158,8 @@ def start(
         clock_skew_s: How far the gateways' clocks are ahead, in seconds.
         sessions: How many sessions one SSH connection may have (``MaxSessions`` of sshd).
         env: More variables for the environment of commands on the generator.
+        monitoring: Whether each gateway gets a Prometheus, with node exporter; where there is none
+            to be found or fetched, a warning says what to install.
 
     Raises:
         ConfigError: The lab cannot be on this machine; the text says what is missing.
@@ -172,6 +178,12 @@ def start(
             for number in range(1, targets + 1)
         ],
     }
+    programs = find() if monitoring else None
+    if programs is not None:
+        task["monitoring"] = {
+            "prometheus": programs.prometheus,
+            "exporter": programs.node_exporter,
+        }
     return LocalLab(Pipe(task), task)
 
 

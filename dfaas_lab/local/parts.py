@@ -73,24 +73,48 @@ class LocalGateway(LocalPart):
         ports: Where it serves.
         password: Of its user, ``admin``.
         functions: What is deployed at the start.
+        prometheus_port: Where its Prometheus serves; None without one.
     """
 
     def __init__(
-        self, name: str, pipe: Pipe, ports: Mapping[str, int], password: str, functions: list[str]
+        self,
+        name: str,
+        pipe: Pipe,
+        ports: Mapping[str, int],
+        password: str,
+        functions: list[str],
+        *,
+        prometheus_port: int | None = None,
     ) -> None:
         super().__init__(name, pipe)
         self.url = f"http://127.0.0.1:{ports['port']}"
         self.metrics_url = f"http://127.0.0.1:{ports['metrics_port']}/metrics"
         self.auth = ("admin", password)
         self.functions = functions
+        self.prometheus_url = (
+            f"http://127.0.0.1:{prometheus_port}" if prometheus_port is not None else None
+        )
 
-    def restart(self, *, clock_skew_s: float | None = None) -> None:
+    def restart(
+        self,
+        *,
+        clock_skew_s: float | None = None,
+        provider: str | None = None,
+        prometheus_down: bool | None = None,
+    ) -> None:
         """Start it again, with the same ports and password, and with the functions of the start.
 
         Args:
             clock_skew_s: How far its clock is ahead; None leaves it as it is.
+            provider: ``kubernetes`` or ``faasd``, which answer differently.
+            prometheus_down: Whether the gateway's own Prometheus is down.
         """
-        self._restart(**({} if clock_skew_s is None else {"clock_skew_s": clock_skew_s}))
+        asked = {
+            "clock_skew_s": clock_skew_s,
+            "provider": provider,
+            "prometheus_down": prometheus_down,
+        }
+        self._restart(**{key: value for key, value in asked.items() if value is not None})
 
     def __repr__(self) -> str:
         return f"LocalGateway({self.name!r}, url={self.url!r})"

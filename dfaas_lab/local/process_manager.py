@@ -15,11 +15,11 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from dfaas_lab.local import lab_directory as room
-from dfaas_lab.local import processes
+from dfaas_lab.local import monitoring, processes
 from dfaas_lab.local.child import Child, StartFailed
 from dfaas_lab.local.lab_directory import LabDirectory
 
@@ -41,6 +41,9 @@ class Keeper:
             for gateway in task["gateways"]
         ]
         self.children = {child.name: child for child in (ssh, *gateways)}
+        self._room = room
+        self._gateways = [child.name for child in gateways]
+        self._monitoring = task.get("monitoring")
 
     def start(self) -> dict[str, Any]:
         """Start all processes at once and return the ports of each.
@@ -48,15 +51,36 @@ class Keeper:
         Raises:
             StartFailed: One did not start.
         """
-        for child in self.children.values():
-            child.launch()
-        for child in self.children.values():
-            child.await_ready()
+        _start(self.children.values())
+        if self._monitoring is not None:
+            self._monitor(self._monitoring)
         ports = ("port", "metrics_port")
         return {
             name: {key: child.task[key] for key in ports if key in child.task}
             for name, child in self.children.items()
         }
+
+    def _monitor(self, programs: Mapping[str, str]) -> None:
+        """Start node exporter, and a Prometheus for each gateway; what fails is left out."""
+        exporter = self._child("node_exporter", monitoring.exporter_task(programs["exporter"]))
+        try:
+            _start([exporter])
+            found = []
+            for name in self._gateways:
+                scraped = {
+                    "node": exporter.task["port"],
+                    "gateway": self.children[name].task["metrics_port"],
+                }
+                task = monitoring.prometheus_task(programs["prometheus"], name, scraped)
+                found.append(self._child(f"prometheus-{name}", task))
+            _start(found)
+        except StartFailed:
+            return
+        if monitoring.are_ready(child.task["port"] for child in found):
+            self.children |= {child.name: child for child in (exporter, *found)}
+
+    def _child(self, name: str, task: dict[str, Any]) -> Child:
+        return Child(name, "dfaas_lab.local.monitoring", task, self._room)
 
     def obey(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Do what the owner asks, and return the answer."""
@@ -101,6 +125,14 @@ class Keeper:
         if signal.SIGCHLD in numbers:
             _reap()
         return bool(numbers & {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+
+
+def _start(children: Collection[Child]) -> None:
+    """Start some processes at once, and wait until all serve."""
+    for child in children:
+        child.launch()
+    for child in children:
+        child.await_ready()
 
 
 def _wakeup() -> socket.socket:

@@ -5,9 +5,11 @@ Nothing is executed here, and nothing is known of HTTP.
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,13 +17,25 @@ from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load import Function, seconds
+from dfaas_lab.local.execution import Usage
+from dfaas_lab.services.deployment import normalised
 
 NAMESPACE = "openfaas-fn"
 #: Where commands are looked for; the same on every machine.
 PATH = "/usr/local/bin:/usr/bin:/bin"
 _IMAGES = Path(__file__).parent / "images"
-_DEFAULT_INFLIGHT = 32
-_DEFAULT_TIMEOUT_S = 10.0
+# What comes deployed must not fork without end on a laptop; other functions have no such limit.
+_BUILTIN_INFLIGHT = 32
+#: What OpenFaaS's gateway waits for; watchdogs have no limit by default.
+GATEWAY_TIMEOUT_S = 60.0
+# Of the community edition, where labels say nothing else.
+_SCALE = (1, 5)
+_LABELS = ("com.openfaas.scale.min", "com.openfaas.scale.max")
+# Annotations by which a function starts slowly (a number, or "never"), or dies.
+STARTS_AFTER = "dfaas-lab.start-seconds"
+DIES_AFTER = "dfaas-lab.die-seconds"
+# What a deployment may hold beside what is run here; it is kept and told.
+_KEPT = ("limits", "requests", "constraints", "secrets", "envProcess", "readOnlyRootFilesystem")
 
 Images = Mapping[str, tuple[str, ...]]
 
@@ -72,12 +86,15 @@ class Service:
     image: str
     command: tuple[str, ...]
     replicas: int = 1
-    max_inflight: int = _DEFAULT_INFLIGHT
-    timeout_s: float = _DEFAULT_TIMEOUT_S
+    max_inflight: int | None = None
+    timeout_s: float | None = None
     env: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, object] = field(default_factory=dict)
+    born: float = field(default_factory=time.monotonic)
     in_flight: int = 0
+    usage: Usage = field(default_factory=Usage)
     invocations: int = 0
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -87,25 +104,48 @@ class Service:
         return f"{self.name}.{NAMESPACE}"
 
     @property
-    def limit(self) -> int:
+    def limit(self) -> float:
         """How many requests may be in flight at this scale."""
-        return self.replicas * self.max_inflight
+        return math.inf if self.max_inflight is None else self.replicas * self.max_inflight
 
-    def status(self) -> dict[str, object]:
-        """Return the function as OpenFaaS's API describes it."""
-        return {
+    @property
+    def available(self) -> int:
+        """How many replicas answer: none while it starts, and where it died."""
+        start, die = (self.annotations.get(name, "") for name in (STARTS_AFTER, DIES_AFTER))
+        age_s = time.monotonic() - self.born
+        starting = start == "never" or (start and age_s < float(start))
+        dead = die and age_s >= float(die)
+        return 0 if starting or dead else self.replicas
+
+    def scale(self, replicas: int) -> None:
+        """Have so many replicas, within what its labels allow."""
+        least, most = (
+            int(self.labels.get(name, default))
+            for name, default in zip(_LABELS, _SCALE, strict=True)
+        )
+        self.replicas = min(max(replicas, least), most)
+
+    def status(self, provider: str, *, listed: bool) -> dict[str, object]:
+        """Return the function as OpenFaaS's API describes it: what is empty is left out.
+
+        Args:
+            provider: ``kubernetes`` or ``faasd``.
+            listed: Whether it is one of a list, in which faasd does not tell what is available.
+        """
+        faasd = provider == "faasd"
+        told: dict[str, object] = {
             "name": self.name,
             "namespace": NAMESPACE,
-            "image": self.image,
-            "envProcess": "",
+            "image": normalised(self.image) if faasd else self.image,
             "envVars": self.env,
             "labels": self.labels,
             "annotations": self.annotations,
-            "replicas": self.replicas,
-            "availableReplicas": self.replicas,
+            **self.kept,
+            "availableReplicas": 0 if faasd and listed else self.available,
             "invocationCount": self.invocations,
-            "createdAt": self.created_at,
         }
+        always = {"replicas": self.replicas, "createdAt": self.created_at}
+        return {key: value for key, value in told.items() if value} | always
 
 
 class Services:
@@ -119,7 +159,9 @@ class Services:
         self._images = images
         self._deployed: dict[str, Service] = {}
         for name in images:
-            self.deploy({"service": name, "image": name})
+            service = self.deploy({"service": name, "image": name})
+            if name in BUILTIN:
+                service.max_inflight = _BUILTIN_INFLIGHT
 
     def __iter__(self) -> Iterator[Service]:
         return iter(list(self._deployed.values()))
@@ -139,25 +181,33 @@ class Services:
         name, image = _text(wanted, "service"), _text(wanted, "image")
         if "." in _function_name(name):
             raise ValueError(f"service {name!r}: a name without a namespace is needed")
-        if image not in self._images:
+        command = self._command(image)
+        if command is None:
             known = ", ".join(sorted(self._images))
             raise ValueError(f"image {image!r} is not registered in this lab; there are: {known}")
         env = _texts(wanted, "envVars")
         service = Service(
             name=name,
             image=image,
-            command=self._images[image],
+            command=command,
             env=env,
             labels=_texts(wanted, "labels"),
             annotations=_texts(wanted, "annotations"),
             max_inflight=_inflight(env),
             timeout_s=_timeout_s(env),
+            kept={key: wanted[key] for key in _KEPT if wanted.get(key)},
         )
+        _check_annotations(service)
         before = self._deployed.get(name)
         if before is not None:
             service.replicas, service.created_at = before.replicas, before.created_at
         self._deployed[name] = service
         return service
+
+    def _command(self, image: str) -> tuple[str, ...] | None:
+        """The command of an image, by its short or whole name."""
+        found = (c for name, c in self._images.items() if normalised(name) == normalised(image))
+        return next(found, None)
 
     def remove(self, name: str) -> Service | None:
         """Remove a function; None when there is none of that name."""
@@ -188,17 +238,28 @@ def _function_name(name: str) -> str:
         raise ValueError(error.message) from error
 
 
-def _inflight(env: Mapping[str, str]) -> int:
-    text = env.get("max_inflight", str(_DEFAULT_INFLIGHT))
+def _check_annotations(service: Service) -> None:
+    """Refuse annotations and labels that are no numbers."""
+    try:
+        _ = service.available
+        service.scale(service.replicas)
+    except ValueError as error:
+        raise ValueError(f"an annotation or a label is no number: {error}") from error
+
+
+def _inflight(env: Mapping[str, str]) -> int | None:
+    text = env.get("max_inflight")
+    if text is None:
+        return None
     if not (text.isdecimal() and 0 < int(text) <= 10_000):
         raise ValueError(f"max_inflight {text!r} is no number from 1 to 10000")
     return int(text)
 
 
-def _timeout_s(env: Mapping[str, str]) -> float:
+def _timeout_s(env: Mapping[str, str]) -> float | None:
     text = env.get("exec_timeout")
     if text is None:
-        return _DEFAULT_TIMEOUT_S
+        return None
     try:
         value = seconds(text, what="exec_timeout")
     except ConfigError as error:

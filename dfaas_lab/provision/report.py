@@ -56,6 +56,17 @@ class ProvisionReport:
         took = f"seconds={self.seconds:.2f}, changed={self.changed}"
         return f"ProvisionReport(cached={self.cached}, {took}, tasks={len(self.rows)})"
 
+    def _repr_html_(self) -> str:
+        from dfaas_lab.display.cards import card, chip
+
+        hosts = sorted({row.host for row in self.rows})
+        facts = {
+            "hosts": ", ".join(hosts),
+            "tasks": f"{len(self.rows)}, of which {self.changed} changed something",
+            "took": f"{self.seconds:.1f} s" + (", found ready: no playbook ran" * self.cached),
+        }
+        return card("provisioned", facts, state=chip("ready", "good"))
+
     @property
     def tasks(self) -> pl.DataFrame:
         """The tasks: ``host, task, status, seconds, message``."""

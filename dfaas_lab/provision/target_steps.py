@@ -13,11 +13,14 @@ import httpx
 
 from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
+from dfaas_lab.services.endpoint import REDIRECT_HINT, location
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
 
 # What stands for a function that is not up: none of that name, no way to it, none running.
 _NOT_UP = (404, 502, 503, 504)
+# What the watchdogs say where the function's program cannot be started.
+_NOT_EXECUTABLE = ("fork/exec", "exec format error", "executable file not found")
 _POLL_S = 0.5
 _NOT_LET_IN = "no auth= is given: the functions are only called"
 _SHORTEST_LIMIT_S = 10.0
@@ -140,11 +143,32 @@ class _Setup:
         timeout_s = max(function.timeout_s, _SHORTEST_LIMIT_S)
         left_s = max(until - time.monotonic(), 1.0)
         try:
-            return self.gateway.call(function, timeout_s=min(timeout_s, left_s))
+            answer = self.gateway.answer(function, timeout_s=min(timeout_s, left_s))
+            problem = no_answer(self.gateway, function, answer)
+            if problem is not None:
+                raise problem
+            return answer.status_code
         except GatewayError as error:
             if isinstance(error.__cause__, httpx.TimeoutException):
                 return None
             raise
+
+
+def no_answer(gateway: Gateway, function: Function, answer: httpx.Response) -> GatewayError | None:
+    """Return what is wrong with an answer that is none of the function's: a redirect, no program.
+
+    Redirects are followed by nobody: k6 would measure them in the place of the function.
+    """
+    what, hint = "", ""
+    if where := location(answer):
+        what, hint = f"answers {answer.status_code} and sends callers to {where}", REDIRECT_HINT
+    elif answer.status_code == 500 and any(w in answer.text[:2000] for w in _NOT_EXECUTABLE):
+        what = f"answers 500: {' '.join(answer.text[:300].split())}"
+        hint = "Its command cannot be executed: check fprocess, its mode, and its architecture."
+    if not what:
+        return None
+    text = f"the gateway at {gateway.url}: {function.name} {what}"
+    return GatewayError(text, url=gateway.url, hint=hint)
 
 
 def _not_up(gateway: Gateway, function: Function, status: int | None) -> GatewayError:

@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import httpx
+
+from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
 from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
+from dfaas_lab.services.answers import FUNCTION, FUNCTIONS, INFO, FunctionAnswer, checked
 from dfaas_lab.services.clock import date_skew
-from dfaas_lab.services.endpoint import Endpoint, Session, Transport, json_of
+from dfaas_lab.services.deployment import description, is_deployed
+from dfaas_lab.services.endpoint import Endpoint, Session, Transport, location
 
 if TYPE_CHECKING:
-    import httpx
     import polars as pl
 
 _HINTS = {
@@ -27,6 +31,13 @@ _HINTS = {
     502: "The gateway runs, but what is behind it does not: check the provider's logs.",
     503: "The gateway is busy or starting: try again.",
 }
+_SAID_HINTS = {
+    "namespace": "Check the namespace in the functions' names: NAME.NAMESPACE.",
+}
+_OWN_PROMETHEUS = (
+    "The gateway closed the connection without an answer, as OpenFaaS does where its own "
+    "Prometheus, of which it asks how often functions were called, does not run: check that one."
+)
 _POLL_S = 0.25
 
 
@@ -36,9 +47,14 @@ class DeployedFunction:
 
     name: str
     image: str
-    replicas: int
-    available: int
+    replicas: int | None
+    available: int | None  # None: not told, which Kubernetes does at zero and faasd always
     created_at: str | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is known to have no available replica, though it should have one."""
+        return self.available == 0 and self.replicas != 0
 
     @property
     def digest(self) -> str | None:
@@ -54,6 +70,7 @@ class Gateway:
         auth: User and password of ``/system``; never shown.
         transport: Makes the way to it (:func:`dfaas_lab.services.ssh_transport.through`); None
             means straight from here.
+        trust: Whose certificates are trusted.
 
     Raises:
         ConfigError: The URL is none, or holds a password.
@@ -65,8 +82,18 @@ class Gateway:
         *,
         auth: tuple[str, str] | None = None,
         transport: Transport | None = None,
+        trust: Trust = SYSTEM,
     ) -> None:
-        self._endpoint = Endpoint(url, "the gateway", GatewayError, _HINTS, auth, transport)
+        self._endpoint = Endpoint(
+            url,
+            "the gateway",
+            GatewayError,
+            _HINTS,
+            auth,
+            transport,
+            trust,
+            said_hints=_SAID_HINTS,
+        )
         self.url = self._endpoint.url
         self.anonymous = auth is None
 
@@ -104,8 +131,7 @@ class Gateway:
         Raises:
             GatewayError: It does not answer, or refuses.
         """
-        said: dict[str, Any] = self._object(self._endpoint.ask("GET", "/system/info"), dict)
-        return said
+        return checked(self._endpoint, self._endpoint.ask("GET", "/system/info"), INFO)
 
     def functions(self, namespace: str = "") -> tuple[DeployedFunction, ...]:
         """The functions of the default namespace, or of the one given, by name.
@@ -128,7 +154,7 @@ class Gateway:
         asked = list(names)
         with self._endpoint.session(timeout_s=timeout_s) as session:
             found = {f.name: f for f in self._named(session, asked)}
-            info = self._object(session.ask("GET", "/system/info"), dict)
+            info = checked(self._endpoint, session.ask("GET", "/system/info"), INFO)
         kept = ("image", "digest", "created_at", "replicas")
         return {
             "version": {key: info[key] for key in ("provider", "version", "arch") if key in info},
@@ -160,7 +186,9 @@ class Gateway:
     def deploy(self, functions: Sequence[Function]) -> tuple[str, ...]:
         """Deploy functions, and return the names of those that were changed.
 
-        One that is there with the same image is left alone.
+        One that is there with the same image and settings is left alone. What else it has
+        (environment, labels, annotations, limits, secrets) is sent again: OpenFaaS's ``PUT``
+        replaces the whole description.
 
         Raises:
             ConfigError: A function has no image.
@@ -173,17 +201,29 @@ class Gateway:
                     hint=f"Give it one: Function({function.name!r}, image=...).",
                 )
         with self._endpoint.session() as session:
-            images = {f.name: f.image for f in self._named(session, [f.name for f in functions])}
-            changed = [f for f in functions if images.get(f.name) != f.image]
-            for function in changed:
-                name, _, namespace = function.name.partition(".")
-                wanted = {"service": name, "image": function.image, "namespace": namespace}
-                session.ask(
-                    "PUT" if function.name in images else "POST",
-                    "/system/functions",
-                    json={key: value for key, value in wanted.items() if value},
-                )
+            there = {f.name for f in self._named(session, [f.name for f in functions])}
+            changed = [f for f in functions if self._deploy(session, f, f.name in there)]
         return tuple(function.name for function in changed)
+
+    def _deploy(self, session: Session, function: Function, is_there: bool) -> bool:
+        """Deploy one function where something changes."""
+        known = self._described(session, function.name) if is_there else None
+        if known is not None and is_deployed(function, known):
+            return False
+        wanted = description(function, known)
+        session.ask("PUT" if is_there else "POST", "/system/functions", json=wanted)
+        return True
+
+    def _described(self, session: Session, name: str) -> FunctionAnswer | None:
+        """All that the gateway knows of a function; a list may leave something out."""
+        bare, _, namespace = name.partition(".")
+        answer = session.ask(
+            "GET",
+            f"/system/function/{bare}",
+            params={"namespace": namespace} if namespace else None,
+            accept=(404,),
+        )
+        return None if answer.status_code == 404 else checked(self._endpoint, answer, FUNCTION)
 
     def scale(self, name: str, replicas: int) -> None:
         """Ask for a number of replicas of a function.
@@ -218,6 +258,9 @@ class Gateway:
     ) -> None:
         """Wait until each function has an available replica, or is scaled to none.
 
+        One of which the gateway does not tell how many are available is not waited for: whether it
+        answers shows that.
+
         Raises:
             GatewayError: One is not there, or not available in time; it is named.
         """
@@ -232,7 +275,7 @@ class Gateway:
                         f"not deployed: {', '.join(missing)}",
                         hint="Deploy them: give them an image and call target.deploy().",
                     )
-                waiting = [f.name for f in found.values() if f.available < min(f.replicas, 1)]
+                waiting = [name for name in asked if found[name].is_waiting]
                 if not waiting:
                     return
                 if time.monotonic() >= until:
@@ -242,26 +285,40 @@ class Gateway:
                     )
                 sleep(_POLL_S)
 
+    def redirect(self) -> str:
+        """Where calls of functions are redirected to; empty where they are not. None is executed.
+
+        Raises:
+            GatewayError: The gateway does not answer.
+        """
+        with self._endpoint.session() as session:
+            nothing: dict[str, str] = {}
+            answer = session.request(
+                "GET", "/function/dfaas-lab-check", content=b"", headers=nothing
+            )
+            return location(answer)
+
     def call(self, function: Function, *, timeout_s: float | None = None) -> int:
         """Make a function's request once, without authentication, and return the HTTP status.
 
         Raises:
             GatewayError: The gateway does not answer.
         """
-        with self._endpoint.session(timeout_s=timeout_s or function.timeout_s) as session:
-            import httpx
+        return self.answer(function, timeout_s=timeout_s).status_code
 
-            try:
-                answer = session.client.request(
-                    function.method,
-                    f"/function/{function.name}{function.path}",
-                    content=function.body_bytes(),
-                    headers=dict(function.headers),
-                    auth=None,
-                )
-            except httpx.TransportError as error:
-                raise session.silent(error) from error
-        return answer.status_code
+    def answer(self, function: Function, *, timeout_s: float | None = None) -> httpx.Response:
+        """Make a function's request once, without authentication, and return the answer.
+
+        Raises:
+            GatewayError: The gateway does not answer.
+        """
+        with self._endpoint.session(timeout_s=timeout_s or function.timeout_s) as session:
+            return session.request(
+                function.method,
+                function.route,
+                content=function.body_bytes(),
+                headers=function.headers,
+            )
 
     def date_skew(
         self,
@@ -293,33 +350,27 @@ class Gateway:
         return [f for namespace in sorted(namespaces) for f in self._functions(session, namespace)]
 
     def _functions(self, session: Session, namespace: str) -> tuple[DeployedFunction, ...]:
-        answer = session.ask(
-            "GET", "/system/functions", params={"namespace": namespace} if namespace else None
-        )
+        answer = self._list(session, namespace)
         suffix = f".{namespace}" if namespace else ""
         found = [
             DeployedFunction(
-                name=f"{entry['name']}{suffix}",
-                image=str(entry.get("image", "")),
-                replicas=int(entry.get("replicas") or 0),
-                available=int(entry.get("availableReplicas") or 0),
-                created_at=str(entry["createdAt"]) if entry.get("createdAt") else None,
+                name=f"{entry.name}{suffix}",
+                image=entry.image or "",
+                replicas=entry.replicas,
+                available=entry.availableReplicas,
+                created_at=entry.createdAt,
             )
-            for entry in self._object(answer, list)
+            for entry in checked(self._endpoint, answer, FUNCTIONS) or ()  # Go's empty slice: null
         ]
         return tuple(sorted(found, key=lambda function: function.name))
 
-    def _object(self, answer: httpx.Response, kind: type) -> Any:
-        data = json_of(self._endpoint, answer)
-        if data is None and kind is list:  # Go's empty slice
-            return []
-        if not isinstance(data, kind) or (kind is list and not _functions_in(data)):
-            raise self._endpoint.failed(
-                f"the answer to {answer.request.url.path} is not OpenFaaS's",
-                hint="Something else than an OpenFaaS gateway answers there: check the URL.",
-            )
-        return data
-
-
-def _functions_in(data: Any) -> bool:
-    return all(isinstance(entry, dict) and "name" in entry for entry in data)
+    def _list(self, session: Session, namespace: str) -> httpx.Response:
+        params = {"namespace": namespace} if namespace else None
+        try:
+            return session.ask("GET", "/system/functions", params=params)
+        except GatewayError as error:
+            if isinstance(error.__cause__, httpx.RemoteProtocolError | httpx.ReadError):
+                error.hint = _OWN_PROMETHEUS
+            elif namespace and f"{error.message}".find("answered 400") >= 0:
+                error.hint = f"Check the namespace {namespace!r} in the functions' names."
+            raise

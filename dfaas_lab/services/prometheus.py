@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import TypeAdapter
 
 from dfaas_lab.analysis.scrapes import Series
-from dfaas_lab.errors import MetricsError, ServiceError
+from dfaas_lab.certificates import SYSTEM, Trust
+from dfaas_lab.clock import Skew
+from dfaas_lab.errors import ConfigError, MetricsError, ServiceError
 from dfaas_lab.load import seconds
-from dfaas_lab.services.endpoint import Endpoint, Session, Transport, json_of
+from dfaas_lab.services.answers import (
+    CONFIG,
+    PROMETHEUS,
+    RESULT,
+    TARGETS,
+    ScalarAnswer,
+    SeriesAnswer,
+    checked,
+)
+from dfaas_lab.services.endpoint import Endpoint, Session, Transport
 
 if TYPE_CHECKING:
     import polars as pl
 
+T = TypeVar("T")
 _HINTS = {
     401: "It asks for a password, which is not supported: open it to the lab's network.",
     404: "Check the URL and its port: Prometheus has this path.",
@@ -33,13 +47,16 @@ class Prometheus:
         url: Its URL, like ``http://10.0.0.60:30411``.
         transport: Makes the way to it (:func:`dfaas_lab.services.ssh_transport.through`); None
             means straight from here.
+        trust: Whose certificates are trusted.
 
     Raises:
         ConfigError: The URL is none, or holds a password.
     """
 
-    def __init__(self, url: str, *, transport: Transport | None = None) -> None:
-        self._endpoint = Endpoint(url, "Prometheus", MetricsError, _HINTS, None, transport)
+    def __init__(
+        self, url: str, *, transport: Transport | None = None, trust: Trust = SYSTEM
+    ) -> None:
+        self._endpoint = Endpoint(url, "Prometheus", MetricsError, _HINTS, None, transport, trust)
         self.url = self._endpoint.url
         self._session: Session | None = None
 
@@ -77,10 +94,7 @@ class Prometheus:
             MetricsError: Prometheus does not answer, or refuses the expression.
         """
         when = {"time": f"{at.timestamp():.3f}"} if at else {}
-        data = self._data("/api/v1/query", {"query": expression, **when})
-        if data["resultType"] in ("scalar", "string"):
-            return _frame([{"metric": {}, "values": [data["result"]]}])
-        return _frame([{**one, "values": [one["value"]]} for one in data["result"]])
+        return _frame(self._result("/api/v1/query", {"query": expression, **when}))
 
     def query_range(
         self, expression: str, *, start: datetime, end: datetime, step_s: float
@@ -95,7 +109,7 @@ class Prometheus:
             MetricsError: Prometheus does not answer, or refuses the expression.
         """
         span_s = (end - start).total_seconds()
-        data = self._data(
+        found = self._result(
             "/api/v1/query_range",
             {
                 "query": expression,
@@ -104,7 +118,17 @@ class Prometheus:
                 "step": f"{max(step_s, span_s / (_MOST_POINTS - 1)):.3f}",
             },
         )
-        return _frame(data["result"])
+        return _frame(found)
+
+    def clock_skew(self) -> Skew:
+        """How far its clock, which times every scrape, is ahead of ours.
+
+        Raises:
+            MetricsError: Prometheus does not answer.
+        """
+        asked_at = time.time()
+        said = self.query("time()")["value"].item()
+        return Skew.between(said - time.time(), said - asked_at)
 
     def scraped(self, selector: str, *, start: float, end: float) -> list[Series]:
         """Return what was scraped of some series, each scrape at its own time.
@@ -118,10 +142,10 @@ class Prometheus:
             MetricsError: Prometheus does not answer, or refuses the selector.
         """
         asked = {"query": f"{selector}[{max(round((end - start) * 1000), 1)}ms]"}
-        data = self._data("/api/v1/query", {**asked, "time": f"{end:.3f}"})
-        if data["resultType"] != "matrix":
-            raise self._endpoint.failed(f"{selector} is no selector", hint="Check the queries.")
-        return [_series(one) for one in data["result"]]
+        return [
+            Series(one.metric, [(time, value) for time, value in one.points if value is not None])
+            for one in self._result("/api/v1/query", {**asked, "time": f"{end:.3f}"})
+        ]
 
     def targets(self) -> pl.DataFrame:
         """What it scrapes: ``job, instance, healthy, interval_s, error``.
@@ -131,15 +155,15 @@ class Prometheus:
         """
         import polars as pl
 
-        active = self._data("/api/v1/targets", {"state": "active"})["activeTargets"]
+        active = self._data("/api/v1/targets", TARGETS, {"state": "active"}).activeTargets
         return pl.DataFrame(
             [
                 (
-                    target["labels"].get("job"),
-                    target["labels"].get("instance"),
-                    target.get("health") == "up",
-                    _interval_s(target.get("scrapeInterval")),
-                    target.get("lastError", ""),
+                    target.labels.get("job"),
+                    target.labels.get("instance"),
+                    target.health == "up",
+                    self._interval_s(target.scrapeInterval),
+                    target.lastError,
                 )
                 for target in active
             ],
@@ -162,69 +186,57 @@ class Prometheus:
         longest = self.targets()["interval_s"].max()
         if isinstance(longest, float):
             return longest
-        text = self._data("/api/v1/status/config", {})["yaml"]
+        text = self._data("/api/v1/status/config", CONFIG).yaml
         in_global = False
         for line in text.splitlines():
             key, _, value = line.strip().partition(":")
             if line[:1].strip():
                 in_global = key == "global"
             elif in_global and key == "scrape_interval":
-                return _interval_s(value.strip())
+                return self._interval_s(value.strip())
         return None
 
-    def _data(self, path: str, params: dict[str, str]) -> Any:
-        answer = json_of(
-            self._endpoint,
-            (self._session or self._endpoint).ask("GET", path, params=params, accept=(400, 422)),
-        )
-        if not isinstance(answer, dict) or "status" not in answer:
-            raise self._endpoint.failed(
-                f"the answer to {path} is not Prometheus's",
-                hint="Something else than Prometheus answers there: check the URL.",
-            )
-        if answer["status"] != "success":
-            raise self._endpoint.failed(
-                f"{answer.get('error', 'no reason given')}", hint="Check the expression."
-            )
-        return answer["data"]
+    def _result(self, path: str, params: dict[str, str]) -> list[SeriesAnswer]:
+        data = self._data(path, RESULT, params)
+        if isinstance(data, ScalarAnswer):
+            return [SeriesAnswer.model_construct(values=[data.result])]
+        return data.result
+
+    def _data(self, path: str, kind: TypeAdapter[T], params: dict[str, str] | None = None) -> T:
+        asked = self._session or self._endpoint
+        answer = asked.ask("GET", path, params=params, accept=(400, 422))
+        said = checked(self._endpoint, answer, PROMETHEUS)
+        if said.status != "success":
+            raise self._endpoint.failed(said.error[:300], hint="Check the expression.")
+        return checked(self._endpoint, answer, kind, said.data)
+
+    def _interval_s(self, text: str | None) -> float | None:
+        try:
+            return seconds(text, what="scrape_interval") if text else None
+        except ConfigError as error:
+            raise self._endpoint.failed(error.message, hint="Check Prometheus.") from error
 
 
-def _series(one: dict[str, Any]) -> Series:
-    points = ((float(moment), _number(value)) for moment, value in one["values"])
-    return Series(one["metric"], [(moment, value) for moment, value in points if value is not None])
-
-
-def _frame(series: list[dict[str, Any]]) -> pl.DataFrame:
+def _frame(series: list[SeriesAnswer]) -> pl.DataFrame:
     import polars as pl
 
-    labels = sorted({label for one in series for label in one["metric"]})
-    columns: dict[str, list[Any]] = {"time": [], "value": [], **{_column(x): [] for x in labels}}
-    for one in series:
-        for moment, value in one["values"]:
-            columns["time"].append(round(float(moment) * 1_000_000))
-            columns["value"].append(_number(value))
-            for label in labels:
-                columns[_column(label)].append(one["metric"].get(label))
-    return pl.DataFrame(
-        columns,
-        schema={
-            "time": pl.Int64,
-            "value": pl.Float64,
-            **{_column(label): pl.String for label in labels},
-        },
-    ).with_columns(pl.col("time").cast(pl.Datetime("us", "UTC")))
-
-
-def _column(label: str) -> str:
-    """A label may have the name of a column of ours."""
-    return f"label_{label}" if label in ("time", "value") else label
-
-
-def _number(text: str) -> float | None:
-    """Prometheus writes ``NaN``, ``+Inf`` and ``-Inf``; not a number means not measured."""
-    value = float(text)
-    return None if math.isnan(value) else value
-
-
-def _interval_s(text: str | None) -> float | None:
-    return seconds(text, what="scrape_interval") if text else None
+    # A label may have the name of a column of ours: it is told as label_time, which may be one too.
+    taken = {"time", "value"}
+    columns: dict[str, str] = {}
+    for label in sorted({label for one in series for label in one.metric}):
+        name = label
+        while name in taken:
+            name = f"label_{name}"
+        columns[label] = name
+        taken.add(name)
+    points = [(one, time, value) for one in series for time, value in one.points]
+    data: dict[str, list[Any]] = {
+        "time": [round(time * 1_000_000) for _, time, _ in points],
+        "value": [value for _, _, value in points],
+        **{name: [one.metric.get(x) for one, _, _ in points] for x, name in columns.items()},
+    }
+    texts = dict.fromkeys(columns.values(), pl.String)
+    schema = {"time": pl.Int64, "value": pl.Float64, **texts}
+    return pl.DataFrame(data, schema=schema).with_columns(
+        pl.col("time").cast(pl.Datetime("us", "UTC"))
+    )

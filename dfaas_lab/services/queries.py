@@ -111,16 +111,6 @@ def queries(named: str | Path | None, functions: Sequence[str] = ()) -> Queries:
     }
 
 
-def check(named: str | Path | None) -> str | None:
-    """Check what is given as ``queries=`` and return it as text, a path made absolute.
-
-    Raises:
-        ConfigError: See :func:`queries`.
-    """
-    queries(named)
-    return named if named is None or named in packaged() else str(_place(named))
-
-
 def _place(named: str | Path | None) -> Path:
     if named is None or named in packaged():
         return _FOLDER / f"{named or 'kubernetes'}.yml"

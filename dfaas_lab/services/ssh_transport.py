@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import httpcore
-import httpx
 
 from dfaas_lab.errors import RemoteError
 
@@ -42,60 +41,13 @@ class Connect(Protocol):
         """Return the stream, within so many seconds."""
 
 
-def through(connect: Connect) -> Callable[[], httpx.BaseTransport]:
-    """Return what makes an httpx transport that reaches everything through ``connect``.
+def through(connect: Connect) -> httpcore.NetworkBackend:
+    """Return what an endpoint connects by, so that it reaches everything through ``connect``.
 
     Args:
         connect: Opens a stream, as ``Remote.open_tunnel`` does.
     """
-    return lambda: _Transport(connect)
-
-
-class _Transport(httpx.BaseTransport):
-    def __init__(self, connect: Connect) -> None:
-        # A kept channel would count against the host's MaxSessions; a new one costs 4 ms.
-        self._pool = httpcore.ConnectionPool(
-            network_backend=_Backend(connect),
-            max_keepalive_connections=0,
-            ssl_context=ssl.create_default_context(),
-        )
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        assert isinstance(request.stream, httpx.SyncByteStream)
-        url = request.url
-        with _httpx_errors(request):
-            answer = self._pool.handle_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(
-                        scheme=url.raw_scheme,
-                        host=url.raw_host,
-                        port=url.port,
-                        target=url.raw_path,
-                    ),
-                    headers=request.headers.raw,
-                    content=request.stream,
-                    extensions=request.extensions,
-                )
-            )
-            try:
-                answer.read()
-            finally:
-                answer.close()  # only this gives the connection back: without it the 11th waits
-        return httpx.Response(answer.status, headers=answer.headers, content=answer.content)
-
-    def close(self) -> None:
-        self._pool.close()
-
-
-@contextlib.contextmanager
-def _httpx_errors(request: httpx.Request) -> Iterator[None]:
-    try:
-        yield
-    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-        # The two libraries call the same errors by the same names.
-        kind = getattr(httpx, type(error).__name__, httpx.TransportError)
-        raise kind(str(error), request=request) from error
+    return _Backend(connect)
 
 
 class _Backend(httpcore.NetworkBackend):

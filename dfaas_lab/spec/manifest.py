@@ -186,6 +186,13 @@ def iterations_of(manifest: Entry) -> dict[str, int]:
     return {name: number for name, number in asked.items() if isinstance(number, int)}
 
 
+def insecure_of(manifest: Entry) -> list[bool]:
+    """Return for each target whether certificates were not checked."""
+    orders = manifest.get("orders")
+    entries = orders.values() if isinstance(orders, Mapping) else ()
+    return [isinstance(e, Mapping) and e.get("insecure") is True for e in entries]
+
+
 def checked(schema: type[Stored], entry: Entry) -> Stored:
     """Return what an entry says, checked by a schema.
 

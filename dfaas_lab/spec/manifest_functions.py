@@ -34,6 +34,7 @@ def described(functions: Iterable[Function]) -> list[dict[str, object]]:
             "headers": function.shown_headers(),
             "safe_headers": list(function.safe_headers),
             "body": _name(body) if (body := function.body_bytes()) else None,
+            "asynchronous": function.asynchronous,
         }
         for function in functions
     ]
@@ -69,6 +70,7 @@ def functions_of(
                 headers=dict(_headers(entry, own.get(entry["name"]), missing)),
                 safe_headers=entry["safe_headers"],
                 body=_body(folder, entry["body"]),
+                asynchronous=entry.get("asynchronous") is True,
             )
             for entry in entries
         ]

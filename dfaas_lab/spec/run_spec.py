@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
+from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.custom_script import CustomScript
@@ -32,7 +33,15 @@ DEFAULT_DURATION = "30s"
 _MOST_ITERATIONS = 100_000  # each has a workspace of its own, named in the manifest
 _LEAST_LEASE_S = 3
 # What a target adds by itself: no option of a run.
-_OF_TARGET = ("gateway", "functions", "iterations", "served_by_header", "detached")
+_OF_TARGET = (
+    "gateway",
+    "functions",
+    "iterations",
+    "served_by_header",
+    "detached",
+    "ca",
+    "insecure",
+)
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -67,6 +76,8 @@ class RunSpec:
         rest_s: The pause between iterations, in seconds.
         warmup_s: How long the warm-up lasts, in seconds; 0 means none.
         detached: Whether the generator runs all iterations alone.
+        ca: The path of a file with an authority that k6 trusts, too.
+        insecure: Whether k6 takes any certificate.
     """
 
     plan: K6Plan | CustomScript
@@ -76,6 +87,8 @@ class RunSpec:
     rest_s: float = 0.0
     warmup_s: float = 0.0
     detached: bool = False
+    ca: str | None = None
+    insecure: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "iterations", _count(self.iterations))
@@ -113,6 +126,8 @@ class RunSpec:
         thresholds: Thresholds | None = None,
         served_by_header: str = "Dfaas-Node-Id",
         detached: bool = False,
+        ca: str | None = None,
+        insecure: bool = False,
     ) -> RunSpec:
         """Check what is asked of a gateway's functions; nothing is connected to.
 
@@ -145,7 +160,14 @@ class RunSpec:
             rest_s=seconds(rest, what="rest"),
             warmup_s=seconds(warmup, what="warmup"),
             detached=detached,
+            ca=ca,
+            insecure=insecure,
         )
+
+    @property
+    def trust(self) -> Trust:
+        """Whose certificates k6 trusts."""
+        return Trust(self.ca, self.insecure)
 
     def attended(self) -> RunSpec:
         """The same, followed by its controller: one that was detached gets the default lease."""

@@ -157,7 +157,9 @@ class RunFolder:
         """
         final = self.iteration_path(iteration, target=target, warmup=warmup)
         self._check_there()
-        with staged(self.staging, final, within=self.path) as beside:
+        # A rename needs one disk: a run that is a link may be on another than the store.
+        staging = self.path.resolve() / STAGING if self.path.is_symlink() else self.staging
+        with staged(staging, final, within=self.path) as beside:
             for name, frame in _frames(frames):
                 # Named apart, so that other readers' runs/**/requests.parquet takes no warm-up.
                 parquet.write(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")

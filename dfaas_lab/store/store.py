@@ -110,11 +110,17 @@ class Store:
         return sorted(run_id for run_id in ids if _RUN_ID.fullmatch(run_id))
 
     def runs(self) -> pl.DataFrame:
-        """Return one row per run, oldest first.
+        """Return one row per run, newest first.
 
         ``run_id, created_at, label, status, targets, iterations`` (finished ones), ``path`` and
-        ``problem`` (null, or what of its manifest cannot be read).
+        ``problem`` (null, or what of its manifest cannot be read). Then what was asked of its first
+        target, ``load`` in words and ``duration_s``, and what came of it: ``requests``,
+        ``verdict`` and ``latency_ms_p95`` (of all successful requests, pooled); null for runs that
+        have not ended, or are older than these columns.
         """
+        return self._listed().reverse()
+
+    def _listed(self) -> pl.DataFrame:
         self._check_format()
         return listing.of(self._folder(run_id) for run_id in self.run_ids())
 
@@ -161,7 +167,9 @@ class Store:
             ConfigError: There is no condition, or one that cannot be.
         """
         named = [runs] if isinstance(runs, str) else runs
-        chosen = pruning.chosen(self.runs(), older_than=older_than, keep_last=keep_last, runs=named)
+        chosen = pruning.chosen(
+            self._listed(), older_than=older_than, keep_last=keep_last, runs=named
+        )
         gone = [
             pruning.removed(self._folder(run_id), named=named is not None, dry_run=dry_run)
             for run_id in chosen["run_id"]

@@ -24,12 +24,13 @@ RATES = (2, 20, 30)
 ITERATIONS = 2
 CONTROLLER = f"""
 import sys
-from dfaas_lab import Cooldown, Lab, Limits, Plan
+from dfaas_lab import Cooldown, Lab, Limits, Overload, Plan
 with Lab.from_file(sys.argv[1]) as lab:
     lab.generator.marker()
     print("ready", flush=True)
     plan = Plan(["narrow", "env"], {RATES!r})
     lab.campaign(plan, iterations={ITERATIONS}, duration="1s", cooldown=Cooldown.fixed("0s"),
+                 overload=Overload(cpu_fraction=None, memory_fraction=None),
                  limits=Limits(lease="3s"), label="killed", progress=False).run()
 """
 

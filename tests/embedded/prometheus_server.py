@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import subprocess
 import time
@@ -11,36 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import platformdirs
 import pytest
-from filelock import FileLock
+
+from dfaas_lab.local import binaries
 
 SCRAPE_INTERVAL_S = 0.5
 
 
 def binary() -> Path:
     """Return the path of ``prometheus``; skip the test, with the reason, where there is none."""
-    installed = shutil.which("prometheus")
-    if installed:
-        return Path(installed)
-    cache = Path(platformdirs.user_cache_dir("dfaas_lab")) / "prometheus"
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "lock"):
-        found = cache / "usr/bin/prometheus"
-        if not found.exists():
-            fetch(cache)
-    return found
-
-
-def fetch(cache: Path) -> None:
-    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
-        pytest.skip("no prometheus here, and no apt-get to fetch Debian's")
-    for command in (["apt-get", "download", "prometheus"], ["dpkg", "-x"]):
-        if command[0] == "dpkg":
-            command = [*command, *map(str, cache.glob("prometheus_*.deb")), str(cache)]
-        done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            pytest.skip(f"prometheus could not be fetched: {done.stderr.strip()[-300:]}")
+    found = binaries.find()
+    if found is None:
+        pytest.skip("no prometheus here, and none could be fetched")
+    return Path(found.prometheus)
 
 
 @contextlib.contextmanager

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from dfaas_lab import Campaign, Cooldown, CooldownTimeout, Lab, Plan, Target
-from dfaas_lab.errors import CampaignError, ConfigError, MetricsError, ResumeMismatch
+from dfaas_lab import Campaign, Cooldown, CooldownTimeout, Lab, Overload, Plan
+from dfaas_lab.cli import main
+from dfaas_lab.errors import CampaignError, ConfigError, ResumeMismatch
 from tests.embedded.killed_campaigns import NARROW, kill_campaigns
+from tests.embedded.scraped_node import ScrapedNode
 
 KEYS = ["target", "load_id", "iteration", "function", "skipped"]
 
@@ -30,7 +33,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 def _campaign(lab: Lab, plan: Plan, label: str, **options: object) -> Campaign:
-    given = {"iterations": 2, "duration": "1s", "cooldown": Cooldown.fixed("0s")} | options
+    # The node is this machine, which may be busy with other work.
+    given = {
+        "iterations": 2,
+        "duration": "1s",
+        "cooldown": Cooldown.fixed("0s"),
+        "overload": Overload(cpu_fraction=None, memory_fraction=None),
+    } | options
     return lab.campaign(plan, label=label, progress=False, **given)  # type: ignore[arg-type]
 
 
@@ -59,9 +68,10 @@ def test_two_nodes_are_measured_side_by_side_until_they_are_overloaded(
     assert frame.filter("skipped")["reasons"].str.contains("narrow:20 is overloaded").all()
     assert frame.filter(rate_rps=0.0, skipped=False)["requests"].to_list() == [0] * 4
     assert frame.filter(rate_rps=2.0)["requests"].is_between(1, 3).all()
-    # What has no Prometheus is null, with its reason.
-    assert frame["cpu_cores"].null_count() == frame.height
-    assert frame.filter(~pl.col("skipped"))["not_measured"].str.contains("no Prometheus").all()
+    # What was not measured is null with its reason, never zero.
+    measured = frame.filter(~pl.col("skipped"))
+    assert measured.filter(pl.col("cpu_cores").is_null())["not_measured"].null_count() == 0
+    assert (measured["cpu_cores"].drop_nulls() > 0).all()
     assert frame.filter(~pl.col("skipped"))["replicas"].to_list() == [1] * 12
     # One run per load and target; its manifest says which.
     runs = [lab.store.find(run_id).read() for run_id in lab.store.run_ids()]
@@ -147,54 +157,87 @@ def test_it_waits_for_a_gateway_that_is_away_and_only_one_process_runs_it(lab: L
     assert frame.height == 4
     assert frame["success_rate"].to_list() == [1.0] * 4
     assert not frame["overloaded"].any()
-    attempts = [
+    assert "outage" in _attempts(campaign)
+
+
+def _attempts(campaign: Campaign) -> list[str]:
+    """The states of all attempts, as they are on the disk."""
+    return [
         attempt["state"]
         for path in campaign.path.glob("*/*.json")
         for attempt in json.loads(path.read_text())["attempts"]
     ]
-    assert "outage" in attempts
 
 
-class Reading(Target):
-    """A target whose Prometheus is a list of answers."""
-
-    def __init__(self, like: Target, answers: list[float | None]) -> None:
-        self.__dict__.update(like.__dict__)
-        self.prometheus = "http://127.0.0.1:9"
-        self._answers = answers
-
-    def metrics(self, start: object, end: object) -> pl.DataFrame:
-        value = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if value is None:
-            raise MetricsError("Prometheus does not answer", url="")
-        return pl.DataFrame(
-            {
-                "metric": ["cpu_cores", "memory_bytes"],
-                "function": [None, None],
-                "value": [value, 1e9],
-            },
-            schema={"metric": pl.String, "function": pl.String, "value": pl.Float64},
-        )
+def _file(campaign: Campaign) -> str:
+    path = campaign.path / "campaign.json"
+    return path.read_text() if path.exists() else ""
 
 
-def test_it_cools_down_and_a_node_that_stays_busy_ends_it(lab: Lab) -> None:
-    like = next(iter(lab.targets.values()))
-    # The baseline; busy once, then idle; the iteration; then Prometheus is away; then idle.
-    target = Reading(like, [0.2, 3.0, 0.2, 1.5, None, 0.2, None, 0.2])
-    own = Lab([target], store=lab.store.root)
-    cooldown = Cooldown(step="1s", max_wait="4s")
-    campaign = _campaign(own, Plan(["env"], [2]), "cooling", cooldown=cooldown)
-    rows = campaign.run().outcomes.rows(named=True)
-    assert [row["cpu_cores"] for row in rows] == [1.5, None]
-    assert rows[0]["idle_cpu_cores"] == pytest.approx(0.2)
-    assert 1.0 <= rows[0]["rest_s"] < 4.0
-    assert "does not answer" in rows[1]["not_measured"]
-    busy = Lab([Reading(like, [0.2, 3.0])], store=lab.store.root)
-    with pytest.raises(CooldownTimeout, match=r"CPU 3 cores"):
-        _campaign(busy, Plan(["env"], [2]), "busy", cooldown=Cooldown(max_wait="1s")).run()
-    assert _campaign(busy, Plan(["env"], [2]), "busy", cooldown=Cooldown(max_wait="1s")).status == (
-        "failed"
-    )
+def _wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def _watched(lab: Lab, prometheus: ScrapedNode) -> Lab:
+    """The first node of the lab, with a Prometheus."""
+    target = copy.copy(next(iter(lab.targets.values())))
+    target.prometheus = prometheus.url
+    return Lab([target], store=lab.store.root)
+
+
+def test_it_cools_down_and_a_prometheus_that_is_away_is_told(lab: Lab) -> None:
+    with ScrapedNode() as prometheus:
+        cooldown = Cooldown(step="1s", max_wait="30s")
+        own = _watched(lab, prometheus)
+        campaign = _campaign(own, Plan(["env"], [2]), "cooling", cooldown=cooldown, duration="3s")
+
+        def change() -> None:
+            _wait_for(lambda: "begun" in _attempts(campaign))
+            prometheus.cores = 3.0
+            _wait_for(lambda: "measured" in _attempts(campaign))
+            time.sleep(2.5)
+            prometheus.cores = 0.2
+            _wait_for(lambda: "begun" in _attempts(campaign))
+            prometheus.away = True
+
+        changes = threading.Thread(target=change)
+        changes.start()
+        first, second = campaign.run().outcomes.rows(named=True)
+        changes.join()
+    assert 1.0 < first["cpu_cores"] <= 3.01
+    assert first["cpu_fraction"] == pytest.approx(first["cpu_cores"] / 4)
+    assert first["memory_bytes"] == 1e9
+    assert first["memory_fraction"] == pytest.approx(0.25)
+    assert first["idle_cpu_cores"] == pytest.approx(0.2, abs=0.02)
+    assert first["not_measured"] is None or "power" not in first["not_measured"]
+    assert second["rest_s"] >= 1.0
+    assert second["cpu_cores"] is None
+    assert "Prometheus" in second["not_measured"]
+    assert second["status"] == "ok"
+
+
+def test_a_node_that_stays_busy_ends_it(lab: Lab) -> None:
+    with ScrapedNode() as prometheus:
+        own = _watched(lab, prometheus)
+        cooldown = Cooldown(step="1s", max_wait="4s")
+        campaign = _campaign(own, Plan(["env"], [2]), "busy", cooldown=cooldown)
+
+        def load() -> None:
+            _wait_for(lambda: '"baselines"' in _file(campaign))
+            prometheus.cores = 3.0
+
+        loading = threading.Thread(target=load)
+        loading.start()
+        with pytest.raises(CooldownTimeout, match=r"CPU .* cores > 0.3"):
+            # The first iteration may begin before it is busy: the second does not.
+            campaign.run()
+        loading.join()
+        assert campaign.status == "failed"
+        prometheus.cores = 0.2
+        assert campaign.run().status == "finished"
 
 
 def test_what_cannot_be_asked_is_refused_at_once(lab: Lab) -> None:
@@ -218,3 +261,30 @@ def test_what_cannot_be_asked_is_refused_at_once(lab: Lab) -> None:
 @pytest.mark.slow
 def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
     kill_campaigns(tmp_path, kills=3, seed=5)
+
+
+def test_the_command_runs_a_described_campaign_and_goes_on(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lab._local is not None
+    described = {
+        "functions": ["env"],
+        "rates": [2, 3],
+        "iterations": 1,
+        "duration": "1s",
+        "cooldown": {"fixed": "0s"},
+        "overload": {"cpu_fraction": None, "memory_fraction": None},
+    }
+    file = tmp_path / "lab.json"
+    store = {"store": str(tmp_path / "results"), "campaign": described}
+    file.write_text(json.dumps({**lab._local.facts(), **store}))
+    assert main(["campaign", str(file), "--preview"]) == 0
+    assert "2 loads on each of 2 targets" in capsys.readouterr().out
+    assert not (tmp_path / "results").exists()
+    assert main(["campaign", str(file), "--export", str(tmp_path / "csv")]) == 0
+    told = capsys.readouterr()
+    assert "finished, 4 of 4 loads measured" in told.out
+    assert "node1: load 2 of 2: env:3" in told.err
+    assert (tmp_path / "csv" / "node2" / "results.csv").exists()
+    assert main(["campaign", str(file)]) == 0
+    assert "(0 left)" in capsys.readouterr().out

@@ -7,11 +7,12 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpcore
 import httpx
 import pytest
 from cryptography import x509
@@ -27,6 +28,7 @@ from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.tunnel import TunnelRefused
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.ssh_transport import Stream, through
+from dfaas_lab.services.transport import BoundedTransport, Deadline
 from tests.embedded.blackhole import Blackhole
 
 
@@ -40,7 +42,7 @@ def remote(local_lab: LocalLab) -> Iterator[Remote]:
     remote.close()
 
 
-def by_ssh(remote: Remote) -> Callable[[], httpx.BaseTransport]:
+def by_ssh(remote: Remote) -> httpcore.NetworkBackend:
     return through(remote.open_tunnel)
 
 
@@ -58,7 +60,8 @@ def test_the_gateway_through_ssh(local_lab: LocalLab, remote: Remote) -> None:
 def test_many_questions_in_one_session(local_lab: LocalLab, remote: Remote) -> None:
     # Narrowing the clock's lead down takes 20 of them; a pool has 10 connections.
     url = local_lab.gateways[0].url
-    with httpx.Client(transport=by_ssh(remote)(), timeout=3.0) as client:
+    way = BoundedTransport(by_ssh(remote), None, Deadline(30.0))
+    with httpx.Client(transport=way, timeout=3.0) as client:
         assert {client.get(f"{url}/healthz").status_code for _ in range(25)} == {200}
 
 

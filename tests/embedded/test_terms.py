@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dfaas_lab import Function, Generator, Lab, Limits, Target
+from dfaas_lab import Function, Generator, Lab, Limits, Run, Target
 from dfaas_lab.analysis.node_metrics import node_means
 from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
 from tests.embedded import prometheus_server
@@ -30,13 +30,19 @@ def target(lab: Lab) -> Target:
     return next(iter(lab.targets.values()))
 
 
+def _warm(run: Run) -> pl.DataFrame:
+    """The requests of the warm-up, which are in no frame of the run."""
+    (path,) = (run.path / "warmup").rglob("warmup_requests.parquet")
+    return pl.read_parquet(path)
+
+
 def test_rest_and_warm_up_are_kept(target: Target) -> None:
     run = target.run_k6(2, load={"env": 5}, duration="1s", rest="2s", warmup="1s", progress=False)
     assert run.status == "ok"
     assert run.summary["iteration"].to_list() == [1, 2]
     began = run.summary["started_at"].to_list()
     assert all((b - a).total_seconds() >= 2.9 for a, b in itertools.pairwise(began))
-    warm = pl.read_parquet(run.path / "warmup" / "warmup_requests.parquet")
+    warm = _warm(run)
     assert warm.height >= 4
     # The first iteration rests, too, after the warm-up; none of its requests counts.
     assert warm["ended_at"].max() < run.requests["started_at"].min()
@@ -47,7 +53,7 @@ def test_a_warm_up_may_be_longer_than_an_iteration_may_take(target: Target) -> N
     limits = Limits(timeout="5s")
     run = target.run_k6(load={"env": 5}, duration="1s", warmup="7s", limits=limits, progress=False)
     assert run.status == "ok"
-    assert pl.read_parquet(run.path / "warmup" / "warmup_requests.parquet").height >= 30
+    assert _warm(run).height >= 30
 
 
 def test_what_was_started_is_the_last_run(target: Target) -> None:
@@ -134,6 +140,10 @@ def test_a_target_gives_what_its_prometheus_measured(
             store=target.store,
         )
         began = datetime.now(UTC)
+        until = time.monotonic() + 20  # it scrapes nothing for its first five seconds
+        while watched.metrics(began, datetime.now(UTC)).is_empty():
+            assert time.monotonic() < until, "nothing was scraped"
+            time.sleep(0.2)
         run = watched.run_k6(load=5, duration="3s", progress=False)
         until = time.monotonic() + 20
         while (frame := watched.metrics(began, datetime.now(UTC))).is_empty():
@@ -180,6 +190,14 @@ def test_a_prometheus_that_is_away_ends_no_run_and_is_told(target: Target) -> No
 
 def test_a_target_without_prometheus_says_what_to_give(target: Target) -> None:
     now = datetime.now(UTC)
+    target = Target(
+        "bare",
+        gateway=target.gateway,
+        generator=target.generator,
+        functions=[Function("env")],
+        store=target.store,
+    )
+    assert target.run_k6(load=2, duration="1s", progress=False).node_metrics.is_empty()
     with pytest.raises(MetricsError, match="prometheus=URL"):
         target.metrics(now - timedelta(seconds=10), now)
 

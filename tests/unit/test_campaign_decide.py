@@ -11,14 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfaas_lab import Cooldown, Linear, Overload, Plan
+from dfaas_lab import Cooldown, Limits, Linear, Overload, Plan
 from dfaas_lab.campaign.cooldown import not_idle, rest
 from dfaas_lab.campaign.doubts import shares_generator
 from dfaas_lab.campaign.overload import judge, load_overloaded
 from dfaas_lab.campaign.preview import preview_of, told_time
 from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.campaign.record import Attempt, LoadRecord
-from dfaas_lab.campaign.settings import Settings, differences, order_of
+from dfaas_lab.campaign.settings import (
+    Settings,
+    differences,
+    options_of,
+    order_of,
+    stored_options,
+)
 from dfaas_lab.errors import ConfigError, CooldownTimeout
 from dfaas_lab.load.dominance import dominates
 from dfaas_lab.load.plan import PlannedLoad
@@ -246,6 +252,19 @@ def test_settings_survive_the_way_to_the_disk_and_differences_are_named() -> Non
     assert "iterations: stored 3, asked 5" in found
     assert "cooldown.fixed_s: stored null, asked 1.0" in found
     assert 'requests.mid.b: stored "2", asked "9"' in found
+
+
+def test_options_of_runs_survive_the_way_to_the_disk() -> None:
+    given = {
+        "limits": Limits(timeout="1m", lease="3s"),
+        "warmup": "2s",
+        "thresholds": {"a": "p(95)<200"},
+        "live": print,
+    }
+    stored = json.loads(json.dumps(stored_options(given)))
+    assert "live" not in stored
+    assert stored_options(options_of(stored)) == stored
+    assert options_of(stored)["limits"] == Limits(timeout="60.0s", lease="3.0s")
 
 
 @given(st.integers(0, 5), st.sampled_from(["rising", "shuffled", "given"]))

@@ -98,9 +98,11 @@ def test_the_existing_tools_file_is_a_lab(tmp_path: Path) -> None:
     hosts = [{"name": name, "address": f"10.0.0.{n}", "user": "u"} for n, name in enumerate("ab")]
     dfaas = {"k6_host": "10.0.0.50", "gateway_url": "http://{host.address}:31112"}
     path.write_text(
-        json.dumps({"remote_hosts": hosts, "plugin_settings": {"dfaas": dfaas | {"iterations": 3}}})
+        json.dumps(
+            {"remote_hosts": hosts, "plugin_settings": {"dfaas": dfaas | {"k6_tags": {"a": "b"}}}}
+        )
     )
-    with pytest.warns(UserWarning, match="iterations"):
+    with pytest.warns(UserWarning, match="k6_tags"):
         lab = Lab.from_file(path)
     assert [target.gateway for target in lab.targets.values()] == [
         "http://10.0.0.0:31112",

@@ -82,14 +82,14 @@ def run_in(root: Path, *, iterations: int = 2) -> RunFolder:
 def test_a_store_that_goes_away_is_never_made_anew_in_its_place(tmp_path: Path) -> None:
     root = tmp_path / "disk" / "results"
     folder = run_in(root)
-    folder.write_iteration(1, frames_of(tmp_path, folder.run_id, 1))
+    folder.write_iteration(1, frames_of(tmp_path, folder.run_id, 1), target="mid")
     second = frames_of(tmp_path, folder.run_id, 2)
     root.rename(tmp_path / "away")
     for empty in (False, True):  # as an empty mount point, too
         if empty:
             root.mkdir()
         with pytest.raises(StoreError, match="is not in"):
-            folder.write_iteration(2, second)
+            folder.write_iteration(2, second, target="mid")
         with pytest.raises(StoreError, match="is not in"):
             folder.update(status="ok")
         with pytest.raises(StoreError, match="claiming"), folder.claimed(None):  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def test_a_store_that_goes_away_is_never_made_anew_in_its_place(tmp_path: Path) 
     root.rmdir()
     (tmp_path / "away").rename(root)
     assert Run(folder).status == "running"
-    folder.write_iteration(2, second)
+    folder.write_iteration(2, second, target="mid")
     finalize(folder, status="ok")
     assert Run(folder).status == "ok"
 
@@ -110,13 +110,13 @@ def test_a_run_whose_folder_came_anew_without_its_manifest_is_not_written(tmp_pa
     shutil.rmtree(tmp_path / "results")
     folder.path.mkdir(parents=True)
     with pytest.raises(StoreError, match="is not in"):
-        folder.write_iteration(1, frames_of(tmp_path, folder.run_id, 1))
+        folder.write_iteration(1, frames_of(tmp_path, folder.run_id, 1), target="mid")
     assert list(folder.path.iterdir()) == []
 
 
 def test_an_iteration_that_is_not_there_is_not_ok(tmp_path: Path) -> None:
     folder = run_in(tmp_path / "results")
-    folder.write_iteration(1, frames_of(tmp_path, folder.run_id, 1))
+    folder.write_iteration(1, frames_of(tmp_path, folder.run_id, 1), target="mid")
     finalize(folder, status="ok")  # whoever measured took iteration 2 for stored
     assert folder.read()["status"] == Run(folder).status == "failed"
     folder.update(status="slo_failed")
@@ -128,7 +128,7 @@ def test_an_iteration_that_is_not_there_is_not_ok(tmp_path: Path) -> None:
 def test_one_that_goes_later_is_not_ok_either(tmp_path: Path) -> None:
     folder = run_in(tmp_path / "results")
     for number in (1, 2):
-        folder.write_iteration(number, frames_of(tmp_path, folder.run_id, number))
+        folder.write_iteration(number, frames_of(tmp_path, folder.run_id, number), target="mid")
     finalize(folder, status="ok")
     assert Run(folder).status == "ok"
     shutil.rmtree(next(folder.path.glob("iteration=2")))

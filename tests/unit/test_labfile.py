@@ -494,3 +494,53 @@ def test_any_text_is_a_lab_or_a_config_error(text: str, suffix: str) -> None:
         assert isinstance(reader.load(Path(f"lab{suffix}"), text), dict)
     except ConfigError as error:
         assert "lab" in str(error)  # noqa: PT017
+
+
+# Free text is no number by accident
+
+
+def header_of(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text)
+    return read(path).targets[0].functions[0].headers["X-V"]
+
+
+@pytest.mark.parametrize(
+    "written", ["010", "1.10", "0x10", "1_000", "22:30", "1e3", "-0", "+5", "2026-01-02", "3"]
+)
+def test_a_header_is_sent_as_it_is_written(tmp_path: Path, written: str) -> None:
+    functions = f"[{{name: env, headers: {{X-V: {written}}}}}]"
+    assert header_of(tmp_path, "lab.yml", MINIMAL.replace("[env]", functions)) == written
+
+
+@pytest.mark.parametrize("written", ["1.10", "1E3", "3", "-2.50"])
+def test_a_number_in_json_is_sent_as_it_is_written(tmp_path: Path, written: str) -> None:
+    function = {"name": "env", "headers": {"X-V": "WRITTEN"}}
+    target = {"name": "m", "gateway": "http://h:1", "functions": [function]}
+    text = json.dumps({"generators": [{"host": "g"}], "targets": [target]})
+    text = text.replace('"WRITTEN"', written)
+    assert header_of(tmp_path, "lab.json", text) == written
+
+
+@pytest.mark.parametrize("written", ["1.10", "0x10", "1_000", "3", "true"])
+def test_a_number_in_toml_needs_quotes(tmp_path: Path, written: str) -> None:
+    text = f"""
+        generators = [{{host = "g"}}]
+        [[targets]]
+        name = "m"
+        gateway = "http://h:1"
+        functions = [{{name = "env", headers = {{X-V = {written}}}}}]
+    """
+    with pytest.raises(ConfigError, match="need quotes"):
+        header_of(tmp_path, "lab.toml", text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["thresholds: {env: 0500}", "store: 010", "limits: {timeout: 1:30}", "limits: {lease: 60}"],
+)
+def test_other_free_text_is_refused_as_a_number(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "lab.yml"
+    path.write_text(dedent(MINIMAL) + line + "\n")
+    with pytest.raises(ConfigError, match=r"need quotes|give"):
+        read(path)

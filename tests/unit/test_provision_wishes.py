@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from dfaas_lab.provision.cache import distinct
 from dfaas_lab.provision.hosts import batches_of
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.locks import common_folder
+from dfaas_lab.provision.marker import parse_marker
 from dfaas_lab.target import Target
 
 HOST = Host("10.0.0.50", user="ubuntu")
@@ -106,3 +108,39 @@ def test_one_lock_is_for_all_folders(folders: list[str], common: str) -> None:
 def test_a_k6_for_another_system_is_not_copied() -> None:
     assert local_k6("Darwin") is None
     assert local_k6("Linux") is not None
+
+
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [
+        ("k6 v2.2.0 (commit/1a2b3c, go1.25.0, linux/amd64)", "2.2.0"),
+        ("k6 v2.0.0-rc1 (go1.25.0, linux/amd64)\nExtensions:\n  xk6-sql v1.0", "2.0.0-rc1"),
+        ("k6 v1.1.0 (commit/0d4e2, go1.24.3, linux/amd64)", "1.1.0"),
+    ],
+)
+def test_a_k6_of_any_version_is_taken_at_its_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, version: str
+) -> None:
+    fake = tmp_path / "k6 of [2026]"
+    fake.write_text(f"#!/bin/sh\necho '{says}'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("DFAAS_LAB_K6", str(fake))
+    own = local_k6()
+    assert own is not None
+    assert (own.path, own.version) == (fake, version)
+    assert replace(SPEC, k6_version=None).wanted_version == version
+    marker = f'{{"format": 1, "playbook_digest": "d", "k6_version": "{version}", "k6_path": "/k6"}}'
+    read = parse_marker(marker, says)
+    assert read is not None
+    assert read.answers
+    other = parse_marker(marker.replace(version, "1.0.0"), says)
+    assert other is not None
+    assert not other.answers
+
+
+def test_a_named_k6_that_does_not_run_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DFAAS_LAB_K6", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match="DFAAS_LAB_K6"):
+        local_k6()

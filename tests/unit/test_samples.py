@@ -343,3 +343,14 @@ def test_metrics_are_counted_by_their_tags(tmp_path: Path) -> None:
         ('{"stage": "a"}', 5.0),
         ('{"stage": "b"}', 2.0),
     ]
+
+
+def test_what_may_be_secret_in_a_url_is_not_kept(tmp_path: Path) -> None:
+    url = "http://me:pw4711@gw/echo?n=1&api_key=pw4711"
+    rows = rows_of(Request(tags={"link": url.replace("&", ";")}), random.Random(1))
+    for row in rows:
+        row |= {"name": url, "url": url + "2", "method": "GET"}
+    found = frames(write(tmp_path, text_of(rows, V1_ALL))).requests
+    assert found["name"].item() == "http://***@gw/echo?n=1&api_key=***"
+    assert "pw4711" not in found["tags"].item()
+    assert json.loads(found["tags"].item())["url"] == "http://***@gw/echo?n=1&api_key=***"

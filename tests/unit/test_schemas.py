@@ -28,7 +28,7 @@ def test_the_columns_are_those_that_users_were_promised() -> None:
         *("started_at", "ended_at", "latency_ms", "blocked_ms", "connecting_ms", "tls_ms"),
         *("sending_ms", "waiting_ms", "receiving_ms", "function_ms", "gateway_ms", "http_status"),
         *("failed", "error_code", "served_by", "vu", "vu_iteration"),
-        *("planned_at", "late_ms", "response_ms"),
+        *("planned_at", "late_ms", "response_ms", "call_id"),
         *("name", "method", "group", "tags"),
     ]
     assert list(schemas.TIMELINE) == [

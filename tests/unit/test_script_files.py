@@ -76,6 +76,15 @@ def test_files_are_given_by_path_or_by_folder(
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("given", ["['protos'], 'deep/a.proto'", "[], './protos/deep/a.proto'"])
+def test_a_grpc_service_goes_with_what_it_imports(folder: Path, given: str) -> None:
+    (folder / "protos" / "deep").mkdir(parents=True)
+    (folder / "protos" / "deep" / "a.proto").write_text('import "deep/b.proto";')
+    (folder / "protos" / "deep" / "b.proto").write_text("")
+    names = {"test.js", "protos/deep/a.proto", "protos/deep/b.proto"}
+    assert sent(folder, f"client.load({given});") == names
+
+
 @pytest.mark.parametrize("files", [["nowhere.csv"], ["data/nowhere"]])
 def test_a_file_that_is_not_there_is_told(folder: Path, files: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"there is no '.*nowhere"):
@@ -101,7 +110,7 @@ def test_a_script_below_odd_folders_is_read(tmp_path: Path) -> None:
 def test_the_folders_that_a_script_writes_to_are_known() -> None:
     text = b"""return { "out/report.html": x, './a/b/c.json': y, "../up/x.txt": 1, "/abs/x.txt": 2,
                [`plain.xml`]: z, "http://host/path/x.html": 3, "text/html": 4, stdout: "k/v." }"""
-    assert folders_written([text]) == ["a/b", "out"]
+    assert folders_written([text]) == ["../up", "a/b", "out"]
 
 
 # Archives of k6 archive

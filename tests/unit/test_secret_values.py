@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfaas_lab.secret import Secret, credentials, plain
 from dfaas_lab.secret_values import NO_SECRETS, SecretValues
 
 SECRET = 'p"w\\d é&<x>/+=4711'
@@ -84,3 +85,13 @@ def test_no_secret_is_in_what_python_shows() -> None:
 def test_any_value_is_gone(value: str, around: str) -> None:
     value = f"x{value}y"
     assert value not in SecretValues({"TOKEN": value}).hidden_in(f"{around}{value}{around}")
+
+
+def test_a_secret_that_is_sealed_twice_is_the_same_secret() -> None:
+    assert plain(Secret(Secret("open sesame"))) == "open sesame"
+    user, password = credentials((Secret("admin"), Secret("pw")))[0] or ("", "")
+    assert (plain(user), plain(password)) == ("admin", "pw")
+
+
+def test_sealed_values_are_hidden_too() -> None:
+    assert SecretValues({"X": Secret("xyzzy-1")}).hidden_in("xyzzy-1") == "***"

@@ -153,7 +153,8 @@ def test_runs_are_listed_also_beside_a_damaged_one(store: Store, tmp_path: Path)
     broken = store.create_run("run-2")
     (broken.path / "manifest.json").write_text("{")
     got = store.runs()
-    assert got["run_id"].to_list() == ["run-1", "run-2"]
+    assert got["run_id"].to_list() == ["run-2", "run-1"]  # the newest first
+    got = got.reverse()
     assert got["iterations"].to_list() == [2, 0]
     assert got["label"].to_list() == ["first", None]
     assert got["targets"].to_list() == [["mid"], None]

@@ -6,7 +6,9 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -82,7 +84,7 @@ def test_what_is_no_run_is_no_run(store: Store) -> None:
     runs = store.root / "runs"
     shutil.copytree(runs / "run_id=run-1", runs / "run_id=run-1 (copy)")
     (runs / "run_id=notes").write_text("a file")
-    assert store.runs()["run_id"].to_list() == ["run-1", "run-3"]
+    assert store.runs()["run_id"].to_list() == ["run-3", "run-1"]
     assert scanned(store) == ["run-1", "run-3"]
     assert store.prune(keep_last=1)["run_id"].to_list() == ["run-1"]
 
@@ -104,7 +106,7 @@ def test_an_odd_manifest_is_a_row_with_its_problem(
 ) -> None:
     stored(store, tmp_path, "run-2").update(**{name: entry})
     listed = store.runs()
-    assert listed["run_id"].to_list() == ["run-1", "run-2", "run-3"]
+    assert listed["run_id"].to_list() == ["run-3", "run-2", "run-1"]
     assert listed["problem"].to_list() == [None, f"its manifest has an odd {name}", None]
     assert listed[name][1] is None
     assert store.prune(older_than=timedelta(days=1)).is_empty()
@@ -244,7 +246,7 @@ def test_a_manifest_nested_without_end_is_damaged(store: Store, tmp_path: Path) 
     path.write_text("{}")
     archive = save(run, tmp_path / "x.zip")
     path.write_text('{"a":' + "[" * 100_000)
-    assert "damaged" in store.runs()["problem"][0]
+    assert "damaged" in store.runs().filter(run_id="run-1")["problem"].item()
     assert open_archive(archive).run_id == "run-1"
 
 
@@ -309,6 +311,22 @@ def test_a_run_that_was_moved_is_removed_with_its_link(store: Store, tmp_path: P
     assert not (tmp_path / "moved").exists()
 
 
+def test_a_run_on_another_disk_goes_on(store: Store, tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has no second file system that anybody may write to")
+    place = Path(tempfile.mkdtemp(dir=memory)) / "moved"
+    try:
+        shutil.move(store.find("run-1").path, place)
+        (store.root / "runs" / "run_id=run-1").symlink_to(place)
+        folder = store.find("run-1")
+        folder.write_iteration(2, frames_of(tmp_path, "run-1", 2), target="mid")
+        assert Run(folder).summary["iteration"].to_list() == [1, 2]
+        assert len(list(Run.load(save(folder, tmp_path / "run.zip")).path.rglob("*.parquet"))) == 6
+    finally:
+        shutil.rmtree(place.parent)
+
+
 def test_a_link_to_what_is_not_that_run_is_all_that_goes(store: Store, tmp_path: Path) -> None:
     link = linked(store, "run-1", tmp_path / "moved")
     (tmp_path / "thesis").mkdir()
@@ -320,3 +338,37 @@ def test_a_link_to_what_is_not_that_run_is_all_that_goes(store: Store, tmp_path:
         assert not link.is_symlink()
         assert list(other.iterdir())
         link.symlink_to(other)
+
+
+# What is sent away
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", '=HYPERLINK("http://x")', "\uff1d1"],
+)
+def test_no_text_of_others_is_a_formula_in_a_csv(store: Store, tmp_path: Path, text: str) -> None:
+    frames = frames_of(tmp_path, "run-2", 1)
+    odd = replace(frames, requests=frames.requests.with_columns(served_by=pl.lit(text)))
+    store.create_run("run-2", {"targets": ["mid"]}).write_iteration(1, odd, target="mid")
+    paths = store.export(tmp_path / "out", runs="run-2")
+    exported = pl.read_csv(paths[0].read_bytes(), infer_schema=False)
+    assert set(exported["served_by"]) == {"'" + text}
+    assert set(exported["function"]) == {"figlet"}
+    assert exported["latency_ms"].cast(pl.Float64).min() > 0
+    whole = store.export(tmp_path / "out", runs="run-2", format="parquet")[0]
+    assert set(pl.read_parquet(whole)["served_by"]) == {text}
+
+
+def test_what_a_script_wrote_is_kept_by_any_name(store: Store, tmp_path: Path) -> None:
+    names = ["report.html", "samples.csv", "out/data.json", "\u00e9 [1] \u4f60.txt", "x" * 255,
+             ".hidden", "-rf", "100%", "a:b*c?", "\udcff"]  # fmt: skip
+    written = {name: name.encode(errors="surrogateescape") for name in names}
+    folder = store.create_run("run-2", {"targets": ["mid"]})
+    folder.write_iteration(1, frames_of(tmp_path, "run-2", 1), None, written, target="mid")
+    for run in (Run(folder), Run.load(save(folder, tmp_path / "run.zip"))):
+        found = {row["name"]: Path(row["path"]) for row in run.files.iter_rows(named=True)}
+        assert len(found) == len(names)
+        assert {path.read_bytes() for path in found.values()} == set(written.values())
+        assert set(names[:4]) < set(found)
+        assert run.requests.height == 10

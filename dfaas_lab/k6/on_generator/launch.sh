@@ -13,17 +13,17 @@ note pid $$ || {
 . ./conf
 # shellcheck disable=SC2086 # k6_options holds plain words
 set -f
-up=''
 if [ -n "$folder" ]; then
     # What a script writes by a name of its own must be none of ours. k6 makes no folders.
-    { mkdir "$folder" && while read -r one; do mkdir -p "$folder/$one"; done <folders &&
+    { mkdir -p "$folder" && while read -r one; do mkdir -p "$folder/$one"; done <folders &&
         cd "$folder"; } || exit 74
-    up=../
 fi
 # shellcheck disable=SC2086
 set -- "$k6_path" run --no-color --no-usage-report --address "" \
-    --out csv=fileName=${up}samples.csv,timeFormat=unix_nano $k6_options "$up$script"
+    --out csv=fileName=${base}samples.csv,timeFormat=unix_nano $k6_options "$base$script"
+# An authority that this host does not trust: Go reads it beside the folders of the system's.
+[ ! -f "${base}ca.pem" ] || export SSL_CERT_FILE="$PWD/${base}ca.pem"
 # What a script of the user's own finds in __ENV; nothing of ours is read after this.
 # shellcheck source=/dev/null
-[ ! -f "${up}env" ] || . "./${up}env"
+[ ! -f "${base}env" ] || . "./${base}env"
 exec "$@"

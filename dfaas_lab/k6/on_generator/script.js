@@ -12,7 +12,8 @@ const plan = JSON.parse(open("./plan.json"));
 export const options = plan.options;
 
 // No redirect is followed, so its answer is not what was asked for: k6 would call it a success.
-http.setResponseCallback(http.expectedStatuses({ min: 200, max: 299 }));
+// 304 is the answer to a conditional request, and leads nowhere else.
+http.setResponseCallback(http.expectedStatuses({ min: 200, max: 299 }, 304));
 
 // Counted first, so that a request that never ends is known to have begun.
 const started = new Counter("dfaas_started");
@@ -63,16 +64,19 @@ export function measure() {
   const headers = response.headers;
   if (isFirst) compareClocks(response, headers);
   const node = headers[plan.served_by_header];
+  const call = headers["X-Call-Id"];
   const seconds = Number.parseFloat(headers["X-Duration-Seconds"]);
-  if (node === undefined) {
+  if (node === undefined && call === undefined) {
     if (Number.isFinite(seconds)) functionTime.add(seconds * 1000);
     return;
   }
   const metadata = exec.vu.metrics.metadata;
-  metadata.served_by = encodeURIComponent(shortened(node));
+  if (node !== undefined) metadata.served_by = encodeURIComponent(shortened(node));
+  if (call !== undefined) metadata.call_id = encodeURIComponent(shortened(call));
   if (Number.isFinite(seconds)) functionTime.add(seconds * 1000);
   else answered.add(1);
-  delete metadata.served_by;
+  if (node !== undefined) delete metadata.served_by;
+  if (call !== undefined) delete metadata.call_id;
 }
 
 function compareClocks(response, headers) {

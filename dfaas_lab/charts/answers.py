@@ -1,0 +1,120 @@
+"""The figures of what requests came to: their statuses, and what their time was spent on."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from dfaas_lab.charts import axes, inks
+from dfaas_lab.charts import figure as parts
+
+_CLASSES = {
+    "2xx": "#A6CEE3",
+    "3xx": "#B9A6D9",
+    "4xx": "#E07800",
+    "5xx": "#C62828",
+    "no answer": "#333333",
+}
+_PARTS = {
+    "late_ms": "late",
+    "blocked_ms": "blocked (connecting, TLS)",
+    "sending_ms": "sending",
+    "waiting_ms": "waiting",
+    "receiving_ms": "receiving",
+}
+_HUES = dict(
+    zip(_PARTS.values(), ("#333333", "#A3307F", "#E07800", "#0B3C7D", "#7F9CD6"), strict=True)
+)
+
+
+def status_chart(requests: pl.DataFrame) -> alt.ConcatChart:
+    """See :func:`dfaas_lab.charts.status_chart`."""
+    status = pl.col("http_status")
+    kind = (
+        pl.when(status.is_null())
+        .then(pl.lit("no answer"))
+        .otherwise((status // 100).cast(pl.String) + "xx")
+    )
+    counts = (
+        requests.with_columns(kind=kind, status=status.cast(pl.String).fill_null("no answer"))
+        .group_by("target", "function", "kind", "status")
+        .agg(requests=pl.len())
+        .sort("kind", "status")
+    )
+    every = parts.panels(requests)
+    shown = every[: parts.MAX_PANELS]
+    width = parts.width_of(len(shown))
+    charts = [_bars(panel.title, panel.of(counts), width) for panel in shown]
+    notes = [f"{requests.height:,} requests", parts.hidden(every)]
+    return parts.page(charts, "Requests by HTTP status", notes if charts else [])
+
+
+def _bars(title: str, counts: pl.DataFrame, width: int) -> parts.Drawn:
+    x = axes.up_from_0("requests:Q", "requests", max([1.0, *counts["requests"].to_list()]), steps=3)
+    across = alt.X("requests:Q", axis=x["axis"], scale=x["scale"])
+    y = alt.Y("status:N", sort=None, axis=axes.axis(None, values=None))
+    bars = alt.Chart(axes.inline(counts.drop("target", "function")))
+    drawn = bars.mark_bar(height=14).encode(
+        across, y, parts.colour(_CLASSES), tooltip=["status:N", "requests:Q"]
+    )
+    number = bars.mark_text(align="left", dx=4, color=inks.INK, fontSize=10)
+    return alt.layer(
+        drawn,
+        number.encode(across, y, text=alt.Text("requests:Q", format=",")),
+        title=parts.panel_title(title, "", width),
+        width=width,
+        height=alt.Step(20),
+    )
+
+
+def decomposition_chart(requests: pl.DataFrame) -> alt.ConcatChart:
+    """See :func:`dfaas_lab.charts.decomposition_chart`."""
+    good = requests.filter(~pl.col("failed"))
+    every = parts.panels(good)
+    shown = every[: parts.MAX_PANELS]
+    width = parts.width_of(len(shown))
+    charts = [_stack(panel.title, panel.of(good), width) for panel in shown]
+    notes = [
+        "means of the successful requests between two percentiles of their response",
+        parts.hidden(every),
+    ]
+    return parts.page(charts, "What the time was spent on", notes if charts else [])
+
+
+def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
+    """Stack the parts for the typical requests and for the slow ones, which differ in kind."""
+    whole = pl.sum_horizontal(pl.col(list(_PARTS)).fill_null(0.0))
+    ranked = rows.with_columns(whole=whole).with_columns(
+        at=pl.col("whole").rank("ordinal") / pl.len()
+    )
+    band = (
+        pl.when(pl.col("at") <= 0.5)
+        .then(pl.lit("fastest half"))
+        .when(pl.col("at") <= 0.95)
+        .then(pl.lit("p50 to p95"))
+        .otherwise(pl.lit("slowest 5 %"))
+    )
+    means = ranked.group_by(band=band).agg(pl.col(list(_PARTS)).mean())
+    stacked = parts.long(means, ["band"], _PARTS).filter(pl.col("value").is_not_null())
+    highest = stacked.group_by("band").agg(pl.col("value").sum())["value"].max()
+    y = axes.up_from_0("value:Q", "ms", float(highest) if isinstance(highest, float) else 1.0)
+    order = ["fastest half", "p50 to p95", "slowest 5 %"]
+    chart = alt.Chart(
+        axes.inline(
+            stacked.with_columns(
+                at=pl.col("kind").replace_strict({k: i for i, k in enumerate(_HUES)})
+            )
+        ),
+        title=parts.panel_title(title, "", width),
+        width=width,
+        height=180,
+    )
+    labels = alt.Axis(title=None, labelAngle=0, labelColor=inks.INK, domainColor=inks.FAINT)
+    drawn: alt.Chart = chart.mark_bar(stroke="white", strokeWidth=0.4).encode(
+        alt.X("band:N", sort=order, axis=labels),
+        y,
+        parts.colour(_HUES),
+        alt.Order("at:Q"),
+        tooltip=["band:N", "kind:N", alt.Tooltip("value:Q", title="ms", format=",.2f")],
+    )
+    return drawn

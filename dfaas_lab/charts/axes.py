@@ -1,0 +1,185 @@
+"""The axes of the figures: time, latencies, rates; and names at the ends of lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import altair as alt
+import polars as pl
+
+from dfaas_lab.charts.inks import FAINT, GRID, INK
+
+_LABEL = 11  # pixels from one label to the next
+_SHORT_S = 120  # a longer time is told in minutes and seconds
+_WIDE = 60  # latencies from 1 to this many times 1 are read better on a logarithmic scale
+
+
+def axis(
+    title: str | None,
+    *,
+    labels: bool = True,
+    ticks: int = 5,
+    values: Sequence[float] | None = None,
+    expr: str | None = None,
+) -> alt.Axis:
+    """Return an axis in the house style; ``values`` are the ticks, where they are not Vega's."""
+    return alt.Axis(
+        title=title if labels else None,
+        labels=labels,
+        ticks=labels,
+        # With a count, Vega leaves out every second value where there are more.
+        tickCount=ticks if values is None else alt.Undefined,
+        values=alt.Undefined if values is None else list(values),
+        format=",~f",
+        grid=True,
+        gridColor=GRID,
+        domainColor=FAINT,
+        tickColor=FAINT,
+        labelColor=INK,
+        titleColor=INK,
+        titleFontWeight="normal",
+        titleFontSize=11,
+        labelFontSize=10,
+        labelOverlap=values is None,
+        labelExpr=alt.Undefined if expr is None else expr,
+    )
+
+
+def seconds_axis(title: str, last_s: float, *, labels: bool = True, wide: bool = True) -> alt.Axis:
+    """Return a time axis: seconds, or minutes and seconds where it is long."""
+    steps = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400]
+    most = 8 if wide else 4
+    step = next((one for one in steps if last_s / one <= most), math.ceil(last_s / most))
+    values = [float(at) for at in range(0, math.floor(last_s) + 1, step)]
+    if last_s <= _SHORT_S:
+        return axis(f"{title} (s)", labels=labels, values=values)
+    minutes = "floor(datum.value / 60) + ':' + format(datum.value % 60, '02d')"
+    hours = "floor(datum.value / 3600) + ':' + format(floor(datum.value / 60) % 60, '02d')"
+    unit, expr = ("min:s", minutes) if last_s < 2 * 3600 else ("h:min", hours)
+    return axis(f"{title} ({unit})", labels=labels, values=values, expr=expr)
+
+
+def up_from_0(field: str, title: str, highest: float, steps: int = 5) -> alt.Y:
+    """Return a vertical axis from 0 to a round number, which is its highest tick.
+
+    Vega's own choice may end between two ticks; then the panels of one row do not line up.
+    """
+    values = round_ticks(highest, steps)
+    scale = alt.Scale(domain=[0, values[-1]], nice=False)
+    return alt.Y(field, axis=axis(title, values=values), scale=scale)
+
+
+def round_ticks(highest: float, steps: int = 5) -> list[float]:
+    """Return ticks from 0 to a round number that is not below ``highest``."""
+    step = next(size for size in _round_numbers(highest / steps) if size * steps >= highest)
+    return [index * step for index in range(math.ceil(highest / step - 1e-9) + 1)]
+
+
+@dataclass(frozen=True)
+class LatencyAxis:
+    """A vertical axis of milliseconds: from 0, or logarithmic between round numbers."""
+
+    bottom: float
+    top: float
+    ticks: tuple[float, ...]
+    log: bool
+
+    @classmethod
+    def over(cls, values: pl.Series, *, log: bool) -> LatencyAxis:
+        """Return the axis on which these values are read best."""
+        known = values.filter((values > 0) & values.is_finite())
+        lowest, highest = known.min(), known.max()
+        if not isinstance(lowest, float) or not isinstance(highest, float):
+            lowest = highest = 1.0
+            log = False
+        if not log:
+            ticks = round_ticks(highest)
+            return cls(0.0, ticks[-1], tuple(ticks), log=False)
+        top = next(number for number in _round_numbers(highest) if number >= highest)
+        bottom = [number for number in _round_numbers(lowest / 10) if number <= lowest][-1]
+        ticks = [number for number in _round_numbers(bottom) if bottom <= number <= top]
+        if len(ticks) > 7:
+            ticks = [tick for tick in ticks if math.log10(tick) % 1 == 0 or tick in (bottom, top)]
+        return cls(bottom, top, tuple(ticks), log=True)
+
+    def y(self, field: str = "value:Q", title: str = "latency") -> alt.Y:
+        """Return the encoding."""
+        kind: Literal["log", "linear"] = "log" if self.log else "linear"
+        return alt.Y(
+            field,
+            axis=axis(
+                f"{title} (ms, log scale)" if self.log else f"{title} (ms)", values=self.ticks
+            ),
+            scale=alt.Scale(type=kind, domain=[self.bottom, self.top], nice=False),
+        )
+
+    def height_of(self, value: float, pixels: int) -> float:
+        """Return how far above the bottom a value is drawn, in pixels."""
+        if not self.log:
+            return pixels * value / self.top
+        span = math.log(self.top / self.bottom)
+        return pixels * math.log(max(value, self.bottom) / self.bottom) / span
+
+
+def latency_y(values: pl.Series, *, log: bool) -> alt.Y:
+    """Return the vertical axis for these latencies in milliseconds, for rows with a ``value``."""
+    return LatencyAxis.over(values, log=log).y()
+
+
+def _round_numbers(near: float) -> list[float]:
+    """Return 1, 2 and 5 times the powers of ten, from below ``near`` on."""
+    first = math.floor(math.log10(max(near, 1e-6)))
+    powers = range(first, first + 10)
+    # From text: 10.0 ** -1 * 2 is no round number.
+    return [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+
+
+def spans_decades(frames: Iterable[pl.DataFrame], columns: Sequence[str]) -> bool:
+    """Say whether in one of these frames latencies differ so much that they need a log scale."""
+    for frame in frames:
+        values = pl.concat([frame.select(finite(name).alias("value")) for name in columns])
+        known = values["value"].filter(values["value"] > 0)
+        lowest, highest = known.min(), known.max()
+        if isinstance(lowest, float) and isinstance(highest, float) and highest > _WIDE * lowest:
+            return True
+    return False
+
+
+def line_ends(
+    ends: Sequence[tuple[str, float, float]], x: alt.X, y: LatencyAxis, height: int
+) -> list[alt.Chart]:
+    """Write names at the ends of lines, moved apart where they would cover each other.
+
+    Args:
+        ends: The name, and the last point's x and y.
+        x: The horizontal encoding of the lines.
+        y: Their vertical axis.
+        height: Of the panel, in pixels.
+    """
+    charts = []
+    free = -math.inf
+    for name, at, value in sorted(ends, key=lambda end: end[2]):
+        wanted = y.height_of(value, height)
+        free = max(free + _LABEL, wanted)
+        row = [{"name": name, x.shorthand.split(":")[0]: at, "end": value}]
+        words = alt.Chart(inline(row)).mark_text(
+            align="left", dx=5, dy=wanted - free, color=INK, fontSize=10
+        )
+        charts.append(
+            words.encode(x, alt.Y("end:Q", axis=y.y()["axis"], scale=y.y()["scale"]), text="name:N")
+        )
+    return charts
+
+
+def inline(rows: pl.DataFrame | list[dict[str, Any]]) -> alt.InlineData:
+    """Return rows as the chart's own data, whatever transformer the user has enabled in Altair."""
+    return alt.InlineData(values=rows if isinstance(rows, list) else rows.to_dicts())
+
+
+def finite(*columns: str) -> pl.Expr:
+    """Return these columns with null for what is no finite number (JSON has no NaN)."""
+    numbers = pl.col(columns).cast(pl.Float64)
+    return pl.when(numbers.is_finite()).then(numbers.round(4))

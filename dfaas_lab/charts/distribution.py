@@ -1,0 +1,79 @@
+"""The figure of a distribution: the share of requests that are at least so fast."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from dfaas_lab.charts import axes, inks
+from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts.axes import LatencyAxis
+from dfaas_lab.display import words
+
+# Of a million requests these are drawn: more of the tail, and both extremes.
+_SHARES = sorted(
+    {at / 100 for at in range(101)}
+    | {0.99 + at / 1000 for at in range(11)}
+    | {0.999 + at / 10_000 for at in range(11)}
+)
+_MARKED = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+_TITLES = {"latency_ms": "Distribution of latency", "response_ms": "Distribution of response time"}
+
+
+def distribution_chart(requests: pl.DataFrame, *, by: str, column: str) -> alt.ConcatChart:
+    """See :func:`dfaas_lab.charts.distribution_chart`."""
+    good = requests.filter(~pl.col("failed") & pl.col(column).is_not_null())
+    names = good["function"].unique(maintain_order=True).to_list() if by != "function" else [None]
+    groups = [str(name) for name in good[by].unique(maintain_order=True).to_list()]
+    width = parts.width_of(len(names))
+    charts = [
+        _panel(
+            good if name is None else good.filter(function=name), by, column, groups, width, name
+        )
+        for name in names[: parts.MAX_PANELS]
+        if not good.is_empty()
+    ]
+    failed = int(requests["failed"].sum())
+    notes = [
+        f"{words.count(good.height, 'successful request')} of all iterations",
+        f"{failed:,} failed ones are not in it" if failed else "",
+        "dotted: p50, p95, p99",
+    ]
+    return parts.page(charts, _TITLES[column], notes if charts else [])
+
+
+def _panel(
+    rows: pl.DataFrame, by: str, column: str, groups: list[str], width: int, name: str | None
+) -> parts.Drawn:
+    curves = pl.concat([_curve(rows.filter(pl.col(by) == one), one, column) for one in groups])
+    axis = LatencyAxis.over(curves["value"], log=True)
+    scale = alt.Scale(type="log", domain=[axis.bottom, axis.top], nice=False)
+    x = alt.X("value:Q", scale=scale, axis=axes.axis("ms (log scale)", values=axis.ticks))
+    y = axes.up_from_0("share:Q", "requests at least so fast (%)", 100.0, steps=4)
+    tooltip = [
+        alt.Tooltip("group:N", title="of"),
+        alt.Tooltip("value:Q", title="ms", format=",.2f"),
+        alt.Tooltip("share:Q", title="at least so fast (%)", format=",.2f"),
+    ]
+    # The share rises at a value, not before it.
+    line = alt.Chart(axes.inline(curves)).mark_line(strokeWidth=2, interpolate="step-after")
+    marked = alt.Chart(axes.inline([{"share": 100 * at} for at in _MARKED.values()]))
+    rule = marked.mark_rule(color=inks.FAINT, strokeDash=[1, 3])
+    return alt.layer(
+        rule.encode(y),
+        line.encode(x, y, alt.Order("share:Q"), *parts.group_inks(groups), tooltip=tooltip),
+        title=parts.panel_title(name or "", "", width),
+        width=width,
+        height=200,
+    )
+
+
+def _curve(rows: pl.DataFrame, group: str, column: str) -> pl.DataFrame:
+    values = rows[column].cast(pl.Float64).sort()
+    each = [at / max(values.len() - 1, 1) for at in range(values.len())]
+    shares = _SHARES if values.len() > len(_SHARES) else each
+    found = [values.quantile(share, interpolation="linear") for share in shares]
+    return pl.DataFrame(
+        {"group": [group] * len(found), "value": found, "share": [100 * at for at in shares]},
+        schema={"group": pl.String, "value": pl.Float64, "share": pl.Float64},
+    )

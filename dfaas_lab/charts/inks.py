@@ -1,0 +1,38 @@
+"""The colours and dashes of the figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+INK, FAINT, GRID, PAPER = "#222222", "#5A5A5A", "#E8E8E8", "#FFFFFF"
+
+
+@dataclass(frozen=True)
+class Ink:
+    """How a kind of line is drawn: two kinds differ in lightness and dash, not in hue alone.
+
+    ``tests/unit/test_chart_colours.py`` holds the differences in numbers, for print in grey and for
+    readers without red or green cones.
+    """
+
+    colour: str
+    dash: tuple[int, ...] = ()
+
+    def line(self, **more: Any) -> dict[str, Any]:
+        """Return the properties of a line mark."""
+        return {"color": self.colour, "strokeDash": list(self.dash) or [1, 0], **more}
+
+
+P50, P95, P99 = Ink("#0B3C7D"), Ink("#E07800", (7, 3)), Ink("#B3367F", (2, 2))
+MOST = Ink("#8A8A8A")  # a maximum, always thin
+ANSWERED, FAILED, DROPPED, UNFINISHED = "#A6CEE3", "#C62828", "#333333", "#9A7B4F"
+GROUPS = (
+    P50,
+    P95,
+    P99,
+    Ink("#179A8E", (8, 2, 2, 2)),
+    Ink("#5C4326", (4, 4)),
+    Ink("#7F9CD6", (12, 3)),
+)
+"""For runs or targets in one panel, in their order; the seventh begins again."""

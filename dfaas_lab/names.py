@@ -1,0 +1,69 @@
+"""Names that people type: options and keys, each with the nearest valid one where it is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+from dfaas_lab.errors import UnknownName, UnknownOption
+
+_Asked = ParamSpec("_Asked")
+_Result = TypeVar("_Result")
+_Value = TypeVar("_Value")
+
+
+def near(name: object, known: Iterable[str]) -> str:
+    """Return a question for the nearest name, or nothing.
+
+    >>> near("duraton", ["duration", "load"])
+    "; did you mean 'duration'?"
+    """
+    found = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _Result]]:
+    """Refuse an option that is not in a function's signature, and name the nearest that is."""
+
+    def decorated(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Result]:
+        named = inspect.signature(function).parameters.values()
+        options = [one.name for one in named if one.name != "self"]
+
+        @functools.wraps(function)
+        def checked(*args: _Asked.args, **keywords: _Asked.kwargs) -> _Result:
+            for name in keywords:
+                if name not in options:
+                    raise UnknownOption(
+                        f"{function.__name__}() has no option {name!r}{near(name, options)}",
+                        hint=f"Its options are: {', '.join(options)}.",
+                    )
+            return function(*args, **keywords)
+
+        return checked
+
+    return decorated
+
+
+class Named(dict[str, _Value]):
+    """A mapping by name, which says what is there where a name is not.
+
+    Args:
+        kind: What the values are: ``"target"``.
+        values: The values by name.
+    """
+
+    def __init__(self, kind: str, values: Iterable[tuple[str, _Value]] = ()) -> None:
+        super().__init__(values)
+        self._kind = kind
+
+    def __missing__(self, name: object) -> _Value:
+        raise UnknownName(
+            f"there is no {self._kind} {name!r}{near(name, self)}",
+            hint=f"There are: {', '.join(self) or 'none'}.",
+        )
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)

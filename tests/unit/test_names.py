@@ -1,0 +1,56 @@
+"""A name that is wrong: the nearest right one is told, in an error of ours and of Python's."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+from pathlib import Path
+
+import pytest
+
+from dfaas_lab import Function, Generator, Lab, Target, names
+from dfaas_lab.errors import ConfigError
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    target = Target(
+        "node1",
+        gateway="http://127.0.0.1:9",
+        generator=Generator("127.0.0.1", name="big"),
+        functions=[Function("figlet")],
+    )
+    return Lab([target], store=tmp_path)
+
+
+def test_the_examples_are_true() -> None:
+    assert doctest.testmod(names).failed == 0
+
+
+@pytest.mark.parametrize("kind", [TypeError, ConfigError])
+@pytest.mark.parametrize("method", ["lab.run_k6", "target.run_k6", "target.start_k6"])
+def test_an_option_that_does_not_exist(lab: Lab, kind: type[Exception], method: str) -> None:
+    owner, _, name = method.partition(".")
+    call = getattr(lab if owner == "lab" else lab.target, name)
+    with pytest.raises(kind, match="did you mean 'duration'"):
+        call(duraton="3s")
+
+
+def test_a_target_that_does_not_exist(lab: Lab) -> None:
+    with pytest.raises(KeyError, match="no target 'nod1'; did you mean 'node1'"):
+        lab.targets["nod1"]
+    with pytest.raises(ConfigError, match="no generator 'bgi'; did you mean 'big'"):
+        lab.generators["bgi"]
+    assert "nod1" not in lab.targets
+    assert lab.targets.get("nod1") is None
+
+
+def test_options_are_still_in_the_signature(lab: Lab) -> None:
+    assert "duration" in inspect.signature(lab.target.run_k6).parameters
+
+
+def test_cards_hold_no_markup_of_a_users(lab: Lab) -> None:
+    for one in (lab, lab.target, lab.generator):
+        assert "<b>" in one._repr_html_()  # type: ignore[attr-defined]
+    evil = Target("<i>x", gateway="http://h", generator=lab.generator, functions=[Function("f")])
+    assert "<i>" not in evil._repr_html_()

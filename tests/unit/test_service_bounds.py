@@ -1,0 +1,233 @@
+"""Gateways and Prometheus that answer oddly: bounded in bytes and in time, and typed errors."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from dfaas_lab import Function, Generator, Target
+from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
+from dfaas_lab.secret import Secret, credentials
+from dfaas_lab.services import transport
+from dfaas_lab.services.endpoint import Endpoint
+from dfaas_lab.services.gateway import Gateway
+from dfaas_lab.services.prometheus import Prometheus
+
+Answer = Callable[[socket.socket, str], None]
+
+
+class Server:
+    """A raw HTTP server on loopback, which answers as the test says."""
+
+    def __init__(self) -> None:
+        self.answer: Answer = lambda _, __: None
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.ended = threading.Event()
+        self.heard: list[bytes] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def body(self, content: bytes, *headers: str, status: str = "200 OK") -> None:
+        lines = "".join(f"{header}\r\n" for header in headers)
+        head = f"HTTP/1.1 {status}\r\n{lines}Content-Length: {len(content)}\r\n\r\n"
+        self.answer = lambda link, _: link.sendall(head.encode() + content)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                link, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(link,), daemon=True).start()
+
+    def _serve(self, link: socket.socket) -> None:
+        with link:
+            try:
+                asked = b""
+                while b"\r\n\r\n" not in asked:
+                    asked += link.recv(65536) or b"\r\n\r\n"
+                self.heard.append(asked)
+                self.answer(link, asked.split()[1].decode() if asked.split() else "")
+            except OSError:
+                pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    started = Server()
+    yield started
+    started.ended.set()
+    started.socket.close()
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b"HTTP/1.1"])
+def test_an_answer_that_drips_ends_with_its_time(server: Server, start: bytes) -> None:
+    def drip(link: socket.socket, _: str) -> None:
+        link.sendall(start)
+        while not server.ended.wait(0.05):
+            link.sendall(b" ")
+
+    server.answer = drip
+    endpoint = Endpoint(server.url, "the gateway", GatewayError)
+    began = time.monotonic()
+    with endpoint.session(timeout_s=0.5) as session, pytest.raises(GatewayError, match=r"0\.5 s"):
+        session.ask("GET", "/healthz")
+    assert time.monotonic() - began < 10  # each byte comes well within the limit
+
+
+def test_no_more_is_read_than_can_be_held(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "MOST_BYTES", 1 << 20)
+    server.body(b" " * (2 << 20))
+    with pytest.raises(GatewayError, match="more than 1 MiB"):
+        Gateway(server.url).functions()
+    server.body(gzip.compress(b" " * (8 << 20)), "Content-Encoding: gzip")
+    with pytest.raises(GatewayError, match="when it is decoded"):
+        Gateway(server.url).functions()
+    server.body(gzip.compress(b"[]"), "Content-Encoding: gzip")
+    assert Gateway(server.url).functions() == ()
+    for wrong in ("br", "gzip"):
+        server.body(b"nonsense", f"Content-Encoding: {wrong}")
+        with pytest.raises(GatewayError):
+            Gateway(server.url).functions()
+
+
+def test_headers_are_bounded_too(server: Server) -> None:
+    def many(link: socket.socket, _: str) -> None:
+        link.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not server.ended.is_set():
+            link.sendall(b"X-A: " + b"a" * 8000 + b"\r\n")
+
+    server.answer = many
+    with pytest.raises(GatewayError):
+        Gateway(server.url).check_health()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"name":"env","replicas":"abc"}]',
+        b'[{"name":"env","replicas":1e400}]',
+        b'[{"name":"env","replicas":-1}]',
+        b'[{"name":"env","availableReplicas":[1]}]',
+        b'[{"name":"env","replicas":' + b"9" * 30 + b"}]",
+        b'[{"name":"\\ud800"}]',
+        b'[{"name":"env","image":5}]',
+        b'{"name":"env"}',
+        b"[1]",
+        b"[" * 100_000,
+        b"\xff",
+        b"",
+    ],
+)
+def test_odd_answers_of_a_gateway_are_typed(server: Server, body: bytes) -> None:
+    server.body(body)
+    with pytest.raises(GatewayError):
+        Gateway(server.url).deployed()
+
+
+def test_what_a_gateway_does_not_tell_is_null(server: Server) -> None:
+    server.body(b'[{"name":"env","replicas":1,"envVars":null,"labels":{"a":5}}]')
+    assert Gateway(server.url).deployed().row(0) == ("env", "", 1, None)
+    server.body(b"null")
+    assert Gateway(server.url).deployed().is_empty()
+
+
+def vector(one: object) -> bytes:
+    data = {"resultType": "vector", "result": [one]}
+    return json.dumps({"status": "success", "data": data}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status":"success"}',
+        b'{"status":"success","data":null}',
+        b'{"status":"success","data":{"resultType":"streams","result":[]}}',
+        b'{"status":"maybe"}',
+        b"[]",
+        vector({"metric": {}, "value": ["NaN", "1"]}),
+        vector({"metric": {}, "value": [1e300, "1"]}),
+        vector({"metric": {}, "value": [1, "abc"]}),
+        vector({"metric": {}, "value": [1, 1]}),
+        vector({"metric": {}, "value": [1]}),
+        vector({"metric": 5, "value": [1, "1"]}),
+        vector({"metric": {"a": 5}, "value": [1, "1"]}),
+        b"{" * 100_000,
+    ],
+)
+def test_odd_answers_of_prometheus_are_typed(server: Server, body: bytes) -> None:
+    server.body(body)
+    with pytest.raises(MetricsError):
+        Prometheus(server.url).query("up")
+
+
+def test_labels_that_are_called_like_columns(server: Server) -> None:
+    server.body(vector({"metric": {"time": "a", "label_time": "b"}, "value": [1, "+Inf"]}))
+    frame = Prometheus(server.url).query("up")
+    assert frame.columns[:2] == ["time", "value"]
+    assert set(frame.row(0)[2:]) == {"a", "b"}
+
+
+def test_a_redirect_is_told_with_where_to(server: Server) -> None:
+    server.body(
+        b"", "Location: https://lab.example/x?token=CANARY", status="308 Permanent Redirect"
+    )
+    with pytest.raises(GatewayError, match=r"https://lab\.example/x") as caught:
+        Gateway(server.url).check_health()
+    assert "CANARY" not in str(caught.value)
+    assert "k6 follows none" in str(caught.value)
+    assert Gateway(server.url).redirect().startswith("https://lab.example")
+
+
+def test_hints_of_a_real_gateways_troubles(server: Server) -> None:
+    server.answer = lambda link, path: (
+        link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK")
+        if "health" in path
+        else None
+    )
+    with pytest.raises(GatewayError, match="own Prometheus"):
+        Gateway(server.url).functions()
+    server.body(b"unable to list functions: namespace not allowed", status="400 Bad Request")
+    with pytest.raises(GatewayError, match="namespace 'dev'"):
+        Gateway(server.url).functions("dev")
+
+
+def test_no_secret_of_a_url_is_logged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.body(b"ok")
+    with caplog.at_level(logging.DEBUG):
+        Gateway(server.url).call(Function("f", path="?token=CANARY"))
+    assert "CANARY" not in caplog.text
+
+
+@pytest.mark.parametrize("auth", ["CANARY", b"CANARY", ("a", "CANARY\ud800"), ("CANARY",), 5])
+def test_a_password_that_is_none_is_refused_at_once_and_not_shown(auth: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Target(
+            "t",
+            gateway="http://127.0.0.1:1",
+            auth=auth,  # type: ignore[arg-type]
+            generator=Generator("127.0.0.1"),
+            functions=[Function("env")],
+        )
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_password_that_is_sealed_already_is_sent_as_it_is(server: Server) -> None:
+    asked: list[bytes] = []
+
+    def answer(link: socket.socket, _: str) -> None:
+        link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+
+    server.answer, server.heard = answer, asked
+    auth, problem = credentials((Secret("admin"), Secret("open sesame")))
+    assert (auth, problem) == (("admin", "open sesame"), "")
+    Gateway(server.url, auth=auth).functions()
+    assert base64.b64encode(b"admin:open sesame") in asked[0]
