@@ -23,10 +23,10 @@ from dfaas_lab.run import Run
 from dfaas_lab.status import FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
+from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.run_handle import RunHandle
-    from dfaas_lab.target import Target
 
 FORMAT = 1
 FEWEST_BLOCKS = 3
@@ -134,7 +134,7 @@ def _side(name: str, side: Target | Side, options: Mapping[str, Any]) -> Side:
                 f"a side that is measured in turn has no option {option!r}",
                 hint="Give blocks=N: each block is one iteration of each side.",
             )
-    if not callable(getattr(target, "order", None)):
+    if not isinstance(target, Target):
         raise ConfigError(
             f"the side {name!r} is no target", hint="Give a target, or (target, {options})."
         )

@@ -43,6 +43,8 @@ RENAMED = {
     "Order": "RunSpec",
     "Custom": "CustomScript",
 }
+# What a generator could be asked once, and its session can be asked today.
+_OF_SESSION = ("k6_path", "marker", "remote", "facts")
 # A file of an iteration lies in its target's folder.
 _IN_ITERATION = re.compile(r"""(glob\(f?["']iteration=[^"'/]+/)(?=[a-z0-9_]+\.)""")
 _FAULT = re.compile(r"^(?:WRONG:|FAULT:|\w*Error\b|ModuleNotFoundError)", re.MULTILINE)
@@ -72,6 +74,10 @@ class _Moved(MetaPathFinder, Loader):
 def run_one(case: str) -> None:
     """Run a program in this process, as if Python had been given it."""
     sys.meta_path.append(_Moved())
+    from dfaas_lab import Generator
+
+    for name in _OF_SESSION:
+        setattr(Generator, name, property(lambda self, name=name: getattr(self._session, name)))
     sys.argv = [case]
     sys.path.insert(0, str(Path(case).parent))
     text = _IN_ITERATION.sub(r"\1**/", Path(case).read_text())

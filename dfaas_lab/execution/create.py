@@ -103,9 +103,12 @@ def _open_folder(
     from dfaas_lab.store import Store, new_run_id, provenance
     from dfaas_lab.store.provenance import without_secrets
 
-    with ThreadPoolExecutor(1, "dfaas-lab-provenance") as beside:
+    beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
+    try:
         here = beside.submit(provenance, seed=seed)  # it asks git
         facts = environment([part.target for part in parts])
+    finally:
+        beside.shutdown(wait=False)  # an interrupt waits for nobody
     manifest = {
         "label": label,
         **({} if campaign is None else {"campaign": dict(campaign)}),

@@ -84,3 +84,15 @@ def interrupted(run: Run) -> Interrupted:
         f"k6 was ended; {measured}.\nThe run {run.id} is target.last_run, and in {run.path}",
         run=run,
     )
+
+
+def tell_of_attach(error: BaseException, run: Run) -> None:
+    """Name ``lab.attach`` in the error of a run whose k6 may go on, or whose results are there."""
+    call = f"lab.attach({run.id!r})"
+    if run.status not in ("lost", "running") or call in str(error):
+        return
+    said = f"k6 may be running there: {call} follows it and fetches what it measures."
+    if isinstance(error, DfaasLabError):
+        error.hint = f"{error.hint}\n{said}".strip()
+    else:
+        error.add_note(said)

@@ -36,7 +36,8 @@ def environment(targets: Iterable[TargetSession]) -> dict[str, dict[str, Facts]]
     """
     asked = list(targets)
     generators = list({target.generator.name: target.generator for target in asked}.values())
-    with ThreadPoolExecutor(_AT_ONCE, "dfaas-lab-facts") as threads:
+    threads = ThreadPoolExecutor(_AT_ONCE, "dfaas-lab-facts")
+    try:
         of_generators = threads.map(_of_generator, generators)
         of_targets = threads.map(_of_target, asked)
         return {
@@ -45,6 +46,8 @@ def environment(targets: Iterable[TargetSession]) -> dict[str, dict[str, Facts]]
             },
             "targets": {t.name: facts for t, facts in zip(asked, of_targets, strict=True)},
         }
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for no host
 
 
 def _of_generator(generator: GeneratorSession) -> Facts:

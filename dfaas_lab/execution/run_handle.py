@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import DfaasLabError
-from dfaas_lab.execution.ending import interrupted
+from dfaas_lab.execution.ending import interrupted, tell_of_attach
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.printable import printable
@@ -108,6 +108,7 @@ class RunHandle:
             self._keep(self.run)
             if isinstance(error, DfaasLabError):
                 error.run = self.run
+            tell_of_attach(error, self.run)
             raise
         return self
 
@@ -208,6 +209,7 @@ class RunHandle:
             for failure in self._errors:
                 if isinstance(failure, DfaasLabError):
                     failure.run = self._ended
+                tell_of_attach(failure, self._ended)
             self._keep(self._ended)
             self._done.set()
 

@@ -77,6 +77,7 @@ def lose(ground: Ground, outage: str) -> None:
     assert "lab.attach" in error.hint
     assert error.run is not None
     assert error.run.status == "lost"
+    assert f"lab.attach({error.run.id!r})" in error.hint
     assert error.run.summary["status"].to_list() == ["ok"]
     whole(error.run, RATE * 7, lost=True)
     come_back()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from types import FrameType
 import pytest
 
 from dfaas_lab import Lab, Run
+from dfaas_lab.execution.run_handle import RunHandle
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +40,57 @@ def _interrupt_at(module: str, function: str) -> Iterator[None]:
         sys.setprofile(None)
 
 
+@contextmanager
+def _interrupt_after(calls: int, until: str = "wait") -> Iterator[list[int]]:
+    """Interrupt this thread at one of its calls, before it enters ``RunHandle.wait``; count them.
+
+    What is imported for the first time is passed over: that is Python's own.
+    """
+    count = [0]
+
+    def look(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event != "call" or "importlib" in code.co_filename:
+            return
+        if (Path(code.co_filename).stem, code.co_name) == ("run_handle", until):
+            sys.setprofile(None)
+            return
+        count[0] += 1
+        if count[0] == calls:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(look)
+    try:
+        yield count
+    finally:
+        sys.setprofile(None)
+
+
+def test_the_opening_is_interrupted_at_any_moment(lab: Lab) -> None:
+    with _interrupt_after(10**9) as count:
+        lab.target.start_k6(load={"env": 5}, duration="1s").wait()
+    chance = random.Random(11)
+    moments = {*chance.sample(range(1, count[0]), 12), *range(count[0] - 24, count[0], 2)}
+    for calls in sorted(moments):
+        before = lab.store.run_ids()
+        handle: RunHandle | None = None
+        with _interrupt_after(calls), contextlib.suppress(KeyboardInterrupt):
+            handle = lab.target.start_k6(load={"env": 5}, duration="1s")
+        if handle is not None:  # it took another way, and began
+            handle.stop()
+            handle.wait()
+        for run_id in set(lab.store.run_ids()) - set(before):
+            assert Run(lab.store.find(run_id)).status in ("interrupted", "ok"), calls
+    assert lab.target.run_k6(load={"env": 5}, duration="1s", progress=False).status == "ok"
+
+
 @pytest.mark.parametrize(
     "moment",
     [
-        ("opening", "last_run_of"),
+        ("create", "last_run_of"),
         ("widgets", "choose_view"),
-        ("handle", "start"),
+        ("run_handle", "start"),
     ],
     ids="-".join,
 )
@@ -57,7 +105,7 @@ def test_a_run_that_never_began_is_interrupted(lab: Lab, moment: tuple[str, str]
 
 def test_what_may_have_been_sent_is_not_said_to_run_on(lab: Lab) -> None:
     before = lab.store.run_ids()
-    with _interrupt_at("measurement", "send"), pytest.raises(KeyboardInterrupt):
+    with _interrupt_at("target_run", "send"), pytest.raises(KeyboardInterrupt):
         lab.target.start_k6(load={"env": 5}, duration="1s", detach=True, progress=False)
     run = Run(lab.store.find(*(set(lab.store.run_ids()) - set(before))))
     assert run.status == "lost"

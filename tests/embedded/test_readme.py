@@ -84,6 +84,27 @@ def test_what_it_says_of_keeping_and_repeating_runs(tmp_path: Path) -> None:
         _run(f"{ready}{block}\n{checks}", tmp_path)
 
 
+def test_what_it_says_of_campaigns_and_of_sides_in_turn_runs(tmp_path: Path) -> None:
+    (campaign,) = [block for block in BLOCKS if "lab.campaign(" in block]
+    (in_turn,) = [block for block in BLOCKS if "run_interleaved(" in block]
+    quicker = (
+        ("Linear(0, 200, step=20), sizes=(1, 2)", "Linear(4, 8, step=4)"),
+        ("iterations=3", "iterations=1, cooldown=Cooldown.fixed('0s')"),
+        ('"30s"', '"1s"'),
+        ("blocks=10", "blocks=3"),
+        ('"10s"', '"1s"'),
+    )
+    script = f"from dfaas_lab import Cooldown\n{campaign}\n{in_turn}"
+    for asked, quick in quicker:
+        assert asked in script
+        script = script.replace(asked, quick)
+    with start() as lab:
+        (tmp_path / "lab.yml").write_text(json.dumps(lab.facts()))
+        ready = "from dfaas_lab import Lab\nLab.from_file('lab.yml').provision()\n"
+        checks = "assert set(campaign.outcomes['function']) == {'figlet', 'env'}, campaign.outcomes"
+        _run(f"{ready}{script}\n{checks}", tmp_path)
+
+
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))
 def test_what_it_links_to_is_there(path: str) -> None:
     assert (ROOT / path).exists()

@@ -98,7 +98,7 @@ def test_ansible_itself_refuses_a_wrong_host_key(
     spec = replace(quick, host=replace(quick.host, known_hosts=known))
     story = PlaybookEvents({"gen": ("gen", gen.address)}, Progress())
     play = Play("setup_global.yml", {"generators": [spec.item("gen")]})
-    assert run_play(play, on_event=story.hear, cancel=threading.Event()).exit_code != 0
+    assert run_play(play, on_event=story.handle, cancel=threading.Event()).exit_code != 0
     error = story.failures["gen"]
     assert isinstance(error, HostUnreachable)
     assert "Host key verification failed" in error.message
