@@ -237,7 +237,7 @@ def test_room_that_was_made_or_taken_since_the_last_look_counts(lab: Lab) -> Non
     generator._session.set_facts(replace(then, root=replace(then.root, free_bytes=1000)))
     with pytest.raises(ConfigError, match="free"):
         target.preview(100, "10s")
-    preflight(target, target._spec(1, load=100, duration="10s"))  # looks anew
+    preflight(target._part(target._spec(1, load=100, duration="10s")))  # looks anew
     assert generator._session.free_resources()["disk_bytes"] == pytest.approx(free_bytes, rel=0.5)
     generator.close()
 

@@ -17,7 +17,7 @@ import pytest
 from dfaas_lab import ConfigError, DfaasLabError, Function, Generator, Target
 from dfaas_lab.config import Host
 from dfaas_lab.labfile import read
-from dfaas_lab.secret import Secret, SecretBytes, plain, sealed
+from dfaas_lab.secret import Secret, SecretBytes, credentials, plain, sealed
 
 CANARY = "CANARY-" + "s3cr3t"
 
@@ -150,3 +150,10 @@ def test_only_a_text_of_one_line_is_a_password() -> None:
     for odd in (b"x", 7, ["x"]):
         with pytest.raises(ConfigError, match="become_password"):
             Host("a", become_password=odd)  # type: ignore[arg-type]
+
+
+def test_a_secret_of_a_secret_is_the_same_secret() -> None:
+    """A lab file seals what it reads, and so does the target that is made of it."""
+    once = Secret("open sesame")
+    assert plain(Secret(once)) == "open sesame"
+    assert credentials((once, Secret(once))) == (("open sesame", "open sesame"), "")
