@@ -10,6 +10,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# Two at once, the tests of a file one after the other: they share its lab.
+BESIDE := -n 2 --dist loadfile
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # What is installed is installed anew when what is asked for changes.
 STATE := $(firstword $(shell cksum pyproject.toml))
@@ -36,7 +38,8 @@ notebook: $(FOR_NOTEBOOK)
 	$(BIN)/jupyter lab notebooks/01_first_run.ipynb $(JUPYTER)
 
 test: lint
-	$(BIN)/python -m pytest --nbmake -m "not slow" tests/unit tests/embedded notebooks
+	$(BIN)/python -m pytest $(BESIDE) -m "not slow" tests/unit tests/embedded
+	$(BIN)/python -m pytest --nbmake notebooks
 
 # With DFAAS_LAB_TESTBED=1 also the ring on real hosts, which changes this machine's network.
 test-all: $(FOR_TEST)

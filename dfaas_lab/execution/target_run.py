@@ -141,7 +141,7 @@ class TargetRun:
         progress.update(
             self._target,
             total=total,
-            text=f"run {self._folder.run_id} \u00b7 connecting",
+            text=f"connecting \u00b7 run {self._folder.run_id}",
             run_id=self._folder.run_id,
         )
         try:
@@ -262,9 +262,9 @@ class TargetRun:
         what = f"iteration {iteration.number}/{spec.iterations}" if iteration.number else "warm-up"
         elapsed_s = min(event.seconds, duration_s)
         said = (
-            f"run {self._folder.run_id}",
             what,
             f"{elapsed_s:.0f} of {words.span(duration_s)}",
             words.count(event.complete, "request"),
+            f"run {self._folder.run_id}",
         )
         progress.update(self._target, done=before_s + elapsed_s, text=" \u00b7 ".join(said))

@@ -337,9 +337,10 @@ def whole(run: Run, asked: float, *, lost: bool = False) -> None:
         begun = row["requests"] + row["dropped"] + row["unfinished"]
         assert asked - _STILL_S * row["rate_rps"] <= begun <= asked + 1, row
     doubts = [str(doubt) for doubt in run.verdict.doubts]
-    noise = ("CPU", "drops", "in flight", "requests")
+    noise = ("CPU", "blocked", "drops", "in flight", "requests")
     said = [text for text in doubts if not any(word in text for word in noise)]
-    assert [text.partition(" ")[0] for text in said] == (["status:", "iterations:"] if lost else [])
+    ended = ["status:", "iterations:"] if lost else []
+    assert [text.partition(" ")[0] for text in said] == ended, said
 
 
 def _is_inside(process: psutil.Process, root: Path) -> bool:

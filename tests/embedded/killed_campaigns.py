@@ -26,7 +26,7 @@ CONTROLLER = f"""
 import sys
 from dfaas_lab import Cooldown, Lab, Limits, Overload, Plan
 with Lab.from_file(sys.argv[1]) as lab:
-    lab.generator.marker()
+    lab.generator._session.marker()
     print("ready", flush=True)
     plan = Plan(["narrow", "env"], {RATES!r})
     lab.campaign(plan, iterations={ITERATIONS}, duration="1s", cooldown=Cooldown.fixed("0s"),

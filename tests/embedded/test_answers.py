@@ -178,6 +178,5 @@ def test_a_body_that_takes_long_says_nothing_about_the_clock(lab: Lab) -> None:
         run = target.run_k6(load=2, duration="2s", progress=False)
         server.shutdown()
     assert run.status == "ok"
-    skew = run.provenance["clock_skew"]["streaming"]
-    assert abs(skew["seconds"]) < 2  # both are this machine's clock; Date has whole seconds
+    assert "streaming" not in run.provenance["clock_skew"]  # no answer was quick enough to tell
     assert set(run.requests["served_by"]) == {LONG_NODE[:300]}

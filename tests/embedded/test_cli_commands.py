@@ -17,9 +17,9 @@ def test_the_demonstration_writes_a_report(tmp_path: Path) -> None:
     ended = subprocess.run(
         [*COMMAND, "demo"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
     )
+    # A busy machine may make it doubtful: the verdict says so, and it was measured all the same.
     assert "Verdict: " in ended.stdout, ended.stderr
-    # A busy machine may make it doubtful: then the command says so with its exit code too.
-    assert (ended.returncode == 0) == ("Verdict: VALID" in ended.stdout), ended.stdout
+    assert ended.returncode == 0, ended.stdout
     report = tmp_path / "report"
     assert str(report / "report.html") in ended.stdout
     assert {path.suffix for path in report.iterdir()} == {".html", ".png", ".parquet"}

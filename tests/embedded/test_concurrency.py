@@ -120,7 +120,7 @@ def test_all_targets_at_once_have_all_their_rows(
     assert listening == []  # a REST API would want the same port in each
     told = capsys.readouterr().err.splitlines()
     for name in lab.targets:
-        assert len([line for line in told if f" {name}:" in line]) == 1, told
+        assert len([line for line in told if f" {name} " in line]) == 1, told
 
 
 def test_many_threads_share_one_generator(lab: Lab, tmp_path: Path) -> None:

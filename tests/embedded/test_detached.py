@@ -74,7 +74,7 @@ def test_a_detached_run_goes_on_without_its_controller(place: Place) -> None:
     assert all(9 <= requests <= 11 for requests in run.summary["requests"])
     began = run.summary["started_at"]
     pauses = [(later - first).total_seconds() for first, later in itertools.pairwise(began)]
-    assert all(pause >= 2.9 for pause in pauses)  # 2 s of load and 1 s of rest
+    assert all(pause >= 2.8 for pause in pauses)  # 2 s of load, less half an interval; 1 s of rest
     assert again.requests.equals(run.requests)
     assert place.left() == []
 

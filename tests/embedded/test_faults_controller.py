@@ -286,6 +286,7 @@ def test_that(ends: Mapping[str, Future[None]], what: str) -> None:
     all_well(ends, what)
 
 
+@pytest.mark.slow
 def test_controllers_that_are_killed_at_random_moments(ends: Mapping[str, Future[None]]) -> None:
     all_well(ends, "kill")
 

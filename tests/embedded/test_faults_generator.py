@@ -27,6 +27,7 @@ import pytest
 
 from dfaas_lab import Function, Target
 from dfaas_lab.errors import ConfigError, K6Crashed, K6Interrupted, K6Missing, WorkspaceError
+from dfaas_lab.local.parts import LocalSsh
 from tests.embedded.fault_lab import ROOT, FaultLab, Ground, k6_count, once, wait_for, whole
 
 SOMEONE_ELSE = 65534
@@ -157,11 +158,21 @@ def test_a_supervisor_that_is_killed_takes_k6_with_it(faults: FaultLab) -> None:
     ground.works_again()
 
 
+def _environment_of_a_command(ssh: LocalSsh) -> str:
+    """What a command finds in its environment there, without what our commands do about it."""
+    options = [f"UserKnownHostsFile={ssh.known_hosts}", "BatchMode=yes", "IdentitiesOnly=yes"]
+    argv = ["ssh", "-F", "none", "-i", str(ssh.key), "-p", str(ssh.port), f"{ssh.user}@{ssh.host}"]
+    argv[1:1] = [word for option in options for word in ("-o", option)]
+    return subprocess.run(
+        [*argv, "env"], capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+
+
 def test_variables_of_the_generator_do_not_change_the_load(faults: FaultLab) -> None:
     ground = faults.ground("variables")
     faults.local.ssh_server.restart(env=ENVIRONMENT)
     try:
-        seen = ground.lab().generator._session.remote.run("env").text
+        seen = _environment_of_a_command(faults.local.ssh)
         run = ground.lab().target.run_k6(load={"env": 10}, duration="2s", progress=False)
     finally:
         faults.local.ssh_server.restart(env={})

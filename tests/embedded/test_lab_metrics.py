@@ -86,7 +86,7 @@ def busy_s() -> float:
 
 
 def test_the_state_now(lab: Lab) -> None:
-    collector = node_metrics_of(lab.targets["node2"])
+    collector = node_metrics_of(lab.targets["node2"]._session)
     assert collector is not None
     means = node_means(collector.now())
     assert means["cpu_cores"] is not None
@@ -96,7 +96,7 @@ def test_the_state_now(lab: Lab) -> None:
 
 def test_the_window_is_by_the_clock_that_times_the_load(lab: Lab) -> None:
     """A generator whose clock is 30 s ahead: the same seconds of the node are meant."""
-    collector = node_metrics_of(lab.targets["node1"])
+    collector = node_metrics_of(lab.targets["node1"]._session)
     assert collector is not None
     ahead = replace(collector, generator_skew=lambda: Skew(30.0, 0.001))
     start, end = (moment + timedelta(seconds=30) for moment in last_seconds(4))

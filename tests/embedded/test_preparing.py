@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +21,15 @@ from dfaas_lab.lab import Lab
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import forget
-from dfaas_lab.provision.lab import prepare
+from dfaas_lab.provision import ProvisionReport, forget
+from dfaas_lab.provision import lab as preparing
 from dfaas_lab.target import Target
 from tests.embedded.blackhole import Blackhole
+
+
+def prepare(targets: list[Target], **options: Any) -> ProvisionReport:
+    """As ``lab.provision()`` does it."""
+    return preparing.prepare([target._setup() for target in targets], **options)
 
 
 @pytest.fixture(scope="module")

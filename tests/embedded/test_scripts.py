@@ -64,7 +64,8 @@ def _left(lab: Lab) -> list[Path]:
 def test_any_script_gives_the_frames_that_its_metrics_allow(lab: Lab, script: Path) -> None:
     run = lab.target.run_k6(2, script=script, env=_env(lab), progress=False)
     assert run.status == "ok"
-    assert [doubt for doubt in run.verdict.doubts if "CPU" not in doubt.what] == []
+    busy = ("CPU", "blocked")  # of this machine
+    assert [d for d in run.verdict.doubts if not any(word in d.what for word in busy)] == []
     counts = run.summary.select("iteration", "function", "requests", "rate_rps", "unfinished")
     assert sorted(counts.rows()) == [
         (1, "one", 10, None, None),

@@ -92,6 +92,10 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "test.js"
 
 
+def _k6(lab: Lab) -> str:
+    return lab.generator._session.k6_path()
+
+
 def env_of(lab: Lab) -> dict[str, str]:
     return {"API_TOKEN": TOKEN, "KEY": KEY, "K6_GATEWAY": lab.target.gateway}
 
@@ -217,7 +221,14 @@ def test_an_archive_is_kept_without_its_environment(lab: Lab, script: Path, tmp_
     shutil.copytree(script.parent, plain)
     given = [word for name, value in env_of(lab).items() for word in ("-e", f"{name}={value}")]
     done = subprocess.run(
-        [lab.generator.k6_path(), "archive", *given, "-O", str(archive), str(plain / script.name)],
+        [
+            lab.generator._session.k6_path(),
+            "archive",
+            *given,
+            "-O",
+            str(archive),
+            str(plain / script.name),
+        ],
         env={"HOME": str(tmp_path)},
         capture_output=True,
         timeout=60,
@@ -248,7 +259,7 @@ def test_a_run_that_a_threshold_ends_is_doubtful(lab: Lab, tmp_path: Path) -> No
 
 
 def test_an_exit_code_that_nobody_knows_loses_nothing(lab: Lab, script: Path) -> None:
-    k6 = Path(lab.generator.k6_path())
+    k6 = Path(_k6(lab))
     real = shutil.copy(k6.resolve(), k6.resolve().with_name("k6-real"))
     original = k6.resolve()
     moved = original.rename(original.with_name("k6-kept"))
