@@ -316,7 +316,7 @@ class Lab:
             options=options,
         )
 
-    def attach(self, run_id: str, *, progress: bool | None = None) -> Run:
+    def attach(self, run_id: str | None = None, *, progress: bool | None = None) -> Run:
         """Take a run over, from wherever it was begun, and return it when it has ended.
 
         What is under way is followed, what has ended is brought home, and the iterations that its
@@ -324,21 +324,22 @@ class Lab:
         for it. A run that has ended is returned at once.
 
         Args:
-            run_id: The run's id, or its unique beginning.
+            run_id: The run's id, or its unique beginning; without one, the newest run that has not
+                ended.
             progress: None chooses how progress is shown; False shows nothing.
 
         Raises:
-            StoreError: There is no such run.
+            StoreError: There is no such run, or every run has ended.
             ConfigError: This lab is not the one that it was begun with.
             DfaasLabError: As for ``run_k6``.
         """
         from dfaas_lab.execution.attach import attach
         from dfaas_lab.run import Run
 
-        run = Run(self.store.find(run_id))
-        if run.status in FINAL:
+        folder = self.store.newest_open() if run_id is None else self.store.find(run_id)
+        if (run := Run(folder)).status in FINAL:
             return run
-        return attach(self.store.find(run_id), self._sessions(), progress=progress).wait()
+        return attach(folder, self._sessions(), progress=progress).wait()
 
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
@@ -376,6 +377,8 @@ class Lab:
             generator.close()
         local, self._local = self._local, None
         if local is not None:
+            for generator in self.generators.values():
+                generator._session.end("this lab is closed", hint="Open another: Lab.local().")
             local.close()
 
     def __enter__(self) -> Lab:

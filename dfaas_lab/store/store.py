@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dfaas_lab.errors import StoreError
+from dfaas_lab.status import OPEN
 from dfaas_lab.store import listing, manifest, parquet, pruning
 from dfaas_lab.store.files import errors_as_store_error, replace_file, staged
 from dfaas_lab.store.folder import STAGING, RunFolder, plain_name
@@ -108,6 +110,23 @@ class Store:
         paths = (path for path in (self.root / "runs").glob("run_id=*") if path.is_dir())
         ids = (path.name.removeprefix("run_id=") for path in paths)
         return sorted(run_id for run_id in ids if _RUN_ID.fullmatch(run_id))
+
+    def newest_open(self) -> RunFolder:
+        """The newest run that has not ended, which ``lab.attach()`` can take over.
+
+        Raises:
+            StoreError: Every run has ended.
+        """
+        for run_id in reversed(self.run_ids()):
+            folder = self.find(run_id)
+            with contextlib.suppress(StoreError):  # an odd or damaged one is passed over
+                if folder.read().get("status") in OPEN:
+                    return folder
+        raise StoreError(
+            f"every run in {self.root} has ended",
+            path=str(self.root),
+            hint="Name one to read it: lab.attach(RUN_ID). lab.store.runs() lists all.",
+        )
 
     def runs(self) -> pl.DataFrame:
         """Return one row per run, newest first.
