@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from dfaas_lab.analysis.statistics import COMPLETE
 from dfaas_lab.comparison import Comparison, compare_blocks
 from dfaas_lab.errors import ConfigError, ResumeMismatch, StoreError
 from dfaas_lab.execution.attach import attach
@@ -20,7 +19,7 @@ from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.progress import ProgressView, Step
 from dfaas_lab.run import Run
-from dfaas_lab.status import FINAL
+from dfaas_lab.status import COMPLETE, FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
 from dfaas_lab.target import Target

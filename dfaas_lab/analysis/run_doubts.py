@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.analysis.doubt import Finding, Kind
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     import polars as pl
 
-WELL = ("ok", "slo_failed")
 """The statuses of an iteration that came to its end."""
 
 _LATE_MS, _LATE_SHARE = 10.0, 0.1
@@ -133,7 +133,7 @@ def _of_status(rows: list[dict[str, Any]], several: bool) -> Iterator[Finding]:
     """An iteration's status is that of all its functions: it is told once."""
     told: dict[tuple[str, int], tuple[str, list[str]]] = {}
     for row in rows:
-        if row["status"] not in WELL:
+        if row["status"] not in COMPLETE:
             _, ran = told.setdefault((row["target"], row["iteration"]), (str(row["status"]), []))
             ran.extend(_how_far(row))
     for (target, iteration), (status, ran) in told.items():
@@ -154,7 +154,7 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
         yield _DROPS, str(row["dropped"])
     if row["unfinished"]:
         yield _IN_FLIGHT, str(row["unfinished"])
-    if row["status"] in WELL:
+    if row["status"] in COMPLETE:
         yield from _of_books(row)
     late_ms = row["late_ms_p99"]
     if late_ms is not None:
@@ -201,7 +201,7 @@ def _stalled(summary: pl.DataFrame, timeline: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
     key = ["target", "iteration", "function"]
-    asked = summary.filter(pl.col("status").is_in(WELL), pl.col("planned") > 0)
+    asked = summary.filter(pl.col("status").is_in(COMPLETE), pl.col("planned") > 0)
     second, rate = pl.col("second"), pl.col("rate_rps")
     until = ((second + 1) * rate - 1e-9).ceil().clip(upper_bound=pl.col("planned"))
     planned = until - (second * rate - 1e-9).ceil().clip(upper_bound=pl.col("planned"))

@@ -18,6 +18,7 @@ from dfaas_lab.analysis.order_statistics import quantile_interval, values_needed
 from dfaas_lab.analysis.rate_intervals import rate_interval
 from dfaas_lab.analysis.trend import lag1, trend
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     from dfaas_lab.analysis.intervals import Values
@@ -31,8 +32,6 @@ LATENCIES = tuple(
     f"{time}_{of}" for time in _TIMES for of in ("mean", *(f"p{q}" for q in QUANTILES))
 )
 MEASURES = (*LATENCIES, "success_rate")
-# Iterations that were cut short measured something else than the others.
-COMPLETE = ("ok", "slo_failed")
 _GROUP = ["target", "function"]
 SCHEMA = pl.Schema(
     {

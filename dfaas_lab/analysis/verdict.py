@@ -10,8 +10,8 @@ from dfaas_lab.analysis import generator_doubts, run_doubts
 from dfaas_lab.analysis.clock_skew import gateway_skews
 from dfaas_lab.analysis.doubt import Doubt, grouped
 from dfaas_lab.analysis.quantile_bounds import too_few
-from dfaas_lab.analysis.run_doubts import WELL
 from dfaas_lab.printable import printable
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -89,7 +89,7 @@ class Completion:
             return []
         doubts = []
         # An iteration's own status is told with it.
-        if self.status not in WELL and self.status not in set(summary["status"]):
+        if self.status not in COMPLETE and self.status not in set(summary["status"]):
             doubts.append(Doubt("status", self.status, "ok"))
         for target, ordered in self.ordered.items():
             found = self._found(target, summary)

@@ -52,13 +52,13 @@ def _rare(random: Random, n: int) -> np.ndarray:
     return np.where(random.random(n) < 0.1, 3.0, 1.0) * _iid(random, n)
 
 
-# The docstrings take iterations for independent, and for not too skewed: what they do not promise
-# is measured all the same, and printed.
+# The docstrings take iterations for independent, and for not too skewed. What they do not promise
+# is measured all the same: it shall not get worse than it was (in 1,000 experiments: 74 %, 48 %).
 CASES = (
     Case("iid", _iid),
-    Case("correlated 0.6", _correlated, promised=0.0),
+    Case("correlated 0.6", _correlated, promised=0.69),
     Case("bimodal", _bimodal, promised=0.80),
-    Case("rare bad ones", _rare, promised=0.0),
+    Case("rare bad ones", _rare, promised=0.42),
 )
 
 
@@ -150,7 +150,7 @@ def test_the_same_system_twice(case: Case, iterations: int) -> None:
     share = _false_claims(claims)
     print(f"\ncompare, {case.name}, {iterations} iterations: {share:.1%} of comparisons claim")
     # 200 comparisons of a true 5 % stay below 10.5 % nearly always.
-    assert share <= (0.105 if case.name != "correlated 0.6" else 1.0)
+    assert share <= (0.105 if case.name != "correlated 0.6" else 0.25)
 
 
 @pytest.mark.parametrize("blocks", [5, 21])
