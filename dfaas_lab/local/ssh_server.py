@@ -12,11 +12,36 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+from asyncssh.forward import SSHForwarder
 
 from dfaas_lab.local import child
 from dfaas_lab.local.child import listen
 from dfaas_lab.local.lab_directory import MARK, LabDirectory
 from dfaas_lab.local.ssh_session import Session
+
+
+class _Forwarder(SSHForwarder):
+    """The channel's end of a forwarded stream, which closes once both ends have sent their last.
+
+    asyncssh closes the stream only where the host's end was the later one; otherwise the client
+    waits for ever (seen in 7 of 100 times that a server answered and closed at once).
+    """
+
+    def eof_received(self) -> bool:
+        """Take the client's end of file."""
+        goes_on: bool = super().eof_received()
+        if not goes_on:
+            asyncio.get_running_loop().call_soon(self.close)
+        return goes_on
+
+
+async def _forwarded(host: str, port: int) -> _Forwarder:
+    try:
+        _, peer = await asyncio.get_running_loop().create_connection(SSHForwarder, host, port)
+    except OSError as error:
+        refused = asyncssh.OPEN_CONNECT_FAILED
+        raise asyncssh.ChannelOpenError(refused, str(error)) from None
+    return _Forwarder(peer)
 
 
 class Server(asyncssh.SSHServer):
@@ -62,12 +87,14 @@ class Server(asyncssh.SSHServer):
     def connection_requested(
         self,
         dest_host: str,
-        dest_port: int,  # noqa: ARG002 (asyncssh's interface)
-        orig_host: str,  # noqa: ARG002
+        dest_port: int,
+        orig_host: str,  # noqa: ARG002 (asyncssh's interface)
         orig_port: int,  # noqa: ARG002
-    ) -> bool:
+    ) -> Any:
         """Let streams through (``AllowTcpForwarding``, on in sshd), to loopback only."""
-        return dest_host in ("127.0.0.1", "::1", "localhost")
+        if dest_host not in ("127.0.0.1", "::1", "localhost"):
+            return False
+        return _forwarded(dest_host, dest_port)
 
     def _session_closed(self) -> None:
         self._free += 1

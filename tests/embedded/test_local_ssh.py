@@ -224,6 +224,21 @@ def test_streams_only_to_loopback_and_no_terminal(local_lab: LocalLab, ssh: Ssh)
     assert b"PTY allocation request failed" in ssh(local_lab, "true", "-tt").stderr
 
 
+@pytest.mark.parametrize("pause_s", [0.0, 0.5], ids=["at once", "after the server's end"])
+def test_a_stream_ends_whoever_ends_first(local_lab: LocalLab, pause_s: float) -> None:
+    gateway = local_lab.gateways[0].url.rpartition(":")[2]
+    argv = ssh_command(local_lab, "-W", f"127.0.0.1:{gateway}")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(argv, **pipes) as client:
+        client.stdin.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+        client.stdin.flush()
+        if pause_s:
+            assert b"200" in client.stdout.readline()  # the server answers, and closes
+            time.sleep(pause_s)
+        client.stdin.close()
+        assert client.wait(timeout=20) == 0
+
+
 def test_a_closed_channel_does_not_stop_the_command(
     connection: fabric.Connection, tmp_path: Path
 ) -> None:
