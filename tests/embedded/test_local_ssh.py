@@ -236,7 +236,10 @@ def test_a_stream_ends_whoever_ends_first(local_lab: LocalLab, pause_s: float) -
             assert b"200" in client.stdout.readline()  # the server answers, and closes
             time.sleep(pause_s)
         client.stdin.close()
-        assert client.wait(timeout=20) == 0
+        try:
+            assert client.wait(timeout=20) == 0
+        finally:
+            client.kill()
 
 
 def test_a_closed_channel_does_not_stop_the_command(
