@@ -17,6 +17,9 @@ class Doubt:
         measured: With its number, and where.
         expected: What it should be.
         fix: What to do.
+
+    >>> print(Doubt("generator CPU", measured="97%", expected="at most 80%"))
+    generator CPU: 97% (expected at most 80%)
     """
 
     what: str
