@@ -85,6 +85,18 @@ class Target:
     """The generator that loads it."""
     functions: tuple[Function, ...]
     """The functions that can be loaded."""
+    # The arguments above say what these are.
+    prometheus: str | None
+    host: Host | None
+    install_monitoring: bool
+    via: Generator | None
+    limits: Limits | None
+    thresholds: Thresholds | None
+    served_by_header: str
+    store: Path
+    queries: str | None
+    ca: str | None
+    insecure: bool
     last_run: Run | None
     """The run that was measured last, or is being measured."""
 
