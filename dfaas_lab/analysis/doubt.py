@@ -26,6 +26,9 @@ class Doubt:
         fix: What to do.
         cause: Whose fault it is.
         iterations: In which iterations; none for one that is of the whole run.
+
+    >>> print(Doubt("generator CPU", measured="97%", expected="at most 80%"))
+    generator CPU: 97% (expected at most 80%)
     """
 
     what: str

@@ -22,7 +22,8 @@ _HINTS = (
         "The task took too long: look at the host's load and network.",
     ),
     (
-        r"interpreter.{0,300}not found|python\S{0,40}: (not found|No such file)|python.{0,300}No such file",
+        r"interpreter.{0,300}not found|python\S{0,40}: (not found|No such file)|"
+        r"python.{0,300}No such file",
         "Install Python 3 there (Debian: sudo apt-get install python3), or name the interpreter.",
     ),
     (

@@ -100,7 +100,7 @@ def seconds(pattern: re.Pattern[str], how: set[str], text: str) -> float:
 @pytest.mark.parametrize("name", ALL)
 def test_it_is_linear(name: str) -> None:
     pattern, how = ALL[name], used(name)
-    length = SHORTER.get(name, LENGTH if name.startswith("hint") else LENGTH)
+    length = SHORTER.get(name, LENGTH)
     for piece in PIECES:
         for first in openings(pattern):
             for text in (first + piece * length, (first + piece) * length):
