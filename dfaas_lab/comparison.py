@@ -60,6 +60,9 @@ class Comparison:
             ``detectable`` (the smallest change that these blocks show in 8 of 10 cases),
             ``same_within`` (the largest change that the interval allows) and ``blocks_to_halve``
             (so many more blocks halve ``detectable``). Empty for two runs of different times.
+
+    >>> compare(before, after).frame.select("function", "measure").row(0)
+    ('env', 'latency_ms_mean')
     """
 
     sides: tuple[str, ...]
@@ -85,7 +88,11 @@ class Comparison:
         )
 
     def chart(self) -> alt.TopLevelMixin:
-        """The changes with their intervals, one line per function and measure."""
+        """The changes with their intervals, one line per function and measure.
+
+        >>> save_figure(compare(before, after).chart(), "changes.svg").name
+        'changes.svg'
+        """
         from dfaas_lab.charts import comparison_chart
 
         return comparison_chart(self.frame)
@@ -160,8 +167,9 @@ def compare(
     Raises:
         ConfigError: A confidence that is none.
 
-    >>> print(compare(before, after))  # doctest: +SKIP
-    p95 of figlet is 12 % higher [8 %, 16 %]
+    >>> print(compare(before, after))
+    20... compared with 20... (two runs): ... numbers differ. ...
+    mean latency of env is ...
     """
     check_confidence(confidence)
     a, b = complete_iterations(run_a.summary), complete_iterations(run_b.summary)

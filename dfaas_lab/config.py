@@ -37,6 +37,9 @@ class Host:
 
     Raises:
         ConfigError: An address, a user, a port or a password that cannot be.
+
+    >>> str(Host("10.0.0.50", user="ubuntu", port=2222))
+    'ubuntu@10.0.0.50:2222'
     """
 
     address: str
@@ -114,6 +117,9 @@ class Limits:
             follows from the plan (set-up, duration, graceful stop and a reserve). A warm-up that is
             longer has the time that it takes.
         lease: How long k6 may go on when the controller is gone; then it is stopped.
+
+    >>> Limits(timeout="5m", lease="2m").lease
+    '2m'
     """
 
     timeout: str | timedelta | None = None

@@ -38,7 +38,11 @@ def host_address(text: str) -> str:
     Raises:
         ConfigError: It is none; a user or a port in it is named.
     """
-    bare = text[1:-1] if isinstance(text, str) and re.fullmatch(r"\[.*:.*\]", text) else text
+    bare = (
+        text[1:-1]
+        if isinstance(text, str) and text[:1] == "[" and text[-1:] == "]" and ":" in text
+        else text
+    )
     if isinstance(bare, str) and "@" in bare:
         raise ConfigError(
             f"{text!r} is no address: give the user as 'user'", hint="Write user=NAME."

@@ -140,7 +140,11 @@ class Function:
         return seconds(self.timeout, what=f"timeout of function {self.name}")
 
     def body_bytes(self) -> bytes:
-        """Return the body as it is sent; reads the file where the body is a ``Path``."""
+        """Return the body as it is sent; reads the file where the body is a ``Path``.
+
+        >>> Function("figlet", method="POST", body="Hello DFaaS!").body_bytes()
+        b'Hello DFaaS!'
+        """
         if isinstance(self.body, bytes):
             return self.body
         if isinstance(self.body, str):
@@ -158,6 +162,9 @@ class Function:
 
         Raises:
             ConfigError: The file cannot be read.
+
+        >>> Function("figlet", method="POST", body="Hello").frozen().body
+        b'Hello'
         """
         return self if isinstance(self.body, bytes) else replace(self, body=self.body_bytes())
 
@@ -167,7 +174,11 @@ class Function:
         return f"/{'async-' if self.asynchronous else ''}function/{self.name}{self.path}"
 
     def shown_headers(self) -> dict[str, str]:
-        """Return the headers as they may be shown and stored."""
+        """Return the headers as they may be shown and stored.
+
+        >>> Function("env", headers={"Accept": "text/plain", "X-Key": "abc"}).shown_headers()
+        {'Accept': 'text/plain', 'X-Key': '***'}
+        """
         return redacted(self.headers, self.safe_headers)
 
     def __repr__(self) -> str:

@@ -31,7 +31,11 @@ class Rates(ABC):
         return len(self.values)
 
     def described(self) -> dict[str, Any]:
-        """Return what :func:`rates_of` makes the same of: values for JSON."""
+        """Return what :func:`rates_of` makes the same of: values for JSON.
+
+        >>> Linear(0, 20, step=10).described()
+        {'type': 'linear', 'min': 0, 'max': 20, 'step': 10}
+        """
         kind = type(self).__name__.lower()
         given = {one.name: getattr(self, one.name) for one in fields(self) if one.init}  # type: ignore[arg-type]
         return {
