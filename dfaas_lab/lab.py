@@ -18,6 +18,7 @@ from dfaas_lab.redaction import masked
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -54,8 +55,8 @@ class Lab:
 
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
         self.targets = Named("target")
-        self._root = Path(store).expanduser().absolute()
-        for target in targets:
+        self._root = local_path(store, what="store").absolute()
+        for target in _listed(targets):
             # Some disks, and archives that shall open there, do not tell cases apart.
             if target.name.casefold() in (name.casefold() for name in self.targets):
                 raise ConfigError(f"two targets are called {target.name!r}", hint="Rename one.")
@@ -72,14 +73,15 @@ class Lab:
     def local(
         cls,
         targets: int = 1,
-        functions: Mapping[str, Sequence[str] | str] | None = None,
+        functions: Mapping[str, Sequence[str] | str] | Iterable[str] | None = None,
         store: str | Path = "results",
     ) -> Lab:
         """Start the embedded lab: everything on this machine, on loopback, without root.
 
         Args:
             targets: How many gateways.
-            functions: More functions, by name and command.
+            functions: More functions, by name and command; or names of built-in functions, then
+                the targets have only these.
             store: The folder for results, all that stays afterwards.
 
         Raises:
@@ -113,7 +115,7 @@ class Lab:
         from dfaas_lab import labfile
         from dfaas_lab.labfile.build import targets_of
 
-        file = labfile.read(Path(path))
+        file = labfile.read(path)
         lab = cls(targets_of(file), store=file.store or "results")
         lab._described = file.campaign
         return lab
@@ -451,6 +453,16 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
+
+
+def _listed(given: Iterable[Target]) -> list[Target]:
+    targets = list(given) if isinstance(given, Iterable) else [given]
+    wrong = [one for one in targets if not isinstance(one, Target)]
+    if wrong or not isinstance(given, Iterable):
+        raise ConfigError(
+            f"targets={given!r} is no list of targets", hint="Give Lab([Target(...)])."
+        )
+    return targets
 
 
 def _check_generators(targets: Iterable[Target]) -> None:

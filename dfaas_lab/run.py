@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
 from dfaas_lab.status import COMPLETE
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     import altair as alt
@@ -352,7 +353,7 @@ class Run:
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser().absolute()  # a link has the run's name, not its place
+        place = local_path(path, what="path").absolute()  # a link has the run's name, not its place
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():

@@ -18,7 +18,7 @@ from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
-from dfaas_lab.validation import url_problem
+from dfaas_lab.validation import local_path, url_problem
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -142,7 +142,7 @@ class Target:
         self.limits = limits
         self.thresholds = thresholds
         self.served_by_header = served_by_header
-        self.store = Path(store).expanduser().absolute()
+        self.store = local_path(store, what="store").absolute()
         self.last_run = None
         self._auth = auth
         self.queries = None if queries is None else str(queries)
