@@ -118,6 +118,9 @@ class Generator:
 
         Raises:
             ProvisionError: ``HostUnreachable`` or ``TaskFailed``, with what to do.
+
+        >>> bool(generator.provision(progress=False))
+        True
         """
         from dfaas_lab.provision import provision, run_interruptible
         from dfaas_lab.widgets import choose_view
@@ -132,7 +135,11 @@ class Generator:
         return report
 
     def check(self) -> pl.DataFrame:
-        """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""
+        """Look at the generator, changing nothing: ``host, check, ok, detail, fix``.
+
+        >>> generator.check().filter(pl.col("check") == "reachable")["ok"].to_list()
+        [True]
+        """
         from dfaas_lab.checks import check_lab
 
         return check_lab([self._look()])
@@ -149,7 +156,10 @@ class Generator:
         )
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections.
+
+        >>> generator.close()  # the next call connects again
+        """
         with self._lock:
             session = self._used
         if session is not None:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 _SHOWN = 5
+
+Cause = Literal["", "generator", "processor"]
+"""Whose fault a doubt is: ``generator`` and ``processor`` (its processors) are the generator's own.
+
+A slow node also makes k6 drop and leave requests: those have no cause.
+"""
 
 
 @dataclass(frozen=True)
@@ -17,12 +24,19 @@ class Doubt:
         measured: With its number, and where.
         expected: What it should be.
         fix: What to do.
+        cause: Whose fault it is.
+        iterations: In which iterations; none for one that is of the whole run.
+
+    >>> print(Doubt("generator CPU", measured="97%", expected="at most 80%"))
+    generator CPU: 97% (expected at most 80%)
     """
 
     what: str
     measured: str
     expected: str
     fix: str = ""
+    cause: Cause = ""
+    iterations: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.what}: {self.measured} (expected {self.expected})"
@@ -30,11 +44,12 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of finding: the doubt's ``what``, ``expected`` and ``fix``."""
+    """A kind of finding: the doubt's ``what``, ``expected``, ``fix`` and ``cause``."""
 
     what: str
     expected: str
     fix: str
+    cause: Cause = ""
 
 
 @dataclass(frozen=True)
@@ -68,10 +83,13 @@ def grouped(findings: Iterable[Finding]) -> list[Doubt]:
     for finding in findings:
         places = kinds.setdefault(finding.kind, {})
         places.setdefault((finding.function, finding.target), []).append(finding)
-    return [
-        Doubt(kind.what, "; ".join(map(_of_place, places.values())), kind.expected, kind.fix)
-        for kind, places in kinds.items()
-    ]
+    return [_doubt(kind, list(places.values())) for kind, places in kinds.items()]
+
+
+def _doubt(kind: Kind, places: list[list[Finding]]) -> Doubt:
+    measured = "; ".join(map(_of_place, places))
+    iterations = sorted({finding.iteration for place in places for finding in place})
+    return Doubt(kind.what, measured, kind.expected, kind.fix, kind.cause, tuple(iterations))
 
 
 def _of_place(findings: list[Finding]) -> str:

@@ -32,6 +32,10 @@ class Verdict:
             quantile has too few requests.
         running: Whether the run is still under way; it is then judged by what is there.
         insecure: Whether certificates were not checked, as ``Target(insecure=True)`` asks for.
+
+    >>> doubt = Doubt("dropped iterations", measured="6", expected="0", fix="Ask for less.")
+    >>> print(Verdict((doubt,)))
+    DOUBTFUL: dropped iterations: 6 (expected 0)
     """
 
     doubts: tuple[Doubt, ...] = ()
@@ -52,7 +56,12 @@ class Verdict:
         return printable((f"{word}: {doubts}" if doubts else word) + noted)
 
     def explain(self) -> str:
-        """The verdict in lines: each doubt with what to do, then the remarks."""
+        """The verdict in lines: each doubt with what to do, then the remarks.
+
+        >>> print(Verdict((Doubt("drops", "6", "0", "Ask for less."),)).explain())
+        DOUBTFUL
+        - drops: 6 (expected 0). Ask for less.
+        """
         lines = [str(self) if self.valid or not self.doubts else str(self).partition(":")[0]]
         lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
         lines += [f"- Note: {remark}" for remark in self.remarks]
