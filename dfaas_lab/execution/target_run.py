@@ -24,6 +24,7 @@ from dfaas_lab.errors import (
 from dfaas_lab.execution.ending import end_line, so_far
 from dfaas_lab.execution.iteration import Found, Iteration, Lost, NotStarted, Started
 from dfaas_lab.execution.iteration_results import IterationResults
+from dfaas_lab.execution.metrics_collection import MetricsCollection
 from dfaas_lab.k6.launch import start
 from dfaas_lab.k6.live import LiveCourse
 from dfaas_lab.k6.live_reader import reading_live
@@ -97,7 +98,7 @@ class TargetRun:
         self._line = line
         self._begun = begun or spec.detached
         self._closed = closed or spec.detached
-        self._node_metrics = node_metrics
+        self._metrics = MetricsCollection(node_metrics, at_once=pause is not None)
         self._statuses: list[str] = []
         self.course = LiveCourse(self._total_s) if watched else None
         """What is measured while it goes on; None where nobody looks."""
@@ -160,7 +161,10 @@ class TargetRun:
             run_id=self._folder.run_id,
         )
         try:
-            error = self._all(progress, stop)
+            try:
+                error = self._all(progress, stop)
+            finally:
+                self._metrics.finish()
             if error is not None:
                 raise error
         except Lost:
@@ -226,8 +230,8 @@ class TargetRun:
                 self._remove(stop, iteration)
                 return "interrupted", None
             status, error = iteration.fetch_results(end, stop)
-        if self._node_metrics is not None and iteration.number:
-            self._node_metrics.collect(self._results.path(iteration.number), iteration.number)
+        if iteration.number:
+            self._metrics.add(iteration.number, self._results.path(iteration.number))
         if error is None and status not in ("failed", "timed_out"):  # those are the evidence
             self._remove(stop, iteration)
         return status, error
