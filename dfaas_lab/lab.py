@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.spec.run_spec import takes_run_options
@@ -439,6 +440,7 @@ class Lab:
     ) -> None:
         self.close()
 
+    @safe_html
     def _repr_html_(self) -> str:
         from dfaas_lab.display.cards import card
 
@@ -451,6 +453,7 @@ class Lab:
         }
         return card("lab", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
 
