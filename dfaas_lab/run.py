@@ -112,6 +112,11 @@ class Run:
         failures that were answered, ``late_ms_*`` (planned to sent) of all. ``achieved_rps`` is
         ``started`` by the time that the load really ran. Of a script of your own, which plans by
         itself, these are null: all that is planned, ``started``, and what follows from them.
+
+        ``gateway_count`` is how many of these requests the gateway had by its own counter, where
+        Prometheus scraped it twice within the load (what came before the first and after the last
+        of these scrapes is taken from ``requests``); ``gateway_difference`` how many more than were
+        started, or (negative) fewer than were answered. Why they are null is in ``node_metrics``.
         """
         return self._folder.frame("summary")
 
