@@ -15,7 +15,7 @@ from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.names import known_options
 from dfaas_lab.redaction import masked
-from dfaas_lab.secret import credentials
+from dfaas_lab.secret import credentials, sealing
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import url_problem
 
@@ -176,6 +176,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -223,6 +224,7 @@ class Target:
         spec = self._spec(iterations, **options)
         return self._start(spec, label=label, live=live, progress=progress).wait()
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def start_k6(
