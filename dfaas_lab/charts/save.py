@@ -13,6 +13,7 @@ from dfaas_lab.charts.inks import FAINT
 from dfaas_lab.display import png, spec_of
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.printable import printable
+from dfaas_lab.validation import local_path
 
 _DPI = 72.0  # of PDF and SVG: a unit is a point
 _PRINT_DPI = 300.0
@@ -40,7 +41,7 @@ def save_figure(
     """See :func:`dfaas_lab.charts.save_figure`."""
     import vl_convert
 
-    place = Path(path).expanduser()
+    place = local_path(path, what="path")
     wanted_pt = None if width is None else _points(width)
     spec = spec_of(chart if run is None else _with_caption(chart, run))
     svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
