@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
+from dfaas_lab.secret import sealing
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.validation import local_path
 
@@ -285,6 +286,13 @@ class Run:
 
         return run_chart(self.summary, self.timeline, self.requests)
 
+    @cached_property
+    def _figure(self) -> dict[str, Any]:
+        """The chart as a MIME bundle: drawing it takes a moment."""
+        from dfaas_lab.display import chart_bundle
+
+        return chart_bundle(self.chart())
+
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere.
 
@@ -295,6 +303,7 @@ class Run:
 
         return save(self._folder, path)
 
+    @sealing("env")
     def reproduce(
         self,
         target: Reproducer,
@@ -380,11 +389,13 @@ class Run:
         return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
 
     def _shown(self) -> tuple[Any, Any, str]:
-        return self._html, self.chart, repr(self)
+        return self._html, lambda: self._figure, repr(self)
 
     def _ipython_display_(self) -> None:
         from dfaas_lab.display import publish
+        from dfaas_lab.widgets import forget_figure
 
+        forget_figure(self.id)
         publish(*self._shown())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002
