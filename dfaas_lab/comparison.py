@@ -11,7 +11,8 @@ import polars as pl
 from dfaas_lab.analysis.comparability import called, remarks
 from dfaas_lab.analysis.difference import POWER_SCHEMA, Pair, paired, unpaired
 from dfaas_lab.analysis.statistics import check_confidence, complete_iterations
-from dfaas_lab.display import text
+from dfaas_lab.charts import comparison_chart
+from dfaas_lab.display.cards import text
 from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
@@ -81,8 +82,6 @@ class Comparison:
 
     def chart(self) -> alt.TopLevelMixin:
         """The changes with their intervals, one line per function and measure."""
-        from dfaas_lab.charts import comparison_chart
-
         return comparison_chart(self.frame)
 
     def __str__(self) -> str:

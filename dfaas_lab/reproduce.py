@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of, script_environment
 from dfaas_lab.spec.manifest_functions import Entry
+from dfaas_lab.store import OpenedArchive, RunFolder
 
 if TYPE_CHECKING:
     from dfaas_lab.load import Function
     from dfaas_lab.spec.run_spec import RunSpec
-    from dfaas_lab.store import RunFolder
 
 
 class Reproducer(Protocol):
@@ -71,8 +71,6 @@ def _spec(
     Raises:
         ConfigError: A script is not trusted, its environment is not whole, or it is damaged.
     """
-    from dfaas_lab.store import OpenedArchive
-
     if orders[part].get("script"):
         if isinstance(folder, OpenedArchive) and not trusted:
             raise ConfigError(
@@ -91,8 +89,6 @@ def _spec(
 
 
 def _tell(then: Entry, run: Any, parts: tuple[str, str]) -> None:
-    from dfaas_lab.store import RunFolder
-
     folder = RunFolder.at(run.path)
     try:
         found = differences(then, folder.read(), parts)

@@ -13,12 +13,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.schemas import NODE_METRICS
+from dfaas_lab.services.queries import queries
+from dfaas_lab.services.target_metrics import target_metrics
 from dfaas_lab.status import COMPLETE
+from dfaas_lab.store.files import replace_file
+from dfaas_lab.store.parquet import packed
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.clock import Skew
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.services.prometheus import Prometheus
@@ -58,9 +63,6 @@ class NodeMetrics:
             part: The iteration's folder (of this target).
             iteration: Its number.
         """
-        from dfaas_lab.store.files import replace_file
-        from dfaas_lab.store.parquet import packed
-
         path = part / "node_metrics.parquet"
         try:
             if part.is_dir() and not path.exists():
@@ -74,8 +76,6 @@ class NodeMetrics:
         Raises:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
-        from dfaas_lab.services.target_metrics import target_metrics
-
         with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
             return target_metrics(
                 self.prometheus, start, end, queries=self.queries, functions=self.functions
@@ -87,8 +87,6 @@ class NodeMetrics:
         Raises:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
-        import polars as pl
-
         generator = self.generator_skew()
         ahead = None if generator is None else self.prometheus.clock_skew() - generator
         if ahead is None or abs(ahead.seconds) <= max(ahead.uncertainty_s, _SAME_CLOCK_S):
@@ -108,10 +106,6 @@ class NodeMetrics:
         return frame.group_by("metric", "function", "instance", maintain_order=True).tail(1)
 
     def _measured(self, part: Path, iteration: int) -> pl.DataFrame:
-        import polars as pl
-
-        from dfaas_lab.schemas import NODE_METRICS
-
         window = load_window(part)
         if window is None:
             return self._nothing(iteration, None, "nothing was sent")
@@ -137,10 +131,6 @@ class NodeMetrics:
         reason: str,
         metrics: Sequence[str] | None = None,
     ) -> pl.DataFrame:
-        import polars as pl
-
-        from dfaas_lab.schemas import NODE_METRICS
-
         names = self.queries if metrics is None else metrics
         rows = [(self.target, iteration, at, name, None, None, None, reason) for name in names]
         return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")
@@ -148,8 +138,6 @@ class NodeMetrics:
 
 def node_metrics_of(target: TargetSession) -> NodeMetrics | None:
     """What collects a target's metrics; None where it has no Prometheus."""
-    from dfaas_lab.services.queries import queries
-
     prometheus = target.services()[1]
     if prometheus is None:
         return None
@@ -164,8 +152,6 @@ def load_window(part: Path) -> tuple[datetime, datetime] | None:
     One that ended early, or a script without a plan, ends with its last answer. None where nothing
     was sent.
     """
-    import polars as pl
-
     summary = pl.read_parquet(part / "summary.parquet", glob=False, hive_partitioning=False)
     requests = pl.scan_parquet(part / "requests.parquet", glob=False, hive_partitioning=False)
     first, last = (

@@ -17,6 +17,7 @@ from dfaas_lab.progress import Progress, ProgressView
 from dfaas_lab.remote.liveness import UNREACHABLE_S
 from dfaas_lab.run import Run
 from dfaas_lab.status import FINAL, worst
+from dfaas_lab.widgets import choose_view, show_job
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.log_callback import LogCallback
@@ -69,8 +70,6 @@ class RunHandle:
         return printable(f"RunHandle({self._folder.run_id!r}, {self._state}): {self._told()}")
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.widgets import show_job
-
         show_job(self, repr(self), self._folder.run_id)
 
     @property
@@ -170,8 +169,6 @@ class RunHandle:
         self._done.set()
 
     def _face(self) -> ProgressView | None:
-        from dfaas_lab.widgets import choose_view  # takes a moment: ipywidgets
-
         return choose_view(self._shown)
 
     def _come_home(self) -> None:

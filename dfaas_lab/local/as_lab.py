@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dfaas_lab.config import Host
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
+from dfaas_lab.local import start
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ def start_local(
     Raises:
         ConfigError: A package of the extra ``local`` is missing; its hint names it.
     """
-    from dfaas_lab.local import start
-
     local = start(targets, functions, monitoring=True)
     try:
         return local, _targets(local)

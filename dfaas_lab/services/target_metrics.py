@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.analysis.scrapes import (
     Point,
     Scrapes,
@@ -17,11 +19,10 @@ from dfaas_lab.analysis.scrapes import (
     rates,
     samples,
 )
+from dfaas_lab.schemas import NODE_METRICS
 from dfaas_lab.services.queries import DEFAULT_NAMESPACE, Queries, Query
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.services.prometheus import Prometheus
 
 # Scrapes around the window tell how often it is scraped, and which counters began inside it.
@@ -62,10 +63,6 @@ def target_metrics(
     Raises:
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
-    import polars as pl
-
-    from dfaas_lab.schemas import NODE_METRICS
-
     asked = _Asked.around(prometheus, Window(start.timestamp(), end.timestamp()))
     names = _Names.of(functions)
     rows = [row for metric, some in queries.items() for row in _rows(asked, metric, some, names)]

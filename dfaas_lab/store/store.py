@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dfaas_lab import schemas
 from dfaas_lab.errors import StoreError
 from dfaas_lab.status import OPEN
 from dfaas_lab.store import listing, manifest, parquet, pruning
@@ -153,14 +154,10 @@ class Store:
         Raises:
             StoreError: One of ``runs`` is not there, is damaged, or of a newer dfaas_lab.
         """
-        from dfaas_lab import schemas
-
         return self._scan("requests", schemas.REQUESTS, runs)
 
     def scan_summaries(self, runs: str | Iterable[str] | None = None) -> pl.LazyFrame:
         """Return the summaries of all runs (or of these), as :meth:`scan_requests` does."""
-        from dfaas_lab import schemas
-
         return self._scan("summary", schemas.SUMMARY, runs)
 
     def prune(
