@@ -11,6 +11,7 @@ import certifi
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.regular_file import read_regular
+from dfaas_lab.validation import local_path
 
 # Where distributions keep their bundle; the order is that of Go, and so of k6 (crypto/x509).
 _BUNDLES = (
@@ -46,7 +47,7 @@ class Trust:
                 "ca= and insecure= exclude each other", hint="Leave insecure out: ca is enough."
             )
         if self.ca is not None:
-            object.__setattr__(self, "ca", str(Path(self.ca).expanduser().absolute()))
+            object.__setattr__(self, "ca", str(local_path(self.ca, what="ca").absolute()))
 
     @property
     def k6_options(self) -> str:

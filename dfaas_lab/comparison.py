@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 _SAME = 0.2  # a wider interval says nothing of sameness
+_WIDE = 10  # a change of more than tenfold is told as that
 _WORDS = {
     "latency_ms_mean": "mean latency",
     "response_ms_mean": "mean response time",
@@ -42,6 +44,9 @@ class Measured(Protocol):
 class Comparison:
     """How sides differ; ``str()`` says it in sentences.
 
+    What differs has a sentence each; all that does not has one sentence per function.
+    ``sentences`` has one for every row of ``frame``.
+
     Args:
         sides: What the sides are called; all are compared with the first.
         frame: One row per side, function and measure: ``side_a, side_b, target, function, measure,
@@ -56,6 +61,9 @@ class Comparison:
             ``detectable`` (the smallest change that these blocks show in 8 of 10 cases),
             ``same_within`` (the largest change that the interval allows) and ``blocks_to_halve``
             (so many more blocks halve ``detectable``). Empty for two runs of different times.
+
+    >>> compare(before, after).frame.select("function", "measure").row(0)
+    ('env', 'latency_ms_mean')
     """
 
     sides: tuple[str, ...]
@@ -81,18 +89,39 @@ class Comparison:
         )
 
     def chart(self) -> alt.TopLevelMixin:
-        """The changes with their intervals, one line per function and measure."""
+        """The changes with their intervals, one line per function and measure.
+
+        >>> save_figure(compare(before, after).chart(), "changes.svg").name
+        'changes.svg'
+        """
         return comparison_chart(self.frame)
 
     def __str__(self) -> str:
-        return "\n".join(printable(line) for line in (self._head, *self.sentences, *self._notes))
+        return "\n".join(printable(line) for line in (self._head, *self._told, *self._notes))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        lines = (*self.sentences, *self._notes)
-        items = "".join(f"<li>{text(line)}</li>" for line in lines)
+        items = "".join(f"<li>{text(line)}</li>" for line in (*self._told, *self._notes))
         return f"<p>{text(self._head)}</p><ul>{items}</ul>"
+
+    @property
+    def _told(self) -> Iterator[str]:
+        """What differs, a sentence each; then what does not, a sentence per side and function."""
+        rest: dict[tuple[object, ...], list[int]] = {}
+        rows, sentences = self.frame.rows(named=True), self.sentences
+        for index, row in enumerate(rows):
+            if row["differs"]:
+                yield sentences[index]
+            else:
+                rest.setdefault((row["side_b"], row["target"], row["function"]), []).append(index)
+        powers = self.power.rows(named=True)
+        for group in rest.values():
+            if len(group) == 1:
+                yield sentences[group[0]]
+            else:
+                both = [(rows[i], powers[i] if powers else {}) for i in group]
+                yield _without_difference(both, several=len(self.sides) > 2)
 
     @property
     def _head(self) -> str:
@@ -137,8 +166,9 @@ def compare(
     Raises:
         ConfigError: A confidence that is none.
 
-    >>> print(compare(before, after))  # doctest: +SKIP
-    p95 of figlet is 12 % higher [8 %, 16 %]
+    >>> print(compare(before, after))
+    20... compared with 20... (two runs): ... numbers differ. ...
+    mean latency of env is ...
     """
     check_confidence(confidence)
     a, b = complete_iterations(run_a.summary), complete_iterations(run_b.summary)
@@ -202,25 +232,35 @@ def _pairs(a: pl.DataFrame, b: pl.DataFrame, sides: tuple[str, str]) -> Iterator
 
 
 def _sentence(row: Mapping[str, object], several: bool) -> str:
-    measure, change = str(row["measure"]), row["change"]
-    name = _WORDS.get(measure)
-    if name is None:
-        time, _, of = measure.rpartition("_")
-        name = f"{of} response time" if time == "response_ms" else of
-    target = None if row["target"] is None else str(row["target"])
-    of = f"{name} of {called((target, str(row['function'])))}"
+    change = row["change"]
+    of = f"{_measure(row)} of {_function(row)}"
     if not isinstance(change, float):
         return f"{of} cannot be compared ({row['method']})"
-    unit = " points" if measure == "success_rate" else " %"
-    told = f"{of} is {_number(abs(change))}{unit} {'higher' if change >= 0 else 'lower'}"
+    way = "higher" if change >= 0 else "lower"
+    told = f"{of} is {_share(abs(change), row)} {way}" if change else f"{of} is the same"
     told += f" on {row['side_b']}" if several else ""
     low, high = row["low"], row["high"]
     if not (isinstance(low, float) and isinstance(high, float)):
         return f"{told} (no interval: {str(row['method']).removeprefix('none: ')})"
+    if max(abs(low), abs(high)) > _WIDE:
+        return f"{told}, which can be chance (so few measurements give no limits within tenfold)"
     # Of what is lower, the limits are told as how much lower: 12 % lower [8 %, 16 %].
     limits = (low, high) if change >= 0 else (-high, -low)
-    told += f" [{_number(limits[0])}{unit}, {_number(limits[1])}{unit}]"
-    return told if row["differs"] else f"{told}, which can be chance"
+    told += f" [{_share(limits[0], row)}, {_share(limits[1], row)}]"
+    return f"{told}, which can be chance" if change and not row["differs"] else told
+
+
+def _measure(row: Mapping[str, object]) -> str:
+    """What a reader calls the measure: p95, p95 response time, mean latency, success rate."""
+    measure = str(row["measure"])
+    if measure in _WORDS:
+        return _WORDS[measure]
+    time, _, of = measure.rpartition("_")
+    return f"{of} response time" if time == "response_ms" else of
+
+
+def _function(row: Mapping[str, object]) -> str:
+    return called((None if row["target"] is None else str(row["target"]), str(row["function"])))
 
 
 def _could_show(row: Mapping[str, object], power: Mapping[str, object]) -> str:
@@ -228,15 +268,55 @@ def _could_show(row: Mapping[str, object], power: Mapping[str, object]) -> str:
     detectable, within = power["detectable"], power["same_within"]
     if row["differs"] or not (isinstance(detectable, float) and isinstance(within, float)):
         return ""
-    unit = " points" if row["measure"] == "success_rate" else " %"
-    same = f"the same within {_number(within)}{unit}; " if within <= _SAME else ""
+    same = f"the same within {_share(within, row)}; " if within <= _SAME else ""
     return (
         f": {same}these {power['blocks']} blocks could have shown a change of "
-        f"{_number(detectable)}{unit}, {power['blocks_to_halve']} more halve it"
+        f"{_share(detectable, row)}, {power['blocks_to_halve']} more halve it"
     )
 
 
-def _number(share: float) -> str:
-    """A share in percent, with two digits that mean something."""
+def _without_difference(
+    rows: Sequence[tuple[Mapping[str, object], Mapping[str, object]]], *, several: bool
+) -> str:
+    """What several rows of one function without a difference say, each with its row of power."""
+    first, power = rows[0]
+    on = f" on {first['side_b']}" if several else ""
+    times = [both for both in rows if both[0]["measure"] != "success_rate"]
+    changes = [(row, row) for row, _ in times if isinstance(row["change"], float)]
+    by = f" {_range(changes, 'change', 'by')}" if changes else ""
+    told = f"{len(rows)} numbers of {_function(first)}{on} differ{by}, which can be chance"
+    same = [both for both in times if _below(both[1], "same_within", _SAME)]
+    shown = [both for both in times if _below(both[1], "detectable", math.inf)]
+    if same:
+        told += f": {_range(same, 'same_within', 'the same within')}"
+    if shown:
+        told += f"{';' if same else ':'} these {power['blocks']} blocks "
+        told += _range(shown, "detectable", "could have shown a change of")
+        told += f", {max(int(str(row['blocks_to_halve'])) for _, row in shown)} more halve it"
+    return told
+
+
+def _below(power: Mapping[str, object], column: str, limit: float) -> bool:
+    value = power.get(column)
+    return isinstance(value, float) and value <= limit
+
+
+def _range(
+    rows: Sequence[tuple[Mapping[str, object], Mapping[str, object]]], column: str, words: str
+) -> str:
+    """The smallest and the largest share of a column, each with the measure that has it."""
+    values = sorted(
+        ((abs(float(str(from_[column]))), row) for row, from_ in rows), key=lambda both: both[0]
+    )
+    (low, least), (high, most) = values[0], values[-1]
+    told = f"{words} {_share(low, least)} ({_measure(least)})"
+    return told if len(values) == 1 else f"{told} to {_share(high, most)} ({_measure(most)})"
+
+
+def _share(share: float, row: Mapping[str, object]) -> str:
+    """A share with two digits that mean something: in points of the success rate, else percent."""
+    unit = "points" if row["measure"] == "success_rate" else "%"
     percent = share * 100
-    return f"{percent:.0f}" if abs(percent) >= 10 else f"{percent:.2g}"
+    if abs(share) > _WIDE:
+        return f"over {_WIDE * 100} {unit}"
+    return f"{percent:.0f} {unit}" if abs(percent) >= 10 else f"{percent:.2g} {unit}"

@@ -119,6 +119,9 @@ class Generator:
 
         Raises:
             ProvisionError: ``HostUnreachable`` or ``TaskFailed``, with what to do.
+
+        >>> bool(generator.provision(progress=False))
+        True
         """
         from dfaas_lab.background import run_interruptible
         from dfaas_lab.provision.cache import provision
@@ -134,7 +137,11 @@ class Generator:
         return report
 
     def check(self) -> pl.DataFrame:
-        """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""
+        """Look at the generator, changing nothing: ``host, check, ok, detail, fix``.
+
+        >>> generator.check().filter(pl.col("check") == "reachable")["ok"].to_list()
+        [True]
+        """
         from dfaas_lab.checks import check_lab
 
         return check_lab([self._look()])
@@ -151,7 +158,10 @@ class Generator:
         )
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections.
+
+        >>> generator.close()  # the next call connects again
+        """
         with self._lock:
             session = self._used
         if session is not None:

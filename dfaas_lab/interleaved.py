@@ -100,6 +100,10 @@ def run_interleaved(
     options: Mapping[str, Any],
 ) -> Comparison:
     """Measure sides in turn; see :meth:`dfaas_lab.Lab.run_interleaved`."""
+    if not isinstance(sides, Mapping):
+        raise ConfigError(
+            f"sides={sides!r} names no sides", hint='Give {"old": target, "new": target}.'
+        )
     given = {name: _side(name, side, options) for name, side in sides.items()}
     if len(given) < 2:
         raise ConfigError(

@@ -17,6 +17,7 @@ from dfaas_lab.redaction import masked
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -43,6 +44,9 @@ class Lab:
     Args:
         targets: The targets; their names are unique.
         store: The folder for results.
+
+    >>> Lab([Target("mid", gateway="http://h", generator=generator, functions=[Function("env")])])
+    Lab(mid)
     """
 
     targets: dict[str, Target]
@@ -50,8 +54,8 @@ class Lab:
 
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
         self.targets = Named("target")
-        self._root = Path(store).expanduser().absolute()
-        for target in targets:
+        self._root = local_path(store, what="store").absolute()
+        for target in _listed(targets):
             # Some disks, and archives that shall open there, do not tell cases apart.
             if target.name.casefold() in (name.casefold() for name in self.targets):
                 raise ConfigError(f"two targets are called {target.name!r}", hint="Rename one.")
@@ -68,18 +72,23 @@ class Lab:
     def local(
         cls,
         targets: int = 1,
-        functions: Mapping[str, Sequence[str] | str] | None = None,
+        functions: Mapping[str, Sequence[str] | str] | Iterable[str] | None = None,
         store: str | Path = "results",
     ) -> Lab:
         """Start the embedded lab: everything on this machine, on loopback, without root.
 
         Args:
             targets: How many gateways.
-            functions: More functions, by name and command.
+            functions: More functions, by name and command; or names of built-in functions, then
+                the targets have only these.
             store: The folder for results, all that stays afterwards.
 
         Raises:
             ConfigError: A package of the extra ``local`` is missing; its hint names it.
+
+        >>> with Lab.local(functions={"hello": ["echo", "hello"]}) as other:
+        ...     [function.name for function in other.target.functions]
+        ['figlet', 'env', 'echo', 'sha512sum', 'primes', 'hello']
         """
         from dfaas_lab.local.as_lab import start_local
 
@@ -98,11 +107,14 @@ class Lab:
 
         Raises:
             ConfigError: The file is not there, or says something that cannot be.
+
+        >>> Lab.from_file("lab.yml").targets["node1"].gateway == target.gateway
+        True
         """
         from dfaas_lab import labfile
         from dfaas_lab.labfile.build import targets_of
 
-        file = labfile.read(Path(path))
+        file = labfile.read(path)
         lab = cls(targets_of(file), store=file.store or "results")
         lab._described = file.campaign
         return lab
@@ -153,13 +165,20 @@ class Lab:
 
         Raises:
             ProvisionError: With one failure per host or target; what succeeded stays.
+
+        >>> lab.provision(progress=False).cached  # it was done before
+        True
         """
         from dfaas_lab.provision.lab import prepare
 
         return self._on_hosts(partial(prepare, force=force), progress)
 
     def check(self) -> pl.DataFrame:
-        """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``."""
+        """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``.
+
+        >>> lab.check().filter(~pl.col("ok")).height  # what is not as it should be
+        0
+        """
         from dfaas_lab.checks import check_lab
         from dfaas_lab.remote.remote import Remote
 
@@ -194,6 +213,9 @@ class Lab:
             live: Called with each line that k6 logs, after the target's name.
             progress: None chooses how progress is shown; False shows nothing.
             options: ``load``, ``duration`` and all other options of :meth:`Target.run_k6`.
+
+        >>> lab.run_k6(load={"env": 10}, duration="1s", progress=False).summary["target"].to_list()
+        ['node1']
         """
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight_all
@@ -240,6 +262,11 @@ class Lab:
         Raises:
             ConfigError: What is asked cannot be.
             ResumeMismatch: The stored campaign is another one; the difference is named.
+
+        >>> plan = Plan(["env"], Linear(10, 30, step=10))
+        >>> study = lab.campaign(plan, iterations=3, duration="30s", label="another study")
+        >>> study.status, len(study.plan)
+        ('new', 3)
         """
         from dfaas_lab.campaign.open import DEFAULTS, open_campaign
 
@@ -263,6 +290,9 @@ class Lab:
         """Return one row per campaign of the store, oldest first.
 
         ``campaign_id, created_at, label, status, targets, loads, measured, path``.
+
+        >>> lab.campaigns().select("label", "status", "loads", "measured").rows()
+        [('study', 'finished', 4, 4)]
         """
         from dfaas_lab.campaign.open import campaigns_of
 
@@ -301,7 +331,10 @@ class Lab:
             ResumeMismatch: An unfinished comparison of this label asks for something else.
             DfaasLabError: As for ``run_k6``.
 
-        >>> lab.run_interleaved({"old": a, "new": b}, load=20, duration="10s")  # doctest: +SKIP
+        >>> sides = {"slow": (target, {"load": 5}), "fast": (target, {"load": 10})}
+        >>> found = lab.run_interleaved(sides, blocks=3, duration="1s", progress=False)
+        >>> found.sides, found.interleaved
+        (('slow', 'fast'), True)
         """
         from dfaas_lab.interleaved import run_interleaved
         from dfaas_lab.widgets import choose_view
@@ -332,6 +365,9 @@ class Lab:
             StoreError: There is no such run, or every run has ended.
             ConfigError: This lab is not the one that it was begun with.
             DfaasLabError: As for ``run_k6``.
+
+        >>> lab.attach(run.id).status  # this one has ended
+        'ok'
         """
         from dfaas_lab.execution.attach import attach
         from dfaas_lab.run import Run
@@ -348,6 +384,9 @@ class Lab:
 
         Raises:
             ProvisionError: With one failure per host.
+
+        >>> bool(lab.teardown(progress=False))
+        True
         """
         from dfaas_lab.provision.lab import take_down
 
@@ -372,7 +411,10 @@ class Lab:
         return {name: target._session for name, target in self.targets.items()}
 
     def close(self) -> None:
-        """Close all connections; an embedded lab ends, and leaves nothing but the results."""
+        """Close all connections; an embedded lab ends, and leaves nothing but the results.
+
+        >>> lab.close()
+        """
         for generator in self.generators.values():
             generator.close()
         local, self._local = self._local, None
@@ -406,6 +448,16 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
+
+
+def _listed(given: Iterable[Target]) -> list[Target]:
+    targets = list(given) if isinstance(given, Iterable) else [given]
+    wrong = [one for one in targets if not isinstance(one, Target)]
+    if wrong or not isinstance(given, Iterable):
+        raise ConfigError(
+            f"targets={given!r} is no list of targets", hint="Give Lab([Target(...)])."
+        )
+    return targets
 
 
 def _check_generators(targets: Iterable[Target]) -> None:

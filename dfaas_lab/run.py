@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
 from dfaas_lab.status import COMPLETE
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     import altair as alt
@@ -47,6 +48,10 @@ class Run:
 
     ``summary`` has one row per iteration and function, ``requests`` one per HTTP request,
     ``timeline`` one per iteration, function and second.
+
+    >>> run = Run.load(run.path)
+    >>> run.label, run.status, run.summary.height
+    ('first', 'ok', 6)
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -221,6 +226,10 @@ class Run:
         """What each quantile of the response could be, if all that is missing had been slowest.
 
         See :func:`dfaas_lab.analysis.quantile_bounds.bounds_of`.
+
+        >>> whole = run.bounds().filter(pl.col("succeeded") == pl.col("asked"))
+        >>> (whole["response_ms_low"] == whole["response_ms_high"]).all()  # nothing is missing
+        True
         """
         from dfaas_lab.analysis.quantile_bounds import bounds_of
 
@@ -251,19 +260,32 @@ class Run:
         return max(mine[0].timestamp() - began_s, 0.0) if len(mine) else 0.0
 
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
-        """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`."""
+        """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`.
+
+        >>> p95 = run.statistics().filter(measure="latency_ms_p95", function="env")
+        >>> p95.select("iterations", "unit").row(0)
+        (3, 'iteration')
+        """
         from dfaas_lab.analysis.statistics import statistics
 
         return statistics(self.requests, self.summary, confidence=confidence)
 
     def chart(self) -> alt.TopLevelMixin:
-        """The run as a chart: latency over time, and what was delivered against what was asked."""
+        """The run as a chart: latency over time, and what was delivered against what was asked.
+
+        >>> save_figure(run.chart(), "run.svg").name
+        'run.svg'
+        """
         from dfaas_lab.charts import run_chart
 
         return run_chart(self.summary, self.timeline, self.requests)
 
     def save(self, path: str | Path) -> Path:
-        """Write the run as one archive (zip), which :meth:`load` opens anywhere."""
+        """Write the run as one archive (zip), which :meth:`load` opens anywhere.
+
+        >>> run.save("first.zip").name
+        'first.zip'
+        """
         from dfaas_lab.store import save
 
         return save(self._folder, path)
@@ -294,6 +316,10 @@ class Run:
 
         Raises:
             ConfigError: Something is not stored, or not trusted; nothing was run.
+
+        >>> again = run.reproduce(target, progress=False)
+        >>> again.provenance["reproduces"]["run_id"] == run.id
+        True
         """
         from dfaas_lab.reproduce import reproduce
 
@@ -314,10 +340,13 @@ class Run:
 
         Raises:
             StoreError: It is no run, is damaged, or was written by a newer dfaas_lab.
+
+        >>> Run.load(run.save("shared.zip")).summary.equals(run.summary)
+        True
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser().absolute()  # a link has the run's name, not its place
+        place = local_path(path, what="path").absolute()  # a link has the run's name, not its place
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():

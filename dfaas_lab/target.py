@@ -17,7 +17,7 @@ from dfaas_lab.names import known_options
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
-from dfaas_lab.validation import url_problem
+from dfaas_lab.validation import local_path, url_problem
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -67,6 +67,14 @@ class Target:
 
     Raises:
         ConfigError: A URL that is none, no function, or two of the same name.
+
+    >>> Target(
+    ...     "mid",
+    ...     gateway="http://10.0.0.60:31112",
+    ...     generator=Generator("10.0.0.50"),
+    ...     functions=[Function("env")],
+    ... )
+    Target('mid', gateway='http://10.0.0.60:31112', generator='10.0.0.50')
     """
 
     name: str
@@ -77,6 +85,18 @@ class Target:
     """The generator that loads it."""
     functions: tuple[Function, ...]
     """The functions that can be loaded."""
+    # The arguments above say what these are.
+    prometheus: str | None
+    host: Host | None
+    install_monitoring: bool
+    via: Generator | None
+    limits: Limits | None
+    thresholds: Thresholds | None
+    served_by_header: str
+    store: Path
+    queries: str | None
+    ca: str | None
+    insecure: bool
     last_run: Run | None
     """The run that was measured last, or is being measured."""
 
@@ -122,7 +142,7 @@ class Target:
         self.limits = limits
         self.thresholds = thresholds
         self.served_by_header = served_by_header
-        self.store = Path(store).expanduser().absolute()
+        self.store = local_path(store, what="store").absolute()
         self.last_run = None
         self._auth = auth
         self.queries = None if queries is None else str(queries)
@@ -195,6 +215,10 @@ class Target:
             K6Error: k6 failed; ``error.run`` holds what was measured.
             RemoteError: The generator cannot be reached, or its disk is full.
             KeyboardInterrupt: After k6 has ended and its data is stored; see ``last_run``.
+
+        >>> run = target.run_k6(2, load={"env": 20}, duration="1s", progress=False)
+        >>> run.summary.select("iteration", "function", "planned").rows()
+        [(1, 'env', 20), (2, 'env', 20)]
         """
         spec = self._spec(iterations, **options)
         return self._start(spec, label=label, live=live, progress=progress).wait()
@@ -222,6 +246,10 @@ class Target:
                 may go. ``wait()``, or ``lab.attach(handle.run.id)`` from elsewhere, brings the
                 data home.
             options: ``load``, ``duration`` and all other options of ``run_k6``.
+
+        >>> handle = target.start_k6(load={"env": 5}, duration="1s")
+        >>> handle.wait().status
+        'ok'
         """
         spec = self._spec(iterations, detached=detach, **options)
         handle = self._start(spec, label=label, live=live, progress=progress)
@@ -240,6 +268,9 @@ class Target:
         Raises:
             ConfigError: What was asked cannot be, also for want of memory or disk on the generator
                 where these are known (after ``check()`` or a run).
+
+        >>> print(target.preview({"env": 50}, "30s", iterations=3))
+        4500 requests in 3 iterations, about 1m31s (at most ...
         """
         spec = self._spec(iterations, load=load, duration=duration, rest=rest)
         return spec.preview(**self.generator._session.free_resources())
@@ -373,11 +404,18 @@ class Target:
         )
 
     def deployed(self) -> pl.DataFrame:
-        """What the gateway has: ``function, image, replicas, available``."""
+        """What the gateway has: ``function, image, replicas, available``.
+
+        >>> target.deployed().filter(function="env").rows()
+        [('env', 'env', 1, 1)]
+        """
         return self._services()[0].deployed()
 
     def deploy(self) -> None:
-        """Deploy the functions that have an image, through the gateway's API."""
+        """Deploy the functions that have an image, through the gateway's API.
+
+        >>> target.deploy()
+        """
         self._services()[0].deploy([function for function in self.functions if function.image])
 
     def metrics(self, start: datetime, end: datetime) -> pl.DataFrame:
@@ -389,6 +427,10 @@ class Target:
 
         Raises:
             MetricsError: The target has no Prometheus, or it does not answer.
+
+        >>> began = run.summary["started_at"][0]
+        >>> target.metrics(began, began + timedelta(seconds=10)).columns
+        ['time', 'metric', 'function', 'instance', 'value', 'reason']
         """
         from dfaas_lab.execution.node_metrics import node_metrics_of
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from dfaas_lab.display.cards import bullets, chip
 from dfaas_lab.printable import printable
 
 _SHOWN = 5
+
+Cause = Literal["", "generator", "processor"]
+"""Whose fault a doubt is: ``generator`` and ``processor`` (its processors) are the generator's own.
+
+A slow node also makes k6 drop and leave requests: those have no cause.
+"""
 
 
 @dataclass(frozen=True)
@@ -20,12 +27,19 @@ class Doubt:
         measured: With its number, and where.
         expected: What it should be.
         fix: What to do.
+        cause: Whose fault it is.
+        iterations: In which iterations; none for one that is of the whole run.
+
+    >>> print(Doubt("generator CPU", measured="97%", expected="at most 80%"))
+    generator CPU: 97% (expected at most 80%)
     """
 
     what: str
     measured: str
     expected: str
     fix: str = ""
+    cause: Cause = ""
+    iterations: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.what}: {self.measured} (expected {self.expected})"
@@ -41,6 +55,10 @@ class Verdict:
             quantile has too few requests.
         running: Whether the run is still under way; it is then judged by what is there.
         insecure: Whether certificates were not checked, as ``Target(insecure=True)`` asks for.
+
+    >>> doubt = Doubt("dropped iterations", measured="6", expected="0", fix="Ask for less.")
+    >>> print(Verdict((doubt,)))
+    DOUBTFUL: dropped iterations: 6 (expected 0)
     """
 
     doubts: tuple[Doubt, ...] = ()
@@ -61,7 +79,12 @@ class Verdict:
         return printable((f"{word}: {doubts}" if doubts else word) + noted)
 
     def explain(self) -> str:
-        """The verdict in lines: each doubt with what to do, then the remarks."""
+        """The verdict in lines: each doubt with what to do, then the remarks.
+
+        >>> print(Verdict((Doubt("drops", "6", "0", "Ask for less."),)).explain())
+        DOUBTFUL
+        - drops: 6 (expected 0). Ask for less.
+        """
         lines = [str(self) if self.valid or not self.doubts else str(self).partition(":")[0]]
         lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
         lines += [f"- Note: {remark}" for remark in self.remarks]
@@ -74,11 +97,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of finding: the doubt's ``what``, ``expected`` and ``fix``."""
+    """A kind of finding: the doubt's ``what``, ``expected``, ``fix`` and ``cause``."""
 
     what: str
     expected: str
     fix: str
+    cause: Cause = ""
 
 
 @dataclass(frozen=True)
@@ -112,10 +136,13 @@ def grouped(findings: Iterable[Finding]) -> list[Doubt]:
     for finding in findings:
         places = kinds.setdefault(finding.kind, {})
         places.setdefault((finding.function, finding.target), []).append(finding)
-    return [
-        Doubt(kind.what, "; ".join(map(_of_place, places.values())), kind.expected, kind.fix)
-        for kind, places in kinds.items()
-    ]
+    return [_doubt(kind, list(places.values())) for kind, places in kinds.items()]
+
+
+def _doubt(kind: Kind, places: list[list[Finding]]) -> Doubt:
+    measured = "; ".join(map(_of_place, places))
+    iterations = sorted({finding.iteration for place in places for finding in place})
+    return Doubt(kind.what, measured, kind.expected, kind.fix, kind.cause, tuple(iterations))
 
 
 def _of_place(findings: list[Finding]) -> str:

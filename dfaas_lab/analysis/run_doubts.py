@@ -35,11 +35,13 @@ _LATE = Kind(
     f"at most {_LATE_MS:g} ms or a tenth of the median response",
     "The generator could not keep the plan: stop other work there, or ask for less. response_ms "
     "holds the lateness, latency_ms does not.",
+    "processor",
 )
 _STALLED = Kind(
     "seconds with under half of what was planned (generator CPU)",
     "0",
     "k6 stood still and caught up in bursts: stop other work on the generator, and run it again.",
+    "processor",
 )
 _BLOCKED = Kind(
     "time blocked before sending, mean",
@@ -55,6 +57,7 @@ _TLS = Kind(
     "requests without a trusted TLS connection",
     "0",
     "Give Target(ca=...) the gateway's authority, or correct the gateway's name.",
+    "generator",
 )
 _REPEATED = Kind(
     "requests that k6's HTTP client sent again by itself",

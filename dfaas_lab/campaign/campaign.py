@@ -44,6 +44,10 @@ class Campaign:
         label: A name for people.
         options: Other options of the runs.
         progress: How progress is shown: None chooses, False shows nothing.
+
+    >>> campaign = lab.campaign(label="study")  # the stored one
+    >>> campaign.status, campaign.outcomes.height  # 4 loads of 2 functions
+    ('finished', 8)
     """
 
     def __init__(
@@ -86,7 +90,11 @@ class Campaign:
         return status_of(self._folder)
 
     def preview(self) -> CampaignPreview:
-        """Say what the campaign costs: loads, time, data. Connects to nothing."""
+        """Say what the campaign costs: loads, time, data. Connects to nothing.
+
+        >>> campaign.preview().loads
+        {'node1': 4}
+        """
         return preview_of(self._settings, self._plans(), self._known())
 
     def run(self) -> Campaign:
@@ -100,6 +108,9 @@ class Campaign:
             CooldownTimeout: A node did not become idle.
             ResumeMismatch: What is stored is not what is asked.
             DfaasLabError: It cannot go on: the generator has no k6, the disk is full ...
+
+        >>> campaign.run().status  # it had ended: nothing is measured again
+        'finished'
         """
         if self.status == "finished":
             return self
@@ -178,7 +189,11 @@ class Campaign:
         return outcomes_of(self._store, self._settings, self._plans(), self._known())
 
     def chart(self) -> alt.TopLevelMixin:
-        """The campaign as charts: latency and success against rate, the node, the course."""
+        """The campaign as charts: latency and success against rate, the node, the course.
+
+        >>> save_figure(campaign.chart(), "campaign.pdf").name
+        'campaign.pdf'
+        """
         from dfaas_lab.charts.over_campaign import campaign_chart
 
         return campaign_chart(self.outcomes, self._settings.overload)
@@ -192,6 +207,9 @@ class Campaign:
 
         Raises:
             ConfigError: The plan does not have them together.
+
+        >>> save_figure(campaign.frontier("env", "figlet"), "frontier.svg").name
+        'frontier.svg'
         """
         from dfaas_lab.charts.frontier import frontier_chart
 
@@ -207,6 +225,9 @@ class Campaign:
 
         Returns:
             The paths of the files.
+
+        >>> [path.name for path in campaign.export_csv("exported")]
+        ['results.csv', 'skipped.csv', 'index.csv']
         """
         from dfaas_lab.campaign.csv_files import export_csv
 
@@ -219,6 +240,10 @@ class Campaign:
         Args:
             folder: Holds ``index.csv`` and the files that it names, or ``results.csv`` alone.
             target: What to call the node; None means the folder's name.
+
+        >>> written = campaign.export_csv("imported")
+        >>> Campaign.import_csv("imported", target="node1").height
+        8
         """
         from dfaas_lab.campaign.csv_files import import_csv
 

@@ -72,6 +72,10 @@ def open_campaign(
     given = _options(options or {})
     if plan is None:
         return _stored_one(own, store, label, given, progress)
+    if not isinstance(plan, Plan):
+        raise ConfigError(
+            f"{plan!r} is no plan", hint='Give Plan(["figlet"], Linear(0, 200, step=20)).'
+        )
     settings = Settings(
         plan=plan,
         iterations=iterations,
@@ -228,7 +232,7 @@ def _targets(
     if chosen is None:
         return dict(targets)
     asked = [chosen] if isinstance(chosen, str) or not isinstance(chosen, Iterable) else chosen
-    names = [one if isinstance(one, str) else one.name for one in asked]
+    names = [str(getattr(one, "name", one)) for one in asked]
     missing = [name for name in names if name not in targets]
     if missing or not names:
         raise ConfigError(

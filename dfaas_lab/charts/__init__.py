@@ -53,7 +53,7 @@ def run_chart(
             those of its requests; without, they are the largest of its seconds.
         shared_axes: Whether all functions have the same latency axis.
 
-    >>> run_chart(run.summary, run.timeline)  # doctest: +SKIP
+    >>> chart = run_chart(run.summary, run.timeline, run.requests)
     """
     from dfaas_lab.charts.over_time import run_chart as draw
 
@@ -77,7 +77,7 @@ def rates_chart(
         doubtful: The ids of runs that are in doubt, where frames are given.
         shared_axes: Whether all functions have the same latency axis.
 
-    >>> rates_chart([at_5, at_10, at_20])  # doctest: +SKIP
+    >>> chart = rates_chart([before, after])
     """
     from dfaas_lab.charts.over_rates import of_runs
     from dfaas_lab.charts.over_rates import rates_chart as draw
@@ -100,7 +100,7 @@ def distribution_chart(
         by: What the lines in one panel are: functions, targets or runs.
         column: ``latency_ms`` (from sending) or ``response_ms`` (from the planned moment).
 
-    >>> distribution_chart(run.requests)  # doctest: +SKIP
+    >>> chart = distribution_chart(run.requests, column="response_ms")
     """
     from dfaas_lab.charts.distribution import distribution_chart as draw
 
@@ -117,7 +117,9 @@ def overlay_chart(
         timeline: Their timelines.
         by: What the lines are: targets or runs.
 
-    >>> overlay_chart(run.summary, run.timeline, by="target")  # doctest: +SKIP
+    >>> summary = pl.concat([before.summary, after.summary])
+    >>> timeline = pl.concat([before.timeline, after.timeline])
+    >>> chart = overlay_chart(summary, timeline, by="run_id")
     """
     from dfaas_lab.charts.overlay import overlay_chart as draw
 
@@ -130,7 +132,7 @@ def status_chart(requests: pl.DataFrame) -> alt.ConcatChart:
     Args:
         requests: ``run.requests``.
 
-    >>> status_chart(run.requests)  # doctest: +SKIP
+    >>> chart = status_chart(run.requests)
     """
     from dfaas_lab.charts.answers import status_chart as draw
 
@@ -143,7 +145,7 @@ def decomposition_chart(requests: pl.DataFrame) -> alt.ConcatChart:
     Args:
         requests: ``run.requests``.
 
-    >>> decomposition_chart(run.requests)  # doctest: +SKIP
+    >>> chart = decomposition_chart(run.requests)
     """
     from dfaas_lab.charts.answers import decomposition_chart as draw
 
@@ -157,7 +159,7 @@ def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None = None) -> al
         metrics: ``target.metrics(start, end)`` or ``run.node_metrics``.
         summary: ``run.summary``, for the iterations.
 
-    >>> node_chart(run.node_metrics, run.summary)  # doctest: +SKIP
+    >>> chart = node_chart(run.node_metrics, run.summary)
     """
     from dfaas_lab.charts.node import node_chart as draw
 
@@ -182,7 +184,8 @@ def save_figure(
     Raises:
         ConfigError: The ending or the width cannot be.
 
-    >>> save_figure(run.chart(), "figure.pdf", width="3.3in")  # doctest: +SKIP
+    >>> save_figure(run.chart(), "figure.pdf", width="3.3in", caption=run).stat().st_size > 1000
+    True
     """
     from dfaas_lab.charts.save import save_figure as write
 
@@ -195,7 +198,7 @@ def comparison_chart(frame: pl.DataFrame) -> alt.ConcatChart:
     Args:
         frame: ``comparison.frame``.
 
-    >>> comparison_chart(compare(before, after).frame)  # doctest: +SKIP
+    >>> chart = comparison_chart(compare(before, after).frame)
     """
     from dfaas_lab.charts.differences import comparison_chart as draw
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 # The page may run its own scripts (Vega compiles its expressions) and fetch nothing at all.
+_NOT_PLAIN = re.compile("[^a-z0-9]+")
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data: blob:"
@@ -131,7 +132,7 @@ def _stems(sections: Sequence[Section]) -> list[str]:
     """Return a name for each section's files: plain, and each another."""
     stems: list[str] = []
     for index, section in enumerate(sections, start=1):
-        plain = re.sub(r"[^a-z0-9]+", "_", section.title.lower()).strip("_")[:60]
+        plain = _NOT_PLAIN.sub("_", section.title.lower()).strip("_")[:60]
         stem = plain or f"section_{index}"
         stems.append(f"{stem}_{index}" if stem in stems else stem)
     return stems

@@ -40,6 +40,10 @@ class RunHandle:
         progress: How ``wait()`` shows progress: None chooses, False shows nothing.
         listener: What the parts tell k6's lines; closed at the end.
         new: Whether nobody else can have begun it.
+
+    >>> handle = target.start_k6(load={"env": 5}, duration="1s")
+    >>> handle.wait().id == handle.run.id
+    True
     """
 
     def __init__(
@@ -88,7 +92,11 @@ class RunHandle:
         return "; ".join(f"{step.label} {step.text}" for step in steps) or "nothing yet"
 
     def start(self) -> RunHandle:
-        """Start measuring, if nobody has yet, and return at once."""
+        """Start measuring, if nobody has yet, and return at once.
+
+        >>> handle.start().wait().status  # started already, and ended
+        'ok'
+        """
         if self._thread is None:
             # A daemon: after a second interrupt nobody waits for it.
             self._thread = threading.Thread(target=self._work, name="dfaas-lab-run", daemon=True)
@@ -96,7 +104,12 @@ class RunHandle:
         return self
 
     def send(self) -> RunHandle:
-        """Send a detached run to its generators, which go on alone."""
+        """Send a detached run to its generators, which go on alone.
+
+        >>> handle = target.start_k6(load={"env": 5}, duration="1s", detach=True)  # it was sent
+        >>> handle.wait().status
+        'ok'
+        """
         self._new = False
         try:
             for part in self._target_runs:
@@ -128,7 +141,13 @@ class RunHandle:
         return self._ended or Run(self._folder)
 
     def stop(self) -> None:
-        """Ask k6 to end; what it measured is stored."""
+        """Ask k6 to end; what it measured is stored.
+
+        >>> handle = target.start_k6(load={"env": 5}, duration="30s")
+        >>> handle.stop()
+        >>> handle.wait().status
+        'interrupted'
+        """
         self._stop.set()
         self.start()
 
@@ -141,6 +160,9 @@ class RunHandle:
 
         Raises:
             DfaasLabError: An iteration failed; ``error.run`` holds what was measured.
+
+        >>> handle.wait().summary["status"].to_list()
+        ['ok']
         """
         try:
             face = face or self._face()

@@ -23,7 +23,7 @@ from dfaas_lab.k6.script_files import folders_written, read_files
 from dfaas_lab.load import Load
 from dfaas_lab.secret import plain, sealed
 from dfaas_lab.secret_values import SecretValues
-from dfaas_lab.validation import is_utf8
+from dfaas_lab.validation import is_utf8, local_path
 
 FOLDER = "script"
 """The folder in the workspace that holds the user's files."""
@@ -89,7 +89,7 @@ class CustomScript:
         Raises:
             ConfigError: A file is not there, or they are too large.
         """
-        script = Path(os.path.normpath(Path(path).expanduser().absolute()))
+        script = Path(os.path.normpath(local_path(path, what="script").absolute()))
         found = read_files(script, files)
         found[script], packed = without_env(found[script])
         base = Path(os.path.commonpath([file.parent for file in found]))

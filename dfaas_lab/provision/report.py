@@ -42,6 +42,10 @@ class ProvisionReport:
         seconds: How long this call took.
         changed: How many tasks changed something in this call.
         rows: The tasks, of the run that is reported.
+
+    >>> report = generator.provision(progress=False)
+    >>> report.cached, report.tasks.columns
+    (True, ['host', 'task', 'status', 'seconds', 'message'])
     """
 
     cached: bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +115,8 @@ def test_several_sides_are_compared_with_the_first() -> None:
     sides = {name: summary(np.ones(5), seed=k) for k, name in enumerate(("x", "y", "z"))}
     got = compare_blocks(sides)
     assert set(got.frame.select("side_a", "side_b").rows()) == {("x", "y"), ("x", "z")}
-    assert " on y [" in str(got)
+    assert any(" on y [" in sentence for sentence in got.sentences)
+    assert "numbers of f0 on y differ by " in str(got)
 
 
 def test_a_comparison_has_a_chart() -> None:
@@ -143,3 +145,21 @@ def test_correlated_iterations_and_small_quantiles_are_remarked() -> None:
         None,
     ) * 2
     assert got["latency_ms_p50"]["pooled_low"] < 50.5 < got["latency_ms_p50"]["pooled_high"]
+
+
+def test_what_does_not_differ_has_one_sentence_per_function() -> None:
+    got = compare_blocks({"old": summary(np.ones(8)), "new": summary(np.ones(8), seed=2)})
+    assert len(got.sentences) == got.frame.height
+    (told,) = [line for line in str(got).splitlines() if "f0" in line]
+    assert ", which can be chance: the same within " in told
+    assert "these 8 blocks could have shown a change of " in told
+    assert told.endswith(" more halve it")
+
+
+def test_limits_that_say_nothing_are_not_told_in_millions_of_percent() -> None:
+    wild = np.exp(np.array([0.0, 5.0, -5.0]))
+    got = compare_blocks({"old": summary(np.ones(3)), "new": summary(wild, seed=2)})
+    text = " ".join((str(got), *got.sentences))
+    assert "no limits within tenfold" in text
+    assert "could have shown a change of over 1000 %" in text
+    assert max(map(float, re.findall(r"([\d.]+) %", text))) <= 1000
