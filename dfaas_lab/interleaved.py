@@ -17,7 +17,7 @@ from dfaas_lab.errors import ConfigError, ResumeMismatch, StoreError
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
-from dfaas_lab.progress import ProgressView, Step
+from dfaas_lab.progress import ELSEWHERE, ProgressView, Step
 from dfaas_lab.run import Run
 from dfaas_lab.status import COMPLETE, FINAL
 from dfaas_lab.store import Store, new_run_id
@@ -257,7 +257,11 @@ class _Loop:
         target, asked = self._sides[side]
         known = self.asked.runs.get(key)
         if known is not None:
-            return attach(self._store.find(known), {target.name: target._session}, progress=False)
+            return attach(
+                self._store.find(known),
+                {target.name: target._session},
+                shown=ELSEWHERE,
+            )
         options = dict(asked)
         live = options.pop("live", None)
         handle = create_run(
@@ -265,7 +269,7 @@ class _Loop:
             [preflight(target._part(target._spec(1, **options)))],
             label=f"{self.asked.settings['label'] or self.asked.id} block {block} {side}",
             live=live,
-            progress=False,
+            shown=ELSEWHERE,
             seed=self.asked.seed,
             campaign={"id": self.asked.id, "block": block, "side": side},
         )

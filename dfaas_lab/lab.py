@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
+from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
@@ -200,6 +201,7 @@ class Lab:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        chart: bool | None = None,
         **options: Unpack[RunOptions],
     ) -> Run:
         """Measure all targets at once and return one run for all; see :meth:`Target.run_k6`.
@@ -212,6 +214,8 @@ class Lab:
             label: A name for people.
             live: Called with each line that k6 logs, after the target's name.
             progress: None chooses how progress is shown; False shows nothing.
+            chart: Whether a notebook shows rate, latency and failures while they are measured, and
+                then the figure; None means where it shows progress.
             options: ``load``, ``duration`` and all other options of :meth:`Target.run_k6`.
 
         >>> lab.run_k6(load={"env": 10}, duration="1s", progress=False).summary["target"].to_list()
@@ -222,7 +226,8 @@ class Lab:
 
         targets = self.targets.values()
         parts = preflight_all([one._part(one._spec(iterations, **options)) for one in targets])
-        return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
+        shown = Shown(progress, chart)
+        return create_run(self._root, parts, label=label, live=live, shown=shown).wait()
 
     def campaign(
         self,
@@ -375,7 +380,7 @@ class Lab:
         folder = self.store.newest_open() if run_id is None else self.store.find(run_id)
         if (run := Run(folder)).status in FINAL:
             return run
-        return attach(folder, self._sessions(), progress=progress).wait()
+        return attach(folder, self._sessions(), shown=Shown(progress)).wait()
 
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
         """Remove from all hosts what provisioning installed, and every workspace of ours.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.progress import Shown
 from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of, script_environment
 from dfaas_lab.spec.manifest_functions import Entry
 from dfaas_lab.store import OpenedArchive, RunFolder
@@ -25,7 +26,7 @@ class Reproducer(Protocol):
     functions: tuple[Function, ...]
     last_run: Any
 
-    def _start(self, spec: RunSpec, *, label: str | None, progress: bool | None) -> Any: ...
+    def _start(self, spec: RunSpec, *, label: str | None, shown: Shown) -> Any: ...
 
 
 log = logging.getLogger("dfaas_lab")
@@ -50,7 +51,7 @@ def reproduce(
     spec = _spec(folder, orders_of(then), name, target, env, trusted=trust_script)
     last = target.last_run
     try:
-        return target._start(spec, label=label, progress=progress).wait()
+        return target._start(spec, label=label, shown=Shown(progress)).wait()
     finally:
         measured = target.last_run
         if measured is not None and measured is not last:

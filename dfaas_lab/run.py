@@ -280,6 +280,13 @@ class Run:
 
         return run_chart(self.summary, self.timeline, self.requests)
 
+    @cached_property
+    def _figure(self) -> dict[str, Any]:
+        """The chart as a MIME bundle: drawing it takes a moment."""
+        from dfaas_lab.display.bundles import chart_bundle
+
+        return chart_bundle(self.chart())
+
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere.
 
@@ -375,11 +382,13 @@ class Run:
         return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
 
     def _shown(self) -> tuple[Any, Any, str]:
-        return self._html, self.chart, repr(self)
+        return self._html, lambda: self._figure, repr(self)
 
     def _ipython_display_(self) -> None:
         from dfaas_lab.display.bundles import publish
+        from dfaas_lab.widgets import forget_figure
 
+        forget_figure(self.id)
         publish(*self._shown())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002

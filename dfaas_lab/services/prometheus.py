@@ -146,7 +146,10 @@ class Prometheus:
         ]
 
     def targets(self) -> pl.DataFrame:
-        """What it scrapes: ``job, instance, healthy, interval_s, error``.
+        """What it scrapes: ``job, instance, healthy, interval_s, scraped_at, error``.
+
+        ``scraped_at`` is when the last scrape began that is stored, by Prometheus's clock; null
+        where it tells none.
 
         Raises:
             MetricsError: Prometheus does not answer.
@@ -159,6 +162,7 @@ class Prometheus:
                     target.labels.get("instance"),
                     target.health == "up",
                     self._interval_s(target.scrapeInterval),
+                    target.lastScrape,
                     target.lastError,
                 )
                 for target in active
@@ -168,6 +172,7 @@ class Prometheus:
                 "instance": pl.String,
                 "healthy": pl.Boolean,
                 "interval_s": pl.Float64,
+                "scraped_at": pl.Datetime("us", "UTC"),
                 "error": pl.String,
             },
             orient="row",
@@ -191,6 +196,18 @@ class Prometheus:
             elif in_global and key == "scrape_interval":
                 return self._interval_s(value.strip())
         return None
+
+    def scrape_is_due(self, until: datetime) -> bool | None:
+        """Whether a scrape that begins before ``until`` may not be stored yet; None: not told.
+
+        Raises:
+            MetricsError: Prometheus does not answer.
+        """
+        found = self.targets().drop_nulls(["interval_s", "scraped_at"])
+        if found.is_empty():
+            return None
+        following = found["scraped_at"].dt.timestamp("us") / 1e6 + found["interval_s"]
+        return bool((following < until.timestamp()).any())
 
     def _result(self, path: str, params: dict[str, str]) -> list[SeriesAnswer]:
         data = self._data(path, RESULT, params)

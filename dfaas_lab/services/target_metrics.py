@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -63,8 +63,28 @@ def target_metrics(
     Raises:
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
-    asked = _Asked.around(prometheus, Window(start.timestamp(), end.timestamp()))
+    window = Window(start.timestamp(), end.timestamp())
+    return metrics_of_windows(prometheus, [window], queries=queries, functions=functions)[0]
+
+
+def metrics_of_windows(
+    prometheus: Prometheus,
+    windows: Sequence[Window],
+    *,
+    queries: Queries,
+    functions: Sequence[str] = (),
+) -> list[pl.DataFrame]:
+    """Return the frame of :func:`target_metrics` for each window; each selector is asked for once.
+
+    Raises:
+        MetricsError: Prometheus does not answer, or refuses a selector.
+    """
     names = _Names.of(functions)
+    whole = _Asked.around(prometheus, windows)
+    return [_frame(replace(whole, window=window), queries, names) for window in windows]
+
+
+def _frame(asked: _Asked, queries: Queries, names: _Names) -> pl.DataFrame:
     rows = [row for metric, some in queries.items() for row in _rows(asked, metric, some, names)]
     schema = {column: NODE_METRICS[column] for column in _COLUMNS}
     return pl.DataFrame(rows, schema=schema, orient="row").sort(
@@ -72,30 +92,35 @@ def target_metrics(
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Asked:
-    """What Prometheus answered about a window; each selector is asked for once."""
+    """What Prometheus answered about some windows, of which one is looked at.
+
+    Args:
+        prometheus: Who answers.
+        window: What is looked at.
+        span: From before the first window until after the last; asked for.
+        scrapes: When everything was scraped.
+        answers: By selector.
+    """
 
     prometheus: Prometheus
     window: Window
-    around_s: float
+    span: Window
     scrapes: Scrapes = field(default_factory=Scrapes)
     answers: dict[str, list[Series]] = field(default_factory=dict)
 
     @classmethod
-    def around(cls, prometheus: Prometheus, window: Window) -> _Asked:
-        interval_s = prometheus.scrape_interval_s() or _DEFAULT_INTERVAL_S
-        asked = cls(prometheus, window, interval_s * _AROUND)
-        asked.scrapes = Scrapes.of(asked.series("up"))
-        return asked
+    def around(cls, prometheus: Prometheus, windows: Sequence[Window]) -> _Asked:
+        around_s = (prometheus.scrape_interval_s() or _DEFAULT_INTERVAL_S) * _AROUND
+        first, last = min(one.start for one in windows), max(one.end for one in windows)
+        asked = cls(prometheus, windows[0], Window(first - around_s, last + around_s))
+        return replace(asked, scrapes=Scrapes.of(asked.series("up")))
 
     def series(self, selector: str) -> list[Series]:
         if selector not in self.answers:
-            self.answers[selector] = self.prometheus.scraped(
-                selector,
-                start=self.window.start - self.around_s,
-                end=self.window.end + self.around_s,
-            )
+            start, end = self.span.start, self.span.end
+            self.answers[selector] = self.prometheus.scraped(selector, start=start, end=end)
         return self.answers[selector]
 
 

@@ -16,6 +16,7 @@ import pytest
 from dfaas_lab import Lab
 from dfaas_lab.analysis.clock_skew import Skew
 from dfaas_lab.analysis.node_metrics import iteration_means, node_means
+from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.local import binaries
 
@@ -100,11 +101,12 @@ def test_the_window_is_by_the_clock_that_times_the_load(lab: Lab) -> None:
     assert collector is not None
     ahead = replace(collector, generator_skew=lambda: Skew(30.0, 0.001))
     start, end = (moment + timedelta(seconds=30) for moment in last_seconds(4))
-    found = ahead.of_load(start, end).filter(metric="cpu_cores")
+    window = Window(start.timestamp(), end.timestamp())
+    found = ahead.of_loads([window])[0].filter(metric="cpu_cores")
     assert found.height >= 2
     assert found["value"].null_count() == 0
     assert found["time"].is_between(start, end).all()
-    unaware = collector.of_load(start, end).filter(metric="cpu_cores")
+    unaware = collector.of_loads([window])[0].filter(metric="cpu_cores")
     assert unaware.drop_nulls("value").is_empty()
 
 

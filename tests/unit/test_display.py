@@ -117,7 +117,7 @@ def test_a_chart_comes_as_vega_lite_and_as_a_picture() -> None:
 
 
 def test_one_bundle_holds_the_picture_in_its_html() -> None:
-    bundle = mimebundle(lambda: "<table></table>", figure, "a run")
+    bundle = mimebundle(lambda: "<table></table>", lambda: chart_bundle(figure()), "a run")
     assert bundle["text/plain"] == "a run"
     assert bundle["text/html"].startswith("<table>")
     assert "data:image/png;base64," in bundle["text/html"]
@@ -127,7 +127,7 @@ def test_one_bundle_holds_the_picture_in_its_html() -> None:
 def test_what_cannot_be_drawn_is_left_out(part: str) -> None:
     bundle = mimebundle(
         broken if part == "table" else lambda: "<table></table>",
-        broken if part == "chart" else figure,
+        broken if part == "chart" else lambda: chart_bundle(figure()),
         "a run",
     )
     assert bundle["text/plain"] == "a run"
