@@ -15,6 +15,7 @@ from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
+from dfaas_lab.secret import sealing
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
@@ -192,6 +193,7 @@ class Lab:
                 targets.append(target._look(host))
             return check_lab([one._look() for one in self.generators.values()], targets)
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -341,9 +343,10 @@ class Lab:
         >>> found.sides, found.interleaved
         (('slow', 'fast'), True)
         """
-        from dfaas_lab.interleaved import run_interleaved
+        from dfaas_lab.interleaved import run_interleaved, sealed_env, sealed_sides
         from dfaas_lab.widgets import choose_view
 
+        sides, options = sealed_sides(sides), sealed_env(options)
         return run_interleaved(
             sides,
             self.store,

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
+from dfaas_lab.secret import sealing
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.validation import local_path
 
@@ -297,6 +298,7 @@ class Run:
 
         return save(self._folder, path)
 
+    @sealing("env")
     def reproduce(
         self,
         target: Reproducer,

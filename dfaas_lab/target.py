@@ -16,7 +16,7 @@ from dfaas_lab.load.function import listed
 from dfaas_lab.names import known_options
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
-from dfaas_lab.secret import credentials
+from dfaas_lab.secret import credentials, sealing
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -176,6 +176,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -226,6 +227,7 @@ class Target:
         spec = self._spec(iterations, **options)
         return self._start(spec, label=label, live=live, shown=Shown(progress, chart)).wait()
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def start_k6(

@@ -17,6 +17,7 @@ from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
 from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
+from dfaas_lab.secret import Secret
 from dfaas_lab.services.answers import FUNCTION, FUNCTIONS, INFO, FunctionAnswer, checked
 from dfaas_lab.services.clock import date_skew
 from dfaas_lab.services.deployment import description, is_deployed
@@ -311,7 +312,7 @@ class Gateway:
         with self._endpoint.session(timeout_s=timeout_s or function.timeout_s) as session:
             return session.request(
                 function.method,
-                function.route,
+                Secret(function.route),
                 content=function.body_bytes(),
                 headers=function.headers,
             )
