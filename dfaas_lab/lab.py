@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
-    from dfaas_lab.provision import ProvisionReport
+    from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
@@ -401,7 +401,7 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
-        from dfaas_lab.provision import run_interruptible
+        from dfaas_lab.background import run_interruptible
         from dfaas_lab.widgets import choose_view
 
         targets = [target._setup() for target in self.targets.values()]

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-    from dfaas_lab.analysis.verdict import Verdict
-    from dfaas_lab.display.nested import Nested
+    from dfaas_lab.analysis.doubt import Verdict
+    from dfaas_lab.display.cards import Nested
     from dfaas_lab.k6.generator_load import IterationOnHost
     from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
@@ -81,7 +81,7 @@ class Run:
         ``reproduces`` the run that this one repeats. README tells more.
         """
         from dfaas_lab.analysis.clock_skew import clock_skew
-        from dfaas_lab.display.nested import Nested
+        from dfaas_lab.display.cards import Nested
 
         found = Nested(self._manifest)
         if "clock_skew" not in found:  # it has not ended yet
@@ -289,7 +289,7 @@ class Run:
     @cached_property
     def _figure(self) -> dict[str, Any]:
         """The chart as a MIME bundle: drawing it takes a moment."""
-        from dfaas_lab.display import chart_bundle
+        from dfaas_lab.display.bundles import chart_bundle
 
         return chart_bundle(self.chart())
 
@@ -372,7 +372,7 @@ class Run:
         return cls(folder)
 
     def __repr__(self) -> str:
-        from dfaas_lab.display import summary_text
+        from dfaas_lab.display.tables import summary_text
 
         try:
             label = f" {self.label!r}" if self.label else ""
@@ -383,7 +383,7 @@ class Run:
             return printable(f"Run {self.id}: cannot be read ({reason})")
 
     def _html(self) -> str:
-        from dfaas_lab.display import run_html
+        from dfaas_lab.display.tables import run_html
 
         title = self.label or self.id
         return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
@@ -392,14 +392,14 @@ class Run:
         return self._html, lambda: self._figure, repr(self)
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.display import publish
+        from dfaas_lab.display.bundles import publish
         from dfaas_lab.widgets import forget_figure
 
         forget_figure(self.id)
         publish(*self._shown())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002
-        from dfaas_lab.display import mimebundle
+        from dfaas_lab.display.bundles import mimebundle
 
         return mimebundle(*self._shown())
 

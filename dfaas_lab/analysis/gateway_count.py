@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import polars as pl
+import polars as pl
 
+if TYPE_CHECKING:
     from dfaas_lab.analysis.scrapes import Increase
 
 # OpenFaaS counts no answer of this kind (no such function), or counts it later (queued).
@@ -51,8 +51,6 @@ def gateway_count(
     Returns:
         None where nothing was counted between two scrapes.
     """
-    import polars as pl
-
     if not counted:
         return None
     total = round(sum(one.value for one in counted))

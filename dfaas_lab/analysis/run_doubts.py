@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from dfaas_lab.analysis.doubt import Finding, Kind
 from dfaas_lab.status import COMPLETE
-
-if TYPE_CHECKING:
-    import polars as pl
 
 """The statuses of an iteration that came to its end."""
 
@@ -116,8 +115,6 @@ def answers_of(requests: pl.LazyFrame) -> pl.DataFrame:
         ``target, iteration, function, requests, redirects, untrusted`` (no TLS connection),
         ``blocked_ms`` and ``response_ms`` (means of successful requests).
     """
-    import polars as pl
-
     status, well = pl.col("http_status"), ~pl.col("failed")
     return (
         requests.group_by("target", "iteration", "function")
@@ -209,8 +206,6 @@ def _of_answers(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
 
 def _stalled(summary: pl.DataFrame, timeline: pl.DataFrame) -> pl.DataFrame:
     """How many seconds had under half of what was planned, of iterations that came to their end."""
-    import polars as pl
-
     key = ["target", "iteration", "function"]
     asked = summary.filter(pl.col("status").is_in(COMPLETE), pl.col("planned") > 0)
     second, rate = pl.col("second"), pl.col("rate_rps")

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.analysis.scrapes import Increase, Window
 from dfaas_lab.clock import Skew
+from dfaas_lab.services.queries import queries
+from dfaas_lab.services.target_metrics import metrics_of_windows, target_metrics
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.services.prometheus import Prometheus
     from dfaas_lab.services.queries import Queries
@@ -66,8 +68,6 @@ class NodeMetrics:
         Raises:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
-        from dfaas_lab.services.target_metrics import target_metrics
-
         with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
             return target_metrics(
                 self.prometheus, start, end, queries=self.queries, functions=self.functions
@@ -82,10 +82,6 @@ class NodeMetrics:
         Raises:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
-        import polars as pl
-
-        from dfaas_lab.services.target_metrics import metrics_of_windows
-
         with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
             ahead = self._ahead()
             # Two clocks that may be the same are taken for the same.
@@ -145,8 +141,6 @@ def _shifted(window: Window, by_s: float) -> Window:
 
 def node_metrics_of(target: TargetSession) -> NodeMetrics | None:
     """What collects a target's metrics; None where it has no Prometheus."""
-    from dfaas_lab.services.queries import queries
-
     prometheus = target.services()[1]
     if prometheus is None:
         return None

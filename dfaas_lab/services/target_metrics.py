@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.analysis.scrapes import (
     Increase,
     Point,
@@ -19,11 +21,10 @@ from dfaas_lab.analysis.scrapes import (
     rates,
     samples,
 )
+from dfaas_lab.schemas import NODE_METRICS
 from dfaas_lab.services.queries import DEFAULT_NAMESPACE, Queries, Query
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.services.prometheus import Prometheus
 
 # Scrapes around the window tell how often it is scraped, and which counters began inside it.
@@ -124,10 +125,6 @@ def _requests(
 
 
 def _frame(asked: _Asked, queries: Queries, names: _Names) -> pl.DataFrame:
-    import polars as pl
-
-    from dfaas_lab.schemas import NODE_METRICS
-
     rows = [row for metric, some in queries.items() for row in _rows(asked, metric, some, names)]
     schema = {column: NODE_METRICS[column] for column in _COLUMNS}
     return pl.DataFrame(rows, schema=schema, orient="row").sort(

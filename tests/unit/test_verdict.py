@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from dfaas_lab import schemas
-from dfaas_lab.analysis.verdict import Completion, Evidence, Verdict, verdict_of
+from dfaas_lab.analysis.doubt import Verdict
+from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
 from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, aborted, own_faults
 
 FINE: dict[str, Any] = {
