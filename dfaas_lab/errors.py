@@ -44,6 +44,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dfaas_lab.display.cards import card, chip
+from dfaas_lab.display.error_text import notebook_traceback
 from dfaas_lab.printable import printable_lines, safe_html
 
 _LONGEST_TEXT = 20_000
@@ -72,8 +74,6 @@ class DfaasLabError(Exception):
 
     @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card, chip
-
         return card("", {}, state=chip(type(self).__name__, "bad"), troubles=[str(self)])
 
 
@@ -99,8 +99,6 @@ Interrupted.__name__ = KeyboardInterrupt.__name__
 
 
 def _in_notebook(error: BaseException, run: Any) -> list[str]:
-    from dfaas_lab.display.error_text import notebook_traceback
-
     kept = f"Kept: run {run.id} in target.last_run, and in {run.path}" if run else ""
     return notebook_traceback(error, kept)
 

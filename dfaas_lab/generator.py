@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import validation as naming
 from dfaas_lab.config import Host
+from dfaas_lab.display.cards import card
 from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, check_version
 from dfaas_lab.printable import safe_html, safe_repr
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from dfaas_lab.checks import GeneratorLook
     from dfaas_lab.execution.generator_session import GeneratorSession
-    from dfaas_lab.provision import GeneratorSpec, ProvisionReport
+    from dfaas_lab.provision.report import ProvisionReport
+    from dfaas_lab.provision.spec import GeneratorSpec
 
 
 class Generator:
@@ -77,8 +79,6 @@ class Generator:
 
     @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         k6 = self._k6_version or "as provisioned"
         facts = {"host": str(self.host), "workspaces": self.workspace_root, "k6": k6}
         return card(f"generator {self.name}", facts)
@@ -99,7 +99,7 @@ class Generator:
             return self._used
 
     def _spec(self) -> GeneratorSpec:
-        from dfaas_lab.provision import GeneratorSpec
+        from dfaas_lab.provision.spec import GeneratorSpec
 
         places = {k: self._variables.get(k) for k in PLACES}
         return GeneratorSpec(
@@ -125,7 +125,8 @@ class Generator:
         >>> bool(generator.provision(progress=False))
         True
         """
-        from dfaas_lab.provision import provision, run_interruptible
+        from dfaas_lab.background import run_interruptible
+        from dfaas_lab.provision.cache import provision
         from dfaas_lab.widgets import choose_view
 
         session = self._session

@@ -19,6 +19,7 @@ from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.progress import ELSEWHERE, ProgressView, Step
 from dfaas_lab.run import Run
+from dfaas_lab.secret import sealed
 from dfaas_lab.status import COMPLETE, FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
@@ -127,6 +128,19 @@ def run_interleaved(
         )
         raise
     return loop.comparison(blocks)
+
+
+def sealed_env(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a run with the values of a script's environment as secrets."""
+    return {name: sealed(value) if name == "env" else value for name, value in options.items()}
+
+
+def sealed_sides(sides: Mapping[str, Target | Side]) -> dict[str, Target | Side]:
+    """Return the sides with such options."""
+    return {
+        name: (side[0], sealed_env(side[1])) if isinstance(side, tuple) else side
+        for name, side in sides.items()
+    }
 
 
 def _side(name: str, side: Target | Side, options: Mapping[str, Any]) -> Side:

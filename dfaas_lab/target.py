@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Host, Limits
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
@@ -17,7 +18,7 @@ from dfaas_lab.names import known_options
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
-from dfaas_lab.secret import credentials
+from dfaas_lab.secret import credentials, sealing
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -157,8 +158,6 @@ class Target:
 
     @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         facts = {
             "gateway": masked(self.gateway),
             "functions": ", ".join(function.name for function in self.functions),
@@ -179,6 +178,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -229,6 +229,7 @@ class Target:
         spec = self._spec(iterations, **options)
         return self._start(spec, label=label, live=live, shown=Shown(progress, chart)).wait()
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def start_k6(

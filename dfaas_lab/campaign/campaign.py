@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.campaign.measure import TargetLoop
 from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
+from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import span
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import draw_until
@@ -278,8 +279,6 @@ class Campaign:
 
     @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card, chip
-
         settings, (status, measured) = self._settings, self._seen
         facts = {
             "label": self.label,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.function import Function
 from dfaas_lab.load.rates import Rates, rates_of
@@ -297,8 +298,6 @@ class Plan(Sequence[PlannedLoad]):
 
     @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         low, high = self.sizes
         together = f"{low}" if low == high else f"{low} to {high}"
         facts = {

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from dfaas_lab.display.cards import card, chip
 from dfaas_lab.errors import (
     CommandFailed,
     DfaasLabError,
@@ -64,8 +65,6 @@ class ProvisionReport:
 
     @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card, chip
-
         hosts = sorted({row.host for row in self.rows})
         bad = [row for row in self.rows if row.status in ("failed", "unreachable")]
         changed = dict.fromkeys(row.task for row in self.rows if row.status == "changed")

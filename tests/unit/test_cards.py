@@ -14,9 +14,8 @@ import polars as pl
 import pytest
 
 from dfaas_lab import Function, Generator, Lab, Plan, Target, compare
-from dfaas_lab.analysis.doubt import Doubt
-from dfaas_lab.analysis.verdict import Verdict
-from dfaas_lab.display.cards import _GROUNDS
+from dfaas_lab.analysis.doubt import Doubt, Verdict
+from dfaas_lab.display.cards import _BACKGROUNDS
 from dfaas_lab.display.check_frame import CheckFrame
 from dfaas_lab.errors import ConfigError, TaskFailed
 from dfaas_lab.provision.report import ProvisionReport, TaskRow
@@ -180,8 +179,8 @@ def test_colours_are_the_themes_or_have_a_contrast_of_4_5(name: str, tmp_path: P
     own = re.findall(r"(?<![-\w])color:([^;\"]+)", shown)
     assert set(own) <= {"#fff", "var(--jp-ui-font-color1,inherit)"}
     grounds = set(re.findall(r"background:(#\w+)", shown))
-    assert grounds <= set(_GROUNDS.values())
-    assert all(1.05 / (luminance(ground) + 0.05) >= 4.5 for ground in _GROUNDS.values())
+    assert grounds <= set(_BACKGROUNDS.values())
+    assert all(1.05 / (luminance(ground) + 0.05) >= 4.5 for ground in _BACKGROUNDS.values())
 
 
 def luminance(colour: str) -> float:

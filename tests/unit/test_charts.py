@@ -28,7 +28,7 @@ from dfaas_lab.charts import (
     status_chart,
 )
 from dfaas_lab.charts.axes import up_from_0
-from dfaas_lab.display import chart_bundle, mimebundle, shown_width
+from dfaas_lab.display.bundles import chart_bundle, mimebundle, shown_width
 from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.schemas import REQUESTS
@@ -177,7 +177,7 @@ from dfaas_lab.charts import (
     save_figure,
     status_chart,
 )
-from dfaas_lab.display import chart_bundle
+from dfaas_lab.display.bundles import chart_bundle
 from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.schemas import REQUESTS
