@@ -12,7 +12,8 @@ import polars as pl
 from dfaas_lab.analysis.comparability import called, remarks
 from dfaas_lab.analysis.difference import POWER_SCHEMA, Pair, paired, unpaired
 from dfaas_lab.analysis.statistics import check_confidence, complete_iterations
-from dfaas_lab.display import text
+from dfaas_lab.charts import comparison_chart
+from dfaas_lab.display.cards import text
 from dfaas_lab.printable import printable
 
 if TYPE_CHECKING:
@@ -93,8 +94,6 @@ class Comparison:
         >>> save_figure(compare(before, after).chart(), "changes.svg").name
         'changes.svg'
         """
-        from dfaas_lab.charts import comparison_chart
-
         return comparison_chart(self.frame)
 
     def __str__(self) -> str:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from dfaas_lab.checks import GeneratorLook
     from dfaas_lab.execution.generator_session import GeneratorSession
-    from dfaas_lab.provision import GeneratorSpec, ProvisionReport
+    from dfaas_lab.provision.report import ProvisionReport
+    from dfaas_lab.provision.spec import GeneratorSpec
 
 
 class Generator:
@@ -96,7 +97,7 @@ class Generator:
             return self._used
 
     def _spec(self) -> GeneratorSpec:
-        from dfaas_lab.provision import GeneratorSpec
+        from dfaas_lab.provision.spec import GeneratorSpec
 
         places = {k: self._variables.get(k) for k in PLACES}
         return GeneratorSpec(
@@ -122,7 +123,8 @@ class Generator:
         >>> bool(generator.provision(progress=False))
         True
         """
-        from dfaas_lab.provision import provision, run_interruptible
+        from dfaas_lab.background import run_interruptible
+        from dfaas_lab.provision.cache import provision
         from dfaas_lab.widgets import choose_view
 
         session = self._session

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
+from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
+from dfaas_lab.secret import sealing
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
-    from dfaas_lab.provision import ProvisionReport
+    from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
@@ -53,8 +56,8 @@ class Lab:
 
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
         self.targets = Named("target")
-        self._root = Path(store).expanduser().absolute()
-        for target in targets:
+        self._root = local_path(store, what="store").absolute()
+        for target in _listed(targets):
             # Some disks, and archives that shall open there, do not tell cases apart.
             if target.name.casefold() in (name.casefold() for name in self.targets):
                 raise ConfigError(f"two targets are called {target.name!r}", hint="Rename one.")
@@ -71,14 +74,15 @@ class Lab:
     def local(
         cls,
         targets: int = 1,
-        functions: Mapping[str, Sequence[str] | str] | None = None,
+        functions: Mapping[str, Sequence[str] | str] | Iterable[str] | None = None,
         store: str | Path = "results",
     ) -> Lab:
         """Start the embedded lab: everything on this machine, on loopback, without root.
 
         Args:
             targets: How many gateways.
-            functions: More functions, by name and command.
+            functions: More functions, by name and command; or names of built-in functions, then
+                the targets have only these.
             store: The folder for results, all that stays afterwards.
 
         Raises:
@@ -112,7 +116,7 @@ class Lab:
         from dfaas_lab import labfile
         from dfaas_lab.labfile.build import targets_of
 
-        file = labfile.read(Path(path))
+        file = labfile.read(path)
         lab = cls(targets_of(file), store=file.store or "results")
         lab._described = file.campaign
         return lab
@@ -189,6 +193,7 @@ class Lab:
                 targets.append(target._look(host))
             return check_lab([one._look() for one in self.generators.values()], targets)
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -198,6 +203,7 @@ class Lab:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        chart: bool | None = None,
         **options: Unpack[RunOptions],
     ) -> Run:
         """Measure all targets at once and return one run for all; see :meth:`Target.run_k6`.
@@ -210,6 +216,8 @@ class Lab:
             label: A name for people.
             live: Called with each line that k6 logs, after the target's name.
             progress: None chooses how progress is shown; False shows nothing.
+            chart: Whether a notebook shows rate, latency and failures while they are measured, and
+                then the figure; None means where it shows progress.
             options: ``load``, ``duration`` and all other options of :meth:`Target.run_k6`.
 
         >>> lab.run_k6(load={"env": 10}, duration="1s", progress=False).summary["target"].to_list()
@@ -220,7 +228,8 @@ class Lab:
 
         targets = self.targets.values()
         parts = preflight_all([one._part(one._spec(iterations, **options)) for one in targets])
-        return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
+        shown = Shown(progress, chart)
+        return create_run(self._root, parts, label=label, live=live, shown=shown).wait()
 
     def campaign(
         self,
@@ -334,9 +343,10 @@ class Lab:
         >>> found.sides, found.interleaved
         (('slow', 'fast'), True)
         """
-        from dfaas_lab.interleaved import run_interleaved
+        from dfaas_lab.interleaved import run_interleaved, sealed_env, sealed_sides
         from dfaas_lab.widgets import choose_view
 
+        sides, options = sealed_sides(sides), sealed_env(options)
         return run_interleaved(
             sides,
             self.store,
@@ -373,7 +383,7 @@ class Lab:
         folder = self.store.newest_open() if run_id is None else self.store.find(run_id)
         if (run := Run(folder)).status in FINAL:
             return run
-        return attach(folder, self._sessions(), progress=progress).wait()
+        return attach(folder, self._sessions(), shown=Shown(progress)).wait()
 
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
@@ -391,7 +401,7 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
-        from dfaas_lab.provision import run_interruptible
+        from dfaas_lab.background import run_interruptible
         from dfaas_lab.widgets import choose_view
 
         targets = [target._setup() for target in self.targets.values()]
@@ -446,6 +456,16 @@ class Lab:
 
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
+
+
+def _listed(given: Iterable[Target]) -> list[Target]:
+    targets = list(given) if isinstance(given, Iterable) else [given]
+    wrong = [one for one in targets if not isinstance(one, Target)]
+    if wrong or not isinstance(given, Iterable):
+        raise ConfigError(
+            f"targets={given!r} is no list of targets", hint="Give Lab([Target(...)])."
+        )
+    return targets
 
 
 def _check_generators(targets: Iterable[Target]) -> None:

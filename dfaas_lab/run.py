@@ -12,14 +12,16 @@ from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
+from dfaas_lab.secret import sealing
 from dfaas_lab.status import COMPLETE
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-    from dfaas_lab.analysis.verdict import Verdict
-    from dfaas_lab.display.nested import Nested
+    from dfaas_lab.analysis.doubt import Verdict
+    from dfaas_lab.display.cards import Nested
     from dfaas_lab.k6.generator_load import IterationOnHost
     from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
@@ -79,7 +81,7 @@ class Run:
         ``reproduces`` the run that this one repeats. README tells more.
         """
         from dfaas_lab.analysis.clock_skew import clock_skew
-        from dfaas_lab.display.nested import Nested
+        from dfaas_lab.display.cards import Nested
 
         found = Nested(self._manifest)
         if "clock_skew" not in found:  # it has not ended yet
@@ -111,6 +113,11 @@ class Run:
         failures that were answered, ``late_ms_*`` (planned to sent) of all. ``achieved_rps`` is
         ``started`` by the time that the load really ran. Of a script of your own, which plans by
         itself, these are null: all that is planned, ``started``, and what follows from them.
+
+        ``gateway_count`` is how many of these requests the gateway had by its own counter, where
+        Prometheus scraped it twice within the load (what came before the first and after the last
+        of these scrapes is taken from ``requests``); ``gateway_difference`` how many more than were
+        started, or (negative) fewer than were answered. Why they are null is in ``node_metrics``.
         """
         return self._folder.frame("summary")
 
@@ -279,6 +286,13 @@ class Run:
 
         return run_chart(self.summary, self.timeline, self.requests)
 
+    @cached_property
+    def _figure(self) -> dict[str, Any]:
+        """The chart as a MIME bundle: drawing it takes a moment."""
+        from dfaas_lab.display.bundles import chart_bundle
+
+        return chart_bundle(self.chart())
+
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere.
 
@@ -289,6 +303,7 @@ class Run:
 
         return save(self._folder, path)
 
+    @sealing("env")
     def reproduce(
         self,
         target: Reproducer,
@@ -345,7 +360,7 @@ class Run:
         """
         from dfaas_lab.store import RunFolder, open_archive
 
-        place = Path(path).expanduser().absolute()  # a link has the run's name, not its place
+        place = local_path(path, what="path").absolute()  # a link has the run's name, not its place
         if not place.is_dir():
             return cls(open_archive(place))
         if not (place / "manifest.json").exists():
@@ -357,7 +372,7 @@ class Run:
         return cls(folder)
 
     def __repr__(self) -> str:
-        from dfaas_lab.display import summary_text
+        from dfaas_lab.display.tables import summary_text
 
         try:
             label = f" {self.label!r}" if self.label else ""
@@ -368,21 +383,23 @@ class Run:
             return printable(f"Run {self.id}: cannot be read ({reason})")
 
     def _html(self) -> str:
-        from dfaas_lab.display import run_html
+        from dfaas_lab.display.tables import run_html
 
         title = self.label or self.id
         return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
 
     def _shown(self) -> tuple[Any, Any, str]:
-        return self._html, self.chart, repr(self)
+        return self._html, lambda: self._figure, repr(self)
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.display import publish
+        from dfaas_lab.display.bundles import publish
+        from dfaas_lab.widgets import forget_figure
 
+        forget_figure(self.id)
         publish(*self._shown())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002
-        from dfaas_lab.display import mimebundle
+        from dfaas_lab.display.bundles import mimebundle
 
         return mimebundle(*self._shown())
 

@@ -14,10 +14,11 @@ from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.names import known_options
+from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
-from dfaas_lab.secret import credentials
+from dfaas_lab.secret import credentials, sealing
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
-from dfaas_lab.validation import url_problem
+from dfaas_lab.validation import local_path, url_problem
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.checks import TargetLook
-    from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.execution.part import Part, TargetSession
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
@@ -142,7 +142,7 @@ class Target:
         self.limits = limits
         self.thresholds = thresholds
         self.served_by_header = served_by_header
-        self.store = Path(store).expanduser().absolute()
+        self.store = local_path(store, what="store").absolute()
         self.last_run = None
         self._auth = auth
         self.queries = None if queries is None else str(queries)
@@ -176,6 +176,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -185,6 +186,7 @@ class Target:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        chart: bool | None = None,
         **options: Unpack[RunOptions],
     ) -> Run:
         """Measure the target and return the run; each iteration is stored as soon as it has ended.
@@ -206,6 +208,8 @@ class Target:
             thresholds: k6's expressions by function, for instance ``{"env": "p(95)<200"}``.
             live: Called with each line that k6 logs, from another thread.
             progress: None chooses how progress is shown; False shows nothing.
+            chart: Whether a notebook shows rate, latency and failures while they are measured, and
+                then the figure; None means where it shows progress.
 
         Raises:
             ConfigError: What was asked cannot be; nothing was run.
@@ -221,8 +225,9 @@ class Target:
         [(1, 'env', 20), (2, 'env', 20)]
         """
         spec = self._spec(iterations, **options)
-        return self._start(spec, label=label, live=live, progress=progress).wait()
+        return self._start(spec, label=label, live=live, shown=Shown(progress, chart)).wait()
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def start_k6(
@@ -232,6 +237,7 @@ class Target:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        chart: bool | None = None,
         detach: bool = False,
         **options: Unpack[RunOptions],
     ) -> RunHandle:
@@ -242,6 +248,8 @@ class Target:
             label: A name for people.
             live: Called with each line that k6 logs, from another thread.
             progress: How ``wait()`` shows progress: None chooses, False shows nothing.
+            chart: Whether a notebook shows rate, latency and failures while they are measured, and
+                then the figure; None means where it shows progress.
             detach: Send all iterations first and let the generator run them alone: this computer
                 may go. ``wait()``, or ``lab.attach(handle.run.id)`` from elsewhere, brings the
                 data home.
@@ -252,7 +260,7 @@ class Target:
         'ok'
         """
         spec = self._spec(iterations, detached=detach, **options)
-        handle = self._start(spec, label=label, live=live, progress=progress)
+        handle = self._start(spec, label=label, live=live, shown=Shown(progress, chart))
         return handle.send() if detach else handle.start()
 
     def preview(
@@ -301,9 +309,7 @@ class Target:
         *,
         label: str | None = None,
         live: Callable[[str], None] | None = None,
-        progress: bool | None = None,
-        campaign: Mapping[str, object] | None = None,
-        pause: Pause | None = None,
+        shown: Shown | None = None,
     ) -> RunHandle:
         """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
@@ -314,9 +320,7 @@ class Target:
             [preflight(self._part(spec))],
             label=label,
             live=live,
-            progress=progress,
-            campaign=campaign,
-            pause=pause,
+            shown=shown,
         )
 
     def _part(self, spec: RunSpec) -> Part:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.campaign.measure import TargetLoop
 from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
+from dfaas_lab.progress import draw_until
 from dfaas_lab.store import Store
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from dfaas_lab.target import Target
 
 log = logging.getLogger("dfaas_lab.campaign")
-
-_FRAME_S = 0.12
 
 
 class Campaign:
@@ -160,9 +159,11 @@ class Campaign:
         self, threads: Sequence[threading.Thread], loops: Sequence[TargetLoop], view: ProgressView
     ) -> None:
         # Not Thread.join: an interrupt inside it marks a running thread as ended (CPython 3.11).
-        while any(thread.is_alive() for thread in threads):
-            view.draw(self._steps(loops))
-            time.sleep(_FRAME_S)
+        def ended(within_s: float) -> bool:
+            time.sleep(within_s)
+            return not any(thread.is_alive() for thread in threads)
+
+        draw_until(ended, view, lambda: self._steps(loops))
 
     def _steps(self, loops: Sequence[TargetLoop]) -> Any:
         settings = self._settings

@@ -21,7 +21,7 @@ from dfaas_lab.charts.inks import (
     P50,
     P99,
 )
-from dfaas_lab.display import chart_bundle, shown_metadata
+from dfaas_lab.display.bundles import chart_bundle, shown_metadata
 from dfaas_lab.printable import printable
 
 __all__ = [

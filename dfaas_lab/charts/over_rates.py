@@ -15,7 +15,7 @@ from dfaas_lab.charts.figure import Panel
 from dfaas_lab.schemas import SUMMARY
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.verdict import Verdict
+    from dfaas_lab.analysis.doubt import Verdict
 
 _LATENCY = {
     "latency_ms_p50": "latency p50",

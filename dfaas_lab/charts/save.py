@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import altair as alt
+import vl_convert
 
 from dfaas_lab.charts.inks import FAINT
-from dfaas_lab.display import png, spec_of
+from dfaas_lab.display.bundles import png, spec_of
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.printable import printable
+from dfaas_lab.validation import local_path
 
 _DPI = 72.0  # of PDF and SVG: a unit is a point
 _PRINT_DPI = 300.0
 _UNITS = {"in": 72.0, "cm": 72.0 / 2.54, "mm": 72.0 / 25.4, "pt": 1.0, "px": 0.75}
 _WIDTH = re.compile(r"(\d+(?:\.\d+)?)\s*(in|cm|mm|pt|px)")
+_SVG_WIDTH = re.compile(r'<svg[^<>]*?\bwidth="([\d.]+)"')
+_SVG_SIZE = re.compile(r'\b(width|height)="([\d.]+)"')
 
 
 class Captioned(Protocol):
@@ -36,13 +40,11 @@ def save_figure(
     chart: alt.TopLevelMixin, path: str | Path, *, width: str | None, run: Captioned | None
 ) -> Path:
     """See :func:`dfaas_lab.charts.save_figure`."""
-    import vl_convert
-
-    place = Path(path).expanduser()
+    place = local_path(path, what="path")
     wanted_pt = None if width is None else _points(width)
     spec = spec_of(chart if run is None else _with_caption(chart, run))
     svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    found = re.search(r'<svg[^>]*?\bwidth="([\d.]+)"', svg)
+    found = _SVG_WIDTH.search(svg)
     drawn_px = float(found[1]) if found else 500.0
     scale = 1.0 if wanted_pt is None else wanted_pt / drawn_px
     if place.suffix == ".pdf":
@@ -77,7 +79,7 @@ def _scaled(svg: str, scale: float) -> str:
         return f'{found[1]}="{float(found[2]) * scale:.2f}"'
 
     head, end, rest = svg.partition(">")
-    return re.sub(r'\b(width|height)="([\d.]+)"', one, head) + end + rest
+    return _SVG_SIZE.sub(one, head) + end + rest
 
 
 def _with_caption(chart: Any, run: Captioned) -> alt.VConcatChart:

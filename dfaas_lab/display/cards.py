@@ -1,16 +1,18 @@
-"""What an object is, as a compact card of HTML: a title, its state, and its facts in two columns.
+"""An object as HTML: a card with its title, state and facts, or nested data as a tree.
 
-A card reads in a light and a dark theme: text has the theme's colour, a state its own ground.
+Both read in a light and a dark theme: text has the theme's colour, a state its own background.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import html
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from dfaas_lab.display.tables import text
+from dfaas_lab.printable import printable_lines
 
 # White on each of these has a contrast of 4.5 or more.
-_GROUNDS = {"good": "#1B7F4B", "doubt": "#A94C05", "bad": "#B42318", "under way": "#1D5FA8"}
+_BACKGROUNDS = {"good": "#1B7F4B", "doubt": "#A94C05", "bad": "#B42318", "under way": "#1D5FA8"}
 _STATES = {
     "VALID": "good",
     "DOUBTFUL": "doubt",
@@ -23,17 +25,23 @@ _STATES = {
     "failed": "bad",
     "timed_out": "bad",
 }
+_TREE = "margin-left:1em;text-align:left"
+
+
+def text(value: object) -> str:
+    """Return a value as HTML text: escaped, and without control characters."""
+    return html.escape(printable_lines(value))
 
 
 def chip(state: str, kind: str | None = None) -> str:
-    """Return a state in a word, on a ground of its own.
+    """Return a state in a word, on a background of its own.
 
     Args:
         state: The word.
         kind: ``good``, ``doubt``, ``bad`` or ``under way``; None goes by the word.
     """
-    ground = _GROUNDS[kind or _STATES.get(state, "doubt")]
-    style = f"background:{ground};color:#fff;padding:1px 7px;border-radius:9px"
+    background = _BACKGROUNDS[kind or _STATES.get(state, "doubt")]
+    style = f"background:{background};color:#fff;padding:1px 7px;border-radius:9px"
     return f'<b style="{style}">{text(state)}</b>'
 
 
@@ -60,3 +68,30 @@ def card(title: str, facts: Mapping[str, object], *, state: str = "", below: str
 def bullets(lines: Iterable[str]) -> str:
     """Return lines as a list."""
     return "".join(f"<div>\u2022 {text(line)}</div>" for line in lines)
+
+
+class Nested(dict[str, Any]):
+    """A mapping that a notebook shows as a tree; a dict like any other everywhere else."""
+
+    def _repr_html_(self) -> str:
+        return f"<div>{''.join(_entries(self))}</div>"
+
+
+def _entries(mapping: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in mapping.items():
+        if isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
+            value = {f"{number} {one.get('name', '')}": one for number, one in enumerate(value, 1)}
+        if isinstance(value, Mapping) and value:
+            yield (
+                f'<details style="{_TREE}"><summary>{html.escape(str(name))}</summary>'
+                f"{''.join(_entries(value))}</details>"
+            )
+        else:
+            shown = html.escape(_shown(value))
+            yield f'<div style="{_TREE}">{html.escape(str(name))}: <code>{shown}</code></div>'
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None or value == {} else str(value)

@@ -13,13 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.display import Spec, image_html, png, shown_width, spec_of, text
+import vl_convert
+
+from dfaas_lab.display.bundles import Spec, image_html, png, shown_width, spec_of
+from dfaas_lab.display.cards import text
 
 if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
 # The page may run its own scripts (Vega compiles its expressions) and fetch nothing at all.
+_NOT_PLAIN = re.compile("[^a-z0-9]+")
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data: blob:"
@@ -69,8 +73,6 @@ def write_report(folder: Path, title: str, sections: Sequence[Section]) -> Path:
         title: The page's title.
         sections: What is in it, in order.
     """
-    import vl_convert
-
     folder.mkdir(parents=True, exist_ok=True)
     stems = _stems(sections)
     body = [_section(folder, stem, part) for stem, part in zip(stems, sections, strict=True)]
@@ -130,7 +132,7 @@ def _stems(sections: Sequence[Section]) -> list[str]:
     """Return a name for each section's files: plain, and each another."""
     stems: list[str] = []
     for index, section in enumerate(sections, start=1):
-        plain = re.sub(r"[^a-z0-9]+", "_", section.title.lower()).strip("_")[:60]
+        plain = _NOT_PLAIN.sub("_", section.title.lower()).strip("_")[:60]
         stem = plain or f"section_{index}"
         stems.append(f"{stem}_{index}" if stem in stems else stem)
     return stems

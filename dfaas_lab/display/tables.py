@@ -5,14 +5,13 @@ All text is escaped: a target, a function or a label may hold anything. Null is 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dfaas_lab.printable import printable, printable_lines
+import polars as pl
 
-if TYPE_CHECKING:
-    import polars as pl
+from dfaas_lab.display.cards import bullets, chip, text
+from dfaas_lab.printable import printable
 
 _MAX_ROWS = 12
 _DASH = "\u2013"
@@ -28,8 +27,6 @@ def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "
             more than a page holds, one per function and rate with the medians of its iterations.
         title: What was run, in a few words.
     """
-    from dfaas_lab.display.cards import bullets, chip
-
     word, _, why = verdict.partition(": ")
     known = {"VALID": "good", "RUNNING": "under way"}
     badge = chip(word, known.get(word, "good" if valid else "doubt"))
@@ -56,11 +53,6 @@ def table_html(columns: Sequence[tuple[str, Sequence[str]]], *, note: str = "") 
     )
     below = f"<p><small>{text(note)}</small></p>" if note else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
-
-
-def text(value: object) -> str:
-    """Return a value as HTML text: escaped, and without control characters."""
-    return html.escape(printable_lines(value))
 
 
 def summary_text(summary: pl.DataFrame) -> str:
@@ -106,8 +98,6 @@ def _rows(summary: pl.DataFrame) -> tuple[list[dict[str, Any]], str]:
 
 
 def _over_iterations(summary: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     medians = [f"latency_ms_{name}" for name in ("mean", "p50", "p90", "p95", "p99")]
     keys = ["target", "function", "rate_rps"]
     requests, failed = pl.col("requests").sum(), pl.col("failed").sum()

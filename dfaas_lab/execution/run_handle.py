@@ -13,10 +13,11 @@ from dfaas_lab.execution.ending import interrupted, tell_of_attach
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.printable import printable
-from dfaas_lab.progress import Progress, ProgressView
+from dfaas_lab.progress import FRAME_S, Progress, ProgressView, Shown, draw_until
 from dfaas_lab.remote.liveness import UNREACHABLE_S
 from dfaas_lab.run import Run
 from dfaas_lab.status import FINAL, worst
+from dfaas_lab.widgets import Together, chart_view, choose_view, show_job
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.log_callback import LogCallback
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dfaas_lab")
 
-_FRAME_S = 0.12
+DEFAULT = Shown()
 
 
 class RunHandle:
@@ -36,7 +37,7 @@ class RunHandle:
         target_runs: The targets' parts.
         folder: The run's folder in the store.
         keep: Called with the run as it is: when it begins, and when it has ended.
-        progress: How ``wait()`` shows progress: None chooses, False shows nothing.
+        shown: How ``wait()``, or a notebook, shows how it goes.
         listener: What the parts tell k6's lines; closed at the end.
         new: Whether nobody else can have begun it.
 
@@ -51,14 +52,14 @@ class RunHandle:
         folder: RunFolder,
         *,
         keep: Callable[[Run], None] = lambda _: None,
-        progress: bool | None = None,
+        shown: Shown = DEFAULT,
         listener: LogCallback | None = None,
         new: bool = False,
     ) -> None:
         self._target_runs = target_runs
         self._folder = folder
         self._keep = keep
-        self._shown = progress
+        self._shown = shown
         self._listener = listener
         self._new = new
         self._stop = threading.Event()
@@ -73,9 +74,7 @@ class RunHandle:
         return printable(f"RunHandle({self._folder.run_id!r}, {self._state}): {self._told()}")
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.widgets import show_job
-
-        show_job(self, repr(self), self._folder.run_id)
+        show_job(self, repr(self), self._folder.run_id, self._chart())
 
     @property
     def going(self) -> bool:
@@ -168,9 +167,7 @@ class RunHandle:
         try:
             face = face or self._face()
             self.start()
-            while not self._done.wait(_FRAME_S):
-                if face is not None:
-                    face.draw(self.progress.snapshot())
+            draw_until(self._done.wait, face, self.progress.snapshot)
         except KeyboardInterrupt:
             self._stop.set()
             if self._new and (self._thread is None or self._thread.ident is None):
@@ -191,15 +188,18 @@ class RunHandle:
         self._keep(self._ended)
         self._done.set()
 
-    def _face(self) -> ProgressView | None:
-        from dfaas_lab.widgets import choose_view  # takes a moment: ipywidgets
+    def _face(self) -> ProgressView:
+        view, chart = choose_view(self._shown.progress), self._chart()
+        return view if chart is None else Together(view, chart)
 
-        return choose_view(self._shown)
+    def _chart(self) -> ProgressView | None:
+        courses = {part.name: part.course for part in self._target_runs if part.course}
+        return chart_view(self._shown, courses, lambda: self.run._figure, self._folder.run_id)
 
     def _come_home(self) -> None:
         """Wait until everything is stored, but not for a generator that does not answer."""
         began = time.monotonic()
-        while not self._done.wait(_FRAME_S):
+        while not self._done.wait(FRAME_S):
             if self._thread is None or not self._thread.is_alive():
                 return
             asked_s = time.monotonic() - began

@@ -33,7 +33,7 @@ from dfaas_lab.load import Function
 from dfaas_lab.playbook_variables import check_source, check_version
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.secret import Secret
-from dfaas_lab.validation import nearest
+from dfaas_lab.validation import local_path, nearest
 
 # A lab file has some kB; bodies of more go into files of their own (body_file).
 _MOST_BYTES = 1_000_000
@@ -54,7 +54,7 @@ def read(path: str | Path, *, env: Mapping[str, str] | None = None) -> LabFile:
         ConfigError: The file cannot be read, or says something that cannot be; every problem is
             named with its place, and an unknown key with the nearest valid one.
     """
-    file = Path(path).expanduser().absolute()
+    file = local_path(path, what="path").absolute()
     try:
         # Sealed, since passwords may stand in it.
         content = Secret(read_regular(file, most_bytes=_MOST_BYTES).decode("utf-8-sig"))

@@ -245,6 +245,11 @@ def _headers(function: str, headers: Mapping[str, str]) -> dict[str, str]:
         )
     checked: dict[str, str] = {}
     for key, value in headers.items():
+        if not isinstance(value, str):
+            raise ConfigError(
+                f"function {function}: the value of header {key!r} is no text",
+                hint="Write it in quotes: headers={'X-Count': '1'}.",
+            )
         text = value if isinstance(value, Secret) else Secret(value)
         name = isinstance(key, str) and _TOKEN.fullmatch(key)
         if not name or _NO_VALUE.search(text) or not is_utf8(text):
@@ -303,7 +308,8 @@ def _settings(function: str, what: str, given: Mapping[str, Any]) -> dict[str, s
 
 
 def _secrets(function: str, names: Collection[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
+    is_list = isinstance(names, Collection) and not isinstance(names, str | bytes)
+    if not is_list or not all(isinstance(name, str) and name for name in names):
         raise ConfigError(
             f"function {function}: secrets={names!r} is no list of names",
             hint="Write secrets=['api-key']; the values are the gateway's.",

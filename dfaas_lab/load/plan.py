@@ -319,6 +319,10 @@ def _last_at_most(starts: Sequence[int], wanted: int) -> int:
 def _caps(functions: Iterable[str | Function]) -> dict[str, float | None]:
     if isinstance(functions, str | Function):
         functions = [functions]
+    if not isinstance(functions, Iterable):
+        raise ConfigError(
+            f"{functions!r} is no list of functions", hint='Write Plan(["figlet", "env"], ...).'
+        )
     made = [one if isinstance(one, Function) else Function(one) for one in functions]
     names = [function.name for function in made]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from dfaas_lab.display.cards import card, chip
 from dfaas_lab.errors import (
     CommandFailed,
     DfaasLabError,
@@ -61,8 +62,6 @@ class ProvisionReport:
         return f"ProvisionReport(cached={self.cached}, {took}, tasks={len(self.rows)})"
 
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card, chip
-
         hosts = sorted({row.host for row in self.rows})
         facts = {
             "hosts": ", ".join(hosts),

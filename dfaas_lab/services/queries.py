@@ -38,6 +38,7 @@ from pydantic import (
 )
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.validation import local_path
 
 DEFAULT_NAMESPACE = "openfaas-fn"
 _FOLDER = Path(__file__).parent / "queries_of"
@@ -114,7 +115,7 @@ def queries(named: str | Path | None, functions: Sequence[str] = ()) -> Queries:
 def _place(named: str | Path | None) -> Path:
     if named is None or named in packaged():
         return _FOLDER / f"{named or 'kubernetes'}.yml"
-    return Path(named).expanduser().absolute()
+    return local_path(named, what="queries").absolute()
 
 
 def _read(path: Path) -> dict[str, list[Query]]:

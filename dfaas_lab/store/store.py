@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dfaas_lab import schemas
 from dfaas_lab.errors import StoreError
 from dfaas_lab.status import OPEN
 from dfaas_lab.store import listing, manifest, parquet, pruning
 from dfaas_lab.store.files import errors_as_store_error, replace_file, staged
 from dfaas_lab.store.folder import STAGING, RunFolder, plain_name
 from dfaas_lab.store.manifest import FORMAT, Manifest
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,7 +57,7 @@ class Store:
 
     def __init__(self, root: str | Path = "results") -> None:
         # A notebook may change its folder (%cd) while results are on their way.
-        self.root = Path(root).expanduser().absolute()
+        self.root = local_path(root, what="store").absolute()
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -179,8 +181,6 @@ class Store:
         >>> requests.group_by("function").len().sort("function").collect().rows()
         [('env', 60), ('figlet', 30)]
         """
-        from dfaas_lab import schemas
-
         return self._scan("requests", schemas.REQUESTS, runs)
 
     def scan_summaries(self, runs: str | Iterable[str] | None = None) -> pl.LazyFrame:
@@ -189,8 +189,6 @@ class Store:
         >>> lab.store.scan_summaries(run.id).collect().height
         6
         """
-        from dfaas_lab import schemas
-
         return self._scan("summary", schemas.SUMMARY, runs)
 
     def prune(
@@ -252,7 +250,7 @@ class Store:
         """
         ids = runs if runs is None or isinstance(runs, str) else list(runs)
         scans = {"requests": self.scan_requests(ids), "summary": self.scan_summaries(ids)}
-        where = Path(folder).expanduser()
+        where = local_path(folder, what="folder")
         return [parquet.export(scan, where, name, format) for name, scan in scans.items()]
 
     def _folder(self, run_id: str) -> RunFolder:

@@ -10,7 +10,7 @@ import vl_convert
 
 from dfaas_lab import Exponential, Linear, Overload, Plan
 from dfaas_lab.charts import campaign_chart, frontier_chart
-from dfaas_lab.display import png, shown_width, spec_of
+from dfaas_lab.display.bundles import png, shown_width, spec_of
 from dfaas_lab.errors import ConfigError
 from tests.unit.campaign_frames import outcomes
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfaas_lab.charts import run_chart
-from dfaas_lab.display import chart_bundle, mimebundle, run_html, summary_text
+from dfaas_lab.display.bundles import chart_bundle, mimebundle
+from dfaas_lab.display.tables import run_html, summary_text
 from tests.unit.frames import summary, timeline
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -116,7 +117,7 @@ def test_a_chart_comes_as_vega_lite_and_as_a_picture() -> None:
 
 
 def test_one_bundle_holds_the_picture_in_its_html() -> None:
-    bundle = mimebundle(lambda: "<table></table>", figure, "a run")
+    bundle = mimebundle(lambda: "<table></table>", lambda: chart_bundle(figure()), "a run")
     assert bundle["text/plain"] == "a run"
     assert bundle["text/html"].startswith("<table>")
     assert "data:image/png;base64," in bundle["text/html"]
@@ -126,7 +127,7 @@ def test_one_bundle_holds_the_picture_in_its_html() -> None:
 def test_what_cannot_be_drawn_is_left_out(part: str) -> None:
     bundle = mimebundle(
         broken if part == "table" else lambda: "<table></table>",
-        broken if part == "chart" else figure,
+        broken if part == "chart" else lambda: chart_bundle(figure()),
         "a run",
     )
     assert bundle["text/plain"] == "a run"
