@@ -202,7 +202,7 @@ class Campaign:
         >>> save_figure(campaign.chart(), "campaign.pdf").name
         'campaign.pdf'
         """
-        from dfaas_lab.charts.over_campaign import campaign_chart
+        from dfaas_lab.charts import campaign_chart
 
         return campaign_chart(self.outcomes, self._settings.overload)
 
@@ -219,7 +219,7 @@ class Campaign:
         >>> save_figure(campaign.frontier("env", "figlet"), "frontier.svg").name
         'frontier.svg'
         """
-        from dfaas_lab.charts.frontier import frontier_chart
+        from dfaas_lab.charts import frontier_chart
 
         return frontier_chart(self.outcomes, a, b)
 
