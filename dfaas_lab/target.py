@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.certificates import Trust
+from dfaas_lab.completion import register_completion
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError, MetricsError
@@ -151,6 +152,7 @@ class Target:
         self._trust = Trust(None if ca is None else str(ca), bool(insecure))
         self.ca, self.insecure = self._trust.ca, self._trust.insecure
         self._cache: dict[str, Any] = {}
+        register_completion()
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
