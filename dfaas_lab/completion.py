@@ -68,7 +68,7 @@ def _match(context: Any) -> dict[str, Any]:
 
     before = context.full_text.split("\n")[: context.cursor_line]
     code = "\n".join([*before, context.text_until_cursor])
-    found = names_for(code, get_ipython().user_ns)  # type: ignore[no-untyped-call]
+    found = names_for(code, get_ipython().user_ns)
     if found is None or not found[2]:
         return {"completions": [], "suppress": False}
     typed, quote, names = found
