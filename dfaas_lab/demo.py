@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.charts import rates_chart
-from dfaas_lab.display import run_html, summary_text
 from dfaas_lab.display.html_report import Section, write_report
+from dfaas_lab.display.tables import run_html, summary_text
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.lab import Lab
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.run import Run
 
 # One replica that takes one request at a time, 50 ms each, and refuses who waits for 0.5 s: it is
@@ -101,8 +101,6 @@ def _make(folder: Path) -> None:
 
 
 def _report(folder: Path, runs: tuple[Run, ...]) -> Path:
-    import polars as pl
-
     summaries, last = _summaries(runs), runs[-1]
     valid = all(run.verdict.valid for run in runs)
     what = f"{len(runs)} rates, {ITERATIONS} iterations of {DURATION} each"
@@ -128,8 +126,6 @@ def _report(folder: Path, runs: tuple[Run, ...]) -> Path:
 
 
 def _summaries(runs: tuple[Run, ...]) -> pl.DataFrame:
-    import polars as pl
-
     return pl.concat([run.summary for run in runs])
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import sealing
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
-    from dfaas_lab.provision import ProvisionReport
+    from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
@@ -401,7 +403,7 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
-        from dfaas_lab.provision import run_interruptible
+        from dfaas_lab.background import run_interruptible
         from dfaas_lab.widgets import choose_view
 
         targets = [target._setup() for target in self.targets.values()]
@@ -442,9 +444,8 @@ class Lab:
     ) -> None:
         self.close()
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         targets = self.targets.values()
         facts = {
             "targets": ", ".join(f"{one.name} ({masked(one.gateway)})" for one in targets),
@@ -454,6 +455,7 @@ class Lab:
         }
         return card("lab", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
-from dfaas_lab.printable import printable
+from dfaas_lab.printable import printable, safe_repr
 from dfaas_lab.regular_file import read_regular, text_of_regular
 from dfaas_lab.secret import sealing
 from dfaas_lab.status import COMPLETE
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-    from dfaas_lab.analysis.verdict import Verdict
-    from dfaas_lab.display.nested import Nested
+    from dfaas_lab.analysis.doubt import Verdict
+    from dfaas_lab.display.cards import Nested
     from dfaas_lab.k6.generator_load import IterationOnHost
     from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
@@ -82,7 +82,7 @@ class Run:
         ``reproduces`` the run that this one repeats. README tells more.
         """
         from dfaas_lab.analysis.clock_skew import clock_skew
-        from dfaas_lab.display.nested import Nested
+        from dfaas_lab.display.cards import Nested
 
         found = Nested(self._manifest)
         if "clock_skew" not in found:  # it has not ended yet
@@ -114,6 +114,11 @@ class Run:
         failures that were answered, ``late_ms_*`` (planned to sent) of all. ``achieved_rps`` is
         ``started`` by the time that the load really ran. Of a script of your own, which plans by
         itself, these are null: all that is planned, ``started``, and what follows from them.
+
+        ``gateway_count`` is how many of these requests the gateway had by its own counter, where
+        Prometheus scraped it twice within the load (what came before the first and after the last
+        of these scrapes is taken from ``requests``); ``gateway_difference`` how many more than were
+        started, or (negative) fewer than were answered. Why they are null is in ``node_metrics``.
         """
         return self._folder.frame("summary")
 
@@ -285,7 +290,7 @@ class Run:
     @cached_property
     def _figure(self) -> dict[str, Any]:
         """The chart as a MIME bundle: drawing it takes a moment."""
-        from dfaas_lab.display import chart_bundle
+        from dfaas_lab.display.bundles import chart_bundle
 
         return chart_bundle(self.chart())
 
@@ -367,8 +372,9 @@ class Run:
         folder.check()
         return cls(folder)
 
+    @safe_repr
     def __repr__(self) -> str:
-        from dfaas_lab.display import summary_text
+        from dfaas_lab.display.tables import summary_text
 
         try:
             label = f" {self.label!r}" if self.label else ""
@@ -379,23 +385,30 @@ class Run:
             return printable(f"Run {self.id}: cannot be read ({reason})")
 
     def _html(self) -> str:
-        from dfaas_lab.display import run_html
+        from dfaas_lab.display.tables import run_html
 
-        title = self.label or self.id
-        return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
+        found, title = self.verdict, f"run {self.id}" + (f" {self.label!r}" * bool(self.label))
+        return run_html(
+            found.word,
+            found.valid,
+            self.summary,
+            title=title,
+            doubts=found.lines,
+            notes=found.remarks,
+        )
 
     def _shown(self) -> tuple[Any, Any, str]:
         return self._html, lambda: self._figure, repr(self)
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.display import publish
+        from dfaas_lab.display.bundles import publish
         from dfaas_lab.widgets import forget_figure
 
         forget_figure(self.id)
         publish(*self._shown())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002
-        from dfaas_lab.display import mimebundle
+        from dfaas_lab.display.bundles import mimebundle
 
         return mimebundle(*self._shown())
 

@@ -16,17 +16,17 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import polars as pl
+
+from dfaas_lab.campaign.outcomes import OUTCOMES
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.load.plan import PlannedLoad
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 from dfaas_lab.validation import local_path
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Row = dict[str, str]
 
@@ -101,10 +101,6 @@ def import_csv(
     Raises:
         ConfigError: There are no such files, or they have other columns.
     """
-    import polars as pl
-
-    from dfaas_lab.campaign.outcomes import OUTCOMES
-
     where = local_path(folder, what="folder")
     name = where.resolve().name if target is None else target
     results = [row for file in _results_files(where) for row in _read(file)]
@@ -120,8 +116,6 @@ def import_csv(
 
 
 def _export_one(outcomes: pl.DataFrame, folder: Path, functions: Iterable[str]) -> list[Path]:
-    import polars as pl
-
     with errors_as_store_error(folder, "writing"):
         folder.mkdir(parents=True, exist_ok=True)
     names = sorted({*functions, *outcomes["function"]})

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from dfaas_lab.campaign.record import LoadRecord
 from dfaas_lab.campaign.settings import Settings
 from dfaas_lab.errors import CampaignError, StoreError
@@ -104,8 +106,6 @@ class CampaignFolder:
     @property
     def locked(self) -> bool:
         """Whether a process runs it now."""
-        from filelock import FileLock, Timeout
-
         if not self._lock_file.exists():
             return False
         lock = FileLock(self._lock_file, thread_local=False)
@@ -123,8 +123,6 @@ class CampaignFolder:
         Raises:
             CampaignError: Another one does.
         """
-        from filelock import FileLock, Timeout
-
         lock = FileLock(self._lock_file, thread_local=False)
         try:
             lock.acquire(timeout=0.5)  # who asks whether it is locked holds it for a moment

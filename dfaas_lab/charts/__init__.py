@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
+    from dfaas_lab.charts.over_campaign import Marked
     from dfaas_lab.charts.over_rates import Measured
     from dfaas_lab.charts.save import Captioned
 
 __all__ = [
+    "campaign_chart",
     "comparison_chart",
     "decomposition_chart",
     "distribution_chart",
+    "frontier_chart",
     "node_chart",
     "overlay_chart",
     "rates_chart",
@@ -29,8 +32,6 @@ __all__ = [
     "save_figure",
     "status_chart",
 ]
-
-By = Literal["function", "target", "run_id"]
 
 
 def run_chart(
@@ -90,14 +91,15 @@ def rates_chart(
 def distribution_chart(
     requests: pl.DataFrame,
     *,
-    by: By = "function",
+    by: str = "function",
     column: Literal["latency_ms", "response_ms"] = "latency_ms",
 ) -> alt.ConcatChart:
     """Draw how latencies are distributed: the share of successful requests at least so fast.
 
     Args:
         requests: ``run.requests``, or those of several runs, one below the other.
-        by: What the lines in one panel are: functions, targets or runs.
+        by: The column that tells the lines apart: ``function``, ``target``, ``run_id``, or one of
+            your own.
         column: ``latency_ms`` (from sending) or ``response_ms`` (from the planned moment).
 
     >>> chart = distribution_chart(run.requests, column="response_ms")
@@ -108,14 +110,15 @@ def distribution_chart(
 
 
 def overlay_chart(
-    summary: pl.DataFrame, timeline: pl.DataFrame, *, by: By = "target"
+    summary: pl.DataFrame, timeline: pl.DataFrame, *, by: str = "target"
 ) -> alt.ConcatChart:
     """Draw latency over time for several targets or runs, in one panel for each function.
 
     Args:
         summary: The summaries of the runs, one below the other.
         timeline: Their timelines.
-        by: What the lines are: targets or runs.
+        by: The column of both frames that tells the lines apart: ``target``, ``run_id``, or one of
+            your own (``with_columns(label=...)``).
 
     >>> summary = pl.concat([before.summary, after.summary])
     >>> timeline = pl.concat([before.timeline, after.timeline])
@@ -164,6 +167,42 @@ def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None = None) -> al
     from dfaas_lab.charts.node import node_chart as draw
 
     return draw(metrics, summary)
+
+
+def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None = None) -> alt.ConcatChart:
+    """Draw a campaign: latency and success against rate, the node against load, and the course.
+
+    A function's panel has the loads that it takes alone, where there are any. Lines are means over
+    the iterations, with the intervals of :mod:`dfaas_lab.analysis.intervals`; points are hollow
+    where an iteration is DOUBTFUL.
+
+    Args:
+        outcomes: ``campaign.outcomes``.
+        limits: The thresholds of overload (a :class:`dfaas_lab.Overload`), which are marked.
+
+    >>> chart = campaign_chart(campaign.outcomes)
+    """
+    from dfaas_lab.charts.over_campaign import campaign_chart as draw
+
+    return draw(outcomes, limits)
+
+
+def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
+    """Draw which loads of two functions were measured, overloaded or ruled out, as a grid.
+
+    Args:
+        outcomes: ``campaign.outcomes``.
+        a: The function on the x axis.
+        b: The function on the y axis.
+
+    Raises:
+        ConfigError: No load has both, and no other function.
+
+    >>> chart = frontier_chart(campaign.outcomes, "env", "figlet")
+    """
+    from dfaas_lab.charts.frontier import frontier_chart as draw
+
+    return draw(outcomes, a, b)
 
 
 def save_figure(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import altair as alt
+import vl_convert
 
 from dfaas_lab.charts.inks import FAINT
-from dfaas_lab.display import png, spec_of
+from dfaas_lab.display.bundles import png, spec_of
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.printable import printable
 from dfaas_lab.validation import local_path
@@ -39,8 +40,6 @@ def save_figure(
     chart: alt.TopLevelMixin, path: str | Path, *, width: str | None, run: Captioned | None
 ) -> Path:
     """See :func:`dfaas_lab.charts.save_figure`."""
-    import vl_convert
-
     place = local_path(path, what="path")
     wanted_pt = None if width is None else _points(width)
     spec = spec_of(chart if run is None else _with_caption(chart, run))

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.display import Spec, image_html, png, shown_width, spec_of, text
+import vl_convert
+
+from dfaas_lab.display.bundles import Spec, image_html, png, shown_width, spec_of
+from dfaas_lab.display.cards import text
 
 if TYPE_CHECKING:
     import altair as alt
@@ -70,8 +73,6 @@ def write_report(folder: Path, title: str, sections: Sequence[Section]) -> Path:
         title: The page's title.
         sections: What is in it, in order.
     """
-    import vl_convert
-
     folder.mkdir(parents=True, exist_ok=True)
     stems = _stems(sections)
     body = [_section(folder, stem, part) for stem, part in zip(stems, sections, strict=True)]

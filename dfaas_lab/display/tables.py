@@ -5,20 +5,27 @@ All text is escaped: a target, a function or a label may hold anything. Null is 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dfaas_lab.printable import printable, printable_lines
+import polars as pl
 
-if TYPE_CHECKING:
-    import polars as pl
+from dfaas_lab.display.cards import bullets, chip, folded, text
+from dfaas_lab.printable import printable
 
 _MAX_ROWS = 12
 _DASH = "\u2013"
 
 
-def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "") -> str:
+def run_html(
+    verdict: str,
+    valid: bool,
+    summary: pl.DataFrame,
+    *,
+    title: str = "",
+    doubts: Iterable[str] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
     """Return a verdict and a small table as HTML.
 
     Args:
@@ -27,15 +34,17 @@ def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "
         summary: ``run.summary``; one row is shown per iteration and function, or, where these are
             more than a page holds, one per function and rate with the medians of its iterations.
         title: What was run, in a few words.
+        doubts: The doubts, a line each; None means as ``verdict`` says.
+        notes: What is good to know, a line each; shown by a click.
     """
-    from dfaas_lab.display.cards import bullets, chip
-
     word, _, why = verdict.partition(": ")
     known = {"VALID": "good", "RUNNING": "under way"}
     badge = chip(word, known.get(word, "good" if valid else "doubt"))
     heading = f" &nbsp; {text(title)}" if title else ""
-    doubts = bullets(why.split("; ") if why else ())
-    return f"<div>{badge}{heading}{doubts}{summary_html(summary)}</div>"
+    if doubts is None:
+        doubts = why.split("; ") if why else ()
+    below = summary_html(summary) + folded("note", notes)
+    return f"<div>{badge}{heading}{bullets(doubts)}{below}</div>"
 
 
 def summary_html(summary: pl.DataFrame) -> str:
@@ -56,11 +65,6 @@ def table_html(columns: Sequence[tuple[str, Sequence[str]]], *, note: str = "") 
     )
     below = f"<p><small>{text(note)}</small></p>" if note else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
-
-
-def text(value: object) -> str:
-    """Return a value as HTML text: escaped, and without control characters."""
-    return html.escape(printable_lines(value))
 
 
 def summary_text(summary: pl.DataFrame) -> str:
@@ -106,8 +110,6 @@ def _rows(summary: pl.DataFrame) -> tuple[list[dict[str, Any]], str]:
 
 
 def _over_iterations(summary: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     medians = [f"latency_ms_{name}" for name in ("mean", "p50", "p90", "p95", "p99")]
     keys = ["target", "function", "rate_rps"]
     requests, failed = pl.col("requests").sum(), pl.col("failed").sum()

@@ -9,6 +9,8 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.display import words
 from dfaas_lab.errors import DfaasLabError, Interrupted
 
@@ -60,8 +62,6 @@ def asked(order: RunSpec) -> str:
 
 
 def _measured(folder: RunFolder, target: str) -> list[str]:
-    import polars as pl
-
     summary = folder.frame("summary").filter(pl.col("target") == target)
     requests, failed, dropped = (
         int(summary[name].sum()) for name in ("requests", "failed", "dropped")
@@ -77,8 +77,6 @@ def _measured(folder: RunFolder, target: str) -> list[str]:
 
 def _p95(folder: RunFolder, target: str) -> float | None:
     """The p95 of all successful requests of a target, by linear interpolation."""
-    import polars as pl
-
     good = (pl.col("target") == target) & ~pl.col("failed")
     latencies = folder.frame("requests").filter(good)["latency_ms"]
     return latencies.quantile(0.95, interpolation="linear")

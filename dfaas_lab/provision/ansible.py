@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_runner.interface import init_runner
+from ansible_runner.utils import get_callback_dir
+
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.provision.spec import playbooks_folder
@@ -95,8 +98,6 @@ def _end_processes(private: Path) -> None:
 def _run(
     play: Play, private: Path, on_event: Callable[[Event], None], cancel: threading.Event
 ) -> PlayEnd:
-    from ansible_runner.interface import init_runner
-
     variables = private / "variables.json"
     variables.write_text(json.dumps(as_data(play.variables)))
     (private / "no_inventory").write_text("")
@@ -180,8 +181,6 @@ def _answers(password: str | None) -> dict[str, str]:
 
 def _environment(env: Mapping[str, str], private: Path) -> dict[str, str]:
     """Return the environment without the user's own settings of Ansible, and with ours."""
-    from ansible_runner.utils import get_callback_dir
-
     others = ("ANSIBLE_", "ORIGINAL_STDOUT_CALLBACK")
     kept = {name: value for name, value in env.items() if not name.startswith(others)}
     events = {

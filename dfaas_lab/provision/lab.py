@@ -9,18 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import (
-    GeneratorSpec,
-    ProvisionReport,
-    TargetSpec,
-    bar,
-    forget,
-    interrupted,
-    joined,
-    known,
-    provision,
-    teardown,
-)
+from dfaas_lab.provision.cache import forget, known, provision, teardown
+from dfaas_lab.provision.events import bar
+from dfaas_lab.provision.locks import interrupted
+from dfaas_lab.provision.report import ProvisionReport, joined
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
 from dfaas_lab.provision.targets import TargetSetup, TargetTurn, end_of
 
 # More at the same time would be many connections from one machine, and no faster.

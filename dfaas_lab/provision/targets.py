@@ -14,17 +14,11 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConnectionFailed, GatewayError, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress, StepState
-from dfaas_lab.provision import (
-    GeneratorSpec,
-    ProvisionReport,
-    TargetSpec,
-    TaskRow,
-    bar,
-    hold_here,
-    interrupted,
-    known,
-    remember,
-)
+from dfaas_lab.provision.cache import known, remember
+from dfaas_lab.provision.events import bar
+from dfaas_lab.provision.locks import hold_here, interrupted
+from dfaas_lab.provision.report import ProvisionReport, TaskRow
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
 from dfaas_lab.provision.target_steps import SetupStep, set_up_target
 
 if TYPE_CHECKING:

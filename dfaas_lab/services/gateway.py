@@ -8,9 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
+import polars as pl
 
 from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
@@ -21,9 +22,6 @@ from dfaas_lab.services.answers import FUNCTION, FUNCTIONS, INFO, FunctionAnswer
 from dfaas_lab.services.clock import date_skew
 from dfaas_lab.services.deployment import description, is_deployed
 from dfaas_lab.services.endpoint import Endpoint, Session, Transport, location
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _HINTS = {
     401: "Give the gateway's user and password: Target(..., auth=('admin', '...')).",
@@ -171,8 +169,6 @@ class Gateway:
         Raises:
             GatewayError: It does not answer, or refuses.
         """
-        import polars as pl
-
         return pl.DataFrame(
             [(f.name, f.image, f.replicas, f.available) for f in self.functions()],
             schema={

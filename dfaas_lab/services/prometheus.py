@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+import polars as pl
 from pydantic import TypeAdapter
 
 from dfaas_lab.analysis.scrapes import Series
@@ -25,9 +26,6 @@ from dfaas_lab.services.answers import (
     checked,
 )
 from dfaas_lab.services.endpoint import Endpoint, Session, Transport
-
-if TYPE_CHECKING:
-    import polars as pl
 
 T = TypeVar("T")
 _HINTS = {
@@ -156,8 +154,6 @@ class Prometheus:
         Raises:
             MetricsError: Prometheus does not answer.
         """
-        import polars as pl
-
         active = self._data("/api/v1/targets", TARGETS, {"state": "active"}).activeTargets
         return pl.DataFrame(
             [
@@ -235,8 +231,6 @@ class Prometheus:
 
 
 def _frame(series: list[SeriesAnswer]) -> pl.DataFrame:
-    import polars as pl
-
     # A label may have the name of a column of ours: it is told as label_time, which may be one too.
     taken = {"time", "value"}
     columns: dict[str, str] = {}

@@ -6,13 +6,12 @@ import contextlib
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import polars as pl
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.store.files import beside, errors_as_store_error
-
-if TYPE_CHECKING:
-    import polars as pl
 
 # A stored request takes 30 bytes or more, a quiet second of a timeline 1; a bomb 1/1000.
 _FREE_ROWS = 1_000_000
@@ -41,8 +40,6 @@ def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:
     Raises:
         StoreError: A file is damaged.
     """
-    import polars as pl
-
     frames = []
     rows = 0
     for place, file in enumerate(files, start=1):
@@ -60,8 +57,6 @@ def check(file: Path, schema: pl.Schema) -> None:
     Raises:
         StoreError: The file is damaged, or would be far more rows than it can hold.
     """
-    import polars as pl
-
     with _as_store_error(file):
         _check_rows(_height(file), [file])
         there = pl.scan_parquet(file, hive_partitioning=False, glob=False).collect_schema()
@@ -74,8 +69,6 @@ def check(file: Path, schema: pl.Schema) -> None:
 
 def scan(files: Sequence[Path], schema: pl.Schema) -> pl.LazyFrame:
     """Scan files as one frame, read only when and where needed."""
-    import polars as pl
-
     if not files:
         return pl.LazyFrame(schema=schema)
     # The files hold the key columns themselves; the folders' names add nothing.
@@ -98,8 +91,6 @@ def export(scan: pl.LazyFrame, folder: Path, name: str, format_: Literal["csv", 
     Raises:
         StoreError: It cannot be written, or what is scanned is damaged.
     """
-    import polars as pl
-
     path = folder / f"{name}.{format_}"
     with errors_as_store_error(folder, "exporting to"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,15 +115,11 @@ def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
     Names and tags come from scripts, answers and archives of others
     (https://owasp.org/www-community/attacks/CSV_Injection).
     """
-    import polars as pl
-
     return frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$0"))
 
 
 @contextlib.contextmanager
 def _as_store_error(file: Path) -> Iterator[None]:
-    import polars as pl
-
     try:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -145,8 +132,6 @@ def _as_store_error(file: Path) -> Iterator[None]:
 
 def _height(file: Path) -> int:
     """The number of rows, as the end of the file says."""
-    import polars as pl
-
     scan = pl.scan_parquet(file, hive_partitioning=False, glob=False)
     return int(scan.select(pl.len()).collect().item())
 
@@ -179,8 +164,6 @@ def _check_rows(rows: int, files: Sequence[Path]) -> None:
 
 def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Give a frame exactly these columns; what an older version did not store is null."""
-    import polars as pl
-
     if frame.schema == schema:
         return frame
     return frame.select(

@@ -17,7 +17,8 @@ import pytest
 from dfaas_lab.config import Host
 from dfaas_lab.lab import Lab
 from dfaas_lab.local import start
-from dfaas_lab.provision import GeneratorSpec, forget, playbooks_folder, provision
+from dfaas_lab.provision.cache import forget, provision
+from dfaas_lab.provision.spec import GeneratorSpec, playbooks_folder
 from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.ssh_config import resolve
 from tests.testbed.machines import Machine, Testbed
@@ -122,7 +123,8 @@ import time
 began = time.perf_counter()
 from pathlib import PosixPath
 from dfaas_lab.config import Host
-from dfaas_lab.provision import GeneratorSpec, provision
+from dfaas_lab.provision.spec import GeneratorSpec
+from dfaas_lab.provision.cache import provision
 report = provision([{spec!r}])
 assert report.cached
 print(time.perf_counter() - began)

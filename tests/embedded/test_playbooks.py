@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dfaas_lab.provision import playbooks_folder
+from dfaas_lab.provision.spec import playbooks_folder
 
 
 def test_the_playbooks_pass_the_strictest_lint() -> None:

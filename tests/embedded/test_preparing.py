@@ -21,8 +21,9 @@ from dfaas_lab.lab import Lab
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import ProvisionReport, forget
 from dfaas_lab.provision import lab as preparing
+from dfaas_lab.provision.cache import forget
+from dfaas_lab.provision.report import ProvisionReport
 from dfaas_lab.target import Target
 from tests.embedded.blackhole import Blackhole
 

@@ -18,12 +18,14 @@ from uuid import uuid4
 
 import pytest
 
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.local import LocalLab
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import GeneratorSpec, forget, provision, run_interruptible
+from dfaas_lab.provision.cache import forget, provision
 from dfaas_lab.provision.local_k6 import local_k6
+from dfaas_lab.provision.spec import GeneratorSpec
 from tests.embedded.tarpit import Tarpit
 from tests.sessions import new_session, outcome
 

@@ -19,7 +19,7 @@ from dfaas_lab.config import Host, HostKeys
 from dfaas_lab.errors import ConfigError, ConnectionFailed, HostUnreachable
 from dfaas_lab.generator import Generator
 from dfaas_lab.local import LocalLab
-from dfaas_lab.provision import forget
+from dfaas_lab.provision.cache import forget
 from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.ssh_config import resolve

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dfaas_lab.provision import GeneratorSpec, forget
+from dfaas_lab.provision.cache import forget
+from dfaas_lab.provision.spec import GeneratorSpec
 from tests.testbed.ground import missing_tools
 from tests.testbed.guard import Guard, wait_for_the_end
 from tests.testbed.machines import Machine, Testbed

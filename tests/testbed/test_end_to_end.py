@@ -14,7 +14,7 @@ from dfaas_lab.errors import TaskFailed
 from dfaas_lab.generator import Generator
 from dfaas_lab.lab import Lab
 from dfaas_lab.load import Function
-from dfaas_lab.provision import forget
+from dfaas_lab.provision.cache import forget
 from dfaas_lab.target import Target
 from tests.testbed import gateway_service
 from tests.testbed.gateway_service import PASSWORD, PORT, SHARES

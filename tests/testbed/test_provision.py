@@ -17,14 +17,8 @@ import pytest
 
 from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import (
-    GeneratorSpec,
-    TargetSpec,
-    forget,
-    playbooks_folder,
-    provision,
-    teardown,
-)
+from dfaas_lab.provision.cache import forget, provision, teardown
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec, playbooks_folder
 from tests.sessions import new_session, outcome
 from tests.testbed.conftest import Fresh
 from tests.testbed.look import files_of

@@ -14,7 +14,8 @@ import pytest
 
 from dfaas_lab.errors import TaskFailed
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import GeneratorSpec, forget, provision, teardown
+from dfaas_lab.provision.cache import forget, provision, teardown
+from dfaas_lab.provision.spec import GeneratorSpec
 from tests.testbed.machines import Machine
 from tests.testbed.mirror import Mirror
 

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfaas_lab.charts import run_chart
-from dfaas_lab.display import chart_bundle, mimebundle, run_html, summary_text
+from dfaas_lab.display.bundles import chart_bundle, mimebundle
+from dfaas_lab.display.tables import run_html, summary_text
 from tests.unit.frames import summary, timeline
 
 PNG = b"\x89PNG\r\n\x1a\n"

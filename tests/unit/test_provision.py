@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress, Step
-from dfaas_lab.provision import GeneratorSpec, TargetSpec, playbooks_folder, run_interruptible
 from dfaas_lab.provision.ansible import PlayEnd, _end_of, kill_by_argument
 from dfaas_lab.provision.events import LONGEST_DETAIL, PlaybookEvents, detail
 from dfaas_lab.provision.hints import hint_for, no_ssh_hint
@@ -28,6 +28,7 @@ from dfaas_lab.provision.locks import hold_here
 from dfaas_lab.provision.marker import Marker, parse_marker
 from dfaas_lab.provision.playbook_run import _ansible_failed
 from dfaas_lab.provision.report import ProvisionReport, TaskRow, task_frame
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec, playbooks_folder
 
 HOST = Host("10.0.0.50", user="ubuntu", key="/k", become_password="open sesame")
 SPEC = GeneratorSpec(host=HOST, name="big", k6_version="1.1.0")
@@ -281,7 +282,7 @@ def test_what_differs_is_provisioned_again() -> None:
 
 def test_the_digest_is_the_same_in_every_session() -> None:
     code = (
-        "from dfaas_lab.config import Host; from dfaas_lab.provision import GeneratorSpec;"
+        "from dfaas_lab.config import Host; from dfaas_lab.provision.spec import GeneratorSpec;"
         "print(GeneratorSpec(host=Host('x'), name='y', k6_version='1.1.0').digest())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from dfaas_lab.charts import rates_chart, run_chart
-from dfaas_lab.display import run_html
 from dfaas_lab.display.html_report import Section, write_report
+from dfaas_lab.display.tables import run_html
 from tests.unit.frames import summary, timeline
 from tests.unit.test_display import Page
 
