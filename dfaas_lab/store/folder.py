@@ -238,8 +238,6 @@ class RunFolder:
             StoreError: A file is damaged, was written by a newer dfaas_lab, or the run is not there
                 any more.
         """
-        from dfaas_lab import schemas
-
         self.check()
         files = self.files(name)
         for file in files:
