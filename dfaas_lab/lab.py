@@ -10,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import sealing
@@ -442,9 +444,8 @@ class Lab:
     ) -> None:
         self.close()
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         targets = self.targets.values()
         facts = {
             "targets": ", ".join(f"{one.name} ({masked(one.gateway)})" for one in targets),
@@ -454,6 +455,7 @@ class Lab:
         }
         return card("lab", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
 

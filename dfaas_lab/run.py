@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
-from dfaas_lab.printable import printable
+from dfaas_lab.printable import printable, safe_repr
 from dfaas_lab.secret import sealing
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.validation import local_path
@@ -371,6 +371,7 @@ class Run:
         folder.check()
         return cls(folder)
 
+    @safe_repr
     def __repr__(self) -> str:
         from dfaas_lab.display.tables import summary_text
 
@@ -385,8 +386,15 @@ class Run:
     def _html(self) -> str:
         from dfaas_lab.display.tables import run_html
 
-        title = self.label or self.id
-        return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
+        found, title = self.verdict, f"run {self.id}" + (f" {self.label!r}" * bool(self.label))
+        return run_html(
+            found.word,
+            found.valid,
+            self.summary,
+            title=title,
+            doubts=found.lines,
+            notes=found.remarks,
+        )
 
     def _shown(self) -> tuple[Any, Any, str]:
         return self._html, lambda: self._figure, repr(self)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Host, Limits
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.names import known_options
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials, sealing
@@ -154,9 +156,8 @@ class Target:
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
             )
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         facts = {
             "gateway": masked(self.gateway),
             "functions": ", ".join(function.name for function in self.functions),
@@ -166,6 +167,7 @@ class Target:
         }
         return card(f"target {self.name}", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         made = {
             "name": None,
