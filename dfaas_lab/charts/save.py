@@ -123,9 +123,10 @@ def _with_caption(chart: Any, words: str, width_px: float) -> alt.VConcatChart:
     drawn = text.mark_text(align="left", baseline="top", x=0, y=0, color=FAINT, fontSize=9)
     below = alt.vconcat(chart, drawn.encode(text="text:N"))
     # Else the figure's legend moves above its title.
-    return below.resolve_scale(
+    own: alt.VConcatChart = below.resolve_scale(
         color="independent", fill="independent", shape="independent", strokeDash="independent"
     )
+    return own
 
 
 def caption(run: Captioned) -> str:
