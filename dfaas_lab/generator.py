@@ -124,7 +124,7 @@ class Generator:
         True
         """
         from dfaas_lab.background import run_interruptible
-        from dfaas_lab.provision.cache import provision
+        from dfaas_lab.provision.provision import provision
         from dfaas_lab.widgets import choose_view
 
         session = self._session
