@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import validation as naming
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
+from dfaas_lab.display.cards import card
 from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, check_version
 
 if TYPE_CHECKING:
@@ -76,8 +78,6 @@ class Generator:
         self._used: GeneratorSession | None = None
 
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         k6 = self._k6_version or "as provisioned"
         facts = {"host": str(self.host), "workspaces": self.workspace_root, "k6": k6}
         return card(f"generator {self.name}", facts)
@@ -123,7 +123,6 @@ class Generator:
         >>> bool(generator.provision(progress=False))
         True
         """
-        from dfaas_lab.background import run_interruptible
         from dfaas_lab.provision.provision import provision
         from dfaas_lab.widgets import choose_view
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.background import run_interruptible
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
+from dfaas_lab.run import Run
 from dfaas_lab.secret import sealing
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision.report import ProvisionReport
-    from dfaas_lab.run import Run
     from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
 
@@ -378,7 +380,6 @@ class Lab:
         'ok'
         """
         from dfaas_lab.execution.attach import attach
-        from dfaas_lab.run import Run
 
         folder = self.store.newest_open() if run_id is None else self.store.find(run_id)
         if (run := Run(folder)).status in FINAL:
@@ -401,7 +402,6 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
-        from dfaas_lab.background import run_interruptible
         from dfaas_lab.widgets import choose_view
 
         targets = [target._setup() for target in self.targets.values()]
@@ -443,8 +443,6 @@ class Lab:
         self.close()
 
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         targets = self.targets.values()
         facts = {
             "targets": ", ".join(f"{one.name} ({masked(one.gateway)})" for one in targets),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import polars as pl
@@ -77,6 +77,8 @@ class Figure(alt.ConcatChart):
         return bundle, shown_metadata(bundle)
 
 
+# What the lines of one panel are.
+By = Literal["function", "target", "run_id"]
 Drawn = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 """What can be a panel of a figure."""
 
