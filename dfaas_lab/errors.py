@@ -44,8 +44,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.error_text import notebook_traceback
-from dfaas_lab.printable import printable_lines
+from dfaas_lab.printable import printable_lines, safe_html
 
 _LONGEST_TEXT = 20_000
 
@@ -70,6 +71,10 @@ class DfaasLabError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Return what a notebook shows in the place of a traceback."""
         return _in_notebook(self, self.run)
+
+    @safe_html
+    def _repr_html_(self) -> str:
+        return card("", {}, state=chip(type(self).__name__, "bad"), troubles=[str(self)])
 
 
 class Interrupted(KeyboardInterrupt):

@@ -12,6 +12,7 @@ from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.display.cards import card
 from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, check_version
+from dfaas_lab.printable import safe_html, safe_repr
 
 if TYPE_CHECKING:
     import polars as pl
@@ -77,11 +78,13 @@ class Generator:
         self._lock = threading.Lock()
         self._used: GeneratorSession | None = None
 
+    @safe_html
     def _repr_html_(self) -> str:
         k6 = self._k6_version or "as provisioned"
         facts = {"host": str(self.host), "workspaces": self.workspace_root, "k6": k6}
         return card(f"generator {self.name}", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         made = {"host": None, "name": None, **vars(self)}  # a refused one, too
         return f"Generator({str(made['host'])!r}, name={made['name']!r})"

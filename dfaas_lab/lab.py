@@ -15,6 +15,7 @@ from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.names import Named, known_options
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.run import Run
@@ -442,6 +443,7 @@ class Lab:
     ) -> None:
         self.close()
 
+    @safe_html
     def _repr_html_(self) -> str:
         targets = self.targets.values()
         facts = {
@@ -452,6 +454,7 @@ class Lab:
         }
         return card("lab", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
 

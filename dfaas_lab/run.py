@@ -14,7 +14,7 @@ from dfaas_lab import charts
 from dfaas_lab.display.bundles import chart_bundle, mimebundle, publish
 from dfaas_lab.display.cards import Nested
 from dfaas_lab.errors import StoreError
-from dfaas_lab.printable import printable
+from dfaas_lab.printable import printable, safe_repr
 from dfaas_lab.secret import sealing
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.validation import local_path
@@ -114,6 +114,11 @@ class Run:
         failures that were answered, ``late_ms_*`` (planned to sent) of all. ``achieved_rps`` is
         ``started`` by the time that the load really ran. Of a script of your own, which plans by
         itself, these are null: all that is planned, ``started``, and what follows from them.
+
+        ``gateway_count`` is how many of these requests the gateway had by its own counter, where
+        Prometheus scraped it twice within the load (what came before the first and after the last
+        of these scrapes is taken from ``requests``); ``gateway_difference`` how many more than were
+        started, or (negative) fewer than were answered. Why they are null is in ``node_metrics``.
         """
         return self._folder.frame("summary")
 
@@ -363,6 +368,7 @@ class Run:
         folder.check()
         return cls(folder)
 
+    @safe_repr
     def __repr__(self) -> str:
         from dfaas_lab.display.tables import summary_text
 
@@ -377,8 +383,15 @@ class Run:
     def _html(self) -> str:
         from dfaas_lab.display.tables import run_html
 
-        title = self.label or self.id
-        return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
+        found, title = self.verdict, f"run {self.id}" + (f" {self.label!r}" * bool(self.label))
+        return run_html(
+            found.word,
+            found.valid,
+            self.summary,
+            title=title,
+            doubts=found.lines,
+            notes=found.remarks,
+        )
 
     def _shown(self) -> tuple[Any, Any, str]:
         return self._html, lambda: self._figure, repr(self)

@@ -16,6 +16,7 @@ from dfaas_lab.execution.part import Part, TargetSession
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.names import known_options
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials, sealing
@@ -156,6 +157,7 @@ class Target:
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
             )
 
+    @safe_html
     def _repr_html_(self) -> str:
         facts = {
             "gateway": masked(self.gateway),
@@ -166,6 +168,7 @@ class Target:
         }
         return card(f"target {self.name}", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         made = {
             "name": None,

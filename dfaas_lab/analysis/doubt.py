@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from dfaas_lab.display.cards import bullets, chip
-from dfaas_lab.printable import printable
+from dfaas_lab.display.cards import card, chip, folded
+from dfaas_lab.printable import printable, safe_html
 
 _SHOWN = 5
 
@@ -71,12 +71,16 @@ class Verdict:
         """True where the run has ended and there is no doubt."""
         return not self.doubts and not self.running
 
+    @property
+    def word(self) -> str:
+        """``VALID``, ``DOUBTFUL``, or ``RUNNING`` where the run has not ended."""
+        return "RUNNING" if self.running else "DOUBTFUL" if self.doubts else "VALID"
+
     def __str__(self) -> str:
-        word = "RUNNING" if self.running else "DOUBTFUL" if self.doubts else "VALID"
         # Names of functions come from scripts and archives: they may hold a terminal's commands.
         doubts = "; ".join(str(doubt) for doubt in self.doubts)
         noted = " (certificates were not checked: insecure=True)" if self.insecure else ""
-        return printable((f"{word}: {doubts}" if doubts else word) + noted)
+        return printable((f"{self.word}: {doubts}" if doubts else self.word) + noted)
 
     def explain(self) -> str:
         """The verdict in lines: each doubt with what to do, then the remarks.
@@ -90,9 +94,18 @@ class Verdict:
         lines += [f"- Note: {remark}" for remark in self.remarks]
         return "\n".join(printable(line) for line in lines)
 
+    @property
+    def lines(self) -> list[str]:
+        """Each doubt with what to do."""
+        doubts = [f"{doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
+        noted = ["Certificates were not checked: insecure=True."] if self.insecure else []
+        return [*doubts, *noted]
+
+    @safe_html
     def _repr_html_(self) -> str:
-        word = str(self).partition(":")[0]
-        return f"<div>{chip(word)}{bullets(map(str, self.doubts))}</div>"
+        title = f"{len(self.doubts) or 'no'} doubt{'' if len(self.doubts) == 1 else 's'}"
+        notes = folded("note", self.remarks)
+        return card(title, {}, state=chip(self.word), troubles=self.lines, below=notes)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,12 @@ _REPEATED = Kind(
     "The gateway closed kept connections without an answer, and got more requests than there are "
     "rows: look at its idle time-out and its log.",
 )
+_COUNTED = Kind(
+    "requests that the gateway counted",
+    "those that were sent",
+    "More: k6's HTTP client repeated some, or somebody else asks the same functions. Fewer: "
+    "something in between answered, or the gateway was started anew.",
+)
 
 
 def repeats_of(k6_metrics: pl.DataFrame, *, several: bool) -> Iterator[Finding]:
@@ -156,6 +162,8 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
         yield _IN_FLIGHT, str(row["unfinished"])
     if row["status"] in COMPLETE:
         yield from _of_books(row)
+    if row["gateway_difference"]:
+        yield _COUNTED, f"{row['gateway_count']} of {row['started']}"
     late_ms = row["late_ms_p99"]
     if late_ms is not None:
         limit_ms = max(_LATE_MS, _LATE_SHARE * (row["response_ms_p50"] or 0.0))

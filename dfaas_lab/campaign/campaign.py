@@ -16,6 +16,9 @@ from dfaas_lab.campaign.measure import TargetLoop
 from dfaas_lab.campaign.outcomes import outcomes_of
 from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
+from dfaas_lab.display.cards import card, chip
+from dfaas_lab.display.words import span
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import draw_until
 from dfaas_lab.store import Store
 from dfaas_lab.widgets import choose_view
@@ -72,6 +75,7 @@ class Campaign:
         self._options = dict(options)
         self._progress = progress
         self.label = label
+        self._seen = "new", "no load measured"
 
     @property
     def id(self) -> str:
@@ -120,8 +124,11 @@ class Campaign:
             return self
         if not self._folder.exists:
             self._folder.create(self._settings, {"label": self.label, "status": "new", **_now()})
-        with self._folder.running():
-            self._run_targets()
+        try:
+            with self._folder.running():
+                self._run_targets()
+        finally:
+            self._look()
         return self
 
     def _run_targets(self) -> None:
@@ -250,13 +257,31 @@ class Campaign:
     def _known(self) -> dict[str, dict[str, LoadRecord]]:
         return {name: self._folder.loads(name) for name in self._targets}
 
+    def _look(self) -> Campaign:
+        """Note how far it is, for who shows it: a display asks no disk."""
+        done = sum(not record.missing for own in self._known().values() for record in own.values())
+        loads = sum(len(plan) for plan in self._plans().values())
+        self._seen = self.status, f"{done} of {loads} loads measured"
+        return self
+
+    @safe_repr
     def __repr__(self) -> str:
         label = f" {self.label!r}" if self.label else ""
-        done = sum(not record.missing for own in self._known().values() for record in own.values())
         targets = ", ".join(self._targets)
-        loads = sum(len(plan) for plan in self._plans().values())
-        said = f"{self.status}, {done} of {loads} loads measured"
-        return f"Campaign {self.id}{label} on {targets}: {said}"
+        return f"Campaign {self.id}{label} on {targets}: {', '.join(self._seen)}"
+
+    @safe_html
+    def _repr_html_(self) -> str:
+        settings, (status, measured) = self._settings, self._seen
+        facts = {
+            "label": self.label,
+            "measured": measured,
+            "targets": ", ".join(self._targets),
+            "functions": ", ".join(self.plan.functions),
+            "each load": f"{settings.iterations} \u00d7 {span(settings.duration_s)}",
+            "results": str(self.path),
+        }
+        return card(f"campaign {self.id}", facts, state=chip(status))
 
 
 def status_of(folder: CampaignFolder) -> str:

@@ -91,7 +91,9 @@ def open_campaign(
     for target in own.values():
         _check(target, settings, duration, given)
     folder, settings = _same(store, settings, label)
-    return Campaign(own, store, folder, settings, label=label, options=given, progress=progress)
+    return Campaign(
+        own, store, folder, settings, label=label, options=given, progress=progress
+    )._look()
 
 
 def campaigns_of(store: Path) -> pl.DataFrame:
@@ -223,7 +225,7 @@ def _stored_one(
     return Campaign(
         own, store, found[0], settings,
         label=entries.get("label"), options=options, progress=progress,
-    )  # fmt: skip
+    )._look()  # fmt: skip
 
 
 def _targets(

@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from dfaas_lab.charts.answers import decomposition_chart, status_chart
     from dfaas_lab.charts.differences import comparison_chart
     from dfaas_lab.charts.distribution import distribution_chart
-    from dfaas_lab.charts.frontier import frontier_chart as frontier_chart
+    from dfaas_lab.charts.frontier import frontier_chart
     from dfaas_lab.charts.node import node_chart
-    from dfaas_lab.charts.over_campaign import campaign_chart as campaign_chart
+    from dfaas_lab.charts.over_campaign import campaign_chart
     from dfaas_lab.charts.over_rates import rates_chart
     from dfaas_lab.charts.over_time import run_chart
     from dfaas_lab.charts.overlay import overlay_chart
     from dfaas_lab.charts.save import save_figure
 
 __all__ = [
+    "campaign_chart",
     "comparison_chart",
     "decomposition_chart",
     "distribution_chart",
+    "frontier_chart",
     "node_chart",
     "overlay_chart",
     "rates_chart",
@@ -33,6 +35,7 @@ __all__ = [
     "save_figure",
     "status_chart",
 ]
+
 
 # Altair takes a second to import: a figure's module is imported when it is first drawn.
 _HOMES = {
@@ -54,3 +57,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -109,7 +109,9 @@ def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
     means = ranked.group_by(band=band).agg(pl.col(list(_PARTS)).mean())
     stacked = parts.long(means, ["band"], _PARTS).filter(pl.col("value").is_not_null())
     highest = stacked.group_by("band").agg(pl.col("value").sum())["value"].max()
-    y = axes.up_from_0("value:Q", "ms", float(highest) if isinstance(highest, float) else 1.0)
+    y = axes.up_from_0(
+        "value:Q", "time (ms)", float(highest) if isinstance(highest, float) else 1.0
+    )
     order = ["fastest half", "p50 to p95", "slowest 5 %"]
     chart = alt.Chart(
         axes.inline(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import altair as alt
 import polars as pl
@@ -77,8 +77,6 @@ class Figure(alt.ConcatChart):
         return bundle, shown_metadata(bundle)
 
 
-# What the lines of one panel are.
-By = Literal["function", "target", "run_id"]
 Drawn = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 """What can be a panel of a figure."""
 
@@ -163,7 +161,7 @@ def panel_title(panel: Panel | str, subtitle: str, width: int) -> alt.TitleParam
     return alt.Title(
         # Here too: whoever saves the figure by Altair's own means is not to lose the process.
         _cut(printable(panel if isinstance(panel, str) else panel.title), width // 7),
-        subtitle=subtitle,
+        subtitle=_cut(subtitle, width // 4),
         anchor="start",
         frame="group",
         fontSize=12,

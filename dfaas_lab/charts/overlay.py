@@ -14,14 +14,15 @@ _KINDS = {"latency_ms_p50": "p50", "latency_ms_p95": "p95"}
 
 
 def overlay_chart(
-    summary: pl.DataFrame, timeline: pl.DataFrame, *, by: parts.By = "target"
+    summary: pl.DataFrame, timeline: pl.DataFrame, *, by: str = "target"
 ) -> alt.ConcatChart:
     """Draw latency over time for several targets or runs, in one panel for each function.
 
     Args:
         summary: The summaries of the runs, one below the other.
         timeline: Their timelines.
-        by: What the lines are: targets or runs.
+        by: The column of both frames that tells the lines apart: ``target``, ``run_id``, or one of
+            your own (``with_columns(label=...)``).
 
     >>> summary = pl.concat([before.summary, after.summary])
     >>> timeline = pl.concat([before.timeline, after.timeline])

@@ -10,14 +10,22 @@ from typing import Any
 
 import polars as pl
 
-from dfaas_lab.display.cards import bullets, chip, text
+from dfaas_lab.display.cards import bullets, chip, folded, text
 from dfaas_lab.printable import printable
 
 _MAX_ROWS = 12
 _DASH = "\u2013"
 
 
-def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "") -> str:
+def run_html(
+    verdict: str,
+    valid: bool,
+    summary: pl.DataFrame,
+    *,
+    title: str = "",
+    doubts: Iterable[str] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
     """Return a verdict and a small table as HTML.
 
     Args:
@@ -26,13 +34,17 @@ def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "
         summary: ``run.summary``; one row is shown per iteration and function, or, where these are
             more than a page holds, one per function and rate with the medians of its iterations.
         title: What was run, in a few words.
+        doubts: The doubts, a line each; None means as ``verdict`` says.
+        notes: What is good to know, a line each; shown by a click.
     """
     word, _, why = verdict.partition(": ")
     known = {"VALID": "good", "RUNNING": "under way"}
     badge = chip(word, known.get(word, "good" if valid else "doubt"))
     heading = f" &nbsp; {text(title)}" if title else ""
-    doubts = bullets(why.split("; ") if why else ())
-    return f"<div>{badge}{heading}{doubts}{summary_html(summary)}</div>"
+    if doubts is None:
+        doubts = why.split("; ") if why else ()
+    below = summary_html(summary) + folded("note", notes)
+    return f"<div>{badge}{heading}{bullets(doubts)}{below}</div>"
 
 
 def summary_html(summary: pl.DataFrame) -> str:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from dfaas_lab.analysis.scrapes import (
+    Increase,
     Point,
     Scrapes,
     Series,
     Window,
+    increases,
     missing_reason,
     rates,
     samples,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 # Scrapes around the window tell how often it is scraped, and which counters began inside it.
 _AROUND = 2.5
 _DEFAULT_INTERVAL_S = 15.0
+# The metric whose counter tells how many requests the gateway had.
+_INVOCATIONS = "invocations_rps"
 _NOTHING = "nothing happened between these scrapes"
 
 Key = tuple[str | None, str | None]
@@ -64,7 +68,23 @@ def target_metrics(
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
     window = Window(start.timestamp(), end.timestamp())
-    return metrics_of_windows(prometheus, [window], queries=queries, functions=functions)[0]
+    return metrics_of_windows(prometheus, [window], queries=queries, functions=functions)[0].frame
+
+
+@dataclass(frozen=True)
+class WindowMetrics:
+    """What was measured over one window.
+
+    Args:
+        frame: As of :func:`target_metrics`.
+        requests: How many requests the gateway counted, by function; empty where two scrapes are
+            missing.
+        scrape_s: How long the longest scrape took: a counter was read at some time of it.
+    """
+
+    frame: pl.DataFrame
+    requests: Mapping[str, Sequence[Increase]]
+    scrape_s: float
 
 
 def metrics_of_windows(
@@ -73,15 +93,35 @@ def metrics_of_windows(
     *,
     queries: Queries,
     functions: Sequence[str] = (),
-) -> list[pl.DataFrame]:
-    """Return the frame of :func:`target_metrics` for each window; each selector is asked for once.
+) -> list[WindowMetrics]:
+    """Return what was measured over each window; each selector is asked for once.
 
     Raises:
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
     names = _Names.of(functions)
     whole = _Asked.around(prometheus, windows)
-    return [_frame(replace(whole, window=window), queries, names) for window in windows]
+    scrape_s = whole.longest("scrape_duration_seconds")
+    found = []
+    for window in windows:
+        asked = replace(whole, window=window)
+        requests = _requests(asked, queries.get(_INVOCATIONS, ()), names)
+        found.append(WindowMetrics(_frame(asked, queries, names), requests, scrape_s))
+    return found
+
+
+def _requests(
+    asked: _Asked, alternatives: Sequence[Query], names: _Names
+) -> dict[str, Sequence[Increase]]:
+    for query in alternatives:
+        found = _by_key(asked.series(query.counter), query, names) if query.counter else {}
+        if found:
+            return {
+                name: increases(series, asked.scrapes, asked.window)
+                for (name, _), series in found.items()
+                if name is not None
+            }
+    return {}
 
 
 def _frame(asked: _Asked, queries: Queries, names: _Names) -> pl.DataFrame:
@@ -116,6 +156,10 @@ class _Asked:
         first, last = min(one.start for one in windows), max(one.end for one in windows)
         asked = cls(prometheus, windows[0], Window(first - around_s, last + around_s))
         return replace(asked, scrapes=Scrapes.of(asked.series("up")))
+
+    def longest(self, selector: str) -> float:
+        """The largest value of a gauge of seconds; 0 where there is none."""
+        return max((value for one in self.series(selector) for _, value in one.points), default=0.0)
 
     def series(self, selector: str) -> list[Series]:
         if selector not in self.answers:

@@ -8,6 +8,7 @@ import math
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 import vl_convert
 
 from dfaas_lab.charts import (
+    comparison_chart,
     decomposition_chart,
     distribution_chart,
     node_chart,
@@ -28,6 +30,7 @@ from dfaas_lab.charts import (
     status_chart,
 )
 from dfaas_lab.charts.axes import up_from_0
+from dfaas_lab.charts.inks import GROUPS
 from dfaas_lab.display.bundles import chart_bundle, mimebundle, shown_width
 from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
@@ -168,6 +171,7 @@ import sys
 from pathlib import Path
 import altair as alt
 from dfaas_lab.charts import (
+    comparison_chart,
     decomposition_chart,
     distribution_chart,
     node_chart,
@@ -333,7 +337,86 @@ def every_chart() -> dict[str, alt.TopLevelMixin]:
         "status": status_chart(requests),
         "decomposition": decomposition_chart(requests.with_columns(waiting_ms=pl.lit(4.0))),
         "node": node_chart(node, frames),
+        "comparison": comparison_chart(changes(4.0)),
     }
+
+
+def changes(high: float) -> pl.DataFrame:
+    """A comparison's frame with one change of 10 % and the upper end of its interval."""
+    row = {"side_a": "a" * 24, "side_b": "b" * 24, "target": "mid", "function": "env"}
+    row |= {"measure": "latency_ms_p95", "change": 0.1, "low": -0.1, "high": high, "differs": False}
+    return pl.DataFrame([row])
+
+
+def test_one_wide_interval_does_not_hide_the_changes() -> None:
+    def ends(high: float) -> list[float]:
+        rule = comparison_chart(changes(high)).to_dict()["concat"][0]["layer"][1]
+        return list(rule["encoding"]["x"]["scale"]["domain"])
+
+    assert ends(0.2)[1] < 25
+    assert ends(600.0)[1] < 50
+    assert "arrow: the interval goes on" in draw(comparison_chart(changes(600.0)))
+    assert "arrow" not in draw(comparison_chart(changes(0.2)))
+
+
+def node_metrics(metric: str, value: float, functions: Sequence[str | None]) -> pl.DataFrame:
+    """Two scrapes of a metric, of each of these functions."""
+    rows = [
+        {"time": datetime(2026, 1, 1, 0, 0, at, tzinfo=UTC), "metric": metric, "function": name,
+         "instance": None if name else "10.0.0.60:9100", "value": value}
+        for name in functions
+        for at in (0, 1)
+    ]  # fmt: skip
+    schema = {"function": pl.String, "instance": pl.String}
+    return pl.DataFrame(rows, schema_overrides=schema)
+
+
+def test_lines_of_a_node_are_told_apart_in_every_panel() -> None:
+    frame = pl.concat(
+        [
+            node_metrics("cpu_cores", 1.5, [None]),
+            node_metrics("function_cpu_cores", 0.5, ["env", "figlet"]),
+        ]
+    )
+    drawn = draw(node_chart(frame))
+    assert all(f'stroke="{ink.colour.lower()}"' in drawn.lower() for ink in GROUPS[:3])
+    assert ">node<" in drawn
+    assert ">10.0.0.60:9100<" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "unit"),
+    [
+        ("memory_bytes", 3.2e9, "GB"),
+        ("function_memory_bytes", 8e6, "MB"),
+        ("cpu_fraction", 0.5, "%"),
+        ("gateway_seconds_mean", 0.02, "s"),
+        ("power_watts", 40.0, "W"),
+        ("failed_rps", 0.0, "per second"),
+    ],
+)
+def test_metrics_of_a_node_have_units_that_people_read(
+    metric: str, value: float, unit: str
+) -> None:
+    drawn = draw(node_chart(node_metrics(metric, value, [None])))
+    assert f">{unit}<" in drawn
+    assert "000,000" not in drawn
+    assert "0.000001" not in drawn
+
+
+def test_a_distribution_marks_its_percentiles() -> None:
+    chart = distribution_chart(requests_of([float(at + 1) for at in range(1000)], 100))
+    drawn = draw(chart)
+    assert all(f">{name}<" in drawn for name in ("p50", "p95", "p99"))
+    points = [data for data in chart.to_dict()["datasets"].values() if len(data) == 3]
+    marked = {row["share"]: row["value"] for data in points for row in data}
+    assert marked == pytest.approx({50.0: 500.5, 95.0: 950.05, 99.0: 990.01})
+
+
+def test_lines_can_be_told_apart_by_a_column_of_ones_own() -> None:
+    label = pl.lit("warm").alias("label")
+    frames = (summary(["env"]).with_columns(label), timeline(["env"]).with_columns(label))
+    assert ">warm<" in draw(overlay_chart(*frames, by="label"))
 
 
 @pytest.mark.parametrize("name", list(every_chart()))

@@ -75,6 +75,10 @@ PLANNED = {"planned": 100, "started": 100, "not_attempted": 0, "succeeded": 100}
         ({"status": None}, "status: None"),
         (PLANNED | {"started": 90, "not_attempted": 10}, "not attempted: env 10 of 100"),
         (PLANNED | {"started": 101}, "requests started: env 101, planned 100"),
+        (
+            PLANNED | {"gateway_count": 130, "gateway_difference": 30},
+            "requests that the gateway counted: env 130 of 100",
+        ),
         (PLANNED | {"late_ms_p99": 10.1}, "p99 of the lateness: env 10 ms"),
         (PLANNED | {"late_ms_p99": 40.0, "response_ms_p50": 300.0}, "env 40 ms"),
     ],
