@@ -42,9 +42,26 @@ class Captioned(Protocol):
 
 
 def save_figure(
-    chart: alt.TopLevelMixin, path: str | Path, *, width: str | None, run: Captioned | None
+    chart: alt.TopLevelMixin,
+    path: str | Path,
+    *,
+    width: str | None = None,
+    caption: Captioned | None = None,
 ) -> Path:
-    """See :func:`dfaas_lab.charts.save_figure`."""
+    """Write a chart as a file for a paper, without browser or network, and return its path.
+
+    Args:
+        chart: Any chart.
+        path: Where to; its ending says how: ``.pdf``, ``.svg`` or ``.png`` (300 dots per inch).
+        width: The width on paper: ``"3.3in"``, ``"8.5cm"``, ``"240pt"``.
+        caption: A run whose id, date and machine are written below the figure.
+
+    Raises:
+        ConfigError: The ending or the width cannot be.
+
+    >>> save_figure(run.chart(), "figure.pdf", width="3.3in", caption=run).stat().st_size > 1000
+    True
+    """
     place = local_path(path, what="path")
     wanted_pt = None if width is None else _points(width)
     if place.suffix not in _ENDINGS:
@@ -53,8 +70,8 @@ def save_figure(
             hint="Name it .pdf, .svg or .png.",
         )
     spec = spec_of(chart)
-    if run is not None:
-        spec = spec_of(_with_caption(chart, caption(run), _width_of(_svg(spec))))
+    if caption is not None:
+        spec = spec_of(_with_caption(chart, _words(caption), _width_of(_svg(spec))))
     svg = _svg(spec)
     scale = 1.0 if wanted_pt is None else wanted_pt / _width_of(svg)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +146,7 @@ def _with_caption(chart: Any, words: str, width_px: float) -> alt.VConcatChart:
     return own
 
 
-def caption(run: Captioned) -> str:
+def _words(run: Captioned) -> str:
     """Return where a figure's numbers come from: the run, its date, and the machines."""
     manifest = run.provenance
     said = [run.id, date_of(manifest), *machines_of(manifest)]

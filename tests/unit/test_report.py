@@ -109,7 +109,7 @@ def test_nothing_is_cut_in_a_narrow_window_and_a_dark_theme_is_dark(
 ) -> None:
     facts = {"machine": "a" * 200, "measured": "2026-01-01 09:30 UTC"}
     page = write_report(tmp_path / "report", "Demo", sections(), lead="p95 " * 80, facts=facts)
-    page.write_text(page.read_text().replace("</body>", f"{_LOOK}</body>"))
+    page.write_text(page.read_text() + _LOOK)
     scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
     shown = _dom(page, tmp_path / "profile", "--window-size=480,2000", scheme)
     said = html.unescape(shown.split("<title>")[1].split("</title>")[0]).split(" | ")
