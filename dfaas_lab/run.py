@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable, safe_repr
+from dfaas_lab.regular_file import read_regular, text_of_regular
 from dfaas_lab.secret import sealing
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.validation import local_path
@@ -291,7 +292,7 @@ class Run:
         """How long after the begin of an iteration its load began, in seconds; 0: not known."""
         mine = self.summary.filter(target=target, iteration=iteration)["started_at"].drop_nulls()
         try:
-            began_s = float((part / "began").read_text())
+            began_s = float(read_regular(part / "began", most_bytes=100))
         except (OSError, ValueError):
             return 0.0
         return max(mine[0].timestamp() - began_s, 0.0) if len(mine) else 0.0
@@ -450,4 +451,7 @@ class Run:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(errors="replace").splitlines() if path.exists() else []
+    if not path.is_file():
+        return []
+    with text_of_regular(path) as lines:
+        return lines.read(1 << 20).splitlines()

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.certificates import Trust
+from dfaas_lab.completion import register_completion
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
+from dfaas_lab.membership import Membership
 from dfaas_lab.names import known_options
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
@@ -151,6 +153,8 @@ class Target:
         self._trust = Trust(None if ca is None else str(ca), bool(insecure))
         self.ca, self.insecure = self._trust.ca, self._trust.insecure
         self._cache: dict[str, Any] = {}
+        self._membership = Membership()
+        register_completion()
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
@@ -335,6 +339,7 @@ class Target:
     def _session(self) -> TargetSession:
         from dfaas_lab.execution.part import TargetSession
 
+        self._membership.check()
         return TargetSession(
             name=self.name,
             gateway=self.gateway,
@@ -398,6 +403,7 @@ class Target:
         from dfaas_lab.services.gateway import Gateway
         from dfaas_lab.services.prometheus import Prometheus
 
+        self._membership.check()
         transport: Any = None
         if self.via is not None:
             transport = tunnel.through(self.via._session.remote.open_tunnel)

@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.errors import ConfigError, K6Missing
+from dfaas_lab.errors import K6Missing
 from dfaas_lab.provision.cache import forget, known
 from dfaas_lab.provision.marker import read_marker
 from dfaas_lab.remote.facts import read_facts, with_room_now
@@ -37,7 +37,6 @@ class GeneratorSession:
     _remote: Remote | None = field(default=None, init=False, repr=False)
     _marker: Marker | None = field(default=None, init=False, repr=False)
     _facts: HostFacts | None = field(default=None, init=False, repr=False)
-    _ended: tuple[str, str] | None = field(default=None, init=False, repr=False)
     _one_version: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,15 +61,9 @@ class GeneratorSession:
     def remote(self) -> Remote:
         """The host as something that runs commands; connected at the first one."""
         with self._lock:
-            if self._ended is not None:
-                raise ConfigError(self._ended[0], hint=self._ended[1])
             if self._remote is None:
                 self._remote = Remote(self.host)
             return self._remote
-
-    def end(self, why: str, *, hint: str) -> None:
-        """Refuse to connect again: the host is gone for good."""
-        self._ended = (why, hint)
 
     def marker(self) -> Marker:
         """What provisioning left there: k6's version and path; read once per session.

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from dfaas_lab.regular_file import read_regular, text_of_regular
+
 # What the generator's own system says when it has no more files, ports, memory or names to give.
 _OWN_FAULTS = {
     "too many open files": "no more open files",
@@ -70,7 +72,7 @@ class HostLoad:
                 for its own start does not count in the worst second.
         """
         try:
-            lines = path.read_text().splitlines()
+            lines = read_regular(path).decode().splitlines()
             rows = [line.split(",") for line in lines if line.count(",") in (4, 6, 10)]
             busy = int(rows[-1][1]) - int(rows[0][1])
             idle = int(rows[-1][2]) - int(rows[0][2])
@@ -192,7 +194,7 @@ def own_faults(log: Path) -> dict[str, int]:
     """Count the lines of k6's log that blame the generator itself, by what it lacked."""
     counts: dict[str, int] = {}
     try:
-        with log.open(encoding="utf-8", errors="replace") as lines:
+        with text_of_regular(log) as lines:
             for line in lines:
                 for word, what in _OWN_FAULTS.items():
                     if word in line:
@@ -206,7 +208,7 @@ def aborted(log: Path) -> str:
     """How far k6 came where a threshold ended it before its time: ``1.9s of 20s``; else empty."""
     last, is_aborted = "", False
     try:
-        with log.open(encoding="utf-8", errors="replace") as lines:
+        with text_of_regular(log) as lines:
             for line in lines:
                 is_aborted = is_aborted or _ABORTED in line
                 if len(line) <= _LONGEST_BAR and (found := _BAR.search(line)):
