@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from dfaas_lab import charts
+from dfaas_lab.display.bundles import chart_bundle, mimebundle, publish
+from dfaas_lab.display.cards import Nested
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable, safe_repr
 from dfaas_lab.regular_file import read_regular, text_of_regular
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.analysis.doubt import Verdict
-    from dfaas_lab.display.cards import Nested
     from dfaas_lab.k6.generator_load import IterationOnHost
     from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
@@ -82,7 +84,6 @@ class Run:
         ``reproduces`` the run that this one repeats. README tells more.
         """
         from dfaas_lab.analysis.clock_skew import clock_skew
-        from dfaas_lab.display.cards import Nested
 
         found = Nested(self._manifest)
         if "clock_skew" not in found:  # it has not ended yet
@@ -314,15 +315,11 @@ class Run:
         >>> save_figure(run.chart(), "run.svg").name
         'run.svg'
         """
-        from dfaas_lab.charts import run_chart
-
-        return run_chart(self.summary, self.timeline, self.requests)
+        return charts.run_chart(self.summary, self.timeline, self.requests)
 
     @cached_property
     def _figure(self) -> dict[str, Any]:
         """The chart as a MIME bundle: drawing it takes a moment."""
-        from dfaas_lab.display.bundles import chart_bundle
-
         return chart_bundle(self.chart())
 
     def save(self, path: str | Path) -> Path:
@@ -438,15 +435,12 @@ class Run:
         return self._html, lambda: self._figure, repr(self)
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.display.bundles import publish
         from dfaas_lab.widgets import forget_figure
 
         forget_figure(self.id)
         publish(*self._shown())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002
-        from dfaas_lab.display.bundles import mimebundle
-
         return mimebundle(*self._shown())
 
 
