@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
@@ -18,6 +19,7 @@ from dfaas_lab.names import Named, known_options
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
+from dfaas_lab.run import Run
 from dfaas_lab.secret import sealing
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
@@ -38,7 +40,6 @@ if TYPE_CHECKING:
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
     from dfaas_lab.provision.report import ProvisionReport
-    from dfaas_lab.run import Run
     from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
 
@@ -388,7 +389,6 @@ class Lab:
         'ok'
         """
         from dfaas_lab.execution.attach import attach
-        from dfaas_lab.run import Run
 
         self._membership.check()
         folder = self.store.newest_open() if run_id is None else self.store.find(run_id)
@@ -412,7 +412,6 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
-        from dfaas_lab.background import run_interruptible
         from dfaas_lab.widgets import choose_view
 
         self._membership.check()

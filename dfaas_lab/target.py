@@ -13,6 +13,7 @@ from dfaas_lab.completion import register_completion
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError, MetricsError
+from dfaas_lab.execution.part import Part, TargetSession
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
 from dfaas_lab.membership import Membership
@@ -21,6 +22,7 @@ from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials, sealing
+from dfaas_lab.services.reachability import check_reachable
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.checks import TargetLook
-    from dfaas_lab.execution.part import Part, TargetSession
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.thresholds import Thresholds
@@ -331,14 +332,10 @@ class Target:
 
     def _part(self, spec: RunSpec) -> Part:
         """What the engine needs to know of the target to measure it."""
-        from dfaas_lab.execution.part import Part
-
         return Part(self._session, spec)
 
     @property
     def _session(self) -> TargetSession:
-        from dfaas_lab.execution.part import TargetSession
-
         self._membership.check()
         return TargetSession(
             name=self.name,
@@ -374,8 +371,6 @@ class Target:
         )
 
     def _check_reachable(self) -> None:
-        from dfaas_lab.services.reachability import check_reachable
-
         generator = self.generator._session
         check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import K6Missing
-from dfaas_lab.provision.cache import forget, known
+from dfaas_lab.provision import cache
 from dfaas_lab.provision.marker import read_marker
 from dfaas_lab.remote.facts import read_facts, with_room_now
 from dfaas_lab.remote.remote import Remote
@@ -75,7 +75,7 @@ class GeneratorSession:
             marker = read_marker(self.remote, self.workspace_root)
             if marker is None or (said := _unusable(marker, self.wanted_k6())):
                 # Whoever changed it: provision() is to look at the host again.
-                forget([self.spec.key])
+                cache.evict([self.spec.key])
                 raise K6Missing(
                     f"{self.host}: {'no k6 is ready there' if marker is None else said}",
                     hint="Run generator.provision() first. Where others provision the same host "
@@ -101,7 +101,7 @@ class GeneratorSession:
 
         None for any: whoever provisioned it, it is recorded with the run.
         """
-        self._one_version = self._one_version or known(self.spec.key) is not None
+        self._one_version = self._one_version or cache.get(self.spec.key) is not None
         return (self.spec.wanted_version or None) if self._one_version else None
 
     def facts(self) -> dict[str, Any]:
