@@ -18,6 +18,7 @@ from dfaas_lab import Campaign, Cooldown, CooldownTimeout, Lab, Overload, Plan
 from dfaas_lab.cli import main
 from dfaas_lab.errors import CampaignError, ConfigError, ResumeMismatch
 from tests.embedded.killed_campaigns import NARROW, kill_campaigns
+from tests.embedded.ready import make_ready
 from tests.embedded.scraped_node import ScrapedNode
 
 KEYS = ["target", "load_id", "iteration", "function", "skipped"]
@@ -28,7 +29,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of two nodes, each with a function that serves one request at a time."""
     folder = tmp_path_factory.mktemp("campaign")
     with Lab.local(targets=2, functions=NARROW, store=folder / "results") as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 

@@ -20,6 +20,7 @@ from dfaas_lab.errors import K6Crashed, K6TimedOut
 from dfaas_lab.local import LocalLab, start
 from tests.embedded.doorkeeper import Doorkeeper
 from tests.embedded.k6_there import k6_there, wait_for_k6
+from tests.embedded.ready import make_ready
 
 TARGETS = 8
 THREADS = 12
@@ -57,7 +58,7 @@ def _lab(store: Path, *, targets: int, **settings: Any) -> Iterator[tuple[LocalL
         with Lab(
             [_target(one.name, one.url, generator) for one in local.gateways], store=store
         ) as lab:
-            lab.provision(progress=False)
+            make_ready(lab)
             yield local, lab
 
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from dfaas_lab import Lab
+from tests.embedded.ready import make_ready
 
 
 def test_what_k6_says_is_read_while_it_runs(
@@ -21,7 +22,7 @@ def test_what_k6_says_is_read_while_it_runs(
     with Lab.local(store=tmp_path / "results") as lab:
         assert lab._local is not None
         (gateway,) = lab._local.gateways
-        lab.provision(progress=False)
+        make_ready(lab)
         killer = threading.Timer(1.5, gateway.kill)
         killer.start()
         run = lab.target.run_k6(

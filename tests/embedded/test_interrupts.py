@@ -16,13 +16,6 @@ from dfaas_lab import Lab, Run
 from dfaas_lab.execution.run_handle import RunHandle
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab.local(store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
-        yield lab
-
-
 @contextmanager
 def _interrupt_at(module: str, function: str) -> Iterator[None]:
     """Interrupt this thread, as Ctrl-C does, when it enters a function."""

@@ -20,6 +20,7 @@ import pytest
 from dfaas_lab import Lab, Run
 from dfaas_lab.errors import ConfigError, K6Error, K6ScriptError
 from dfaas_lab.provision.local_k6 import local_k6
+from tests.embedded.ready import make_ready
 
 TOKEN = 'xyzzy "4711" plugh'
 KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n-----END KEY-----"
@@ -76,7 +77,7 @@ export default function () { check(1, { "it is one": (n) => n === 1 }); }
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab.local(store=tmp_path_factory.mktemp("thesis [2026]") / "results") as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 

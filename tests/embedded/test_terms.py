@@ -15,13 +15,14 @@ from dfaas_lab import Function, Generator, Lab, Limits, Run, Target
 from dfaas_lab.analysis.node_metrics import node_means
 from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
 from tests.embedded import prometheus_server
+from tests.embedded.ready import make_ready
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     slow = {"slow": ["/bin/sleep", "2"]}
     with Lab.local(targets=2, functions=slow, store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 
