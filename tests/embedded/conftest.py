@@ -18,6 +18,7 @@ Ssh = Callable[..., "subprocess.CompletedProcess[bytes]"]
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of a file share its labs: with ``-n`` one process takes them all, in order."""
     for item in items:

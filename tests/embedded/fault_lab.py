@@ -225,7 +225,7 @@ def selected(request: pytest.FixtureRequest, work: Mapping[str, T]) -> dict[str,
     asked = {
         item.callspec.params.get("what")
         for item in request.session.items
-        if item.path == request.path and isinstance(item, pytest.Function) and item.callspec
+        if item.path == request.path and hasattr(item, "callspec")
     }
     return {name: do for name, do in work.items() if name in asked}
 

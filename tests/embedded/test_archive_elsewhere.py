@@ -57,6 +57,7 @@ def run(local_lab: LocalLab, tmp_path_factory: pytest.TempPathFactory) -> Run:
         return lab.target.run_k6(3, load=load, duration="2s", label="for a friend", progress=False)
 
 
+@pytest.mark.slow
 def test_an_archive_draws_the_same_chart_where_there_is_no_lab(run: Run, tmp_path: Path) -> None:
     archive = run.save(tmp_path / "run.zip")
     script = f"{ELSEWHERE}{TELL}\nprint(json.dumps(told(Run.load('run.zip'))))"

@@ -34,7 +34,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Path]]
         yield lab, folder
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(bodies=st.lists(BODIES, min_size=COUNT, max_size=COUNT))
 def test_every_body_arrives_unchanged(kept: tuple[Lab, Path], bodies: list[bytes | str]) -> None:
     lab, folder = kept

@@ -105,6 +105,7 @@ def test_two_nodes_are_measured_side_by_side_until_they_are_overloaded(
         _campaign(lab, Plan(["narrow"], [2]), "two")
 
 
+@pytest.mark.slow
 def test_an_interrupt_stores_and_run_goes_on(lab: Lab) -> None:
     plan = Plan(["env"], [2, 3, 4])
     target = next(iter(lab.targets))
@@ -131,6 +132,7 @@ def test_an_interrupt_stores_and_run_goes_on(lab: Lab) -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_gateway_that_is_away_and_only_one_process_runs_it(lab: Lab) -> None:
     assert lab._local is not None
     gateway = lab._local.gateways[1]
@@ -189,6 +191,7 @@ def _watched(lab: Lab, prometheus: ScrapedNode) -> Lab:
     return Lab([target], store=lab.store.root)
 
 
+@pytest.mark.slow
 def test_it_cools_down_and_a_prometheus_that_is_away_is_told(lab: Lab) -> None:
     with ScrapedNode() as prometheus:
         cooldown = Cooldown(step="1s", max_wait="30s")

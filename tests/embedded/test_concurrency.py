@@ -160,6 +160,7 @@ def test_fewer_sessions_than_targets_cost_connections_and_no_row(
         assert set(_counts(run)) == set(lab.targets)
 
 
+@pytest.mark.slow
 def test_a_host_that_turns_connections_away_is_asked_again(tmp_path: Path) -> None:
     with start(1) as local, Doorkeeper(local.ssh.port, share=0.5) as door:
         known = tmp_path / "known_hosts"

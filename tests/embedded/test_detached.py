@@ -109,6 +109,7 @@ def test_a_run_whose_supervisor_was_killed_is_done(place: Place) -> None:
         assert place.left() == []
 
 
+@pytest.mark.slow
 def test_more_iterations_than_a_command_line_holds(place: Place) -> None:
     with place.open() as lab:
         handle = lab.target.start_k6(1600, load={"env": 5}, duration="20s", detach=True)

@@ -25,6 +25,7 @@ def test_sides_are_measured_in_turn_and_compared(lab: Lab) -> None:
     assert {"rate of env differs" in remark for remark in got.remarks} >= {True}
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_resumed_where_it_was(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     sides = {"one": lab.target, "two": lab.target}
     real, calls = RunHandle.wait, []

@@ -104,6 +104,7 @@ def test_a_run_that_was_started_is_stopped_from_another_cell(
     assert k6_there(local.workspace_root) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_provision_lets_it_be_done_again(kernel: Kernel) -> None:
     cell = kernel.begin("lab.provision(force=True)")
     until = time.monotonic() + 30
@@ -119,7 +120,9 @@ def test_an_interrupt_of_provision_lets_it_be_done_again(kernel: Kernel) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_leaves_at_once(kernel: Kernel, local: LocalLab) -> None:
+    kernel.run("lab.provision()")
     cell = kernel.begin(MEASURE)
     (process,) = wait_for_k6(local.workspace_root, 1)
     process.suspend()  # it hears no signal: the first interrupt has to wait for it
@@ -135,6 +138,7 @@ def test_a_second_interrupt_leaves_at_once(kernel: Kernel, local: LocalLab) -> N
     assert _told(kernel, again)["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_killed_kernel_leaves_no_k6_beyond_the_lease(folder: Path, local: LocalLab) -> None:
     with Kernel(folder) as kernel:
         kernel.run(BEGIN)

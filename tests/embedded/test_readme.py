@@ -43,6 +43,7 @@ def test_what_it_says_of_a_laptop_runs(tmp_path: Path) -> None:
     _run(block + "\nassert run.verdict is not None and len(run.summary) == 6, run", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_it_says_of_real_machines_runs_on_those_of_the_embedded_lab(tmp_path: Path) -> None:
     (block,) = [block for block in BLOCKS if "10.0.0.50" in block]
     with start() as lab:
@@ -59,6 +60,7 @@ def test_what_it_says_of_real_machines_runs_on_those_of_the_embedded_lab(tmp_pat
         _run(f"from dfaas_lab import Host\n{here}\nassert len(run.summary) == 6, run", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_it_says_of_long_runs_and_scripts_runs(tmp_path: Path) -> None:
     (block,) = [block for block in BLOCKS if "detach=True" in block]
     for asked, quick in (("21, ", "2, "), ('"1m"', '"1s"'), ('"30s"', '"1s"')):
@@ -91,6 +93,7 @@ def test_what_it_says_of_keeping_and_repeating_runs(tmp_path: Path) -> None:
         _run(f"{block}\n{checks}", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_it_says_of_campaigns_and_of_sides_in_turn_runs(tmp_path: Path) -> None:
     (campaign,) = [block for block in BLOCKS if "lab.campaign(" in block]
     (in_turn,) = [block for block in BLOCKS if "run_interleaved(" in block]

@@ -298,6 +298,7 @@ def test_all_programs_of_a_folder_are_run_and_told(tmp_path: Path) -> None:
     assert (done.returncode, last) == (1, "1 failed")
 
 
+@pytest.mark.slow
 def test_k6_v2_is_provisioned_checked_and_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Path
 ) -> None:
@@ -321,6 +322,7 @@ def test_k6_v2_is_provisioned_checked_and_run(
         assert [known["k6_version"] for known in facts] == ["2.2.0"]
 
 
+@pytest.mark.slow
 def test_what_a_script_writes_is_bounded_and_told(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "many.js").write_text(
         "export default function () {}\n"

@@ -50,6 +50,7 @@ def test_rest_and_warm_up_are_kept(target: Target) -> None:
     assert set(run.requests["iteration"]) == {1, 2}
 
 
+@pytest.mark.slow
 def test_a_warm_up_may_be_longer_than_an_iteration_may_take(target: Target) -> None:
     limits = Limits(timeout="5s")
     run = target.run_k6(load={"env": 5}, duration="1s", warmup="7s", limits=limits, progress=False)
