@@ -11,12 +11,11 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from dfaas_lab.errors import Interrupted
-from dfaas_lab.progress import Progress, ProgressView
+from dfaas_lab.progress import Progress, ProgressView, draw_until
 
 Result = TypeVar("Result")
 Work = Callable[[Progress, threading.Event], Result]
 
-_FRAME_S = 0.12
 _LONGEST_END_S = 6.0
 
 
@@ -59,9 +58,7 @@ def run_interruptible(work: Work[Result], face: ProgressView | None = None) -> R
     job = _Job(work)
     try:
         job.start()  # an interrupt may come before it returns
-        while not job.done.wait(_FRAME_S):
-            if face is not None:
-                face.draw(job.progress.snapshot())
+        draw_until(job.done.wait, face, job.progress.snapshot)
     except KeyboardInterrupt:
         job.cancel.set()
         job.done.wait(_LONGEST_END_S)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
+from dfaas_lab import charts
 from dfaas_lab.analysis.comparability import called, remarks
 from dfaas_lab.analysis.difference import POWER_SCHEMA, Pair, paired, unpaired
 from dfaas_lab.analysis.statistics import check_confidence, complete_iterations
-from dfaas_lab.display import text
-from dfaas_lab.printable import printable
+from dfaas_lab.display.cards import card
+from dfaas_lab.printable import printable, safe_html, safe_repr
 
 if TYPE_CHECKING:
     import altair as alt
@@ -60,6 +61,9 @@ class Comparison:
             ``detectable`` (the smallest change that these blocks show in 8 of 10 cases),
             ``same_within`` (the largest change that the interval allows) and ``blocks_to_halve``
             (so many more blocks halve ``detectable``). Empty for two runs of different times.
+
+    >>> compare(before, after).frame.select("function", "measure").row(0)
+    ('env', 'latency_ms_mean')
     """
 
     sides: tuple[str, ...]
@@ -85,19 +89,22 @@ class Comparison:
         )
 
     def chart(self) -> alt.TopLevelMixin:
-        """The changes with their intervals, one line per function and measure."""
-        from dfaas_lab.charts import comparison_chart
+        """The changes with their intervals, one line per function and measure.
 
-        return comparison_chart(self.frame)
+        >>> save_figure(compare(before, after).chart(), "changes.svg").name
+        'changes.svg'
+        """
+        return charts.comparison_chart(self.frame)
 
+    @safe_repr
     def __str__(self) -> str:
         return "\n".join(printable(line) for line in (self._head, *self._told, *self._notes))
 
     __repr__ = __str__
 
+    @safe_html
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{text(line)}</li>" for line in (*self._told, *self._notes))
-        return f"<p>{text(self._head)}</p><ul>{items}</ul>"
+        return card(self._head, {}, troubles=(*self._told, *self._notes))
 
     @property
     def _told(self) -> Iterator[str]:
@@ -160,8 +167,9 @@ def compare(
     Raises:
         ConfigError: A confidence that is none.
 
-    >>> print(compare(before, after))  # doctest: +SKIP
-    p95 of figlet is 12 % higher [8 %, 16 %]
+    >>> print(compare(before, after))
+    20... compared with 20... (two runs): ... numbers differ. ...
+    mean latency of env is ...
     """
     check_confidence(confidence)
     a, b = complete_iterations(run_a.summary), complete_iterations(run_b.summary)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.secret import Secret, seals
-from dfaas_lab.validation import host_address, in_url
+from dfaas_lab.validation import host_address, in_url, local_path
 
 _USER = re.compile(r"(?!-)[^\x00-\x1f\x7f-\x9f\"]+")
 HostKeys = Literal["strict", "accept-new"]
@@ -37,6 +37,9 @@ class Host:
 
     Raises:
         ConfigError: An address, a user, a port or a password that cannot be.
+
+    >>> str(Host("10.0.0.50", user="ubuntu", port=2222))
+    'ubuntu@10.0.0.50:2222'
     """
 
     address: str
@@ -58,6 +61,9 @@ class Host:
                 hint="Give a number from 1 to 65535, without quotes: port=22.",
             )
         _check_user(self.user)
+        for name in ("key", "known_hosts"):
+            if (path := getattr(self, name)) is not None:
+                local_path(path, what=name)
         _check_password(self.become_password)
         if not _positive(self.connect_timeout):
             raise ConfigError(
@@ -111,6 +117,9 @@ class Limits:
             follows from the plan (set-up, duration, graceful stop and a reserve). A warm-up that is
             longer has the time that it takes.
         lease: How long k6 may go on when the controller is gone; then it is stopped.
+
+    >>> Limits(timeout="5m", lease="2m").lease
+    '2m'
     """
 
     timeout: str | timedelta | None = None

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import validation as naming
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
+from dfaas_lab.display.cards import card
+from dfaas_lab.membership import Membership
 from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, check_version
+from dfaas_lab.printable import safe_html, safe_repr
 
 if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.checks import GeneratorLook
     from dfaas_lab.execution.generator_session import GeneratorSession
-    from dfaas_lab.provision import GeneratorSpec, ProvisionReport
+    from dfaas_lab.provision.report import ProvisionReport
+    from dfaas_lab.provision.spec import GeneratorSpec
 
 
 class Generator:
@@ -73,14 +78,15 @@ class Generator:
             check_variable(variable, value)
         self._lock = threading.Lock()
         self._used: GeneratorSession | None = None
+        self._membership = Membership()
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         k6 = self._k6_version or "as provisioned"
         facts = {"host": str(self.host), "workspaces": self.workspace_root, "k6": k6}
         return card(f"generator {self.name}", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         made = {"host": None, "name": None, **vars(self)}  # a refused one, too
         return f"Generator({str(made['host'])!r}, name={made['name']!r})"
@@ -96,7 +102,7 @@ class Generator:
             return self._used
 
     def _spec(self) -> GeneratorSpec:
-        from dfaas_lab.provision import GeneratorSpec
+        from dfaas_lab.provision.spec import GeneratorSpec
 
         places = {k: self._variables.get(k) for k in PLACES}
         return GeneratorSpec(
@@ -118,10 +124,14 @@ class Generator:
 
         Raises:
             ProvisionError: ``HostUnreachable`` or ``TaskFailed``, with what to do.
+
+        >>> bool(generator.provision(progress=False))
+        True
         """
-        from dfaas_lab.provision import provision, run_interruptible
+        from dfaas_lab.provision.provision import provision
         from dfaas_lab.widgets import choose_view
 
+        self._membership.check()
         session = self._session
         spec = session.spec
         report = run_interruptible(
@@ -132,7 +142,11 @@ class Generator:
         return report
 
     def check(self) -> pl.DataFrame:
-        """Look at the generator, changing nothing: ``host, check, ok, detail, fix``."""
+        """Look at the generator, changing nothing: ``host, check, ok, detail, fix``.
+
+        >>> generator.check().filter(pl.col("check") == "reachable")["ok"].to_list()
+        [True]
+        """
         from dfaas_lab.checks import check_lab
 
         return check_lab([self._look()])
@@ -140,6 +154,7 @@ class Generator:
     def _look(self) -> GeneratorLook:
         from dfaas_lab.checks import GeneratorLook
 
+        self._membership.check()
         session = self._session
         return GeneratorLook.of(
             session.spec,
@@ -149,7 +164,10 @@ class Generator:
         )
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections.
+
+        >>> generator.close()  # the next call connects again
+        """
         with self._lock:
             session = self._used
         if session is not None:

@@ -17,8 +17,10 @@ from dfaas_lab.errors import ConfigError, ResumeMismatch, StoreError
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
-from dfaas_lab.progress import ProgressView, Step
+from dfaas_lab.progress import ELSEWHERE, ProgressView, Step
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.run import Run
+from dfaas_lab.secret import sealed
 from dfaas_lab.status import COMPLETE, FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
@@ -74,7 +76,7 @@ class Blocks:
             StoreError: It is damaged, or of a newer dfaas_lab.
         """
         with errors_as_store_error(path, "reading"):
-            content = path.read_bytes()
+            content = read_regular(path)
         try:
             found = json.loads(content)
             if found["format"] != FORMAT:
@@ -100,6 +102,10 @@ def run_interleaved(
     options: Mapping[str, Any],
 ) -> Comparison:
     """Measure sides in turn; see :meth:`dfaas_lab.Lab.run_interleaved`."""
+    if not isinstance(sides, Mapping):
+        raise ConfigError(
+            f"sides={sides!r} names no sides", hint='Give {"old": target, "new": target}.'
+        )
     given = {name: _side(name, side, options) for name, side in sides.items()}
     if len(given) < 2:
         raise ConfigError(
@@ -123,6 +129,19 @@ def run_interleaved(
         )
         raise
     return loop.comparison(blocks)
+
+
+def sealed_env(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a run with the values of a script's environment as secrets."""
+    return {name: sealed(value) if name == "env" else value for name, value in options.items()}
+
+
+def sealed_sides(sides: Mapping[str, Target | Side]) -> dict[str, Target | Side]:
+    """Return the sides with such options."""
+    return {
+        name: (side[0], sealed_env(side[1])) if isinstance(side, tuple) else side
+        for name, side in sides.items()
+    }
 
 
 def _side(name: str, side: Target | Side, options: Mapping[str, Any]) -> Side:
@@ -253,7 +272,11 @@ class _Loop:
         target, asked = self._sides[side]
         known = self.asked.runs.get(key)
         if known is not None:
-            return attach(self._store.find(known), {target.name: target._session}, progress=False)
+            return attach(
+                self._store.find(known),
+                {target.name: target._session},
+                shown=ELSEWHERE,
+            )
         options = dict(asked)
         live = options.pop("live", None)
         handle = create_run(
@@ -261,7 +284,7 @@ class _Loop:
             [preflight(target._part(target._spec(1, **options)))],
             label=f"{self.asked.settings['label'] or self.asked.id} block {block} {side}",
             live=live,
-            progress=False,
+            shown=ELSEWHERE,
             seed=self.asked.seed,
             campaign={"id": self.asked.id, "block": block, "side": side},
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -10,13 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.background import run_interruptible
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
+from dfaas_lab.membership import Membership
 from dfaas_lab.names import Named, known_options
+from dfaas_lab.printable import safe_html, safe_repr
+from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
+from dfaas_lab.run import Run
+from dfaas_lab.secret import sealing
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -31,8 +39,7 @@ if TYPE_CHECKING:
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
-    from dfaas_lab.provision import ProvisionReport
-    from dfaas_lab.run import Run
+    from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
 
@@ -43,6 +50,9 @@ class Lab:
     Args:
         targets: The targets; their names are unique.
         store: The folder for results.
+
+    >>> Lab([Target("mid", gateway="http://h", generator=generator, functions=[Function("env")])])
+    Lab(mid)
     """
 
     targets: dict[str, Target]
@@ -50,8 +60,8 @@ class Lab:
 
     def __init__(self, targets: Iterable[Target], *, store: str | Path = "results") -> None:
         self.targets = Named("target")
-        self._root = Path(store).expanduser().absolute()
-        for target in targets:
+        self._root = local_path(store, what="store").absolute()
+        for target in _listed(targets):
             # Some disks, and archives that shall open there, do not tell cases apart.
             if target.name.casefold() in (name.casefold() for name in self.targets):
                 raise ConfigError(f"two targets are called {target.name!r}", hint="Rename one.")
@@ -61,6 +71,9 @@ class Lab:
         if not self.targets:
             raise ConfigError("a lab needs a target", hint="Give Lab([Target(...)]).")
         self._local: LocalLab | None = None
+        self._membership = Membership()
+        for one in self._parts():
+            one._membership.join(self)
         # What a file says of a campaign: the arguments of campaign().
         self._described: Mapping[str, Any] | None = None
 
@@ -68,18 +81,23 @@ class Lab:
     def local(
         cls,
         targets: int = 1,
-        functions: Mapping[str, Sequence[str] | str] | None = None,
+        functions: Mapping[str, Sequence[str] | str] | Iterable[str] | None = None,
         store: str | Path = "results",
     ) -> Lab:
         """Start the embedded lab: everything on this machine, on loopback, without root.
 
         Args:
             targets: How many gateways.
-            functions: More functions, by name and command.
+            functions: More functions, by name and command; or names of built-in functions, then
+                the targets have only these.
             store: The folder for results, all that stays afterwards.
 
         Raises:
             ConfigError: A package of the extra ``local`` is missing; its hint names it.
+
+        >>> with Lab.local(functions={"hello": ["echo", "hello"]}) as other:
+        ...     [function.name for function in other.target.functions]
+        ['figlet', 'env', 'echo', 'sha512sum', 'primes', 'hello']
         """
         from dfaas_lab.local.as_lab import start_local
 
@@ -98,11 +116,14 @@ class Lab:
 
         Raises:
             ConfigError: The file is not there, or says something that cannot be.
+
+        >>> Lab.from_file("lab.yml").targets["node1"].gateway == target.gateway
+        True
         """
         from dfaas_lab import labfile
         from dfaas_lab.labfile.build import targets_of
 
-        file = labfile.read(Path(path))
+        file = labfile.read(path)
         lab = cls(targets_of(file), store=file.store or "results")
         lab._described = file.campaign
         return lab
@@ -153,16 +174,24 @@ class Lab:
 
         Raises:
             ProvisionError: With one failure per host or target; what succeeded stays.
+
+        >>> lab.provision(progress=False).cached  # it was done before
+        True
         """
         from dfaas_lab.provision.lab import prepare
 
         return self._on_hosts(partial(prepare, force=force), progress)
 
     def check(self) -> pl.DataFrame:
-        """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``."""
+        """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``.
+
+        >>> lab.check().filter(~pl.col("ok")).height  # what is not as it should be
+        0
+        """
         from dfaas_lab.checks import check_lab
         from dfaas_lab.remote.remote import Remote
 
+        self._membership.check()
         with ExitStack() as stack:
             targets = []
             for target in self.targets.values():
@@ -172,6 +201,7 @@ class Lab:
                 targets.append(target._look(host))
             return check_lab([one._look() for one in self.generators.values()], targets)
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -181,6 +211,7 @@ class Lab:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        chart: bool | None = None,
         **options: Unpack[RunOptions],
     ) -> Run:
         """Measure all targets at once and return one run for all; see :meth:`Target.run_k6`.
@@ -193,14 +224,21 @@ class Lab:
             label: A name for people.
             live: Called with each line that k6 logs, after the target's name.
             progress: None chooses how progress is shown; False shows nothing.
+            chart: Whether a notebook shows rate, latency and failures while they are measured, and
+                then the figure; None means where it shows progress.
             options: ``load``, ``duration`` and all other options of :meth:`Target.run_k6`.
+
+        >>> lab.run_k6(load={"env": 10}, duration="1s", progress=False).summary["target"].to_list()
+        ['node1']
         """
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight_all
 
+        self._membership.check()
         targets = self.targets.values()
         parts = preflight_all([one._part(one._spec(iterations, **options)) for one in targets])
-        return create_run(self._root, parts, label=label, live=live, progress=progress).wait()
+        shown = Shown(progress, chart)
+        return create_run(self._root, parts, label=label, live=live, shown=shown).wait()
 
     def campaign(
         self,
@@ -240,9 +278,15 @@ class Lab:
         Raises:
             ConfigError: What is asked cannot be.
             ResumeMismatch: The stored campaign is another one; the difference is named.
+
+        >>> plan = Plan(["env"], Linear(10, 30, step=10))
+        >>> study = lab.campaign(plan, iterations=3, duration="30s", label="another study")
+        >>> study.status, len(study.plan)
+        ('new', 3)
         """
         from dfaas_lab.campaign.open import DEFAULTS, open_campaign
 
+        self._membership.check()
         asked: dict[str, Any] = {
             "plan": plan,
             "iterations": iterations,
@@ -263,6 +307,9 @@ class Lab:
         """Return one row per campaign of the store, oldest first.
 
         ``campaign_id, created_at, label, status, targets, loads, measured, path``.
+
+        >>> lab.campaigns().select("label", "status", "loads", "measured").rows()
+        [('study', 'finished', 4, 4)]
         """
         from dfaas_lab.campaign.open import campaigns_of
 
@@ -301,11 +348,16 @@ class Lab:
             ResumeMismatch: An unfinished comparison of this label asks for something else.
             DfaasLabError: As for ``run_k6``.
 
-        >>> lab.run_interleaved({"old": a, "new": b}, load=20, duration="10s")  # doctest: +SKIP
+        >>> sides = {"slow": (target, {"load": 5}), "fast": (target, {"load": 10})}
+        >>> found = lab.run_interleaved(sides, blocks=3, duration="1s", progress=False)
+        >>> found.sides, found.interleaved
+        (('slow', 'fast'), True)
         """
-        from dfaas_lab.interleaved import run_interleaved
+        from dfaas_lab.interleaved import run_interleaved, sealed_env, sealed_sides
         from dfaas_lab.widgets import choose_view
 
+        sides, options = sealed_sides(sides), sealed_env(options)
+        self._membership.check()
         return run_interleaved(
             sides,
             self.store,
@@ -332,14 +384,17 @@ class Lab:
             StoreError: There is no such run, or every run has ended.
             ConfigError: This lab is not the one that it was begun with.
             DfaasLabError: As for ``run_k6``.
+
+        >>> lab.attach(run.id).status  # this one has ended
+        'ok'
         """
         from dfaas_lab.execution.attach import attach
-        from dfaas_lab.run import Run
 
+        self._membership.check()
         folder = self.store.newest_open() if run_id is None else self.store.find(run_id)
         if (run := Run(folder)).status in FINAL:
             return run
-        return attach(folder, self._sessions(), progress=progress).wait()
+        return attach(folder, self._sessions(), shown=Shown(progress)).wait()
 
     def teardown(self, *, progress: bool | None = None) -> ProvisionReport:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
@@ -348,15 +403,18 @@ class Lab:
 
         Raises:
             ProvisionError: With one failure per host.
+
+        >>> bool(lab.teardown(progress=False))
+        True
         """
         from dfaas_lab.provision.lab import take_down
 
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
-        from dfaas_lab.provision import run_interruptible
         from dfaas_lab.widgets import choose_view
 
+        self._membership.check()
         targets = [target._setup() for target in self.targets.values()]
         try:
             return run_interruptible(
@@ -372,14 +430,24 @@ class Lab:
         return {name: target._session for name, target in self.targets.items()}
 
     def close(self) -> None:
-        """Close all connections; an embedded lab ends, and leaves nothing but the results."""
+        """Close all connections; an embedded lab ends, and leaves nothing but the results.
+
+        >>> lab.close()
+        """
         for generator in self.generators.values():
             generator.close()
         local, self._local = self._local, None
+        for one in self._parts():
+            another = "Lab([...]) of the same targets" if local is None else "Lab.local()"
+            one._membership.leave(self, hint=f"Open another: {another}.")
         if local is not None:
-            for generator in self.generators.values():
-                generator._session.end("this lab is closed", hint="Open another: Lab.local().")
             local.close()
+
+    def _parts(self) -> Iterator[Lab | Target | Generator]:
+        """What is closed with the lab."""
+        yield self
+        yield from self.targets.values()
+        yield from self.generators.values()
 
     def __enter__(self) -> Lab:
         return self
@@ -392,9 +460,8 @@ class Lab:
     ) -> None:
         self.close()
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         targets = self.targets.values()
         facts = {
             "targets": ", ".join(f"{one.name} ({masked(one.gateway)})" for one in targets),
@@ -404,8 +471,19 @@ class Lab:
         }
         return card("lab", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
+
+
+def _listed(given: Iterable[Target]) -> list[Target]:
+    targets = list(given) if isinstance(given, Iterable) else [given]
+    wrong = [one for one in targets if not isinstance(one, Target)]
+    if wrong or not isinstance(given, Iterable):
+        raise ConfigError(
+            f"targets={given!r} is no list of targets", hint="Give Lab([Target(...)])."
+        )
+    return targets
 
 
 def _check_generators(targets: Iterable[Target]) -> None:

@@ -14,6 +14,7 @@ from dfaas_lab.validation import nearest
 
 # As Go's modules and k6's releases have them: 1.1.0, v2.0.0-rc1.
 _VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,63}", re.ASCII)
+_SECONDS = re.compile("[0-9]{1,7}", re.ASCII)
 K6_SOURCES = ("auto", "copy", "release", "apt", "present")
 
 # Where provisioning puts things, beside the playbooks' own variables.
@@ -124,7 +125,7 @@ def _is_text(value: Any) -> bool:
 
 def _is_seconds(value: Any) -> bool:
     if isinstance(value, str):
-        value = int(value) if re.fullmatch("[0-9]{1,7}", value, re.ASCII) else 0
+        value = int(value) if _SECONDS.fullmatch(value) else 0
     return type(value) is int and 0 < value < 10_000_000
 
 

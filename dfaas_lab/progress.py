@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
+
+FRAME_S = 0.12
+"""Seconds between two drawings: more than ten a second are wasted on an eye."""
 
 StepState = Literal["running", "ok", "failed", "interrupted"]
 
@@ -29,6 +33,24 @@ class Step:
         if self.state == "ok":
             return 1.0
         return min(max(self.done / self.total, 0.0), 1.0) if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a run is shown while it goes on.
+
+    Args:
+        progress: None chooses how; False shows nothing.
+        chart: Whether a notebook shows a live chart; None means where it shows progress.
+        elsewhere: Whether somebody else than who waits for it draws its progress, as a campaign.
+    """
+
+    progress: bool | None = None
+    chart: bool | None = None
+    elsewhere: bool = False
+
+
+ELSEWHERE = Shown(progress=False, elsewhere=True)
 
 
 class Progress:
@@ -80,3 +102,20 @@ class ProgressView(Protocol):
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Show the end of these bars, and leave something that can be read later."""
+
+
+def draw_until(
+    ended: Callable[[float], bool],
+    view: ProgressView | None,
+    steps: Callable[[], tuple[Step, ...]],
+) -> None:
+    """Wait for an end and draw meanwhile, eight times a second: whoever waits, waits here.
+
+    Args:
+        ended: Waits for so many seconds at most and tells whether it has ended, as ``Event.wait``.
+        view: What draws; None is silence.
+        steps: Returns the bars as they are now.
+    """
+    while not ended(FRAME_S):
+        if view is not None:
+            view.draw(steps())

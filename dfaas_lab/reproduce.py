@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.progress import Shown
 from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of, script_environment
 from dfaas_lab.spec.manifest_functions import Entry
+from dfaas_lab.store import OpenedArchive, RunFolder
 
 if TYPE_CHECKING:
     from dfaas_lab.load import Function
     from dfaas_lab.spec.run_spec import RunSpec
-    from dfaas_lab.store import RunFolder
 
 
 class Reproducer(Protocol):
@@ -25,7 +26,7 @@ class Reproducer(Protocol):
     functions: tuple[Function, ...]
     last_run: Any
 
-    def _start(self, spec: RunSpec, *, label: str | None, progress: bool | None) -> Any: ...
+    def _start(self, spec: RunSpec, *, label: str | None, shown: Shown) -> Any: ...
 
 
 log = logging.getLogger("dfaas_lab")
@@ -50,7 +51,7 @@ def reproduce(
     spec = _spec(folder, orders_of(then), name, target, env, trusted=trust_script)
     last = target.last_run
     try:
-        return target._start(spec, label=label, progress=progress).wait()
+        return target._start(spec, label=label, shown=Shown(progress)).wait()
     finally:
         measured = target.last_run
         if measured is not None and measured is not last:
@@ -71,8 +72,6 @@ def _spec(
     Raises:
         ConfigError: A script is not trusted, its environment is not whole, or it is damaged.
     """
-    from dfaas_lab.store import OpenedArchive
-
     if orders[part].get("script"):
         if isinstance(folder, OpenedArchive) and not trusted:
             raise ConfigError(
@@ -91,8 +90,6 @@ def _spec(
 
 
 def _tell(then: Entry, run: Any, parts: tuple[str, str]) -> None:
-    from dfaas_lab.store import RunFolder
-
     folder = RunFolder.at(run.path)
     try:
         found = differences(then, folder.read(), parts)

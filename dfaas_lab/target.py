@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.certificates import Trust
+from dfaas_lab.completion import register_completion
 from dfaas_lab.config import Host, Limits
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError, MetricsError
+from dfaas_lab.execution.part import Part, TargetSession
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
+from dfaas_lab.membership import Membership
 from dfaas_lab.names import known_options
+from dfaas_lab.printable import safe_html, safe_repr
+from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
-from dfaas_lab.secret import credentials
+from dfaas_lab.secret import credentials, sealing
+from dfaas_lab.services.reachability import check_reachable
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
-from dfaas_lab.validation import url_problem
+from dfaas_lab.validation import local_path, url_problem
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -25,8 +32,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.checks import TargetLook
-    from dfaas_lab.execution.iteration import Pause
-    from dfaas_lab.execution.part import Part, TargetSession
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.thresholds import Thresholds
@@ -63,10 +68,19 @@ class Target:
             the gateway, for Prometheus and for k6.
         insecure: Trust any certificate; the verdict says so.
         queries: What is asked of Prometheus: ``"kubernetes"`` (None is the same), ``"containerd"``,
-            ``"local"``, or the path of a YAML file (see ``help(dfaas_lab.services.queries)``).
+            ``"local"``, the path of a YAML file, or what such a file holds (see
+            ``help(dfaas_lab.services.queries)``).
 
     Raises:
         ConfigError: A URL that is none, no function, or two of the same name.
+
+    >>> Target(
+    ...     "mid",
+    ...     gateway="http://10.0.0.60:31112",
+    ...     generator=Generator("10.0.0.50"),
+    ...     functions=[Function("env")],
+    ... )
+    Target('mid', gateway='http://10.0.0.60:31112', generator='10.0.0.50')
     """
 
     name: str
@@ -86,7 +100,7 @@ class Target:
     thresholds: Thresholds | None
     served_by_header: str
     store: Path
-    queries: str | None
+    queries: str | Mapping[str, Any] | None
     ca: str | None
     insecure: bool
     last_run: Run | None
@@ -108,7 +122,7 @@ class Target:
         thresholds: Thresholds | None = None,
         served_by_header: str = "Dfaas-Node-Id",
         store: str | Path = "results",
-        queries: str | Path | None = None,
+        queries: str | Path | Mapping[str, Any] | None = None,
         ca: str | Path | None = None,
         insecure: bool = False,
     ) -> None:
@@ -134,21 +148,22 @@ class Target:
         self.limits = limits
         self.thresholds = thresholds
         self.served_by_header = served_by_header
-        self.store = Path(store).expanduser().absolute()
+        self.store = local_path(store, what="store").absolute()
         self.last_run = None
         self._auth = auth
-        self.queries = None if queries is None else str(queries)
+        self.queries = str(queries) if isinstance(queries, str | Path) else queries
         self._trust = Trust(None if ca is None else str(ca), bool(insecure))
         self.ca, self.insecure = self._trust.ca, self._trust.insecure
         self._cache: dict[str, Any] = {}
+        self._membership = Membership()
+        register_completion()
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
             )
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         facts = {
             "gateway": masked(self.gateway),
             "functions": ", ".join(function.name for function in self.functions),
@@ -158,6 +173,7 @@ class Target:
         }
         return card(f"target {self.name}", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         made = {
             "name": None,
@@ -168,6 +184,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -177,6 +194,7 @@ class Target:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        chart: bool | None = None,
         **options: Unpack[RunOptions],
     ) -> Run:
         """Measure the target and return the run; each iteration is stored as soon as it has ended.
@@ -198,6 +216,8 @@ class Target:
             thresholds: k6's expressions by function, for instance ``{"env": "p(95)<200"}``.
             live: Called with each line that k6 logs, from another thread.
             progress: None chooses how progress is shown; False shows nothing.
+            chart: Whether a notebook shows rate, latency and failures while they are measured, and
+                then the figure; None means where it shows progress.
 
         Raises:
             ConfigError: What was asked cannot be; nothing was run.
@@ -207,10 +227,15 @@ class Target:
             K6Error: k6 failed; ``error.run`` holds what was measured.
             RemoteError: The generator cannot be reached, or its disk is full.
             KeyboardInterrupt: After k6 has ended and its data is stored; see ``last_run``.
+
+        >>> run = target.run_k6(2, load={"env": 20}, duration="1s", progress=False)
+        >>> run.summary.select("iteration", "function", "planned").rows()
+        [(1, 'env', 20), (2, 'env', 20)]
         """
         spec = self._spec(iterations, **options)
-        return self._start(spec, label=label, live=live, progress=progress).wait()
+        return self._start(spec, label=label, live=live, shown=Shown(progress, chart)).wait()
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def start_k6(
@@ -220,6 +245,7 @@ class Target:
         label: str | None = None,
         live: Callable[[str], None] | None = None,
         progress: bool | None = None,
+        chart: bool | None = None,
         detach: bool = False,
         **options: Unpack[RunOptions],
     ) -> RunHandle:
@@ -230,13 +256,19 @@ class Target:
             label: A name for people.
             live: Called with each line that k6 logs, from another thread.
             progress: How ``wait()`` shows progress: None chooses, False shows nothing.
+            chart: Whether a notebook shows rate, latency and failures while they are measured, and
+                then the figure; None means where it shows progress.
             detach: Send all iterations first and let the generator run them alone: this computer
                 may go. ``wait()``, or ``lab.attach(handle.run.id)`` from elsewhere, brings the
                 data home.
             options: ``load``, ``duration`` and all other options of ``run_k6``.
+
+        >>> handle = target.start_k6(load={"env": 5}, duration="1s")
+        >>> handle.wait().status
+        'ok'
         """
         spec = self._spec(iterations, detached=detach, **options)
-        handle = self._start(spec, label=label, live=live, progress=progress)
+        handle = self._start(spec, label=label, live=live, shown=Shown(progress, chart))
         return handle.send() if detach else handle.start()
 
     def preview(
@@ -252,6 +284,9 @@ class Target:
         Raises:
             ConfigError: What was asked cannot be, also for want of memory or disk on the generator
                 where these are known (after ``check()`` or a run).
+
+        >>> print(target.preview({"env": 50}, "30s", iterations=3))
+        4500 requests in 3 iterations, about 1m31s (at most ...
         """
         spec = self._spec(iterations, load=load, duration=duration, rest=rest)
         return spec.preview(**self.generator._session.free_resources())
@@ -282,9 +317,7 @@ class Target:
         *,
         label: str | None = None,
         live: Callable[[str], None] | None = None,
-        progress: bool | None = None,
-        campaign: Mapping[str, object] | None = None,
-        pause: Pause | None = None,
+        shown: Shown | None = None,
     ) -> RunHandle:
         """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
@@ -295,21 +328,16 @@ class Target:
             [preflight(self._part(spec))],
             label=label,
             live=live,
-            progress=progress,
-            campaign=campaign,
-            pause=pause,
+            shown=shown,
         )
 
     def _part(self, spec: RunSpec) -> Part:
         """What the engine needs to know of the target to measure it."""
-        from dfaas_lab.execution.part import Part
-
         return Part(self._session, spec)
 
     @property
     def _session(self) -> TargetSession:
-        from dfaas_lab.execution.part import TargetSession
-
+        self._membership.check()
         return TargetSession(
             name=self.name,
             gateway=self.gateway,
@@ -344,8 +372,6 @@ class Target:
         )
 
     def _check_reachable(self) -> None:
-        from dfaas_lab.services.reachability import check_reachable
-
         generator = self.generator._session
         check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
 
@@ -373,6 +399,7 @@ class Target:
         from dfaas_lab.services.gateway import Gateway
         from dfaas_lab.services.prometheus import Prometheus
 
+        self._membership.check()
         transport: Any = None
         if self.via is not None:
             transport = tunnel.through(self.via._session.remote.open_tunnel)
@@ -385,11 +412,18 @@ class Target:
         )
 
     def deployed(self) -> pl.DataFrame:
-        """What the gateway has: ``function, image, replicas, available``."""
+        """What the gateway has: ``function, image, replicas, available``.
+
+        >>> target.deployed().filter(function="env").rows()
+        [('env', 'env', 1, 1)]
+        """
         return self._services()[0].deployed()
 
     def deploy(self) -> None:
-        """Deploy the functions that have an image, through the gateway's API."""
+        """Deploy the functions that have an image, through the gateway's API.
+
+        >>> target.deploy()
+        """
         self._services()[0].deploy([function for function in self.functions if function.image])
 
     def metrics(self, start: datetime, end: datetime) -> pl.DataFrame:
@@ -401,6 +435,10 @@ class Target:
 
         Raises:
             MetricsError: The target has no Prometheus, or it does not answer.
+
+        >>> began = run.summary["started_at"][0]
+        >>> target.metrics(began, began + timedelta(seconds=10)).columns
+        ['time', 'metric', 'function', 'instance', 'value', 'reason']
         """
         from dfaas_lab.execution.node_metrics import node_metrics_of
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
 
@@ -36,7 +38,11 @@ def host_address(text: str) -> str:
     Raises:
         ConfigError: It is none; a user or a port in it is named.
     """
-    bare = text[1:-1] if isinstance(text, str) and re.fullmatch(r"\[.*:.*\]", text) else text
+    bare = (
+        text[1:-1]
+        if isinstance(text, str) and text[:1] == "[" and text[-1:] == "]" and ":" in text
+        else text
+    )
     if isinstance(bare, str) and "@" in bare:
         raise ConfigError(
             f"{text!r} is no address: give the user as 'user'", hint="Write user=NAME."
@@ -62,6 +68,41 @@ def is_utf8(text: str) -> bool:
     """
     try:
         text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def local_path(given: object, *, what: str) -> Path:
+    """Return a path on this machine, with ``~`` filled in.
+
+    Args:
+        given: A text or a path.
+        what: The argument that it was given as.
+
+    Raises:
+        ConfigError: It is something else, is empty, or has a character that no path can have.
+
+    >>> local_path("results", what="store")
+    PosixPath('results')
+    """
+    text = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(text, str) or not text or "\0" in text or not _encodes(text):
+        raise ConfigError(
+            f"{what}={given!r} is no path", hint=f"Give a text or a pathlib.Path: {what}='results'."
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{what}={text!r}: there is no such home", hint="Give the path without '~'."
+        ) from error
+
+
+def _encodes(text: str) -> bool:
+    """Whether a file system can hold a name; bytes that are no text pass, as Python reads them."""
+    try:
+        os.fsencode(text)
     except UnicodeEncodeError:
         return False
     return True

@@ -22,28 +22,34 @@ _LEAST_RATE_RPS = 20.0  # below it k6's own housekeeping is most of what waits
 
 _BUSY = "Stop other work on the generator, ask for less, or take a host with more cores."
 _KINDS = {
-    "cpu": Kind("generator CPU", f"at most {_CPU:.0%}", _BUSY),
-    "worst": Kind("generator CPU in the worst second", f"at most {_CPU_WORST:.0%}", _BUSY),
-    "core": Kind("busiest core of the generator CPU", f"below {_CORE:.0%}", _BUSY),
+    "cpu": Kind("generator CPU", f"at most {_CPU:.0%}", _BUSY, "processor"),
+    "worst": Kind(
+        "generator CPU in the worst second", f"at most {_CPU_WORST:.0%}", _BUSY, "processor"
+    ),
+    "core": Kind("busiest core of the generator CPU", f"below {_CORE:.0%}", _BUSY, "processor"),
     "wait": Kind(
         "k6's wait for a CPU, per request",
         f"at most {_WAIT_MS:g} ms or a tenth of the median response",
         _BUSY,
+        "processor",
     ),
     "steal": Kind(
         "CPU stolen by the generator's hypervisor",
         f"at most {_STEAL:.0%}",
         "Take a generator that does not share its processors.",
+        "processor",
     ),
     "throttled": Kind(
         "k6 throttled by the CPU limit of its control group",
         f"at most {_THROTTLED_MS:g} ms in a second",
         "Raise the CPU limit of the generator's container or unit.",
+        "processor",
     ),
     "memory": Kind(
         "generator memory available",
         f"at least {_MEMORY:.0%}",
         "Ask for fewer VUs: a lower rate or a shorter time limit; or take a larger host.",
+        "generator",
     ),
 }
 _FAULTS_FIX = "Look at k6.log; raise the generator's limit, or ask for less."
@@ -80,7 +86,7 @@ def findings_of(
 
 
 def _fault(what: str) -> Kind:
-    return Kind(f"errors of the generator itself: {what}", "0", _FAULTS_FIX)
+    return Kind(f"errors of the generator itself: {what}", "0", _FAULTS_FIX, "generator")
 
 
 def _of_load(
@@ -107,4 +113,5 @@ def _of_load(
     files, most = load.open_files, load.open_files_limit
     if files is not None and most and files > _FILES * most:
         expected = f"at most {_FILES:.0%} of {most}"
-        yield Kind("open files of k6", expected, "Raise ulimit -n on the generator."), str(files)
+        fix = "Raise ulimit -n on the generator."
+        yield Kind("open files of k6", expected, fix, "generator"), str(files)

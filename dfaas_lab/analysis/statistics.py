@@ -88,7 +88,8 @@ def statistics(
     Raises:
         ConfigError: A confidence that is none.
 
-    >>> run.statistics().filter(pl.col("measure") == "latency_ms_p95")  # doctest: +SKIP
+    >>> statistics(run.requests, run.summary).filter(measure="success_rate")["estimate"].to_list()
+    [1.0, 1.0]
     """
     check_confidence(confidence)
     complete = complete_iterations(summary)

@@ -39,6 +39,9 @@ class Cooldown:
         power_watts: The absolute band of power.
         replicas: From so many replicas on, a function is not idle.
         fixed_wait: Rest exactly this long and look at nothing; see :meth:`fixed`.
+
+    >>> Cooldown(max_wait="60s", threshold=0.1).max_wait_s
+    60.0
     """
 
     max_wait: str | timedelta = "180s"
@@ -61,7 +64,11 @@ class Cooldown:
 
     @classmethod
     def fixed(cls, wait: str | timedelta) -> Cooldown:
-        """Rest exactly so long, whatever the node does: ``Cooldown.fixed("10s")``."""
+        """Rest exactly so long, whatever the node does: ``Cooldown.fixed("10s")``.
+
+        >>> Cooldown.fixed("10s").fixed_s
+        10.0
+        """
         return cls(fixed_wait=wait)
 
     @property
@@ -82,7 +89,11 @@ class Cooldown:
         return seconds(self.fixed_wait, what="Cooldown.fixed(...)")
 
     def described(self) -> dict[str, Any]:
-        """Return the settings as values for JSON, durations in seconds."""
+        """Return the settings as values for JSON, durations in seconds.
+
+        >>> Cooldown.fixed("10s").described()["fixed_s"]
+        10.0
+        """
         if self.fixed_s is not None:
             return {"fixed_s": self.fixed_s}
         return {
@@ -96,7 +107,11 @@ class Cooldown:
 
     @classmethod
     def from_described(cls, entries: dict[str, Any]) -> Cooldown:
-        """Return the settings that ``described()`` gave."""
+        """Return the settings that ``described()`` gave.
+
+        >>> Cooldown.from_described(Cooldown(max_wait="60s").described()).max_wait_s
+        60.0
+        """
         given = dict(entries)
         if "fixed_s" in given:
             return cls.fixed(timedelta(seconds=given["fixed_s"]))

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from dfaas_lab.run import Run
-
-# Kinds of doubts, by their words. A slow node also makes k6 drop and leave requests: those are not
-# the generator's fault.
-_OWN = re.compile(r"generator|open files of k6|k6's wait|throttled|\blate\b|TLS", re.IGNORECASE)
-_PROCESSOR = re.compile(r"CPU|throttled|\blate\b", re.IGNORECASE)
-_ITERATIONS = re.compile(r"\biterations? ([0-9](?:[0-9, and]*[0-9])?)( more)?")
 
 
 def generator_doubts(run: Run, iteration: int, *, on_generator: bool = False) -> tuple[str, ...]:
@@ -28,10 +21,12 @@ def generator_doubts(run: Run, iteration: int, *, on_generator: bool = False) ->
         on_generator: Whether the node is the generator itself. Then busy processors are the node's
             load as well as the generator's, and no fault.
     """
-    own = [doubt for doubt in run.verdict.doubts if _OWN.search(doubt.what)]
-    if on_generator:
-        own = [doubt for doubt in own if not _PROCESSOR.search(doubt.what)]
-    return tuple(str(doubt) for doubt in own if _is_of(doubt.measured, iteration))
+    causes = {"generator"} if on_generator else {"generator", "processor"}
+    return tuple(
+        str(doubt)
+        for doubt in run.verdict.doubts
+        if doubt.cause in causes and iteration in (doubt.iterations or (iteration,))
+    )
 
 
 def shares_generator(gateway: str) -> bool:
@@ -41,11 +36,3 @@ def shares_generator(gateway: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
-
-
-def _is_of(measured: str, iteration: int) -> bool:
-    """Whether a doubt is of this iteration, as far as it names them."""
-    found = _ITERATIONS.findall(measured)
-    if not found or any(more for _, more in found):
-        return True
-    return iteration in {int(number) for text, _ in found for number in re.findall(r"\d+", text)}

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from dfaas_lab.campaign import node
 from dfaas_lab.campaign.cooldown import rest
 from dfaas_lab.campaign.doubts import generator_doubts, shares_generator
@@ -32,6 +34,7 @@ from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan, PlannedLoad
+from dfaas_lab.progress import ELSEWHERE
 from dfaas_lab.run import Run
 from dfaas_lab.status import FINAL
 
@@ -181,7 +184,7 @@ class TargetLoop:
                 self._store.root,
                 [preflight(self._target._part(asked))],
                 label=f"{self._folder.id} {self._record.load}",
-                progress=False,
+                shown=ELSEWHERE,
                 campaign={
                     "id": self._folder.id,
                     "target": self._target.name,
@@ -206,7 +209,7 @@ class TargetLoop:
                 return
             try:
                 targets = {self._target.name: self._target._session}
-                handle = attach(folder, targets, progress=False, pause=self._pause)
+                handle = attach(folder, targets, shown=ELSEWHERE, pause=self._pause)
             except ConnectionFailed as error:
                 self._wait_for_generator(error)
             else:
@@ -278,8 +281,6 @@ class TargetLoop:
                     self._write(ended)
 
     def _judged(self, run: Run, begun: Attempt) -> Attempt | None:
-        import polars as pl
-
         rows = run.summary.filter(pl.col("iteration") == begun.run_iteration)
         statuses = set(rows["status"])
         if not statuses or "interrupted" in statuses:

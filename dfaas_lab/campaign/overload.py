@@ -22,6 +22,9 @@ class Overload:
         node_success_rate: A node is overloaded below this mean of its functions' success rates.
         cpu_fraction: A node is overloaded above this part of all its processors, 0..1.
         memory_fraction: A node is overloaded above this part of its memory, 0..1.
+
+    >>> Overload(cpu_fraction=0.9, replicas=None).function_success_rate
+    0.9
     """
 
     function_success_rate: float | None = 0.90

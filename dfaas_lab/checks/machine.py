@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import resource
 import shutil
 import socket
@@ -153,8 +152,8 @@ def _program(
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding(check, False, f"{path} does not run: {error}", fix)
-    said = re.search(r"\S.*", ended.stdout or ended.stderr)  # ssh writes its version as an error
-    return Finding(check, ended.returncode == 0, f"{said[0] if said else ''} ({path})", fix)
+    said = (ended.stdout or ended.stderr).strip()  # ssh writes its version as an error
+    return Finding(check, ended.returncode == 0, f"{said.partition(chr(10))[0]} ({path})", fix)
 
 
 def _modules(check: str, modules: list[str], extra: str) -> Finding:

@@ -33,7 +33,7 @@ _NO_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\u
 Spec = NewType("Spec", dict[str, Any])
 
 
-def publish(table: Callable[[], str], chart: Callable[[], alt.TopLevelMixin], plain: str) -> None:
+def publish(table: Callable[[], str], figure: Callable[[], dict[str, Any]], plain: str) -> None:
     """Show a result in the notebook that runs: a table, and below it a chart.
 
     These are two outputs, since of one output a viewer shows one form only: JupyterLab, VS Code,
@@ -42,7 +42,7 @@ def publish(table: Callable[[], str], chart: Callable[[], alt.TopLevelMixin], pl
 
     Args:
         table: Makes the HTML.
-        chart: Makes the chart.
+        figure: Makes the chart's bundle.
         plain: What is shown where there is no HTML.
     """
     from IPython.display import display
@@ -50,24 +50,23 @@ def publish(table: Callable[[], str], chart: Callable[[], alt.TopLevelMixin], pl
     bundle: dict[str, Any] = {"text/plain": plain}
     bundle |= _attempt(lambda: {"text/html": table()})
     display(bundle, raw=True)  # type: ignore[no-untyped-call]
-    figure = _attempt(lambda: chart_bundle(chart()))
-    if figure:
-        display(figure, raw=True, metadata=shown_metadata(figure))  # type: ignore[no-untyped-call]
+    if drawn := _attempt(figure):
+        display(drawn, raw=True, metadata=shown_metadata(drawn))  # type: ignore[no-untyped-call]
 
 
 def mimebundle(
-    table: Callable[[], str], chart: Callable[[], alt.TopLevelMixin], plain: str
+    table: Callable[[], str], figure: Callable[[], dict[str, Any]], plain: str
 ) -> dict[str, Any]:
     """Return a result as one MIME bundle, for what asks for it and shows one form only.
 
     The HTML holds the chart as a picture, so that no form is without it.
     """
-    figure = _attempt(lambda: chart_bundle(chart()))
+    drawn = _attempt(figure)
     bundle = {"text/plain": plain} | _attempt(lambda: {"text/html": table()})
-    if "text/html" in bundle and "image/png" in figure:
-        picture = figure["image/png"]
-        bundle["text/html"] += f"<p>{image_html(picture, width=_width(figure))}</p>"
-    return figure | bundle
+    if "text/html" in bundle and "image/png" in drawn:
+        picture = drawn["image/png"]
+        bundle["text/html"] += f"<p>{image_html(picture, width=_width(drawn))}</p>"
+    return drawn | bundle
 
 
 def chart_bundle(chart: alt.TopLevelMixin) -> dict[str, Any]:

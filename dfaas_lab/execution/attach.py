@@ -10,14 +10,16 @@ from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.execution.create import last_run_of
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.execution.part import Part
-from dfaas_lab.execution.run_handle import RunHandle
+from dfaas_lab.execution.run_handle import DEFAULT, RunHandle
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.remote.workspace import Workspace
 from dfaas_lab.spec.manifest import StoredRun, checked, from_manifest, orders_of
+from dfaas_lab.widgets import is_watched
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.execution.part import TargetSession
+    from dfaas_lab.progress import Shown
     from dfaas_lab.spec.manifest_functions import Entry
     from dfaas_lab.store import RunFolder
 
@@ -28,7 +30,7 @@ def attach(
     folder: RunFolder,
     targets: Mapping[str, TargetSession],
     *,
-    progress: bool | None = None,
+    shown: Shown = DEFAULT,
     pause: Pause | None = None,
 ) -> RunHandle:
     """Return a handle that follows what is under way, and goes on with what is not begun.
@@ -36,7 +38,7 @@ def attach(
     Args:
         folder: The run.
         targets: The lab's targets, by name.
-        progress: How progress is shown to who waits for it.
+        shown: How it is shown while it goes on.
         pause: Called before each iteration that is begun from here.
 
     Raises:
@@ -50,12 +52,12 @@ def attach(
     own = [_of_lab(targets, name, entry.generator) for name, entry in stored.items()]
     return RunHandle(
         [
-            _target_run(folder, orders, entry, target, pause)
+            _target_run(folder, orders, entry, target, pause, is_watched(shown))
             for entry, target in zip(stored.values(), own, strict=True)
         ],
         folder,
         keep=last_run_of(own),
-        progress=progress,
+        shown=shown,
     )
 
 
@@ -75,6 +77,7 @@ def _target_run(
     entry: StoredRun,
     target: TargetSession,
     pause: Pause | None,
+    watched: bool,
 ) -> TargetRun:
     stored = from_manifest(orders, target.name, folder.path, functions=target.functions)
     spec = stored.on(target.gateway, target.served_by_header)
@@ -90,4 +93,5 @@ def _target_run(
         closed=changed or not spec.plan.is_builtin,
         node_metrics=node_metrics_of(target),
         pause=pause,
+        watched=watched,
     )

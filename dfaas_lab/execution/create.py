@@ -7,11 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfaas_lab.execution.environment import environment
+from dfaas_lab.execution.finalize import finalize
+from dfaas_lab.execution.node_metrics import node_metrics_of
+from dfaas_lab.execution.run_handle import RunHandle
+from dfaas_lab.execution.target_run import TargetRun
+from dfaas_lab.k6.log_callback import LogCallback
+from dfaas_lab.progress import Shown
+from dfaas_lab.remote.workspace import Workspace
+from dfaas_lab.spec.manifest import files_of, to_manifest
+from dfaas_lab.store import Store, new_run_id, provenance
+from dfaas_lab.store.provenance import without_secrets
+from dfaas_lab.widgets import is_watched
+
 if TYPE_CHECKING:
     from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.execution.part import Part, TargetSession
-    from dfaas_lab.execution.run_handle import RunHandle
-    from dfaas_lab.remote.workspace import Workspace
     from dfaas_lab.run import Run
     from dfaas_lab.store import RunFolder
 
@@ -22,7 +33,7 @@ def create_run(
     *,
     label: str | None,
     live: Callable[[str], None] | None = None,
-    progress: bool | None = None,
+    shown: Shown | None = None,
     seed: int | None = None,
     campaign: Mapping[str, object] | None = None,
     pause: Pause | None = None,
@@ -34,18 +45,12 @@ def create_run(
         parts: The targets, each with what is to be measured.
         label: A name for people.
         live: Called with each line that k6 logs; of several targets, with the target's name.
-        progress: How progress is shown to who waits for it.
+        shown: How it is shown while it goes on.
         seed: The seed of what chose these orders at random, if anything did.
         campaign: Which campaign this run belongs to, and which load of it this is.
         pause: Called before each iteration.
     """
-    from dfaas_lab.execution.finalize import finalize
-    from dfaas_lab.execution.node_metrics import node_metrics_of
-    from dfaas_lab.execution.run_handle import RunHandle
-    from dfaas_lab.execution.target_run import TargetRun
-    from dfaas_lab.k6.log_callback import LogCallback
-    from dfaas_lab.remote.workspace import Workspace
-
+    shown = shown or Shown()
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
     workspaces = [
@@ -64,13 +69,12 @@ def create_run(
                 line=_prefixed(line, part.target.name) if several else line,
                 node_metrics=node_metrics_of(part.target),
                 pause=pause,
+                watched=is_watched(shown),
             )
             for part, own in zip(parts, workspaces, strict=True)
         ]
         keep = last_run_of([part.target for part in parts])
-        return RunHandle(
-            target_runs, folder, keep=keep, progress=progress, listener=listener, new=True
-        )
+        return RunHandle(target_runs, folder, keep=keep, shown=shown, listener=listener, new=True)
     except BaseException:  # an interrupt: nobody who attaches later shall begin it
         finalize(folder, status="interrupted")
         raise
@@ -98,11 +102,6 @@ def _open_folder(
     seed: int | None,
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    from dfaas_lab.execution.environment import environment
-    from dfaas_lab.spec.manifest import files_of
-    from dfaas_lab.store import Store, new_run_id, provenance
-    from dfaas_lab.store.provenance import without_secrets
-
     beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
     try:
         here = beside.submit(provenance, seed=seed)  # it asks git
@@ -129,8 +128,6 @@ def _open_folder(
 
 
 def _described(part: Part, workspaces: Sequence[Workspace]) -> dict[str, object]:
-    from dfaas_lab.spec.manifest import to_manifest
-
     target = part.target
     return {
         **to_manifest(part.spec),

@@ -1,35 +1,46 @@
-"""Collects what the target's Prometheus measured of an iteration, and stores it beside it.
-
-It never ends a run: what could not be asked is null, with the reason.
-"""
+"""Asks a target's Prometheus for windows: of the load, by the generator's clock, and of now."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import DfaasLabError
-from dfaas_lab.status import COMPLETE
+import polars as pl
+
+from dfaas_lab.analysis.scrapes import Increase, Window
+from dfaas_lab.clock import Skew
+from dfaas_lab.services.queries import queries
+from dfaas_lab.services.target_metrics import metrics_of_windows, target_metrics
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from dfaas_lab.clock import Skew
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.services.prometheus import Prometheus
     from dfaas_lab.services.queries import Queries
-
-log = logging.getLogger("dfaas_lab")
 
 _TIMEOUT_S = 5.0
 _SCRAPE_S = 0.2
 _SAME_CLOCK_S = 0.1
 _LONGEST_WAIT_S = 0.5
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class LoadMetrics:
+    """What was measured over one load.
+
+    Args:
+        frame: ``time, metric, function, instance, value, reason``.
+        requests: How many requests the gateway counted, by function; empty where two scrapes are
+            missing.
+        slack_s: How far these moments may be off those of the load.
+    """
+
+    frame: pl.DataFrame
+    requests: Mapping[str, Sequence[Increase]]
+    slack_s: float
 
 
 @dataclass(frozen=True)
@@ -51,50 +62,62 @@ class NodeMetrics:
     functions: Sequence[str]
     generator_skew: Callable[[], Skew | None] = lambda: None
 
-    def collect(self, part: Path, iteration: int) -> None:
-        """Store the metrics of a stored iteration in its folder; it has them once.
-
-        Args:
-            part: The iteration's folder (of this target).
-            iteration: Its number.
-        """
-        from dfaas_lab.store.files import replace_file
-        from dfaas_lab.store.parquet import packed
-
-        path = part / "node_metrics.parquet"
-        try:
-            if part.is_dir() and not path.exists():
-                replace_file(path, packed(self._measured(part, iteration)))
-        except Exception as error:  # evidence on the side never ends a run, whatever it is
-            log.warning("%s: the metrics of iteration %d: %s", self.target, iteration, error)
-
     def between(self, start: datetime, end: datetime) -> pl.DataFrame:
         """Ask for a window: ``time, metric, function, instance, value, reason``.
 
         Raises:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
-        from dfaas_lab.services.target_metrics import target_metrics
-
         with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
             return target_metrics(
                 self.prometheus, start, end, queries=self.queries, functions=self.functions
             )
 
-    def of_load(self, start: datetime, end: datetime) -> pl.DataFrame:
-        """Ask for a window by the generator's clock; the times in the frame are that clock's, too.
+    def of_loads(self, loads: Sequence[Window]) -> list[LoadMetrics]:
+        """Ask for windows by the generator's clock, which the times in the answers are by, too.
+
+        Each selector is asked for once. The scrapes are waited for that may be on their way, half
+        a second at most.
 
         Raises:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
-        import polars as pl
+        with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
+            ahead = self._ahead()
+            # Two clocks that may be the same are taken for the same.
+            shift_s = ahead.seconds if abs(ahead.seconds) > _unsure_s(ahead) else 0.0
+            windows = [_shifted(one, shift_s) for one in loads]
+            self._wait_until_scraped(max(window.end for window in windows))
+            found = metrics_of_windows(
+                self.prometheus, windows, queries=self.queries, functions=self.functions
+            )
+        shift = timedelta(seconds=shift_s)
+        return [
+            LoadMetrics(
+                one.frame.with_columns(pl.col("time") - shift),
+                {
+                    name: [Increase(_shifted(x.window, -shift_s), x.value) for x in some]
+                    for name, some in one.requests.items()
+                },
+                _unsure_s(ahead) + one.scrape_s,
+            )
+            for one in found
+        ]
 
+    def _ahead(self) -> Skew:
+        """How far Prometheus's clock is ahead of the generator's; 0 where that cannot be told."""
         generator = self.generator_skew()
-        ahead = None if generator is None else self.prometheus.clock_skew() - generator
-        if ahead is None or abs(ahead.seconds) <= max(ahead.uncertainty_s, _SAME_CLOCK_S):
-            return self.between(start, end)
-        shift = timedelta(seconds=ahead.seconds)
-        return self.between(start + shift, end + shift).with_columns(pl.col("time") - shift)
+        return Skew(0.0, 0.0) if generator is None else self.prometheus.clock_skew() - generator
+
+    def _wait_until_scraped(self, end: float) -> None:
+        """Wait for the scrapes before ``end``, by Prometheus's clock, but not for long."""
+        until = time.monotonic() + _LONGEST_WAIT_S
+        while due := self.prometheus.scrape_is_due(datetime.fromtimestamp(end, UTC)):
+            if time.monotonic() > until:
+                return
+            time.sleep(_POLL_S)
+        if due is None:
+            time.sleep(_SCRAPE_S)
 
     def now(self) -> pl.DataFrame:
         """The latest state: the last rate of each counter, the last sample of each gauge.
@@ -107,75 +130,20 @@ class NodeMetrics:
         frame = self.between(end - timedelta(seconds=2.5 * interval_s), end)
         return frame.group_by("metric", "function", "instance", maintain_order=True).tail(1)
 
-    def _measured(self, part: Path, iteration: int) -> pl.DataFrame:
-        import polars as pl
 
-        from dfaas_lab.schemas import NODE_METRICS
+def _unsure_s(ahead: Skew) -> float:
+    return max(ahead.uncertainty_s, _SAME_CLOCK_S)
 
-        window = load_window(part)
-        if window is None:
-            return self._nothing(iteration, None, "nothing was sent")
-        # k6 ends half an interval before its load does, and a scrape takes a moment to be there.
-        early_s = (window[1] - datetime.now(UTC)).total_seconds() + _SCRAPE_S
-        time.sleep(min(max(early_s, 0.0), _LONGEST_WAIT_S))
-        try:
-            found = self.of_load(*window)
-        except DfaasLabError as error:
-            return self._nothing(iteration, window[1], error.message)
-        named = found.with_columns(
-            pl.lit(self.target).alias("target"),
-            pl.lit(iteration, dtype=pl.Int64).alias("iteration"),
-        ).select(NODE_METRICS.names())
-        missing = [metric for metric in self.queries if metric not in set(found["metric"])]
-        absent = self._nothing(iteration, window[1], "Prometheus has no such series", missing)
-        return pl.concat([named, absent])
 
-    def _nothing(
-        self,
-        iteration: int,
-        at: datetime | None,
-        reason: str,
-        metrics: Sequence[str] | None = None,
-    ) -> pl.DataFrame:
-        import polars as pl
-
-        from dfaas_lab.schemas import NODE_METRICS
-
-        names = self.queries if metrics is None else metrics
-        rows = [(self.target, iteration, at, name, None, None, None, reason) for name in names]
-        return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")
+def _shifted(window: Window, by_s: float) -> Window:
+    return Window(window.start + by_s, window.end + by_s)
 
 
 def node_metrics_of(target: TargetSession) -> NodeMetrics | None:
     """What collects a target's metrics; None where it has no Prometheus."""
-    from dfaas_lab.services.queries import queries
-
     prometheus = target.services()[1]
     if prometheus is None:
         return None
     names = [function.name for function in target.functions]
     asked = queries(target.queries, names)
     return NodeMetrics(target.name, prometheus, asked, names, target.generator.clock_skew)
-
-
-def load_window(part: Path) -> tuple[datetime, datetime] | None:
-    """From when until when an iteration's load was on: from its first request, as long as planned.
-
-    One that ended early, or a script without a plan, ends with its last answer. None where nothing
-    was sent.
-    """
-    import polars as pl
-
-    summary = pl.read_parquet(part / "summary.parquet", glob=False, hive_partitioning=False)
-    requests = pl.scan_parquet(part / "requests.parquet", glob=False, hive_partitioning=False)
-    first, last = (
-        requests.select(pl.col("started_at").min(), pl.col("ended_at").max()).collect().row(0)
-    )
-    if first is None:
-        return None
-    planned_s = summary["duration_s"].max()
-    whole = summary["status"].is_in(COMPLETE).all()
-    if isinstance(planned_s, float) and planned_s > 0:
-        planned = first + timedelta(seconds=planned_s)
-        return first, planned if whole else min(planned, max(last, first))
-    return first, max(last, first)

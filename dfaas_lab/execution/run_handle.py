@@ -13,10 +13,11 @@ from dfaas_lab.execution.ending import interrupted, tell_of_attach
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.printable import printable
-from dfaas_lab.progress import Progress, ProgressView
+from dfaas_lab.progress import FRAME_S, Progress, ProgressView, Shown, draw_until
 from dfaas_lab.remote.liveness import UNREACHABLE_S
 from dfaas_lab.run import Run
 from dfaas_lab.status import FINAL, worst
+from dfaas_lab.widgets import Together, chart_view, choose_view, show_job
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.log_callback import LogCallback
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("dfaas_lab")
 
-_FRAME_S = 0.12
+DEFAULT = Shown()
 
 
 class RunHandle:
@@ -36,9 +37,13 @@ class RunHandle:
         target_runs: The targets' parts.
         folder: The run's folder in the store.
         keep: Called with the run as it is: when it begins, and when it has ended.
-        progress: How ``wait()`` shows progress: None chooses, False shows nothing.
+        shown: How ``wait()``, or a notebook, shows how it goes.
         listener: What the parts tell k6's lines; closed at the end.
         new: Whether nobody else can have begun it.
+
+    >>> handle = target.start_k6(load={"env": 5}, duration="1s")
+    >>> handle.wait().id == handle.run.id
+    True
     """
 
     def __init__(
@@ -47,14 +52,14 @@ class RunHandle:
         folder: RunFolder,
         *,
         keep: Callable[[Run], None] = lambda _: None,
-        progress: bool | None = None,
+        shown: Shown = DEFAULT,
         listener: LogCallback | None = None,
         new: bool = False,
     ) -> None:
         self._target_runs = target_runs
         self._folder = folder
         self._keep = keep
-        self._shown = progress
+        self._shown = shown
         self._listener = listener
         self._new = new
         self._stop = threading.Event()
@@ -69,9 +74,7 @@ class RunHandle:
         return printable(f"RunHandle({self._folder.run_id!r}, {self._state}): {self._told()}")
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.widgets import show_job
-
-        show_job(self, repr(self), self._folder.run_id)
+        show_job(self, repr(self), self._folder.run_id, self._chart())
 
     @property
     def going(self) -> bool:
@@ -89,7 +92,11 @@ class RunHandle:
         return "; ".join(f"{step.label} {step.text}" for step in steps) or "nothing yet"
 
     def start(self) -> RunHandle:
-        """Start measuring, if nobody has yet, and return at once."""
+        """Start measuring, if nobody has yet, and return at once.
+
+        >>> handle.start().wait().status  # started already, and ended
+        'ok'
+        """
         if self._thread is None:
             # A daemon: after a second interrupt nobody waits for it.
             self._thread = threading.Thread(target=self._work, name="dfaas-lab-run", daemon=True)
@@ -97,7 +104,12 @@ class RunHandle:
         return self
 
     def send(self) -> RunHandle:
-        """Send a detached run to its generators, which go on alone."""
+        """Send a detached run to its generators, which go on alone.
+
+        >>> handle = target.start_k6(load={"env": 5}, duration="1s", detach=True)  # it was sent
+        >>> handle.wait().status
+        'ok'
+        """
         self._new = False
         try:
             for part in self._target_runs:
@@ -129,7 +141,13 @@ class RunHandle:
         return self._ended or Run(self._folder)
 
     def stop(self) -> None:
-        """Ask k6 to end; what it measured is stored."""
+        """Ask k6 to end; what it measured is stored.
+
+        >>> handle = target.start_k6(load={"env": 5}, duration="30s")
+        >>> handle.stop()
+        >>> handle.wait().status
+        'interrupted'
+        """
         self._stop.set()
         self.start()
 
@@ -142,13 +160,14 @@ class RunHandle:
 
         Raises:
             DfaasLabError: An iteration failed; ``error.run`` holds what was measured.
+
+        >>> handle.wait().summary["status"].to_list()
+        ['ok']
         """
         try:
             face = face or self._face()
             self.start()
-            while not self._done.wait(_FRAME_S):
-                if face is not None:
-                    face.draw(self.progress.snapshot())
+            draw_until(self._done.wait, face, self.progress.snapshot)
         except KeyboardInterrupt:
             self._stop.set()
             if self._new and (self._thread is None or self._thread.ident is None):
@@ -169,15 +188,18 @@ class RunHandle:
         self._keep(self._ended)
         self._done.set()
 
-    def _face(self) -> ProgressView | None:
-        from dfaas_lab.widgets import choose_view  # takes a moment: ipywidgets
+    def _face(self) -> ProgressView:
+        view, chart = choose_view(self._shown.progress), self._chart()
+        return view if chart is None else Together(view, chart)
 
-        return choose_view(self._shown)
+    def _chart(self) -> ProgressView | None:
+        courses = {part.name: part.course for part in self._target_runs if part.course}
+        return chart_view(self._shown, courses, lambda: self.run._figure, self._folder.run_id)
 
     def _come_home(self) -> None:
         """Wait until everything is stored, but not for a generator that does not answer."""
         began = time.monotonic()
-        while not self._done.wait(_FRAME_S):
+        while not self._done.wait(FRAME_S):
             if self._thread is None or not self._thread.is_alive():
                 return
             asked_s = time.monotonic() - began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import math
 import shlex
 import threading
 import time
@@ -20,10 +21,13 @@ from dfaas_lab.errors import (
     StoreError,
     TransferFailed,
 )
-from dfaas_lab.execution.ending import end_line
+from dfaas_lab.execution.ending import end_line, so_far
 from dfaas_lab.execution.iteration import Found, Iteration, Lost, NotStarted, Started
 from dfaas_lab.execution.iteration_results import IterationResults
+from dfaas_lab.execution.metrics_collection import MetricsCollection
 from dfaas_lab.k6.launch import start
+from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.k6.live_reader import reading_live
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, lines, remove
 from dfaas_lab.status import COMPLETE, worst
@@ -63,6 +67,7 @@ class TargetRun:
         closed: Whether nothing new may be begun, only brought home.
         pause: Called before each iteration that is begun from here.
         node_metrics: Collects the target's own metrics of each iteration, where it has any.
+        watched: Whether somebody looks while it goes on: then its samples are read live.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class TargetRun:
         closed: bool = False,
         pause: Pause | None = None,
         node_metrics: NodeMetrics | None = None,
+        watched: bool = False,
     ) -> None:
         spec, generator, target = part.spec, part.target.generator, part.target.name
         self._spec = spec
@@ -92,10 +98,21 @@ class TargetRun:
         self._line = line
         self._begun = begun or spec.detached
         self._closed = closed or spec.detached
-        self._node_metrics = node_metrics
+        self._metrics = MetricsCollection(node_metrics, at_once=pause is not None)
         self._statuses: list[str] = []
+        self.course = LiveCourse(self._total_s) if watched else None
+        """What is measured while it goes on; None where nobody looks."""
         self.over = False
         """Whether ``run`` has ended."""
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+        return self._target
+
+    @property
+    def _total_s(self) -> float:
+        return self._spec.iterations * self._spec.plan.duration_s + self._spec.warmup_s
 
     @property
     def status(self) -> str:
@@ -137,15 +154,17 @@ class TargetRun:
         Raises:
             DfaasLabError: An iteration failed; what it measured is stored.
         """
-        total = self._spec.iterations * self._spec.plan.duration_s + self._spec.warmup_s
         progress.update(
             self._target,
-            total=total,
+            total=self._total_s,
             text=f"connecting \u00b7 run {self._folder.run_id}",
             run_id=self._folder.run_id,
         )
         try:
-            error = self._all(progress, stop)
+            try:
+                error = self._all(progress, stop)
+            finally:
+                self._metrics.finish()
             if error is not None:
                 raise error
         except Lost:
@@ -200,18 +219,19 @@ class TargetRun:
                 return "interrupted", None
             # Where one was not begun by another controller, no later one was either.
             self._begun = self._spec.detached or isinstance(began, Found)
-            end = iteration.follow(
-                began.process if isinstance(began, Started) else None,
-                stop,
-                elapsed=lambda event: self._tell(progress, iteration, event),
-                line=self._line,
-            )
+            with self._read_live(iteration):
+                end = iteration.follow(
+                    began.process if isinstance(began, Started) else None,
+                    stop,
+                    elapsed=lambda event: self._tell(progress, iteration, event),
+                    line=self._line,
+                )
             if end.skipped:
                 self._remove(stop, iteration)
                 return "interrupted", None
             status, error = iteration.fetch_results(end, stop)
-        if self._node_metrics is not None and iteration.number:
-            self._node_metrics.collect(self._results.path(iteration.number), iteration.number)
+        if iteration.number:
+            self._metrics.add(iteration.number, self._results.path(iteration.number))
         if error is None and status not in ("failed", "timed_out"):  # those are the evidence
             self._remove(stop, iteration)
         return status, error
@@ -255,16 +275,30 @@ class TargetRun:
                         return None
                     time.sleep(RETRY_S)
 
+    def _read_live(self, iteration: Iteration) -> contextlib.AbstractContextManager[None]:
+        if self.course is None:
+            return contextlib.nullcontext()
+        self.course.begin(self._before_s(iteration))
+        return reading_live(self._generator.remote, iteration.workspace, self.course)
+
+    def _before_s(self, iteration: Iteration) -> float:
+        """The planned time before an iteration, without rests."""
+        if not iteration.number:
+            return 0.0
+        return self._spec.warmup_s + (iteration.number - 1) * self._spec.plan.duration_s
+
     def _tell(self, progress: Progress, iteration: Iteration, event: Elapsed) -> None:
         spec, duration_s = self._spec, iteration.plan.duration_s
-        before_s = max(iteration.number - 1, 0) * spec.plan.duration_s
-        before_s += spec.warmup_s if iteration.number else 0.0
         what = f"iteration {iteration.number}/{spec.iterations}" if iteration.number else "warm-up"
         elapsed_s = min(event.seconds, duration_s)
+        done_s = self._before_s(iteration) + elapsed_s
+        left_s = self._total_s - done_s + spec.rest_s * (spec.iterations - max(iteration.number, 1))
         said = (
             what,
             f"{elapsed_s:.0f} of {words.span(duration_s)}",
             words.count(event.complete, "request"),
+            *so_far(None if self.course is None else self.course.numbers()),
+            *([f"{words.span(math.ceil(left_s))} left"] if left_s > 0 else []),
             f"run {self._folder.run_id}",
         )
-        progress.update(self._target, done=before_s + elapsed_s, text=" \u00b7 ".join(said))
+        progress.update(self._target, done=done_s, text=" \u00b7 ".join(said))

@@ -23,7 +23,7 @@ _PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", CA_FILE)
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
 _NOT_THERE = re.compile(
-    rf"/{FOLDER}/([^\"':]+?)\\?[\"']?(?:: no such file or directory| couldn't be found)"
+    rf"/{FOLDER}/([^\"':]{{1,1000}}?)\\?[\"']?(?:: no such file or directory| couldn't be found)"
 )
 _MB = 1 << 20
 WANTED = {

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.regular_file import read_regular
 
 _TEXT = r"""["'`]([^"'`$\n]+)["'`]"""
 _RELATIVE = r"""["'`](\.{1,2}/[^"'`$\n]+)["'`]"""
-_IMPORTED = re.compile(rf"\b(?:from|import|require)\b\s*\(?\s*{_RELATIVE}")
+_IMPORTED = re.compile(rf"\b(?:from|import|require)\b\s*+(?:\(\s*+)?+{_RELATIVE}")
 _OPENED = re.compile(rf"\bopen\(\s*{_TEXT}")
 _RESOLVED = re.compile(rf"\bimport\s*\.\s*meta\s*\.\s*resolve\(\s*{_TEXT}")
 _CONSTANT = re.compile(rf"\b(?:const|let|var)\s+(\w+)\s*=\s*{_TEXT}")
@@ -19,6 +20,7 @@ _OPENED_CONSTANT = re.compile(r"\b(?:open|resolve)\(\s*(\w+)\s*[,)]")
 # gRPC: client.load(["folder"], "one.proto"), and what that imports.
 _PROTO = re.compile(r"""["'`]([^"'`$\n]+\.proto(?:set)?)["'`]""")
 _PROTO_FOLDERS = re.compile(r"\.load\(\s*\[([^\]]{0,500})\]")
+_QUOTED = re.compile(_TEXT)
 _SOURCE = (".proto", ".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # What handleSummary() may write: "results/summary.json" needs its folder.
 # Names with three or more folders up are imports.
@@ -85,9 +87,7 @@ def _with_named(waiting: list[Path], root: Path) -> Iterator[tuple[Path, bytes]]
     while waiting:
         file = waiting.pop()
         try:
-            if not file.is_file():  # a FIFO or a device may never end
-                raise FileNotFoundError(None, "it is no file")
-            content = file.read_bytes()
+            content = read_regular(file, most_bytes=_MOST_BYTES)
         except OSError as error:
             raise ConfigError(
                 f"script={str(file)!r} cannot be read: {error.strerror}",
@@ -107,7 +107,7 @@ def _named(content: bytes, folder: Path, root: Path) -> Iterator[Path]:
     opened = [constants[name] for name in _OPENED_CONSTANT.findall(text) if name in constants]
     for name in (*_IMPORTED.findall(text), *_RESOLVED.findall(text)):
         yield Path(os.path.normpath(folder / name))
-    listed = [name for names in _PROTO_FOLDERS.findall(text) for name in re.findall(_TEXT, names)]
+    listed = [name for names in _PROTO_FOLDERS.findall(text) for name in _QUOTED.findall(names)]
     folders = [folder, root, *(root / name for name in listed), *folder.parents[:2]]
     for name in _PROTO.findall(text):
         yield from (Path(os.path.normpath(place / name)) for place in folders)

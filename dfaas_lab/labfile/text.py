@@ -17,9 +17,9 @@ from dfaas_lab.secret import Secret, plain, sealed
 Place = tuple[str | int, ...]
 
 # "$${" stands for a literal "${".
-_VARIABLE = re.compile(r"\$(\$\{)|\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$(\$\{)|\$\{([^}]{0,1000})\}")
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
-_LONG_KEY = re.compile(r"""(?:[\w"'-]++[ \t]*+\.[ \t]*+){100}""")
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){100}""")
 # A lab file has some hundred; aliases of aliases can make billions.
 _MOST_NODES = 100_000
 _TEXT_TAG = "tag:yaml.org,2002:str"

@@ -140,7 +140,11 @@ class Function:
         return seconds(self.timeout, what=f"timeout of function {self.name}")
 
     def body_bytes(self) -> bytes:
-        """Return the body as it is sent; reads the file where the body is a ``Path``."""
+        """Return the body as it is sent; reads the file where the body is a ``Path``.
+
+        >>> Function("figlet", method="POST", body="Hello DFaaS!").body_bytes()
+        b'Hello DFaaS!'
+        """
         if isinstance(self.body, bytes):
             return self.body
         if isinstance(self.body, str):
@@ -158,6 +162,9 @@ class Function:
 
         Raises:
             ConfigError: The file cannot be read.
+
+        >>> Function("figlet", method="POST", body="Hello").frozen().body
+        b'Hello'
         """
         return self if isinstance(self.body, bytes) else replace(self, body=self.body_bytes())
 
@@ -167,7 +174,11 @@ class Function:
         return f"/{'async-' if self.asynchronous else ''}function/{self.name}{self.path}"
 
     def shown_headers(self) -> dict[str, str]:
-        """Return the headers as they may be shown and stored."""
+        """Return the headers as they may be shown and stored.
+
+        >>> Function("env", headers={"Accept": "text/plain", "X-Key": "abc"}).shown_headers()
+        {'Accept': 'text/plain', 'X-Key': '***'}
+        """
         return redacted(self.headers, self.safe_headers)
 
     def __repr__(self) -> str:
@@ -234,6 +245,11 @@ def _headers(function: str, headers: Mapping[str, str]) -> dict[str, str]:
         )
     checked: dict[str, str] = {}
     for key, value in headers.items():
+        if not isinstance(value, str):
+            raise ConfigError(
+                f"function {function}: the value of header {key!r} is no text",
+                hint="Write it in quotes: headers={'X-Count': '1'}.",
+            )
         text = value if isinstance(value, Secret) else Secret(value)
         name = isinstance(key, str) and _TOKEN.fullmatch(key)
         if not name or _NO_VALUE.search(text) or not is_utf8(text):
@@ -292,7 +308,8 @@ def _settings(function: str, what: str, given: Mapping[str, Any]) -> dict[str, s
 
 
 def _secrets(function: str, names: Collection[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
+    is_list = isinstance(names, Collection) and not isinstance(names, str | bytes)
+    if not is_list or not all(isinstance(name, str) and name for name in names):
         raise ConfigError(
             f"function {function}: secrets={names!r} is no list of names",
             hint="Write secrets=['api-key']; the values are the gateway's.",

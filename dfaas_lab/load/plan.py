@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.function import Function
 from dfaas_lab.load.rates import Rates, rates_of
+from dfaas_lab.printable import safe_html, safe_repr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,11 +143,19 @@ class Plan(Sequence[PlannedLoad]):
         )
 
     def rates_of(self, name: str) -> tuple[int, ...]:
-        """The rates of one function, after its ``max_rate``."""
+        """The rates of one function, after its ``max_rate``.
+
+        >>> Plan([Function("env", max_rate=25), Function("figlet")], [10, 20, 30]).rates_of("env")
+        (10, 20)
+        """
         return self._allowed[name]
 
     def limited(self, functions: Iterable[Function]) -> Plan:
-        """Return the same plan with the ``max_rate`` of these functions, where it is lower."""
+        """Return the same plan with the ``max_rate`` of these functions, where it is lower.
+
+        >>> Plan(["env"], [10, 20, 30]).limited([Function("env", max_rate=20)])
+        Plan(env; Custom(rates=(10, 20, 30)); sizes=(1, 1); 2 loads)
+        """
         own = {function.name: function.max_rate for function in functions}
         caps = {name: _lower(cap, own.get(name)) for name, cap in self._caps.items()}
         if caps == self._caps:
@@ -174,7 +184,11 @@ class Plan(Sequence[PlannedLoad]):
         return tuple(itertools.accumulate(counts, initial=0))
 
     def shape(self, names: tuple[str, ...]) -> tuple[int, ...]:
-        """How many rates each function of a combination has."""
+        """How many rates each function of a combination has.
+
+        >>> Plan(["env", "figlet"], [10, 20, 30], sizes=(2, 2)).shape(("env", "figlet"))
+        (3, 3)
+        """
         return tuple(len(self._allowed[name]) for name in names)
 
     def _count(self, names: tuple[str, ...]) -> int:
@@ -205,7 +219,11 @@ class Plan(Sequence[PlannedLoad]):
         return PlannedLoad._of_sorted(names, reversed(rates))
 
     def position(self, load: Mapping[str, int]) -> int | None:
-        """The index of a load; None where the plan does not have it."""
+        """The index of a load; None where the plan does not have it.
+
+        >>> Plan(["env"], [10, 20, 30]).position({"env": 20})
+        1
+        """
         names = tuple(sorted(load))
         if names not in self._where:
             return None
@@ -221,14 +239,22 @@ class Plan(Sequence[PlannedLoad]):
         return isinstance(load, Mapping) and self.position(load) is not None
 
     def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """The index of a load, without a search."""
+        """The index of a load, without a search.
+
+        >>> Plan(["env"], [10, 20, 30]).index({"env": 30})
+        2
+        """
         position = self.position(value) if isinstance(value, Mapping) else None
         if position is None or position not in range(*slice(start, stop).indices(len(self))):
             raise ValueError(f"{value!r} is not in the plan")
         return position
 
     def totals(self) -> NDArray[np.int64]:
-        """The sum of rates of each load, in requests per second, in the plan's order."""
+        """The sum of rates of each load, in requests per second, in the plan's order.
+
+        >>> Plan(["env", "figlet"], [10, 20], sizes=(2, 2)).totals().tolist()
+        [20, 30, 30, 40]
+        """
         import numpy as np
 
         totals = np.empty(len(self), np.int64)
@@ -239,7 +265,11 @@ class Plan(Sequence[PlannedLoad]):
         return totals
 
     def described(self) -> dict[str, Any]:
-        """Return what :meth:`from_described` makes the same of: values for JSON."""
+        """Return what :meth:`from_described` makes the same of: values for JSON.
+
+        >>> Plan(["env"], [10]).described()["functions"]
+        {'env': None}
+        """
         return {
             "functions": dict(self._caps),
             "rates": self.rates.described(),
@@ -248,7 +278,12 @@ class Plan(Sequence[PlannedLoad]):
 
     @classmethod
     def from_described(cls, entries: Mapping[str, Any]) -> Plan:
-        """Return the plan that ``described()`` told of."""
+        """Return the plan that ``described()`` told of.
+
+        >>> plan = Plan(["env"], Linear(0, 20, step=10))
+        >>> Plan.from_described(plan.described()) == plan
+        True
+        """
         functions = [Function(name, max_rate=cap) for name, cap in entries["functions"].items()]
         low, high = entries["sizes"]
         with warnings.catch_warnings():  # it was told when the plan was made
@@ -261,6 +296,19 @@ class Plan(Sequence[PlannedLoad]):
     def __hash__(self) -> int:
         return hash((tuple(self._caps.items()), self.rates.values, self.sizes))
 
+    @safe_html
+    def _repr_html_(self) -> str:
+        low, high = self.sizes
+        together = f"{low}" if low == high else f"{low} to {high}"
+        facts = {
+            "functions": ", ".join(self.functions),
+            "rates (req/s)": ", ".join(map(str, self.rates)),
+            "at once": f"{together} of the functions: {len(self.combinations):,} combinations",
+        }
+        troubles = [self.notice] if self.notice else []
+        return card(f"plan of {len(self):,} loads", facts, troubles=troubles)
+
+    @safe_repr
     def __repr__(self) -> str:
         return (
             f"Plan({', '.join(self.functions)}; {self.rates!r}; sizes={self.sizes}; "
@@ -286,6 +334,10 @@ def _last_at_most(starts: Sequence[int], wanted: int) -> int:
 def _caps(functions: Iterable[str | Function]) -> dict[str, float | None]:
     if isinstance(functions, str | Function):
         functions = [functions]
+    if not isinstance(functions, Iterable):
+        raise ConfigError(
+            f"{functions!r} is no list of functions", hint='Write Plan(["figlet", "env"], ...).'
+        )
     made = [one if isinstance(one, Function) else Function(one) for one in functions]
     names = [function.name for function in made]
     twice = sorted({name for name in names if names.count(name) > 1})

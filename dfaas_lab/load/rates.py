@@ -10,7 +10,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.load import MAX_RATE_RPS
@@ -31,7 +31,11 @@ class Rates(ABC):
         return len(self.values)
 
     def described(self) -> dict[str, Any]:
-        """Return what :func:`rates_of` makes the same of: values for JSON."""
+        """Return what :func:`rates_of` makes the same of: values for JSON.
+
+        >>> Linear(0, 20, step=10).described()
+        {'type': 'linear', 'min': 0, 'max': 20, 'step': 10}
+        """
         kind = type(self).__name__.lower()
         given = {one.name: getattr(self, one.name) for one in fields(self) if one.init}  # type: ignore[arg-type]
         return {
@@ -39,10 +43,12 @@ class Rates(ABC):
             **{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()},
         }
 
+    _optional: ClassVar[frozenset[str]] = frozenset()
+
     def _check(self, *, least: Mapping[str, int]) -> None:
         for name, low in least.items():
             value = getattr(self, name)
-            if value is not None:
+            if value is not None or name not in self._optional:
                 object.__setattr__(
                     self, name, _whole(value, f"{type(self).__name__}({name}=...)", low)
                 )
@@ -84,6 +90,8 @@ class Exponential(Rates):
     min_power: int = 0
     max_power: int = 8
     max_rate: int | None = None
+
+    _optional = frozenset({"max_rate"})
 
     def __post_init__(self) -> None:
         self._check(least={"base": 2, "min_power": 0, "max_power": 0, "max_rate": 1})

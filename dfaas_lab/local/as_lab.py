@@ -5,12 +5,15 @@ The lab itself is ``local``'s; here it is only described.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dfaas_lab.config import Host
+from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
+from dfaas_lab.local import start
+from dfaas_lab.local.services import BUILTIN
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -21,31 +24,48 @@ _BODIES = {"figlet": "Hello DFaaS!", "echo": "Hello DFaaS!", "sha512sum": "Hello
 
 
 def start_local(
-    targets: int, functions: Mapping[str, Sequence[str] | str] | None
+    targets: int, functions: Mapping[str, Sequence[str] | str] | Iterable[str] | None
 ) -> tuple[LocalLab, list[Target]]:
     """Start an embedded lab, and return it with its targets.
 
     Raises:
         ConfigError: A package of the extra ``local`` is missing; its hint names it.
     """
-    from dfaas_lab.local import start
-
-    local = start(targets, functions, monitoring=True)
+    named, commands = _chosen(functions)
+    local = start(targets, commands, monitoring=True)
     try:
-        return local, _targets(local)
+        return local, _targets(local, named)
     except BaseException:
         local.close()
         raise
 
 
-def _targets(local: LocalLab) -> list[Target]:
+def _chosen(
+    functions: Mapping[str, Sequence[str] | str] | Iterable[str] | None,
+) -> tuple[frozenset[str], Mapping[str, Sequence[str] | str]]:
+    """The functions that targets have (none: all), and the commands of further ones."""
+    if functions is None or isinstance(functions, Mapping):
+        return frozenset(), functions or {}
+    names = (
+        list(functions) if isinstance(functions, Iterable) and type(functions) is not str else []
+    )
+    unknown = [name for name in names if name not in BUILTIN]
+    if unknown or not names:
+        raise ConfigError(
+            f"functions={functions!r}: the embedded lab has {', '.join(BUILTIN)}",
+            hint="Name some of these, or give commands of your own: {'hello': ['echo', 'hello']}.",
+        )
+    return frozenset(names), {}
+
+
+def _targets(local: LocalLab, named: frozenset[str]) -> list[Target]:
     generator = _generator(local)
     return [
         Target(
             gateway.name,
             gateway=gateway.url,
             generator=generator,
-            functions=[_function(name) for name in gateway.functions],
+            functions=[_function(name) for name in gateway.functions if not named or name in named],
             auth=gateway.auth,
             prometheus=gateway.prometheus_url,
             queries="local",

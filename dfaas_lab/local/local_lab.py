@@ -166,8 +166,10 @@ def start(
         DfaasLabError: One of its processes did not start; the text holds its log.
     """
     _check_machine()
-    if targets < 1 or sessions < 1:
-        raise ConfigError("an embedded lab needs a target and a session at least")
+    if type(targets) is not int or targets < 1 or sessions < 1:
+        raise ConfigError(
+            f"an embedded lab of {targets!r} targets cannot be", hint="Give 1 or more: targets=2."
+        )
     commands = dict(functions or {})
     images(commands)
     task = {

@@ -8,12 +8,12 @@ _AGAIN = "Then call provision() again."
 _END = 4000  # characters
 
 # As apt, dpkg and the module apt say it; "blocked" and "clock" are something else.
-_APT_LOCK = r"(get|to|acquire) lock|(was|is) locked|dpkg.*\block\b|frontend lock"
+_APT_LOCK = r"(get|to|acquire) lock|(was|is) locked|dpkg.{0,300}\block\b|frontend lock"
 
 _HINTS = (
     (
         r"Failed to create temporary directory|failed to transfer file|"
-        r"/\.ansible/tmp.*No space left",
+        r"/\.ansible/tmp.{0,300}No space left",
         "Ansible's temporary files have no place there: free some space in that user's home "
         "(df ~), or name another folder that it may write to (remote_tmp).",
     ),
@@ -22,7 +22,8 @@ _HINTS = (
         "The task took too long: look at the host's load and network.",
     ),
     (
-        r"interpreter.*not found|python\S*: (not found|No such file)|python.*No such file",
+        r"interpreter.{0,300}not found|python\S{0,40}: (not found|No such file)|"
+        r"python.{0,300}No such file",
         "Install Python 3 there (Debian: sudo apt-get install python3), or name the interpreter.",
     ),
     (
@@ -30,7 +31,7 @@ _HINTS = (
         "Free some space on that host, or choose another place (workspace_root).",
     ),
     (
-        r"Incorrect sudo password|sudo: .*password|Missing sudo password|sudo password|"
+        r"Incorrect sudo password|sudo: .{0,300}password|Missing sudo password|sudo password|"
         r"needs root or sudo|not in the sudoers",
         "Let the user run sudo there, give Host(become_password=...), or use k6_source='copy', "
         "which needs neither root nor sudo.",
@@ -49,7 +50,7 @@ _HINTS = (
     (
         r"Temporary failure|Name or service not known|Could not resolve|unreachable|"
         r"Connection (refused|failure|timed out|failed)|Request failed|urlopen error|"
-        r"Failed to fetch|Unable to fetch|update.*cache|HTTP Error|404",
+        r"Failed to fetch|Unable to fetch|update.{0,300}cache|HTTP Error|404",
         "The host cannot get it from there: check its internet access and the URL, or use "
         "k6_source='copy', which needs no internet access.",
     ),

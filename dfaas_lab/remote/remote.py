@@ -107,6 +107,12 @@ class Remote:
         link, channel = self._channel(timeout, "direct-tcpip", (address, port))
         return Tunnel(channel, release=lambda: self._release(link))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a command can be started without connecting anew."""
+        with self._lock:
+            return any(link.alive and link.used < link.capacity for link in self._links)
+
     def close(self) -> None:
         """Close all connections; the next command opens a new one."""
         with self._lock:

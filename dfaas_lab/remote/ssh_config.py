@@ -37,7 +37,7 @@ _ABOUT_KEYS = (
 )
 
 _TOKEN = re.compile("%(.?)", re.DOTALL)
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\{([^}]{0,1000})\}")
 # What may stand in a shell's command without meaning more than itself (CVE-2023-51385).
 _PLAIN = re.compile(r"[\w./@:+~%-]*", re.ASCII)
 # ``ssh -G`` prints several files in one line, without quotes.

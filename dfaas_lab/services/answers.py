@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST = 1_000_000_000
+_NEVER = 1
 
 
 def _text(value: object) -> object:
@@ -48,7 +50,7 @@ class FunctionAnswer(BaseModel):
     replicas: Count | None = None
     availableReplicas: Count | None = None  # noqa: N815 (OpenFaaS's name)
     createdAt: Text | None = None  # noqa: N815
-    envVars: Texts = {}  # noqa: N815
+    envVars: Texts = Field({}, repr=False)  # noqa: N815
     labels: Texts = {}
     annotations: Texts = {}
     limits: Texts = {}
@@ -67,6 +69,16 @@ def _number(text: object) -> object:
     return None if math.isnan(value) else value
 
 
+def _moment(text: object) -> object:
+    """Go's time of never, the year 1, and what is no time are told as None."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.year > _NEVER and moment.tzinfo else None
+
+
+Scraped = Annotated[datetime | None, BeforeValidator(_moment)]
 Moment = Annotated[float, Field(ge=-1e11, le=1e11, allow_inf_nan=False)]
 Value = Annotated[float | None, BeforeValidator(_number)]
 
@@ -105,6 +117,7 @@ class ScrapedAnswer(BaseModel):
     health: Text | None = None
     scrapeInterval: Text | None = None  # noqa: N815
     lastError: Text = ""  # noqa: N815
+    lastScrape: Scraped = None  # noqa: N815
 
 
 class TargetsAnswer(BaseModel):

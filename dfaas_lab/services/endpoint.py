@@ -14,6 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from dfaas_lab.certificates import Trust
 from dfaas_lab.errors import ConfigError, ServiceError
 from dfaas_lab.redaction import masked
+from dfaas_lab.secret import without_locals
 from dfaas_lab.services.transport import BoundedTransport, Deadline, TooLarge
 
 Transport = httpcore.NetworkBackend
@@ -136,11 +137,8 @@ class Session:
             reraise=True,
         )
         self.deadline.restart(self.timeout_s)
-        request = httpx.Request(method, self.endpoint.url + path, params=params, json=json)
-        if self.endpoint.auth is not None:
-            next(httpx.BasicAuth(*self.endpoint.auth).sync_auth_flow(request))
         try:
-            answer = again(self._send, request)
+            answer = again(lambda: self._send(self._request(method, path, params, json)))
         except httpx.TransportError as error:
             raise self.silent(error) from error
         if answer.status_code < 300 or answer.status_code in accept:
@@ -158,10 +156,17 @@ class Session:
         self.deadline.restart(self.timeout_s)
         url = self.endpoint.url + path
         try:
-            request = httpx.Request(method, url, content=content, headers=dict(headers))
-            return self._send(request)
+            return self._send(httpx.Request(method, url, content=content, headers=dict(headers)))
         except httpx.TransportError as error:
             raise self.silent(error) from error
+
+    def _request(
+        self, method: str, path: str, params: Mapping[str, str] | None, json: object
+    ) -> httpx.Request:
+        request = httpx.Request(method, self.endpoint.url + path, params=params, json=json)
+        if self.endpoint.auth is not None:
+            next(httpx.BasicAuth(*self.endpoint.auth).sync_auth_flow(request))
+        return request
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         for name, value in _HEADERS.items():
@@ -172,6 +177,7 @@ class Session:
 
     def silent(self, error: httpx.TransportError) -> ServiceError:
         """The service's error for a question that got no answer."""
+        without_locals(error)
         hint = (
             "Check the address and the port, and that it runs. Where only the generator "
             "reaches it, give Target(..., via=generator)."

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.analysis.scrapes import (
+    Increase,
     Point,
     Scrapes,
     Series,
     Window,
+    increases,
     missing_reason,
     rates,
     samples,
 )
+from dfaas_lab.schemas import NODE_METRICS
 from dfaas_lab.services.queries import DEFAULT_NAMESPACE, Queries, Query
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.services.prometheus import Prometheus
 
 # Scrapes around the window tell how often it is scraped, and which counters began inside it.
 _AROUND = 2.5
 _DEFAULT_INTERVAL_S = 15.0
+# The metric whose counter tells how many requests the gateway had.
+_INVOCATIONS = "invocations_rps"
 _NOTHING = "nothing happened between these scrapes"
 
 Key = tuple[str | None, str | None]
@@ -62,12 +67,64 @@ def target_metrics(
     Raises:
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
-    import polars as pl
+    window = Window(start.timestamp(), end.timestamp())
+    return metrics_of_windows(prometheus, [window], queries=queries, functions=functions)[0].frame
 
-    from dfaas_lab.schemas import NODE_METRICS
 
-    asked = _Asked.around(prometheus, Window(start.timestamp(), end.timestamp()))
+@dataclass(frozen=True)
+class WindowMetrics:
+    """What was measured over one window.
+
+    Args:
+        frame: As of :func:`target_metrics`.
+        requests: How many requests the gateway counted, by function; empty where two scrapes are
+            missing.
+        scrape_s: How long the longest scrape took: a counter was read at some time of it.
+    """
+
+    frame: pl.DataFrame
+    requests: Mapping[str, Sequence[Increase]]
+    scrape_s: float
+
+
+def metrics_of_windows(
+    prometheus: Prometheus,
+    windows: Sequence[Window],
+    *,
+    queries: Queries,
+    functions: Sequence[str] = (),
+) -> list[WindowMetrics]:
+    """Return what was measured over each window; each selector is asked for once.
+
+    Raises:
+        MetricsError: Prometheus does not answer, or refuses a selector.
+    """
     names = _Names.of(functions)
+    whole = _Asked.around(prometheus, windows)
+    scrape_s = whole.longest("scrape_duration_seconds")
+    found = []
+    for window in windows:
+        asked = replace(whole, window=window)
+        requests = _requests(asked, queries.get(_INVOCATIONS, ()), names)
+        found.append(WindowMetrics(_frame(asked, queries, names), requests, scrape_s))
+    return found
+
+
+def _requests(
+    asked: _Asked, alternatives: Sequence[Query], names: _Names
+) -> dict[str, Sequence[Increase]]:
+    for query in alternatives:
+        found = _by_key(asked.series(query.counter), query, names) if query.counter else {}
+        if found:
+            return {
+                name: increases(series, asked.scrapes, asked.window)
+                for (name, _), series in found.items()
+                if name is not None
+            }
+    return {}
+
+
+def _frame(asked: _Asked, queries: Queries, names: _Names) -> pl.DataFrame:
     rows = [row for metric, some in queries.items() for row in _rows(asked, metric, some, names)]
     schema = {column: NODE_METRICS[column] for column in _COLUMNS}
     return pl.DataFrame(rows, schema=schema, orient="row").sort(
@@ -75,30 +132,39 @@ def target_metrics(
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Asked:
-    """What Prometheus answered about a window; each selector is asked for once."""
+    """What Prometheus answered about some windows, of which one is looked at.
+
+    Args:
+        prometheus: Who answers.
+        window: What is looked at.
+        span: From before the first window until after the last; asked for.
+        scrapes: When everything was scraped.
+        answers: By selector.
+    """
 
     prometheus: Prometheus
     window: Window
-    around_s: float
+    span: Window
     scrapes: Scrapes = field(default_factory=Scrapes)
     answers: dict[str, list[Series]] = field(default_factory=dict)
 
     @classmethod
-    def around(cls, prometheus: Prometheus, window: Window) -> _Asked:
-        interval_s = prometheus.scrape_interval_s() or _DEFAULT_INTERVAL_S
-        asked = cls(prometheus, window, interval_s * _AROUND)
-        asked.scrapes = Scrapes.of(asked.series("up"))
-        return asked
+    def around(cls, prometheus: Prometheus, windows: Sequence[Window]) -> _Asked:
+        around_s = (prometheus.scrape_interval_s() or _DEFAULT_INTERVAL_S) * _AROUND
+        first, last = min(one.start for one in windows), max(one.end for one in windows)
+        asked = cls(prometheus, windows[0], Window(first - around_s, last + around_s))
+        return replace(asked, scrapes=Scrapes.of(asked.series("up")))
+
+    def longest(self, selector: str) -> float:
+        """The largest value of a gauge of seconds; 0 where there is none."""
+        return max((value for one in self.series(selector) for _, value in one.points), default=0.0)
 
     def series(self, selector: str) -> list[Series]:
         if selector not in self.answers:
-            self.answers[selector] = self.prometheus.scraped(
-                selector,
-                start=self.window.start - self.around_s,
-                end=self.window.end + self.around_s,
-            )
+            start, end = self.span.start, self.span.end
+            self.answers[selector] = self.prometheus.scraped(selector, start=start, end=end)
         return self.answers[selector]
 
 
@@ -122,11 +188,37 @@ def _full(name: str) -> str:
 
 
 def _rows(asked: _Asked, metric: str, alternatives: Sequence[Query], names: _Names) -> list[Row]:
+    """The rows of the first question that has data; of those for one function, of each."""
+    found: dict[Key, list[Row]] = {}
     for query in alternatives:
-        parts = [_by_key(asked.series(one), query, names) for one in query.selectors]
-        if parts[0]:
-            return [row for key in parts[0] for row in _of_key(asked, metric, query, key, parts)]
-    return []
+        for key, rows in _answers(asked, metric, query, names).items():
+            found.setdefault(key, rows)
+        if found and query.of is None:
+            break
+    return [row for rows in found.values() for row in rows]
+
+
+def _answers(asked: _Asked, metric: str, query: Query, names: _Names) -> dict[Key, list[Row]]:
+    if query.promql is not None:
+        return _evaluated(asked, metric, query, names)
+    parts = [_by_key(asked.series(one), query, names) for one in query.selectors]
+    return {key: _of_key(asked, metric, query, key, parts) for key in parts[0]}
+
+
+def _evaluated(asked: _Asked, metric: str, query: Query, names: _Names) -> dict[Key, list[Row]]:
+    """The values of an expression at the end of the window."""
+    window = asked.window
+    values: dict[Key, list[float]] = {}
+    for labels, value in asked.prometheus.evaluated(
+        query.expression(window.end - window.start), at=window.end
+    ):
+        key = _key(labels, query, names)
+        if key is not None:
+            values.setdefault(key, []).append(value * query.scale)
+    together = max if query.combine == "max" else sum
+    return {
+        key: [_row(metric, key, window.end, together(some), "")] for key, some in values.items()
+    }
 
 
 def _by_key(series: Iterable[Series], query: Query, names: _Names) -> dict[Key, list[Series]]:
@@ -139,6 +231,8 @@ def _by_key(series: Iterable[Series], query: Query, names: _Names) -> dict[Key, 
 
 
 def _key(labels: Mapping[str, str], query: Query, names: _Names) -> Key | None:
+    if query.of is not None:
+        return query.of, None
     if query.function is None:
         return None, labels.get(query.instance)
     label = labels.get(query.function, "")

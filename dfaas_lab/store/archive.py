@@ -17,9 +17,11 @@ from pathlib import Path
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.private_folder import PrivateFolder
+from dfaas_lab.regular_file import open_regular
 from dfaas_lab.store.files import beside, errors_as_store_error
 from dfaas_lab.store.folder import PLAIN_NAME, WRITTEN, RunFolder
 from dfaas_lab.store.manifest import NAME
+from dfaas_lab.validation import local_path
 
 _NAMED = r"[A-Za-z0-9_.~ ()+,@%-]{1,200}/"
 _PART = rf"(?:iteration=[1-9][0-9]{{0,8}}|warmup)/(?:target={_NAMED}(?:generator={_NAMED})?)?"
@@ -55,7 +57,7 @@ def save(folder: RunFolder, path: str | Path) -> Path:
         StoreError: It cannot be written, or the run is not there or of a newer dfaas_lab.
     """
     folder.check()
-    final = Path(path).expanduser()
+    final = local_path(path, what="path")
     with (
         beside(final) as part,
         zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as zip_,
@@ -76,7 +78,7 @@ def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> OpenedArchi
         StoreError: It is no archive of a run, holds something that a run does not, unpacks to too
             much, is damaged, or was written by a newer dfaas_lab.
     """
-    source = Path(path).expanduser()
+    source = local_path(path, what="path")
     folder = PrivateFolder("dfaas-lab-run-")
     try:
         opened = _opened(source, folder, max_bytes)
@@ -89,7 +91,11 @@ def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> OpenedArchi
 
 def _opened(source: Path, folder: PrivateFolder, max_bytes: int) -> OpenedArchive:
     try:
-        with errors_as_store_error(source, "opening"), zipfile.ZipFile(source) as zip_:
+        with (
+            errors_as_store_error(source, "opening"),
+            open_regular(source) as file,
+            zipfile.ZipFile(file) as zip_,
+        ):
             members = list(_checked(zip_, source, max_bytes))
             for member in members:
                 _unpack(zip_, member, folder.path)

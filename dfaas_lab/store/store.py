@@ -12,12 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dfaas_lab import schemas
 from dfaas_lab.errors import StoreError
 from dfaas_lab.status import OPEN
 from dfaas_lab.store import listing, manifest, parquet, pruning
 from dfaas_lab.store.files import errors_as_store_error, replace_file, staged
 from dfaas_lab.store.folder import STAGING, RunFolder, plain_name
 from dfaas_lab.store.manifest import FORMAT, Manifest
+from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,11 +50,14 @@ class Store:
 
     Args:
         root: The folder.
+
+    >>> Store("elsewhere").runs().height
+    0
     """
 
     def __init__(self, root: str | Path = "results") -> None:
         # A notebook may change its folder (%cd) while results are on their way.
-        self.root = Path(root).expanduser().absolute()
+        self.root = local_path(root, what="store").absolute()
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -72,6 +77,9 @@ class Store:
 
         Raises:
             StoreError: There is such a run, or it cannot be written.
+
+        >>> Store("made").create_run(new_run_id(), {"label": "by hand"}).read()["status"]
+        'running'
         """
         folder = self._folder(run_id)
         self._check_format(write=True)
@@ -92,6 +100,9 @@ class Store:
 
         Raises:
             StoreError: There is none, or several.
+
+        >>> lab.store.find(run.id).path == run.path
+        True
         """
         self._check_format()
         ids = [run for run in self.run_ids() if run.startswith(run_id)]
@@ -106,7 +117,11 @@ class Store:
         )
 
     def run_ids(self) -> list[str]:
-        """The ids of all runs, oldest first."""
+        """The ids of all runs, oldest first.
+
+        >>> run.id in lab.store.run_ids()
+        True
+        """
         paths = (path for path in (self.root / "runs").glob("run_id=*") if path.is_dir())
         ids = (path.name.removeprefix("run_id=") for path in paths)
         return sorted(run_id for run_id in ids if _RUN_ID.fullmatch(run_id))
@@ -116,6 +131,12 @@ class Store:
 
         Raises:
             StoreError: Every run has ended.
+
+        >>> lab.store.newest_open()
+        Traceback (most recent call last):
+            ...
+        dfaas_lab.errors.StoreError: every run in ... has ended
+        Name one to read it: lab.attach(RUN_ID). lab.store.runs() lists all.
         """
         for run_id in reversed(self.run_ids()):
             folder = self.find(run_id)
@@ -136,6 +157,9 @@ class Store:
         target, ``load`` in words and ``duration_s``, and what came of it: ``requests``,
         ``verdict`` and ``latency_ms_p95`` (of all successful requests, pooled); null for runs that
         have not ended, or are older than these columns.
+
+        >>> lab.store.runs().filter(label="first").select("status", "load", "requests").row(0)
+        ('ok', 'figlet 10/s, env 20/s', 90)
         """
         return self._listed().reverse()
 
@@ -152,15 +176,19 @@ class Store:
 
         Raises:
             StoreError: One of ``runs`` is not there, is damaged, or of a newer dfaas_lab.
-        """
-        from dfaas_lab import schemas
 
+        >>> requests = lab.store.scan_requests([run.id])
+        >>> requests.group_by("function").len().sort("function").collect().rows()
+        [('env', 60), ('figlet', 30)]
+        """
         return self._scan("requests", schemas.REQUESTS, runs)
 
     def scan_summaries(self, runs: str | Iterable[str] | None = None) -> pl.LazyFrame:
-        """Return the summaries of all runs (or of these), as :meth:`scan_requests` does."""
-        from dfaas_lab import schemas
+        """Return the summaries of all runs (or of these), as :meth:`scan_requests` does.
 
+        >>> lab.store.scan_summaries(run.id).collect().height
+        6
+        """
         return self._scan("summary", schemas.SUMMARY, runs)
 
     def prune(
@@ -184,6 +212,9 @@ class Store:
 
         Raises:
             ConfigError: There is no condition, or one that cannot be.
+
+        >>> lab.store.prune(older_than=timedelta(days=30), keep_last=100, dry_run=True).height
+        0
         """
         named = [runs] if isinstance(runs, str) else runs
         chosen = pruning.chosen(
@@ -213,10 +244,13 @@ class Store:
 
         Returns:
             The paths of the files.
+
+        >>> [path.name for path in lab.store.export("all", runs=[run.id])]
+        ['requests.csv', 'summary.csv']
         """
         ids = runs if runs is None or isinstance(runs, str) else list(runs)
         scans = {"requests": self.scan_requests(ids), "summary": self.scan_summaries(ids)}
-        where = Path(folder).expanduser()
+        where = local_path(folder, what="folder")
         return [parquet.export(scan, where, name, format) for name, scan in scans.items()]
 
     def _folder(self, run_id: str) -> RunFolder:

@@ -25,6 +25,11 @@ class Tarpit:
                 return
             self._visited.set()
 
+    @property
+    def visits(self) -> int:
+        """How many connections there have been."""
+        return len(self._visitors)
+
     def wait_for_visitor(self, timeout: float) -> None:
         """Wait for the first connection."""
         assert self._visited.wait(timeout), "nobody came"

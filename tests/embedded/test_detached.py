@@ -39,7 +39,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("lab")
-    with start() as local:
+    with start(monitoring=True) as local:
         facts = local.facts() | {"store": str(folder / "store")}
         (folder / "lab.json").write_text(json.dumps(facts))
         place = Place(folder / "lab.json", Path(local.workspace_root))
@@ -73,11 +73,39 @@ def test_a_detached_run_goes_on_without_its_controller(place: Place) -> None:
         again = lab.attach(run_id, progress=False)  # it has ended: nothing is connected to
     assert run.summary["iteration"].to_list() == [1, 2, 3]
     assert all(9 <= requests <= 11 for requests in run.summary["requests"])
+    assert set(run.node_metrics["iteration"]) == ({1, 2, 3} if lab.target.prometheus else set())
     began = run.summary["started_at"]
     pauses = [(later - first).total_seconds() for first, later in itertools.pairwise(began)]
     assert all(pause >= 2.8 for pause in pauses)  # 2 s of load, less half an interval; 1 s of rest
     assert again.requests.equals(run.requests)
     assert place.left() == []
+
+
+# Another process, which is killed when its first iteration is stored: it asked for no metrics yet.
+KILLED = """
+import os, signal, sys, time
+from dfaas_lab import Lab
+lab = Lab.from_file(sys.argv[1])
+handle = lab.target.start_k6(2, load={"env": 5}, duration="2s")
+print(handle.run.id, flush=True)
+while not handle.run.path.joinpath("iteration=1").exists():
+    time.sleep(0.01)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_the_metrics_of_a_run_whose_controller_was_killed_are_asked_for_by_who_attaches(
+    place: Place,
+) -> None:
+    argv = [sys.executable, "-c", KILLED, str(place.file)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    with place.open() as lab:
+        assert Run.load(lab.store.find(done.stdout.strip()).path).node_metrics.is_empty()
+        run = lab.attach(done.stdout.strip(), progress=False)
+    assert run.summary["iteration"].to_list() == [1, 2]
+    assert set(run.node_metrics["iteration"]) == ({1, 2} if lab.target.prometheus else set())
 
 
 def test_the_handle_of_a_detached_run_follows_it_when_asked(place: Place) -> None:
@@ -131,6 +159,7 @@ def test_a_warm_up_and_a_stop_of_a_detached_run(place: Place) -> None:
     assert run.status == "interrupted"
     assert run.summary["iteration"].to_list() == [1]
     assert run.summary["status"].to_list() == ["interrupted"]
+    assert set(run.node_metrics["iteration"]) == ({1} if lab.target.prometheus else set())
     assert (run.path / "warmup").is_dir()
     assert place.left() == []
 

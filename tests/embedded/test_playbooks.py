@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from dfaas_lab.provision import playbooks_folder
+from dfaas_lab.provision.spec import playbooks_folder
 
 
 def test_the_playbooks_refuse_to_do_nothing() -> None:

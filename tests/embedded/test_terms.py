@@ -14,8 +14,10 @@ import pytest
 from dfaas_lab import Function, Generator, Lab, Limits, Run, Target
 from dfaas_lab.analysis.node_metrics import node_means
 from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
+from dfaas_lab.execution import node_metrics
 from tests.embedded import prometheus_server
 from tests.embedded.ready import make_ready
+from tests.embedded.tarpit import Tarpit
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +190,26 @@ def test_a_prometheus_that_is_away_ends_no_run_and_is_told(target: Target) -> No
     assert run.node_metrics["value"].null_count() == run.node_metrics.height > 0
     assert "no connection" in run.node_metrics["reason"][0]
     assert node_means(run.node_metrics.filter(iteration=1))["cpu_cores"] is None
+
+
+def test_a_prometheus_that_answers_nothing_is_waited_for_once(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_metrics, "_TIMEOUT_S", 0.5)
+    with Tarpit() as tarpit:
+        silent = Target(
+            "silent",
+            gateway=target.gateway,
+            generator=target.generator,
+            functions=[Function("env")],
+            prometheus=tarpit.url,
+            store=target.store,
+        )
+        run = silent.run_k6(3, load=5, duration="1s", progress=False)
+        assert tarpit.visits == 1
+    assert set(run.node_metrics["iteration"]) == {1, 2, 3}
+    assert set(run.node_metrics["value"]) == {None}
+    assert all("no answer within 0.5 s" in reason for reason in run.node_metrics["reason"])
 
 
 def test_a_target_without_prometheus_says_what_to_give(target: Target) -> None:

@@ -320,13 +320,24 @@ def test_a_doubt_of_the_generator_is_of_the_iterations_that_it_names() -> None:
     from types import SimpleNamespace
 
     from dfaas_lab import Doubt
+    from dfaas_lab.analysis.doubt import Finding, Kind, grouped
     from dfaas_lab.campaign.doubts import generator_doubts
 
+    busy = Kind("generator CPU in the worst second", "at most 80%", "", "processor")
+    files = Kind("open files of k6", "at most 900", "", "generator")
+    ports = Kind("errors of the generator itself: no free port", "0", "", "generator")
     doubts = (
-        Doubt("generator CPU in the worst second", "97%, iterations 1 and 3", "at most 80%"),
-        Doubt("open files of k6", "990, iteration 2", "at most 900"),
-        Doubt("drops", "env 6, iteration 1", "0"),
-        Doubt("errors of the generator itself: no free port", "9, iterations 1, 2 and 4 more", "0"),
+        *grouped(
+            Finding(kind, "9", "", iteration, function)
+            for kind, function, iterations in [
+                (busy, "", [1, 3]),
+                (files, "", [2]),
+                (Kind("drops", "0", ""), "env", [1]),
+                (ports, "", range(1, 10)),
+            ]
+            for iteration in iterations
+        ),
+        Doubt("clock of the gateway against the generator", "+3.0 s", "within 2 s"),
     )
     run: Any = SimpleNamespace(verdict=SimpleNamespace(doubts=doubts))
 

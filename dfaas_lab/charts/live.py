@@ -1,0 +1,158 @@
+"""The live chart as SVG: rate, latency, failures over the time of a run. Cheap: no Vega, no file.
+
+It is drawn once a second beside a measurement, so it costs a millisecond. What stays of a run is
+drawn by :func:`dfaas_lab.charts.run_chart`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from dfaas_lab.charts.inks import DROPPED, FAILED, FAINT, GRID, GROUPS, INK, P50, P95, PAPER, Ink
+from dfaas_lab.display import words
+from dfaas_lab.display.cards import text
+from dfaas_lab.k6.live import LivePoint
+
+_WIDTH, _LEFT, _RIGHT = 620, 52, 70
+_HEIGHT, _GAP, _TOP, _BOTTOM = 62, 26, 22, 18
+_PLOT = _WIDTH - _LEFT - _RIGHT
+_MOST_NAMED = len(GROUPS)
+
+Value = Callable[[LivePoint], float | None]
+
+
+@dataclass(frozen=True)
+class _Line:
+    name: str
+    ink: Ink
+    value: Value
+    points: Sequence[LivePoint]
+
+
+def live_svg(courses: Mapping[str, Sequence[LivePoint]], total_s: float) -> str:
+    """Return the chart.
+
+    Args:
+        courses: By target, what was measured so far.
+        total_s: How long the run is planned to last, in seconds; 0 where that is not known.
+    """
+    ends = [one.start_s + one.width_s for points in courses.values() for one in points]
+    until_s = max([total_s, 1.0, *ends])
+    of_which = "" if len(courses) == 1 else ", p95"
+    panels = [
+        ("requests that ended, per second", _rates(courses)),
+        (f"latency of successful requests (ms){of_which}", _slow(courses)),
+        ("failed and dropped requests, per second", _failures(courses)),
+    ]
+    height = _TOP + len(panels) * (_HEIGHT + _GAP) + _BOTTOM
+    body = "".join(
+        _panel(title, lines, _TOP + index * (_HEIGHT + _GAP), until_s)
+        for index, (title, lines) in enumerate(panels)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" viewBox="0 0 {_WIDTH} {height}" '
+        f'role="img" aria-label="the run so far" style="max-width:100%;background:{PAPER}" '
+        f'font-family="sans-serif" font-size="11" fill="{INK}">'
+        f"{body}{_times(until_s, height)}</svg>"
+    )
+
+
+def _rates(courses: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
+    if len(courses) == 1:
+        return [_Line("", P50, lambda one: one.rate_rps, *courses.values())]
+    return _each(courses, lambda one: one.rate_rps)
+
+
+def _slow(courses: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
+    if len(courses) == 1:
+        (points,) = courses.values()
+        return [
+            _Line("median", P50, lambda one: one.p50_ms, points),
+            _Line("p95", P95, lambda one: one.p95_ms, points),
+        ]
+    return _each(courses, lambda one: one.p95_ms)
+
+
+def _failures(courses: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
+    if len(courses) == 1:
+        (points,) = courses.values()
+        return [
+            _Line("failed", Ink(FAILED), lambda one: one.failed_rps, points),
+            _Line("dropped", Ink(DROPPED, (2, 2)), lambda one: one.dropped_rps, points),
+        ]
+    return _each(courses, lambda one: one.failed_rps + one.dropped_rps)
+
+
+def _each(courses: Mapping[str, Sequence[LivePoint]], value: Value) -> list[_Line]:
+    return [
+        _Line(name if index < _MOST_NAMED else "", GROUPS[index % len(GROUPS)], value, points)
+        for index, (name, points) in enumerate(courses.items())
+    ]
+
+
+def _panel(title: str, lines: Sequence[_Line], top: int, until_s: float) -> str:
+    found = [line.value(one) for line in lines for one in line.points]
+    values = [value for value in found if value is not None]
+    most = _round_up(max(values, default=0.0))
+    floor = top + _HEIGHT
+    frame = (
+        f'<text x="{_LEFT}" y="{top - 7}" fill="{FAINT}">{text(title)}</text>'
+        f'<path d="M{_LEFT} {top}h{_PLOT}M{_LEFT} {floor}h{_PLOT}" stroke="{GRID}"/>'
+        f'<text x="{_LEFT - 6}" y="{top + 8}" text-anchor="end">{most:,g}</text>'
+        f'<text x="{_LEFT - 6}" y="{floor}" text-anchor="end">0</text>'
+    )
+    return frame + "".join(_drawn(lines, floor, most, until_s))
+
+
+def _drawn(lines: Sequence[_Line], floor: int, most: float, until_s: float) -> Iterator[str]:
+    taken: list[float] = []  # where labels are: no two in one place
+    for line in lines:
+        path, last = _path(line, floor, most, until_s)
+        if not path or last is None:
+            continue
+        dash = " ".join(map(str, line.ink.dash)) or "none"
+        stroke = f'fill="none" stroke="{line.ink.colour}" stroke-dasharray="{dash}"'
+        yield f'<path d="{path}" {stroke} stroke-width="1.6" stroke-linejoin="round"/>'
+        if line.name:
+            x, y = last
+            while any(abs(y - other) < 11 for other in taken):
+                y -= 11
+            taken.append(y)
+            yield (
+                f'<text x="{x + 5:.1f}" y="{y + 4:.1f}" fill="{INK}">'
+                f'<tspan fill="{line.ink.colour}">\u25cf</tspan> {text(line.name)}</text>'
+            )
+
+
+def _path(
+    line: _Line, floor: int, most: float, until_s: float
+) -> tuple[str, tuple[float, float] | None]:
+    """A line that stops where nothing was measured, and where it ends."""
+    path, pen, last = [], "M", None
+    for one in line.points:
+        value = line.value(one)
+        if value is None:
+            pen = "M"
+            continue
+        x = _LEFT + _PLOT * (one.start_s + one.width_s / 2) / until_s
+        last = x, floor - _HEIGHT * value / most
+        path.append(f"{pen}{last[0]:.1f} {last[1]:.1f}" + ("h.1" if pen == "M" else ""))
+        pen = "L"
+    return "".join(path), last
+
+
+def _times(until_s: float, height: int) -> str:
+    return "".join(
+        f'<text x="{_LEFT + _PLOT * share:.1f}" y="{height - _BOTTOM}" text-anchor="middle" '
+        f'fill="{FAINT}">{text(words.span(round(until_s * share, 1)) if share else "0 s")}</text>'
+        for share in (0, 0.25, 0.5, 0.75, 1)
+    )
+
+
+def _round_up(value: float) -> float:
+    """The next of 1, 2, 5, 10, 20 ..., so that an axis does not move all the time."""
+    most = 1.0
+    while most < value:
+        most *= 2.5 if f"{most:g}"[0] == "2" else 2
+    return most

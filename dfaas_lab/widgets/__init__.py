@@ -1,0 +1,33 @@
+"""The faces of progress: bars and a live chart in a notebook, a line in a terminal, or nothing.
+
+They draw what :mod:`dfaas_lab.progress` and :mod:`dfaas_lab.k6.live` hold, and decide nothing. A
+face never fails: what cannot be drawn is not drawn.
+"""
+
+from dfaas_lab.widgets.choose import (
+    SafeView,
+    SilentFace,
+    Together,
+    choose_view,
+    in_kernel,
+    is_watched,
+)
+from dfaas_lab.widgets.job import show_job
+from dfaas_lab.widgets.live_chart import LiveChart, chart_view, forget_figure
+from dfaas_lab.widgets.notebook import NotebookFace
+from dfaas_lab.widgets.terminal import TerminalFace
+
+__all__ = [
+    "LiveChart",
+    "NotebookFace",
+    "SafeView",
+    "SilentFace",
+    "TerminalFace",
+    "Together",
+    "chart_view",
+    "choose_view",
+    "forget_figure",
+    "in_kernel",
+    "is_watched",
+    "show_job",
+]

@@ -1,0 +1,116 @@
+"""Which face shows progress here, how often it is drawn, and that it never fails."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from dfaas_lab.progress import ProgressView, Shown, Step
+from dfaas_lab.widgets.notebook import NotebookFace
+from dfaas_lab.widgets.terminal import TerminalFace, is_terminal
+from dfaas_lab.widgets.warm_up import warm_up
+
+log = logging.getLogger(__name__)
+
+
+def choose_view(progress: bool | None = None, *, stream: TextIO | None = None) -> ProgressView:
+    """Return the face for where this runs.
+
+    Args:
+        progress: None or True chooses (bars in a notebook, else a line of text); False is silence.
+        stream: Where text goes; None means standard error.
+    """
+    if progress is False:
+        return SilentFace()
+    if in_kernel():
+        warm_up()
+        return SafeView(NotebookFace())
+    return SafeView(TerminalFace(sys.stderr if stream is None else stream))
+
+
+def in_kernel() -> bool:
+    """Whether this runs in a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def is_watched(shown: Shown) -> bool:
+    """Whether somebody sees how a run goes, and not only how it ended."""
+    wanted = shown.progress is not False or shown.chart or shown.elsewhere
+    return bool(wanted) and (in_kernel() or is_terminal(sys.stderr))
+
+
+class SilentFace:
+    """Shows nothing."""
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Draw nothing."""
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Leave nothing."""
+
+
+class SafeView:
+    """Another face, silent from the first time that it fails.
+
+    Args:
+        face: The other face.
+        every_s: The least time between two drawings, where it costs more than the others; what
+            comes in between is not drawn.
+        clock: Tells the time in seconds.
+    """
+
+    def __init__(
+        self,
+        face: ProgressView,
+        *,
+        every_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._face: ProgressView = face
+        self._every_s = every_s
+        self._clock = clock
+        self._next_s = float("-inf")
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Draw, or fall silent."""
+        now = self._clock()
+        if now < self._next_s:
+            return
+        self._next_s = now + self._every_s
+        try:
+            self._face.draw(steps)
+        except Exception:
+            self._fall_silent()
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Close, or fall silent."""
+        try:
+            self._face.close(steps)
+        except Exception:
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        log.debug("progress could not be drawn", exc_info=True)
+        self._face = SilentFace()
+
+
+class Together:
+    """Several faces, one below the other."""
+
+    def __init__(self, *faces: ProgressView) -> None:
+        self._faces = faces
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Draw all."""
+        for face in self._faces:
+            face.draw(steps)
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Close all."""
+        for face in self._faces:
+            face.close(steps)

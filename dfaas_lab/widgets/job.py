@@ -1,0 +1,59 @@
+"""A job in the background as a widget: its state, its bars, and a Stop that works."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+from dfaas_lab.progress import Progress, ProgressView, draw_until
+from dfaas_lab.widgets.choose import SafeView, Together, in_kernel
+from dfaas_lab.widgets.notebook import NotebookFace
+
+
+class Job(Protocol):
+    """What goes on in the background, and can be stopped."""
+
+    progress: Progress
+
+    @property
+    def going(self) -> bool:
+        """Whether it has not ended."""
+
+    def stop(self) -> None:
+        """Ask it to end."""
+
+
+def show_job(job: Job, plain: str, run_id: str, chart: ProgressView | None = None) -> None:
+    """Show a job in a notebook: its bars and a Stop; a line of text when it has ended.
+
+    Args:
+        job: The job.
+        plain: What is shown where there are no widgets, and of a job that does not go on.
+        run_id: The run's id, which stays as text.
+        chart: What is drawn below.
+    """
+    from IPython.display import display
+
+    if not job.going or not in_kernel():
+        display({"text/plain": plain}, raw=True)  # type: ignore[no-untyped-call]
+        return
+    bars = NotebookFace(job.stop)
+    # Here, and not in the thread: it belongs to the cell that runs now.
+    bars.open(job.progress.snapshot(), [run_id])
+    view = SafeView(bars)
+    both = view if chart is None else Together(view, chart)
+    if chart is not None:
+        chart.draw(())
+    threading.Thread(target=_follow, args=(job, both), daemon=True).start()
+
+
+def _follow(job: Job, view: ProgressView) -> None:
+    """Draw until the job has ended, then leave a line of text."""
+
+    def ended(within_s: float) -> bool:
+        time.sleep(within_s)
+        return not job.going
+
+    draw_until(ended, view, job.progress.snapshot)
+    view.close(job.progress.snapshot())

@@ -1,0 +1,104 @@
+"""The live chart in a notebook's cell, which ends as the figure of the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dfaas_lab.charts.live import live_svg
+from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.progress import ProgressView, Shown, Step
+from dfaas_lab.widgets.choose import SafeView, in_kernel
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 1.0
+_EMPTY = {"text/html": "", "text/plain": ""}
+
+Figure = Callable[[], Mapping[str, Any]]
+
+_final: dict[str, tuple[Any, int]] = {}
+"""The figure that the newest run left, and the cell in which it is, by the run's id."""
+
+
+class LiveChart:
+    """Rate, latency and failures over time, and at the end what ``figure`` makes.
+
+    The picture alone stays: a notebook that shows the run, too, has its specification once.
+
+    Args:
+        courses: By target, what is measured.
+        figure: Makes the MIME bundle of the run's figure.
+        run_id: The run's id.
+    """
+
+    def __init__(self, courses: Mapping[str, LiveCourse], figure: Figure, run_id: str) -> None:
+        self._courses = courses
+        self._figure = figure
+        self._run_id = run_id
+        self._handle: Any = None
+
+    def draw(self, steps: tuple[Step, ...]) -> None:  # noqa: ARG002 (it draws what was measured)
+        """Bring the chart up to date."""
+        points = {name: course.points() for name, course in self._courses.items()}
+        total_s = max((course.total_s for course in self._courses.values()), default=0.0)
+        shown = {"text/html": live_svg(points, total_s), "text/plain": "the run so far"}
+        if self._handle is not None:
+            self._handle.update(shown, raw=True)
+        elif any(points.values()):
+            self._show(shown)
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Put the run's figure in its place; where there is none, what was drawn stays."""
+        self.draw(steps)
+        try:
+            picture = {kind: self._figure()[kind] for kind in ("image/png", "text/plain")}
+        except Exception:  # nothing was measured, or it cannot be drawn
+            log.debug("a run's figure cannot be drawn", exc_info=True)
+            return
+        from dfaas_lab.display.bundles import shown_metadata
+
+        if self._handle is None:
+            self._show(_EMPTY)
+        self._handle.update(picture, raw=True, metadata=shown_metadata(picture))
+        _final.clear()
+        _final[self._run_id] = self._handle, _cell()
+
+    def _show(self, shown: Mapping[str, Any]) -> None:
+        from IPython.display import display
+
+        self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+
+
+def chart_view(
+    shown: Shown,
+    courses: Mapping[str, LiveCourse],
+    figure: Figure,
+    run_id: str,
+) -> ProgressView | None:
+    """Return the live chart where it is wanted, and this is a notebook.
+
+    Args:
+        shown: How the run is shown.
+        courses: By target, what is measured.
+        figure: Makes the MIME bundle of the run's figure.
+        run_id: The run's id.
+    """
+    wanted = shown.progress is not False if shown.chart is None else shown.chart
+    if not wanted or not courses or not in_kernel():
+        return None
+    return SafeView(LiveChart(courses, figure, run_id), every_s=_EVERY_S)
+
+
+def forget_figure(run_id: str) -> None:
+    """Remove the figure that a run left in this cell, since the cell shows it again below."""
+    handle, cell = _final.get(run_id, (None, -1))
+    if handle is not None and cell == _cell():
+        handle.update(_EMPTY, raw=True)
+
+
+def _cell() -> int:
+    from IPython import get_ipython
+
+    return int(getattr(get_ipython(), "execution_count", -1))

@@ -1,0 +1,132 @@
+"""Progress in a notebook: bars while it goes on, text when it has ended."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from dfaas_lab.display.cards import chip
+from dfaas_lab.progress import Step
+from dfaas_lab.widgets.lines import ends, how_to_attach, sentence
+
+_BAR_STYLES = {"running": "", "ok": "success", "failed": "danger", "interrupted": "warning"}
+_EMPTY = {"text/html": "", "text/plain": ""}
+
+
+class NotebookFace:
+    """A bar for each step while it runs; a readable line for each in the saved notebook.
+
+    Widgets are not saved with a notebook, nor shown by GitHub: the last thing drawn is plain HTML.
+    Without ipywidgets that line is all there is, and it is kept up to date. Above the bars of a run
+    its id is written as text, which outlives the kernel.
+
+    Args:
+        stop: Called by a button below the bars; None has no button. It cannot be pressed while a
+            cell runs, since a kernel does one thing at a time.
+    """
+
+    def __init__(self, stop: Callable[[], None] | None = None) -> None:
+        self._stop = stop
+        self._handle: Any = None
+        self._text: Any = None  # an output of its own, where there is a run
+        self._bars: Any = None
+        self._last: tuple[Step, ...] = ()
+
+    def draw(self, steps: tuple[Step, ...]) -> None:
+        """Bring the bars up to date."""
+        if not steps or steps == self._last:
+            return
+        self._last = steps
+        if self._handle is None:
+            self.open(steps, {step.run_id for step in steps if step.run_id})
+        elif self._bars is None:
+            self._handle.update(ends(steps), raw=True)
+        else:
+            self._bars.update(steps)
+
+    def close(self, steps: tuple[Step, ...]) -> None:
+        """Put text in the place of the bars."""
+        if self._handle is None:
+            if not steps:
+                return
+            self.open(steps, ())
+        if self._text is not None:
+            self._text.update(ends(steps), raw=True)
+            self._handle.update(_EMPTY, raw=True)
+        else:
+            self._handle.update(ends(steps), raw=True)
+        if self._bars is not None:
+            self._bars.close()
+
+    def open(self, steps: tuple[Step, ...], runs: Iterable[str]) -> None:
+        """Show the bars, in the cell that runs now."""
+        from IPython.display import display
+
+        try:
+            self._bars = Bars(self._stop)
+        except ImportError:
+            self._handle = display(ends(steps), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            return
+        if runs:
+            self._text = display(how_to_attach(runs), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._bars.update(steps)
+        self._handle = display(self._bars.box, display_id=True)  # type: ignore[no-untyped-call]
+
+
+class Bars:
+    """The widgets: a row for each step, and below them a state with a button that stops.
+
+    Args:
+        stop: What the button does; None has none.
+    """
+
+    def __init__(self, stop: Callable[[], None] | None = None) -> None:
+        import ipywidgets
+
+        self._widgets = ipywidgets
+        self._rows: dict[str, tuple[Any, Any]] = {}
+        self._stop = stop
+        self.button: Any = None
+        below = () if stop is None else (self._stop_row(),)
+        self.box = ipywidgets.VBox(below)
+
+    def update(self, steps: tuple[Step, ...]) -> None:
+        """Bring all rows up to date."""
+        for step in steps:
+            if step.label not in self._rows:
+                self._add(step.label)
+            bar, words = self._rows[step.label]
+            bar.value = step.fraction
+            bar.bar_style = _BAR_STYLES[step.state]
+            words.value = html.escape(sentence(step))
+
+    def close(self) -> None:
+        """Remove all widgets."""
+        for row in self.box.children:
+            for widget in row.children:
+                widget.close()
+            row.close()
+        self.box.close()
+
+    def _add(self, label: str) -> None:
+        bar = self._widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "220px"})
+        words = self._widgets.HTML()
+        rows, below = len(self._rows), self.box.children
+        self._rows[label] = bar, words
+        row = self._widgets.HBox([bar, words])
+        self.box.children = (*below[:rows], row, *below[rows:])
+
+    def _stop_row(self) -> Any:
+        state = self._widgets.HTML(chip("RUNNING"))
+        self.button = self._widgets.Button(
+            description="Stop", icon="stop", button_style="warning", tooltip="End k6; keep its data"
+        )
+        self.button.on_click(self._stopped)
+        return self._widgets.HBox([state, self.button])
+
+    def _stopped(self, button: Any) -> None:
+        button.disabled = True
+        button.description = "Stopping"
+        if self._stop is not None:
+            self._stop()

@@ -1,0 +1,28 @@
+"""Loads what draws charts while there is time: the first one takes seconds otherwise."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def warm_up() -> threading.Thread:
+    """Load it in the background, once per process."""
+    thread = threading.Thread(target=_load, name="dfaas-lab-warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _load() -> None:
+    try:
+        import altair as alt
+
+        from dfaas_lab.display.bundles import png, spec_of
+
+        png(spec_of(alt.Chart(alt.InlineData([])).mark_point()))
+    except Exception:  # a chart that cannot be drawn is told when it is asked for
+        log.debug("charts cannot be drawn", exc_info=True)
