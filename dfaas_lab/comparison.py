@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
+from dfaas_lab import charts
 from dfaas_lab.analysis.comparability import called, remarks
 from dfaas_lab.analysis.difference import POWER_SCHEMA, Pair, paired, unpaired
 from dfaas_lab.analysis.statistics import check_confidence, complete_iterations
-from dfaas_lab.charts import comparison_chart
 from dfaas_lab.display.cards import card
 from dfaas_lab.printable import printable, safe_html, safe_repr
 
@@ -94,7 +94,7 @@ class Comparison:
         >>> save_figure(compare(before, after).chart(), "changes.svg").name
         'changes.svg'
         """
-        return comparison_chart(self.frame)
+        return charts.comparison_chart(self.frame)
 
     @safe_repr
     def __str__(self) -> str:

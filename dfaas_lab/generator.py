@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import validation as naming
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.display.cards import card
+from dfaas_lab.membership import Membership
 from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, check_version
 from dfaas_lab.printable import safe_html, safe_repr
 
@@ -76,6 +78,7 @@ class Generator:
             check_variable(variable, value)
         self._lock = threading.Lock()
         self._used: GeneratorSession | None = None
+        self._membership = Membership()
 
     @safe_html
     def _repr_html_(self) -> str:
@@ -125,10 +128,10 @@ class Generator:
         >>> bool(generator.provision(progress=False))
         True
         """
-        from dfaas_lab.background import run_interruptible
-        from dfaas_lab.provision.cache import provision
+        from dfaas_lab.provision.provision import provision
         from dfaas_lab.widgets import choose_view
 
+        self._membership.check()
         session = self._session
         spec = session.spec
         report = run_interruptible(
@@ -151,6 +154,7 @@ class Generator:
     def _look(self) -> GeneratorLook:
         from dfaas_lab.checks import GeneratorLook
 
+        self._membership.check()
         session = self._session
         return GeneratorLook.of(
             session.spec,

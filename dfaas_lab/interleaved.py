@@ -18,6 +18,7 @@ from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.progress import ELSEWHERE, ProgressView, Step
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.run import Run
 from dfaas_lab.secret import sealed
 from dfaas_lab.status import COMPLETE, FINAL
@@ -75,7 +76,7 @@ class Blocks:
             StoreError: It is damaged, or of a newer dfaas_lab.
         """
         with errors_as_store_error(path, "reading"):
-            content = path.read_bytes()
+            content = read_regular(path)
         try:
             found = json.loads(content)
             if found["format"] != FORMAT:

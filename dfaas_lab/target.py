@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.certificates import Trust
+from dfaas_lab.completion import register_completion
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError, MetricsError
+from dfaas_lab.execution.part import Part, TargetSession
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
+from dfaas_lab.membership import Membership
 from dfaas_lab.names import known_options
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials, sealing
+from dfaas_lab.services.reachability import check_reachable
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.checks import TargetLook
-    from dfaas_lab.execution.part import Part, TargetSession
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.thresholds import Thresholds
@@ -151,6 +154,8 @@ class Target:
         self._trust = Trust(None if ca is None else str(ca), bool(insecure))
         self.ca, self.insecure = self._trust.ca, self._trust.insecure
         self._cache: dict[str, Any] = {}
+        self._membership = Membership()
+        register_completion()
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
@@ -327,14 +332,11 @@ class Target:
 
     def _part(self, spec: RunSpec) -> Part:
         """What the engine needs to know of the target to measure it."""
-        from dfaas_lab.execution.part import Part
-
         return Part(self._session, spec)
 
     @property
     def _session(self) -> TargetSession:
-        from dfaas_lab.execution.part import TargetSession
-
+        self._membership.check()
         return TargetSession(
             name=self.name,
             gateway=self.gateway,
@@ -369,8 +371,6 @@ class Target:
         )
 
     def _check_reachable(self) -> None:
-        from dfaas_lab.services.reachability import check_reachable
-
         generator = self.generator._session
         check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
 
@@ -398,6 +398,7 @@ class Target:
         from dfaas_lab.services.gateway import Gateway
         from dfaas_lab.services.prometheus import Prometheus
 
+        self._membership.check()
         transport: Any = None
         if self.via is not None:
             transport = tunnel.through(self.via._session.remote.open_tunnel)

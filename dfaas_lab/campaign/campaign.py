@@ -6,10 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab import charts
+from dfaas_lab.campaign import csv_files
 from dfaas_lab.campaign.measure import TargetLoop
+from dfaas_lab.campaign.outcomes import outcomes_of
 from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
 from dfaas_lab.display.cards import card, chip
@@ -17,6 +21,7 @@ from dfaas_lab.display.words import span
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import draw_until
 from dfaas_lab.store import Store
+from dfaas_lab.widgets import choose_view
 
 if TYPE_CHECKING:
     import altair as alt
@@ -127,8 +132,6 @@ class Campaign:
         return self
 
     def _run_targets(self) -> None:
-        from dfaas_lab.widgets import choose_view
-
         stop = threading.Event()
         errors: list[BaseException] = []
         loops = [
@@ -192,8 +195,6 @@ class Campaign:
         iteration's window. A load that is ruled out by an overloaded one has ``skipped`` true and
         nulls; ``reasons`` names the overloaded one.
         """
-        from dfaas_lab.campaign.outcomes import outcomes_of
-
         return outcomes_of(self._store, self._settings, self._plans(), self._known())
 
     def chart(self) -> alt.TopLevelMixin:
@@ -202,9 +203,7 @@ class Campaign:
         >>> save_figure(campaign.chart(), "campaign.pdf").name
         'campaign.pdf'
         """
-        from dfaas_lab.charts import campaign_chart
-
-        return campaign_chart(self.outcomes, self._settings.overload)
+        return charts.campaign_chart(self.outcomes, self._settings.overload)
 
     def frontier(self, a: str, b: str) -> alt.TopLevelMixin:
         """The overload frontier of two functions: measured, overloaded and skipped loads.
@@ -219,9 +218,7 @@ class Campaign:
         >>> save_figure(campaign.frontier("env", "figlet"), "frontier.svg").name
         'frontier.svg'
         """
-        from dfaas_lab.charts import frontier_chart
-
-        return frontier_chart(self.outcomes, a, b)
+        return charts.frontier_chart(self.outcomes, a, b)
 
     def export_csv(self, folder: str | Path) -> list[Path]:
         """Write the files that existing analyses read: ``results.csv, skipped.csv, index.csv``.
@@ -237,9 +234,7 @@ class Campaign:
         >>> [path.name for path in campaign.export_csv("exported")]
         ['results.csv', 'skipped.csv', 'index.csv']
         """
-        from dfaas_lab.campaign.csv_files import export_csv
-
-        return export_csv(self.outcomes, folder, functions=self.plan.functions)
+        return csv_files.export_csv(self.outcomes, folder, functions=self.plan.functions)
 
     @staticmethod
     def import_csv(folder: str | Path, *, target: str | None = None) -> pl.DataFrame:
@@ -253,9 +248,7 @@ class Campaign:
         >>> Campaign.import_csv("imported", target="node1").height
         8
         """
-        from dfaas_lab.campaign.csv_files import import_csv
-
-        return import_csv(folder, target=target)
+        return csv_files.import_csv(folder, target=target)
 
     def _plans(self) -> dict[str, Plan]:
         plan = self._settings.plan
@@ -306,6 +299,4 @@ def _ended(loops: Sequence[TargetLoop], errors: Sequence[BaseException]) -> str:
 
 
 def _now() -> dict[str, str]:
-    from datetime import UTC, datetime
-
     return {"created_at": datetime.now(UTC).isoformat()}

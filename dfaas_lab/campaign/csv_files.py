@@ -23,6 +23,7 @@ import polars as pl
 from dfaas_lab.campaign.outcomes import OUTCOMES
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.load.plan import PlannedLoad
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 from dfaas_lab.validation import local_path
@@ -216,7 +217,7 @@ def _merge(
     writer.writeheader()
     writer.writerows([*old, *new])
     content = text.getvalue().encode()
-    if not path.exists() or path.read_bytes() != content:
+    if not path.is_file() or path.read_bytes() != content:
         replace_file(path, content)
     return path
 
@@ -232,7 +233,7 @@ def _key(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
 def _read(path: Path, delimiter: str = ",") -> Iterator[Row]:
     """The rows of a file; one that has more or fewer columns than the header is told and left."""
     with errors_as_store_error(path, "reading"):
-        content = path.read_bytes().decode("utf-8-sig")
+        content = read_regular(path, most_bytes=256 << 20).decode("utf-8-sig")
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
     header = next(reader, [])
     for row in reader:

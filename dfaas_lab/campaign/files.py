@@ -21,6 +21,7 @@ from dfaas_lab.campaign.record import LoadRecord
 from dfaas_lab.campaign.settings import Settings
 from dfaas_lab.errors import CampaignError, StoreError
 from dfaas_lab.load.plan import PlannedLoad
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 
 FORMAT = 1
@@ -152,7 +153,7 @@ def _dumped(entries: dict[str, Any]) -> bytes:
 
 def _parsed(path: Path) -> dict[str, Any]:
     with errors_as_store_error(path, "reading"):
-        content = path.read_bytes()
+        content = read_regular(path)
     try:
         entries = json.loads(content)
         if not isinstance(entries, dict):

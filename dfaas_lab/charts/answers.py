@@ -28,7 +28,13 @@ _HUES = dict(
 
 
 def status_chart(requests: pl.DataFrame) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.status_chart`."""
+    """Draw how many requests had which HTTP status; "no answer" is an error of the network.
+
+    Args:
+        requests: ``run.requests``.
+
+    >>> chart = status_chart(run.requests)
+    """
     status = pl.col("http_status")
     kind = (
         pl.when(status.is_null())
@@ -68,7 +74,13 @@ def _bars(title: str, counts: pl.DataFrame, width: int) -> parts.Drawn:
 
 
 def decomposition_chart(requests: pl.DataFrame) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.decomposition_chart`."""
+    """Draw what the time of successful requests was spent on, typical and slow ones apart.
+
+    Args:
+        requests: ``run.requests``.
+
+    >>> chart = decomposition_chart(run.requests)
+    """
     good = requests.filter(~pl.col("failed"))
     every = parts.panels(good)
     shown = every[: parts.MAX_PANELS]

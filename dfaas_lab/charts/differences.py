@@ -12,7 +12,13 @@ _WORDS = {"success_rate": "success (points)"}
 
 
 def comparison_chart(frame: pl.DataFrame) -> alt.ConcatChart:
-    """Draw the rows of a comparison from the top down; filled where they differ."""
+    """Draw a comparison: each change with its interval, filled where the sides differ.
+
+    Args:
+        frame: ``comparison.frame``.
+
+    >>> chart = comparison_chart(compare(before, after).frame)
+    """
     shown = frame.filter(pl.col("change").is_not_null()).head(_MOST_ROWS)
     notes = [
         "filled: differs, all intervals together; hollow: can be chance",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import altair as alt
 import polars as pl
 
@@ -22,8 +24,22 @@ _WHAT = {"latency_ms": "latency", "response_ms": "response time"}
 _TITLES = {"latency_ms": "Distribution of latency", "response_ms": "Distribution of response time"}
 
 
-def distribution_chart(requests: pl.DataFrame, *, by: str, column: str) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.distribution_chart`."""
+def distribution_chart(
+    requests: pl.DataFrame,
+    *,
+    by: str = "function",
+    column: Literal["latency_ms", "response_ms"] = "latency_ms",
+) -> alt.ConcatChart:
+    """Draw how latencies are distributed: the share of successful requests at least so fast.
+
+    Args:
+        requests: ``run.requests``, or those of several runs, one below the other.
+        by: The column that tells the lines apart: ``function``, ``target``, ``run_id``, or one of
+            your own.
+        column: ``latency_ms`` (from sending) or ``response_ms`` (from the planned moment).
+
+    >>> chart = distribution_chart(run.requests, column="response_ms")
+    """
     good = requests.filter(~pl.col("failed") & pl.col(column).is_not_null())
     names = good["function"].unique(maintain_order=True).to_list() if by != "function" else [None]
     groups = [str(name) for name in good[by].unique(maintain_order=True).to_list()]

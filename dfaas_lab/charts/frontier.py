@@ -22,7 +22,18 @@ _SIGNS = {
 
 
 def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.frontier_chart`."""
+    """Draw which loads of two functions were measured, overloaded or ruled out, as a grid.
+
+    Args:
+        outcomes: ``campaign.outcomes``.
+        a: The function on the x axis.
+        b: The function on the y axis.
+
+    Raises:
+        ConfigError: No load has both, and no other function.
+
+    >>> chart = frontier_chart(campaign.outcomes, "env", "figlet")
+    """
     cells = _cells(outcomes, a, b)
     if a == b or cells.is_empty():
         raise ConfigError(

@@ -21,8 +21,15 @@ _UNITS = {
 _BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
-def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.node_chart`."""
+def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None = None) -> alt.ConcatChart:
+    """Draw the metrics of a node, one panel each, with the iterations shaded behind them.
+
+    Args:
+        metrics: ``target.metrics(start, end)`` or ``run.node_metrics``.
+        summary: ``run.summary``, for the iterations.
+
+    >>> chart = node_chart(run.node_metrics, run.summary)
+    """
     known = metrics.filter(pl.col("value").is_not_null() & pl.col("value").is_finite())
     if known.is_empty():
         return parts.page([], "Metrics of the node", [])

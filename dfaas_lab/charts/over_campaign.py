@@ -57,8 +57,19 @@ class Unmarked:
     memory_fraction: float | None = None
 
 
-def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.campaign_chart`."""
+def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None = None) -> alt.ConcatChart:
+    """Draw a campaign: latency and success against rate, the node against load, and the course.
+
+    A function's panel has the loads that it takes alone, where there are any. Lines are means over
+    the iterations, with the intervals of :mod:`dfaas_lab.analysis.intervals`; points are hollow
+    where an iteration is DOUBTFUL.
+
+    Args:
+        outcomes: ``campaign.outcomes``.
+        limits: The thresholds of overload (a :class:`dfaas_lab.Overload`), which are marked.
+
+    >>> chart = campaign_chart(campaign.outcomes)
+    """
     marked = limits is not None
     limits = limits or Unmarked()
     measured = outcomes.filter(~pl.col("skipped"))

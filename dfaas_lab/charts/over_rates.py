@@ -46,7 +46,7 @@ class Measured(Protocol):
         """Whether it can be believed."""
 
 
-def of_runs(runs: Sequence[Measured]) -> tuple[pl.DataFrame, list[str]]:
+def _of_runs(runs: Sequence[Measured]) -> tuple[pl.DataFrame, list[str]]:
     """Return the summaries of runs in one frame, and the ids of those that are in doubt."""
     empty = pl.DataFrame(schema=SUMMARY)
     summaries = pl.concat([empty, *(run.summary for run in runs)])
@@ -54,9 +54,26 @@ def of_runs(runs: Sequence[Measured]) -> tuple[pl.DataFrame, list[str]]:
 
 
 def rates_chart(
-    summaries: pl.DataFrame, *, doubtful: Collection[str] = (), shared_axes: bool = True
+    summaries: pl.DataFrame | Sequence[Measured],
+    *,
+    doubtful: Collection[str] = (),
+    shared_axes: bool = True,
 ) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.rates_chart`."""
+    """Draw several runs at different rates: latency, success and goodput against the rate.
+
+    Lines join the medians over the iterations; each point is one iteration, hollow where its run is
+    DOUBTFUL. Goodput is requests per second that succeeded; on the dashed line all of them do. The
+    rates have a logarithmic axis where they grow by one factor.
+
+    Args:
+        summaries: The runs, or their ``summary`` frames, one below the other.
+        doubtful: The ids of runs that are in doubt, where frames are given.
+        shared_axes: Whether all functions have the same latency axis.
+
+    >>> chart = rates_chart([before, after])
+    """
+    if isinstance(summaries, Sequence):
+        summaries, doubtful = _of_runs(summaries)
     asked = _with_shares(summaries.filter(pl.col("rate_rps") > 0), doubtful)
     every = parts.panels(asked)
     shown = every[: parts.MAX_PANELS]

@@ -37,12 +37,29 @@ class Captioned(Protocol):
 
 
 def save_figure(
-    chart: alt.TopLevelMixin, path: str | Path, *, width: str | None, run: Captioned | None
+    chart: alt.TopLevelMixin,
+    path: str | Path,
+    *,
+    width: str | None = None,
+    caption: Captioned | None = None,
 ) -> Path:
-    """See :func:`dfaas_lab.charts.save_figure`."""
+    """Write a chart as a file for a paper, without browser or network, and return its path.
+
+    Args:
+        chart: Any chart.
+        path: Where to; its ending says how: ``.pdf``, ``.svg`` or ``.png`` (300 dots per inch).
+        width: The width on paper: ``"3.3in"``, ``"8.5cm"``, ``"240pt"``.
+        caption: A run whose id, date and machine are written below the figure.
+
+    Raises:
+        ConfigError: The ending or the width cannot be.
+
+    >>> save_figure(run.chart(), "figure.pdf", width="3.3in", caption=run).stat().st_size > 1000
+    True
+    """
     place = local_path(path, what="path")
     wanted_pt = None if width is None else _points(width)
-    spec = spec_of(chart if run is None else _with_caption(chart, run))
+    spec = spec_of(chart if caption is None else _with_caption(chart, caption))
     svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
     found = _SVG_WIDTH.search(svg)
     drawn_px = float(found[1]) if found else 500.0

@@ -39,6 +39,7 @@ _CFG = "[defaults]\ninternal_poll_interval = 0.01\n"
 
 # A UNIX socket's path has 104 characters on some systems, and ssh adds 17 while it makes one.
 _LONGEST_SOCKET_FOLDER = 60
+_MOST_OUTPUT = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Play:
 
 @dataclass(frozen=True)
 class PlayEnd:
-    """How a run ended, and what Ansible printed."""
+    """How a run ended, and the end of what Ansible printed."""
 
     status: str
     exit_code: int
@@ -128,8 +129,15 @@ def _run(
         # Once it was told to end, it may stumble over the terminal of what it killed.
         if not cancel.is_set():
             raise
-    output = Path(runner.config.artifact_dir, "stdout").read_text(errors="replace")
+    output = _end_of(Path(runner.config.artifact_dir, "stdout"))
     return PlayEnd(str(runner.status), int(runner.rc if runner.rc is not None else -1), output)
+
+
+def _end_of(path: Path) -> str:
+    """The end of a file: hosts and their modules say how much is in it."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _MOST_OUTPUT, 0))
+        return file.read(_MOST_OUTPUT).decode(errors="replace")
 
 
 def as_data(value: Any) -> Any:

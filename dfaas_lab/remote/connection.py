@@ -27,7 +27,7 @@ from dfaas_lab.remote.host_keys import (
     refuse_revoked,
     trust,
 )
-from dfaas_lab.remote.key_file import KeyFile
+from dfaas_lab.remote.key_file import KeyFile, check_readable
 from dfaas_lab.remote.proxy import ProxySocket
 from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
 
@@ -106,6 +106,8 @@ def _turned_away(error: ConnectionFailed) -> bool:
 
 
 def _connected(host: ResolvedHost) -> Connection:
+    for key in host.keys:
+        check_readable(key)
     gateway = _connect(host.jump) if host.jump else None
     try:
         proxy = ProxySocket.start(host.proxy_command) if host.proxy_command else None

@@ -38,6 +38,7 @@ from pydantic import (
 )
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.validation import local_path
 
 DEFAULT_NAMESPACE = "openfaas-fn"
@@ -120,12 +121,7 @@ def _place(named: str | Path | None) -> Path:
 
 def _read(path: Path) -> dict[str, list[Query]]:
     try:
-        if path.exists() and not path.is_file():  # a FIFO would wait for ever
-            raise ConfigError(f"the queries {path} are no file")
-        with path.open("rb") as file:
-            text = file.read(_LARGEST_BYTES + 1)
-        if len(text) > _LARGEST_BYTES:
-            raise ConfigError(f"{path} is larger than {_LARGEST_BYTES} bytes")
+        text = read_regular(path, most_bytes=_LARGEST_BYTES)
         return _FILE.validate_python(yaml.safe_load(text))
     except OSError as error:
         raise ConfigError(

@@ -229,7 +229,7 @@ class RunFolder:
     def files(self, name: str) -> list[Path]:
         """The Parquet files of one frame (``"requests"``) of all finished iterations."""
         files = (part / f"{name}.parquet" for part in self.parts())
-        return [file for file in files if file.exists()]
+        return [file for file in files if file.is_file()]
 
     def whole_files(self, name: str) -> list[Path]:
         """The same, made sure that they can be scanned.
@@ -241,7 +241,7 @@ class RunFolder:
         self.check()
         files = self.files(name)
         for file in files:
-            parquet.check(file)
+            parquet.check(file, getattr(schemas, name.upper()))
         return files
 
 
@@ -252,7 +252,7 @@ def _parts(iteration: Path) -> list[Path]:
 
 
 def _holds_results(folder: Path) -> bool:
-    return any((folder / f"{kind}summary.parquet").exists() for kind in ("", "warmup_"))
+    return any((folder / f"{kind}summary.parquet").is_file() for kind in ("", "warmup_"))
 
 
 def _frames(frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -18,6 +18,7 @@ _FREE_ROWS = 1_000_000
 # Spreadsheets look behind blanks, too.
 _FORMULA = r"^[\s\x00-\x1f]*[=+\-@\u{ff1d}\u{ff0b}\u{ff0d}\u{ff20}]|^[\t\r]"
 _ROWS_PER_BYTE = 2
+_STRANGE = "It is not what dfaas_lab stored. Ask who made it."
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
@@ -45,19 +46,25 @@ def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:
         with _as_store_error(file):
             rows += _height(file)
             _check_rows(rows, files[:place])
-            frame = pl.read_parquet(file, hive_partitioning=False, glob=False)
-            frames.append(_shaped(frame, schema))
+            wanted = pl.scan_parquet(file, hive_partitioning=False, glob=False)
+            frames.append(_shaped(wanted.select(_flat(wanted, file, schema)).collect(), schema))
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
 
 
-def check(file: Path) -> None:
-    """Look at the end of a file, where Parquet says what is in it.
+def check(file: Path, schema: pl.Schema) -> None:
+    """Look at the end of a file, where Parquet says what is in it: whether it can be scanned.
 
     Raises:
-        StoreError: The file is damaged.
+        StoreError: The file is damaged, or would be far more rows than it can hold.
     """
     with _as_store_error(file):
-        pl.scan_parquet(file, hive_partitioning=False, glob=False).collect_schema()
+        _check_rows(_height(file), [file])
+        there = pl.scan_parquet(file, hive_partitioning=False, glob=False).collect_schema()
+    odd = [name for name in schema if there.get(name, schema[name]) != schema[name]]
+    if odd:
+        raise StoreError(
+            f"the stored {file.stem} has {there[odd[0]]} in {odd[0]}", path=str(file), hint=_STRANGE
+        )
 
 
 def scan(files: Sequence[Path], schema: pl.Schema) -> pl.LazyFrame:
@@ -129,6 +136,19 @@ def _height(file: Path) -> int:
     return int(scan.select(pl.len()).collect().item())
 
 
+def _flat(scan: pl.LazyFrame, file: Path, schema: pl.Schema) -> list[str]:
+    """The columns of a file that are ours; a list in one row can hold more than all rows."""
+    there = scan.collect_schema()
+    nested = [name for name in schema if name in there and there[name].is_nested()]
+    if nested:
+        raise StoreError(
+            f"the stored {file.stem} has lists in {nested[0]}, which no measurement has",
+            path=str(file),
+            hint=_STRANGE,
+        )
+    return [name for name in schema if name in there]
+
+
 def _check_rows(rows: int, files: Sequence[Path]) -> None:
     """Refuse files that would unpack to far more rows than anything measured can."""
     size = sum(file.stat().st_size for file in files) if rows > _FREE_ROWS else 0
@@ -138,7 +158,7 @@ def _check_rows(rows: int, files: Sequence[Path]) -> None:
             f"the stored {files[-1].stem} would be {rows:,} rows out of {size:,} bytes; no "
             f"measurement of that size has more than {most:,}",
             path=str(files[-1]),
-            hint="It is not what dfaas_lab stored. Ask who made it.",
+            hint=_STRANGE,
         )
 
 

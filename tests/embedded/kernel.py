@@ -75,6 +75,11 @@ class Kernel:
         assert cell.error is None, cell.traceback
         return cell
 
+    def complete(self, code: str) -> list[str]:
+        """Return what Tab offers at the end of the code."""
+        reply = self._client.complete(code, reply=True, timeout=30)
+        return [str(one) for one in reply["content"]["matches"]]
+
     def interrupt(self) -> None:
         """Interrupt it, as the button does."""
         self._manager.interrupt_kernel()

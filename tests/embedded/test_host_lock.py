@@ -12,9 +12,9 @@ import pytest
 
 from dfaas_lab.errors import ProvisionError
 from dfaas_lab.local import LocalLab
-from dfaas_lab.provision.cache import provision
 from dfaas_lab.provision.locks import hold_there, identity
 from dfaas_lab.provision.marker import read_marker
+from dfaas_lab.provision.provision import provision
 from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
 from tests.embedded.test_provision import host_of, spec_of

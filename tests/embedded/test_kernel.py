@@ -78,6 +78,12 @@ def test_an_interrupt_works_after_provision_in_the_same_cell(
     assert told["requests"] > 0
 
 
+def test_tab_offers_targets_and_functions_where_they_are_keys(kernel: Kernel) -> None:
+    assert kernel.complete("lab.targets['") == ["node1"]
+    offered = kernel.complete("lab.target.run_k6(2,\n    load={'env': 5, 'fi")
+    assert [one.rstrip("'") for one in offered] == ["figlet"]
+
+
 def test_the_same_kernel_measures_again_and_shows_it(kernel: Kernel) -> None:
     again = 'run = lab.target.run_k6(load={"env": 5}, duration="1s"); told(run)'
     assert _told(kernel, again)["status"] == "ok"

@@ -21,8 +21,8 @@ from dfaas_lab.lab import Lab
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Progress
+from dfaas_lab.provision import cache
 from dfaas_lab.provision import lab as preparing
-from dfaas_lab.provision.cache import forget
 from dfaas_lab.provision.report import ProvisionReport
 from dfaas_lab.target import Target
 from tests.embedded.blackhole import Blackhole
@@ -56,9 +56,9 @@ def generator(local: LocalLab, host: Host) -> Iterator[Generator]:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    forget()
+    cache.evict()
     yield
-    forget()
+    cache.evict()
 
 
 def target_of(local: LocalLab, generator: Generator, number: int = 0, **more: object) -> Target:
@@ -99,7 +99,7 @@ def test_one_call_makes_all_ready_and_the_next_does_nothing(
     assert other.tasks.filter(host="node2").height == 4
     assert lab.provision(True, progress=False).changed == 0
 
-    forget()  # a new session: the marker says that no playbook is needed; the target is asked
+    cache.evict()  # a new session: the marker says that no playbook is needed; the target is asked
     later = lab.provision(progress=False)
     assert (later.cached, later.changed) == (True, 0)
     assert set(later.tasks["host"]) == {"node1", "node2"}

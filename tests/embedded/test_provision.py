@@ -23,8 +23,9 @@ from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.local import LocalLab
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision.cache import forget, provision
+from dfaas_lab.provision import cache
 from dfaas_lab.provision.local_k6 import local_k6
+from dfaas_lab.provision.provision import provision
 from dfaas_lab.provision.spec import GeneratorSpec
 from tests.embedded.tarpit import Tarpit
 from tests.sessions import new_session, outcome
@@ -284,7 +285,7 @@ def test_a_path_may_hold_anything(local_lab: LocalLab, tmp_path: Path) -> None:
     marker = marker_of(spec)
     assert marker["k6_path"] == f"{spec.install_dir}/k6-{marker['k6_version']}/k6"
     assert [path.name for path in tmp_path.iterdir()] == [root.name]
-    forget()
+    cache.evict()
     assert provision([spec]).cached
 
 
@@ -297,7 +298,7 @@ def test_an_unknown_source_is_refused_before_anything_runs(
 
 def test_forgetting_asks_the_host_again(spec: GeneratorSpec) -> None:
     provision([spec])
-    forget([spec.key])
+    cache.evict([spec.key])
     report = provision([spec])
     assert (report.cached, report.tasks.height) == (True, 0)
 
@@ -312,6 +313,6 @@ def test_an_error_of_the_work_comes_out_of_the_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    forget()
+    cache.evict()
     yield
-    forget()
+    cache.evict()

@@ -19,9 +19,10 @@ from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision.cache import forget, provision
+from dfaas_lab.provision import cache
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.playbook_run import run_group
+from dfaas_lab.provision.provision import provision
 from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.target import Target
@@ -34,9 +35,9 @@ ENV = Function("env")
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    forget()
+    cache.evict()
     yield
-    forget()
+    cache.evict()
 
 
 @pytest.fixture

@@ -77,5 +77,5 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         queries(tmp_path / "none.yml")
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(ConfigError, match="no file"):
+    with pytest.raises(ConfigError, match="no regular file"):
         queries(tmp_path / "fifo")
