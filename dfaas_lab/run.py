@@ -205,6 +205,7 @@ class Run:
             "open_files_limit": pl.Int64,
             "cpu_fraction_max": pl.Float64,
             "core_fraction": pl.Float64,
+            "cpu_wait_ms": pl.Float64,
             "cpu_wait_ms_max": pl.Float64,
             "throttled_ms_max": pl.Float64,
             "steal_fraction_max": pl.Float64,
@@ -216,8 +217,38 @@ class Run:
         return pl.DataFrame(rows, schema=schema)
 
     @cached_property
+    def error_budget(self) -> pl.DataFrame:
+        """How much of each latency and response time can be the instrument's own doing.
+
+        One row for each number of the summary: ``target, iteration, function, number, value,
+        late_ms`` (requests sent late), ``wait_ms`` (k6's wait for a processor), ``clock_ms`` (the
+        step of the generator's clock), ``instrument_ms`` (their sum, an upper limit), ``share``,
+        and ``marked``: more than a tenth. See :func:`dfaas_lab.analysis.error_budget.error_budget`.
+
+        >>> p95 = run.error_budget.filter(number="response_ms_p95", function="env")
+        >>> (p95["instrument_ms"] >= p95["late_ms"]).all()
+        True
+        """
+        from dfaas_lab.analysis.error_budget import error_budget
+
+        return error_budget(self.summary, self.requests, self.metrics)
+
+    @cached_property
     def verdict(self) -> Verdict:
-        """Whether the numbers can be believed, and each doubt with its number."""
+        """Whether the numbers can be believed, each doubt with its number, and what to know.
+
+        The remarks tell of numbers that are as they were measured, and yet not to be taken as they
+        stand: too few requests, the instrument's share (:attr:`error_budget`).
+        """
+        from dfaas_lab.analysis.error_budget import remarks_of
+
+        return replace(
+            self._judged, remarks=(*self._judged.remarks, *remarks_of(self.error_budget))
+        )
+
+    @cached_property
+    def _judged(self) -> Verdict:
+        """The verdict without the remarks that take longer."""
         from dfaas_lab.analysis.run_doubts import answers_of
         from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
         from dfaas_lab.spec.manifest import insecure_of, iterations_of
@@ -376,7 +407,7 @@ class Run:
         try:
             label = f" {self.label!r}" if self.label else ""
             head = printable(f"Run {self.id}{label}: {self.verdict}")
-            return f"{head}\n{summary_text(self.summary)}"
+            return f"{head}\n{summary_text(self.summary, self._marks())}"
         except Exception as error:  # a display never fails (rule 8), whatever is on the disk
             reason = error.message if isinstance(error, StoreError) else repr(error)
             return printable(f"Run {self.id}: cannot be read ({reason})")
@@ -392,7 +423,13 @@ class Run:
             title=title,
             doubts=found.lines,
             notes=found.remarks,
+            marks=self._marks(),
         )
+
+    def _marks(self) -> list[tuple[str, int, str, str]]:
+        """The numbers of which more than a tenth may be the generator's own."""
+        marked = self.error_budget.filter("marked")
+        return marked.select("target", "iteration", "function", "number").rows()
 
     def _shown(self) -> tuple[Any, Any, str]:
         return self._html, lambda: self._figure, repr(self)

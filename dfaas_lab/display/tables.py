@@ -5,7 +5,7 @@ All text is escaped: a target, a function or a label may hold anything. Null is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -15,6 +15,11 @@ from dfaas_lab.printable import printable
 
 _MAX_ROWS = 12
 _DASH = "\u2013"
+_MARK = "~"
+_MARKED = "~: more than a tenth of it may be the generator's own (run.error_budget)."
+
+Marks = Collection[tuple[str, int, str, str]]
+"""Numbers that are marked, each by target, iteration, function and column."""
 
 
 def run_html(
@@ -25,6 +30,7 @@ def run_html(
     title: str = "",
     doubts: Iterable[str] | None = None,
     notes: Sequence[str] = (),
+    marks: Marks = (),
 ) -> str:
     """Return a verdict and a small table as HTML.
 
@@ -36,6 +42,7 @@ def run_html(
         title: What was run, in a few words.
         doubts: The doubts, a line each; None means as ``verdict`` says.
         notes: What is good to know, a line each; shown by a click.
+        marks: The numbers of which more than a tenth may be the generator's own.
     """
     word, _, why = verdict.partition(": ")
     known = {"VALID": "good", "RUNNING": "under way"}
@@ -43,15 +50,15 @@ def run_html(
     heading = f" &nbsp; {text(title)}" if title else ""
     if doubts is None:
         doubts = why.split("; ") if why else ()
-    below = summary_html(summary) + folded("note", notes)
+    below = summary_html(summary, marks) + folded("note", notes)
     return f"<div>{badge}{heading}{bullets(doubts)}{below}</div>"
 
 
-def summary_html(summary: pl.DataFrame) -> str:
+def summary_html(summary: pl.DataFrame, marks: Marks = ()) -> str:
     """Return a summary frame as an HTML table; null is shown as a dash."""
     if summary.is_empty():
         return "<p>Nothing was measured.</p>"
-    columns, note = _shown(summary)
+    columns, note = _shown(summary, marks)
     return table_html(columns, note=note)
 
 
@@ -67,11 +74,11 @@ def table_html(columns: Sequence[tuple[str, Sequence[str]]], *, note: str = "") 
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
 
 
-def summary_text(summary: pl.DataFrame) -> str:
+def summary_text(summary: pl.DataFrame, marks: Marks = ()) -> str:
     """Return a summary frame as a table for terminals."""
     if summary.is_empty():
         return "Nothing was measured."
-    columns, note = _shown(summary)
+    columns, note = _shown(summary, marks)
     lines = zip(*([name, *map(printable, cells)] for name, cells in columns), strict=True)
     return "\n".join([*_aligned(lines), *([note] if note else [])])
 
@@ -85,13 +92,21 @@ def _aligned(lines: Iterable[Sequence[str]]) -> list[str]:
     ]
 
 
-def _shown(summary: pl.DataFrame) -> tuple[list[tuple[str, list[str]]], str]:
+def _shown(summary: pl.DataFrame, marks: Marks) -> tuple[list[tuple[str, list[str]]], str]:
     rows, note = _rows(summary)
+    # A row of several iterations is marked where one of them is.
+    places = {(*mark[:1], None, *mark[2:]) for mark in marks} | set(marks)
     several = len({row["target"] for row in rows}) > 1
     columns = [
         column for column in _COLUMNS if column[0] in rows[0] and (column[0] != "target" or several)
     ]
-    return [(name, [form(row[key]) for row in rows]) for key, name, form in columns], note
+
+    def cell(row: dict[str, Any], key: str, form: Callable[[Any], str]) -> str:
+        place = (row["target"], row.get("iteration"), row["function"], key)
+        return f"{_MARK}{form(row[key])}" if place in places else form(row[key])
+
+    shown = [(name, [cell(row, key, form) for row in rows]) for key, name, form in columns]
+    return shown, " ".join(filter(None, [note, _MARKED if marks else ""]))
 
 
 def _rows(summary: pl.DataFrame) -> tuple[list[dict[str, Any]], str]:

@@ -13,10 +13,10 @@ import polars as pl
 
 from dfaas_lab.display import words
 from dfaas_lab.errors import DfaasLabError, Interrupted
+from dfaas_lab.run import Run
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.live import LiveNumbers
-    from dfaas_lab.run import Run
     from dfaas_lab.spec.run_spec import RunSpec
     from dfaas_lab.store import RunFolder
 
@@ -72,7 +72,16 @@ def _measured(folder: RunFolder, target: str) -> list[str]:
     if dropped:
         said.append(f"{dropped:,} dropped")
     p95 = _p95(folder, target)
-    return said if p95 is None else [*said, f"p95 {words.latency(p95)}"]
+    return said if p95 is None else [*said, f"p95 {words.latency(p95)}{_own(folder, target)}"]
+
+
+def _own(folder: RunFolder, target: str) -> str:
+    """How much of the p95 may be the generator's own, where that is more than a tenth."""
+    budget = Run(folder).error_budget.filter(target=target, number="latency_ms_p95")
+    own_ms = budget.filter("marked")["instrument_ms"].max()
+    if not isinstance(own_ms, float):
+        return ""
+    return f" (up to {words.latency(own_ms)} may be the generator's own)"
 
 
 def _p95(folder: RunFolder, target: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import re
@@ -11,12 +12,13 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import altair as alt
 import polars as pl
 import pytest
 import vl_convert
+from PIL import Image
 
 from dfaas_lab.charts import (
     comparison_chart,
@@ -165,8 +167,19 @@ def test_any_name_is_drawn_as_text(name: str) -> None:
         assert "<script" not in draw(chart)
 
 
-def test_a_control_character_ends_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "".join(map(chr, range(160))),
+        pytest.param("\x01", marks=pytest.mark.slow),
+        pytest.param("\x1b[31m", marks=pytest.mark.slow),
+        pytest.param("\ufffe\uffff", marks=pytest.mark.slow),
+    ],
+    ids=["all", "one", "colour", "no characters"],
+)
+def test_a_control_character_ends_no_process(tmp_path: Path, evil: str) -> None:
     code = """
+import json
 import sys
 from pathlib import Path
 import altair as alt
@@ -187,19 +200,21 @@ from dfaas_lab.errors import ConfigError
 from dfaas_lab.schemas import REQUESTS
 from tests.unit.frames import summary, timeline
 
-folder = Path(sys.argv[1])
-for evil in ("\\x01", "\\x1b[31m", "\\ufffe\\uffff", "".join(map(chr, range(160)))):
-    frame = summary(["f" + evil])
-    own = run_chart(frame, timeline(["f" + evil]))
-    own.save(folder / "by_altair.svg")
-    data = alt.InlineData(values=[{"a": evil}])
-    foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
-    for chart in (own, rates_chart(frame), foreign):
-        assert "image/png" in chart_bundle(chart), evil
-    write_report(folder, evil, [Section(evil, chart=foreign)])
+folder, evil = Path(sys.argv[1]), json.loads(sys.argv[2])
+frame = summary(["f" + evil])
+own = run_chart(frame, timeline(["f" + evil]))
+own.save(folder / "by_altair.svg")
+data = alt.InlineData(values=[{"a": evil}])
+foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
+for chart in (own, rates_chart(frame), foreign):
+    assert "image/png" in chart_bundle(chart)
+write_report(folder, evil, [Section(evil, chart=foreign)])
 """
     ended = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-c", code, tmp_path, json.dumps(evil)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
 
@@ -428,16 +443,54 @@ def test_no_chart_is_wider_than_a_cell_and_each_is_small(name: str) -> None:
     assert bundle["application/vnd.vegalite.v5+json"]["background"] == "white"
 
 
-@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
-def test_a_figure_is_written_for_paper(tmp_path: Path, ending: str) -> None:
-    path = save_figure(run_chart(summary(), timeline()), tmp_path / f"f.{ending}", width="3.3in")
-    content = path.read_bytes()
-    if ending == "png":
-        assert int.from_bytes(content[16:20], "big") == pytest.approx(990, abs=3)  # 300 dpi
-    elif ending == "svg":
-        assert b'width="237.60"' in content[:400]  # points
-    else:
-        assert content.startswith(b"%PDF")
+class Measured:
+    """What a caption is made of."""
+
+    id = "20260101T093000-abcdef"
+    provenance: ClassVar[dict[str, Any]] = {
+        "created_at": "2026-01-01T09:30:12+00:00",
+        "provenance": {
+            "generators": {
+                "big": {"cores": 8, "cpu_model": "EPYC <7>", "memory_bytes": 2**35,
+                        "system": "Debian GNU/Linux 12 (bookworm)", "k6_version": "1.1.0"}
+            }
+        },
+    }  # fmt: skip
+
+
+def test_a_figure_is_written_for_paper_in_its_width(tmp_path: Path) -> None:
+    for width, points in (("3.3in", 237.6), ("8.5cm", 240.94), ("240pt", 240.0)):
+        for chart in (run_chart(summary(), timeline()), status_chart(requests_of([1.0], 1))):
+            pdf, svg, png = (
+                save_figure(chart, tmp_path / f"f.{kind}", width=width).read_bytes()
+                for kind in ("pdf", "svg", "png")
+            )
+            box = re.search(rb"/MediaBox ?\[0 0 ([\d.]+)", pdf)
+            size = re.search(rb'<svg[^>]*? width="([\d.]+)pt"', svg)
+            assert box is not None
+            assert size is not None
+            assert float(box[1]) == pytest.approx(points, abs=0.1)
+            assert float(size[1]) == pytest.approx(points, abs=0.1)
+            with Image.open(io.BytesIO(png)) as picture:
+                assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+                assert picture.width == pytest.approx(points / 72 * 300, abs=2)
+
+
+@pytest.mark.parametrize("functions", [["f"], ["f", "g"]])
+def test_a_caption_says_where_the_numbers_come_from(tmp_path: Path, functions: list[str]) -> None:
+    chart = run_chart(summary(functions), timeline(functions))
+    bare, captioned = (
+        save_figure(chart, tmp_path / "figure.svg", caption=one).read_text()
+        for one in (None, Measured())
+    )
+    said = " ".join(re.findall(r">([^<>]+)</t(?:ext|span)>", captioned))
+    for words in (Measured.id, "2026-01-01 09:30 UTC", "big: 8 x EPYC &lt;7&gt;", "32.0 GiB",
+                  "Debian GNU/Linux 12 (bookworm)", "k6 1.1.0"):  # fmt: skip
+        assert words in said.replace("  ", " "), said
+    assert Measured.id not in bare
+    boxes = [re.search(r'viewBox="0 0 ([\d.]+)', one) for one in (bare, captioned)]
+    widths = [float(box[1]) for box in boxes if box]
+    assert widths[1] == pytest.approx(widths[0], rel=0.02)  # the caption makes it no wider
 
 
 def test_a_figure_of_no_known_kind_or_width_is_refused(tmp_path: Path) -> None:
@@ -466,6 +519,7 @@ def test_a_bin_counts_its_empty_seconds_and_the_last_one_may_be_short() -> None:
     assert (bars[-1]["start"], bars[-1]["end"], bars[-1]["top"]) == (6000, 6001, 20)
 
 
+@pytest.mark.slow
 def test_a_large_run_stays_a_small_figure() -> None:
     functions = [f"f{index}" for index in range(12)]
     chart = run_chart(
@@ -475,6 +529,7 @@ def test_a_large_run_stays_a_small_figure() -> None:
     assert len(json.dumps(chart.to_dict())) < 400_000
 
 
+@pytest.mark.slow
 def test_more_functions_than_a_figure_holds_are_counted() -> None:
     functions = [f"f{index}" for index in range(30)]
     drawn = draw(run_chart(summary(functions), timeline(functions)))

@@ -54,6 +54,17 @@ def test_a_run_shows_its_verdict_and_its_numbers_with_units() -> None:
         assert words in page.text
 
 
+def test_what_may_be_the_generators_own_is_marked() -> None:
+    frame = summary(["figlet"], iterations=3)
+    marks = [(frame["target"][0], 2, "figlet", "latency_ms_p50")]
+    page = Page(run_html("VALID", True, frame, marks=marks))
+    assert page.text.count("|~") == 2  # the number, and what it means
+    assert f"|~{frame['latency_ms_p50'][1]:.2f}|" in page.text
+    many = summary_text(summary(["figlet"], iterations=50), marks)
+    assert many.splitlines()[1].count("~") == 1
+    assert "~" not in summary_text(summary(["figlet"], iterations=3))
+
+
 def test_null_is_a_dash_and_never_a_number() -> None:
     page = Page(run_html("VALID", True, summary(["f"], iterations=1, latency_ms_p50=None)))
     assert "|\u2013|" in page.text

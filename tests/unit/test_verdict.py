@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +254,7 @@ def test_numbers_that_cannot_be_are_not_known(tmp_path: Path, number: str) -> No
     file = tmp_path / "host.csv"
     file.write_text(f"10.0,{number},{number},{number},{number},{number},{number}\n" * 2)
     load = HostLoad.read(file)
-    assert pl.DataFrame([asdict(load)]).null_count().row(0) == (1,) * 10
+    assert pl.DataFrame([asdict(load)]).null_count().row(0) == (1,) * len(fields(load))
 
 
 def test_errors_of_the_generator_itself_are_counted(tmp_path: Path) -> None:
