@@ -162,6 +162,7 @@ def test_the_stop_of_a_background_runs_widget_ends_it(kernel: Kernel, local: Loc
     assert "ended" in ended.with_mime("text/plain")[0]
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_provision_lets_it_be_done_again(kernel: Kernel) -> None:
     cell = kernel.begin("lab.provision(force=True)")
     until = time.monotonic() + 30
@@ -177,7 +178,9 @@ def test_an_interrupt_of_provision_lets_it_be_done_again(kernel: Kernel) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_leaves_at_once(kernel: Kernel, local: LocalLab) -> None:
+    kernel.run("lab.provision()")
     cell = kernel.begin(MEASURE)
     (process,) = wait_for_k6(local.workspace_root, 1)
     process.suspend()  # it hears no signal: the first interrupt has to wait for it
@@ -193,6 +196,7 @@ def test_a_second_interrupt_leaves_at_once(kernel: Kernel, local: LocalLab) -> N
     assert _told(kernel, again)["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_killed_kernel_leaves_no_k6_beyond_the_lease(folder: Path, local: LocalLab) -> None:
     with Kernel(folder) as kernel:
         kernel.run(BEGIN)
