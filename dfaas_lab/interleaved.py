@@ -102,10 +102,6 @@ def run_interleaved(
     options: Mapping[str, Any],
 ) -> Comparison:
     """Measure sides in turn; see :meth:`dfaas_lab.Lab.run_interleaved`."""
-    if not isinstance(sides, Mapping):
-        raise ConfigError(
-            f"sides={sides!r} names no sides", hint='Give {"old": target, "new": target}.'
-        )
     given = {name: _side(name, side, options) for name, side in sides.items()}
     if len(given) < 2:
         raise ConfigError(
@@ -137,7 +133,21 @@ def sealed_env(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sealed_sides(sides: Mapping[str, Target | Side]) -> dict[str, Target | Side]:
-    """Return the sides with such options."""
+    """Return the sides with such options.
+
+    Raises:
+        ConfigError: They are no mapping, or a tuple is not a target with its options.
+    """
+    if not isinstance(sides, Mapping):
+        raise ConfigError(
+            f"sides={sides!r} names no sides", hint='Give {"old": target, "new": target}.'
+        )
+    for name, side in sides.items():
+        if isinstance(side, tuple) and not (len(side) == 2 and isinstance(side[1], Mapping)):
+            raise ConfigError(
+                f"the side {name!r} is no target with options",
+                hint='Give a target, or (target, {"duration": "10s"}).',
+            )
     return {
         name: (side[0], sealed_env(side[1])) if isinstance(side, tuple) else side
         for name, side in sides.items()

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from dfaas_lab.local import start
+from tests.embedded.ready import make_ready
 
 # One request at a time on each node, for 0.15 s: overloaded from some 7 requests/s on, with hardly
 # any CPU. A request's parent is its node.
@@ -63,7 +64,7 @@ def kill_campaigns(folder: Path, *, kills: int, seed: int) -> list[Hit]:
     with start(functions=NARROW) as lab:
         whole = _file(folder, lab.facts(), "whole")
         with Lab.from_file(whole) as provisioned:
-            provisioned.generator.provision(progress=False)
+            make_ready(provisioned)
         whole_s = _measure(whole, kill_after_s=None)
         expected = _outcomes(whole)
         assert any(skipped for *_, skipped in expected)

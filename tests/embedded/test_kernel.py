@@ -82,6 +82,7 @@ def test_an_interrupt_works_after_provision_in_the_same_cell(
     assert any("lab.attach('" in text for text in ended.with_mime("text/plain"))
 
 
+@pytest.mark.slow
 def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(kernel: Kernel) -> None:
     cell = kernel.run('run = lab.target.run_k6(2, load={"env": 20}, duration="3s")')
     drawn = [text for text in cell.with_mime("text/html") if "<svg" in text]
@@ -161,6 +162,7 @@ def test_the_stop_of_a_background_runs_widget_ends_it(kernel: Kernel, local: Loc
     assert "ended" in ended.with_mime("text/plain")[0]
 
 
+@pytest.mark.slow
 def test_an_interrupt_of_provision_lets_it_be_done_again(kernel: Kernel) -> None:
     cell = kernel.begin("lab.provision(force=True)")
     until = time.monotonic() + 30
@@ -176,7 +178,9 @@ def test_an_interrupt_of_provision_lets_it_be_done_again(kernel: Kernel) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_leaves_at_once(kernel: Kernel, local: LocalLab) -> None:
+    kernel.run("lab.provision()")
     cell = kernel.begin(MEASURE)
     (process,) = wait_for_k6(local.workspace_root, 1)
     process.suspend()  # it hears no signal: the first interrupt has to wait for it
@@ -192,6 +196,7 @@ def test_a_second_interrupt_leaves_at_once(kernel: Kernel, local: LocalLab) -> N
     assert _told(kernel, again)["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_killed_kernel_leaves_no_k6_beyond_the_lease(folder: Path, local: LocalLab) -> None:
     with Kernel(folder) as kernel:
         kernel.run(BEGIN)

@@ -167,8 +167,19 @@ def test_any_name_is_drawn_as_text(name: str) -> None:
         assert "<script" not in draw(chart)
 
 
-def test_a_control_character_ends_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "".join(map(chr, range(160))),
+        pytest.param("\x01", marks=pytest.mark.slow),
+        pytest.param("\x1b[31m", marks=pytest.mark.slow),
+        pytest.param("\ufffe\uffff", marks=pytest.mark.slow),
+    ],
+    ids=["all", "one", "colour", "no characters"],
+)
+def test_a_control_character_ends_no_process(tmp_path: Path, evil: str) -> None:
     code = """
+import json
 import sys
 from pathlib import Path
 import altair as alt
@@ -189,19 +200,21 @@ from dfaas_lab.errors import ConfigError
 from dfaas_lab.schemas import REQUESTS
 from tests.unit.frames import summary, timeline
 
-folder = Path(sys.argv[1])
-for evil in ("\\x01", "\\x1b[31m", "\\ufffe\\uffff", "".join(map(chr, range(160)))):
-    frame = summary(["f" + evil])
-    own = run_chart(frame, timeline(["f" + evil]))
-    own.save(folder / "by_altair.svg")
-    data = alt.InlineData(values=[{"a": evil}])
-    foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
-    for chart in (own, rates_chart(frame), foreign):
-        assert "image/png" in chart_bundle(chart), evil
-    write_report(folder, evil, [Section(evil, chart=foreign)])
+folder, evil = Path(sys.argv[1]), json.loads(sys.argv[2])
+frame = summary(["f" + evil])
+own = run_chart(frame, timeline(["f" + evil]))
+own.save(folder / "by_altair.svg")
+data = alt.InlineData(values=[{"a": evil}])
+foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
+for chart in (own, rates_chart(frame), foreign):
+    assert "image/png" in chart_bundle(chart)
+write_report(folder, evil, [Section(evil, chart=foreign)])
 """
     ended = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-c", code, tmp_path, json.dumps(evil)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
 
@@ -506,6 +519,7 @@ def test_a_bin_counts_its_empty_seconds_and_the_last_one_may_be_short() -> None:
     assert (bars[-1]["start"], bars[-1]["end"], bars[-1]["top"]) == (6000, 6001, 20)
 
 
+@pytest.mark.slow
 def test_a_large_run_stays_a_small_figure() -> None:
     functions = [f"f{index}" for index in range(12)]
     chart = run_chart(
@@ -515,6 +529,7 @@ def test_a_large_run_stays_a_small_figure() -> None:
     assert len(json.dumps(chart.to_dict())) < 400_000
 
 
+@pytest.mark.slow
 def test_more_functions_than_a_figure_holds_are_counted() -> None:
     functions = [f"f{index}" for index in range(30)]
     drawn = draw(run_chart(summary(functions), timeline(functions)))

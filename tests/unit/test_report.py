@@ -74,6 +74,7 @@ def test_titles_are_text_and_files_have_names_of_their_own(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     BROWSER is None and "DFAAS_LAB_TESTBED" not in os.environ, reason="no Chromium here"
 )
