@@ -11,18 +11,17 @@ import numpy as np
 import polars as pl
 
 from dfaas_lab.analysis.intervals import FEWEST, mean_interval
+from dfaas_lab.charts import axes, inks
 from dfaas_lab.charts import figure as parts
 from dfaas_lab.charts.figure import Panel
 
 _LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
 _SUCCESS = {"success": "succeeded, of those sent"}
 _NODE = {"cpu": "CPU of the node", "memory": "memory of the node"}
-_COLOURS = {
-    "latency p50": parts.BLUE,
-    "latency p95": parts.PURPLE,
-    "succeeded, of those sent": "#009E73",
-    "CPU of the node": parts.VERMILION,
-    "memory of the node": parts.SKY,
+_INKS = {
+    "latency p50": inks.P50,
+    "latency p95": inks.P95,
+    "succeeded, of those sent": inks.Ink("#1B7F4B"),
 }
 # Shapes tell the states apart, not colours alone.
 STATES = {
@@ -115,8 +114,14 @@ def _function(
     bare = _x("rate_rps", rows, None)
     latency = _bands(rows, "rate_rps", _LATENCY)
     heights = pl.concat([latency["value"], latency["high"], latency["low"]])
-    top = _layered(latency, bare, parts.latency_y(heights, log=log)).properties(
-        title=parts.panel_title(panel, _overload_words(rows), width), width=width, height=170
+    axis, tall = axes.LatencyAxis.over(heights, log=log), 170
+    named = axes.line_ends(_ends(latency), bare, axis, tall)
+    top = alt.layer(
+        *_layered(latency, bare, axis.y()).layer,
+        *named,
+        title=parts.panel_title(panel, _overload_words(rows), width),
+        width=width,
+        height=tall,
     )
     success = _bands(rows, "rate_rps", _SUCCESS).with_columns(pl.col("high").clip(upper_bound=100))
     percent = parts.up_from_0("value:Q", "success (%)", 100.0, steps=2)
@@ -129,13 +134,20 @@ def _function(
 def _layered(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> Any:
     band = alt.Chart(parts.inline(rows)).mark_area(opacity=0.18)
     line = alt.Chart(parts.inline(rows)).mark_line(point={"size": 24, "filled": True})
-    hue = parts.colour(_COLOURS)
-    low = y.copy()
-    low["shorthand"] = "low:Q"
+    kinds = rows["kind"].unique(maintain_order=True).to_list()
+    hue, dash = parts.kind_inks({kind: _INKS[kind] for kind in kinds or _LATENCY.values()})
     return alt.layer(
-        band.encode(x, low, alt.Y2("high:Q"), hue),
-        line.encode(x, y, hue, tooltip=["kind:N", "value:Q", "low:Q", "high:Q"]),
+        band.encode(x, axes.lower_edge(y), alt.Y2("high:Q"), hue),
+        line.encode(x, y, hue, dash, tooltip=["kind:N", "value:Q", "low:Q", "high:Q"]),
     )
+
+
+def _ends(rows: pl.DataFrame) -> list[tuple[str, float, float]]:
+    last = rows.group_by("kind", maintain_order=True).last().filter(pl.col("value") > 0)
+    return [
+        (row["kind"].removeprefix("latency "), row["rate_rps"], row["value"])
+        for row in last.iter_rows(named=True)
+    ]
 
 
 def _overload_words(rows: pl.DataFrame) -> str:
@@ -196,8 +208,8 @@ def _node(target: str, own: pl.DataFrame, limits: Marked) -> Iterator[Any]:
         layers: Any = alt.layer(chart.encode(x, y, _state_fill(), _state_shape()))
         if limit is not None:
             layers += _limit(limit * 100)
-        title = parts.panel_title(Panel(target, "", f"{kind}, {target}"), why, 270)
-        yield layers.properties(title=title, width=270, height=150)
+        title = parts.panel_title(Panel(target, "", f"{kind}, {target}"), why, parts.width_of(2))
+        yield layers.properties(title=title, width=parts.width_of(2), height=150)
 
 
 def _course(target: str, own: pl.DataFrame) -> alt.Chart:
@@ -211,8 +223,8 @@ def _course(target: str, own: pl.DataFrame) -> alt.Chart:
     highest = rows["total_rps"].max()
     most = highest if isinstance(highest, float) and highest > 0 else 1.0
     y = parts.up_from_0("total_rps:Q", "load in all (requests/s)", most)
-    title = parts.panel_title(Panel(target, "", f"course, {target}"), "", 270)
-    chart = alt.Chart(parts.inline(data), title=title, width=270, height=150)
+    title = parts.panel_title(Panel(target, "", f"course, {target}"), "", parts.width_of(2))
+    chart = alt.Chart(parts.inline(data), title=title, width=parts.width_of(2), height=150)
     drawn: alt.Chart = chart.mark_point(size=36, filled=True, strokeWidth=0).encode(
         x, y, _state_fill(), _state_shape(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
     )
