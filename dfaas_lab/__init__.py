@@ -9,8 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.doubt import Doubt
-    from dfaas_lab.analysis.verdict import Verdict
+    from dfaas_lab.analysis.doubt import Doubt, Verdict
     from dfaas_lab.campaign.campaign import Campaign
     from dfaas_lab.campaign.cooldown import Cooldown
     from dfaas_lab.campaign.overload import Overload
@@ -48,52 +47,26 @@ if TYPE_CHECKING:
     from dfaas_lab.load.function import Function
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.load.rates import Custom, Exponential, Linear, Random
-    from dfaas_lab.provision import ProvisionReport
+    from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.run import Run
     from dfaas_lab.target import Target
 
+# Where each name is; what is not listed here is an error.
 _HOMES = {
+    "analysis.doubt": ("Doubt", "Verdict"),
     "campaign.campaign": ("Campaign",),
     "campaign.cooldown": ("Cooldown",),
     "campaign.overload": ("Overload",),
     "comparison": ("Comparison", "compare"),
     "config": ("Host", "Limits"),
-    "errors": (
-        "CampaignError",
-        "CommandFailed",
-        "ConfigError",
-        "ConnectionFailed",
-        "CooldownTimeout",
-        "DfaasLabError",
-        "GatewayError",
-        "HostUnreachable",
-        "K6Crashed",
-        "K6Error",
-        "K6Interrupted",
-        "K6Missing",
-        "K6ScriptError",
-        "K6TimedOut",
-        "MetricsError",
-        "ProvisionError",
-        "RemoteError",
-        "ResultsUnreadable",
-        "ResumeMismatch",
-        "ServiceError",
-        "StoreError",
-        "TaskFailed",
-        "TransferFailed",
-        "WorkspaceError",
-    ),
+    "execution.run_handle": ("RunHandle",),
     "generator": ("Generator",),
     "lab": ("Lab",),
     "load.function": ("Function",),
     "load.plan": ("Plan",),
     "load.rates": ("Custom", "Exponential", "Linear", "Random"),
-    "provision": ("ProvisionReport",),
+    "provision.report": ("ProvisionReport",),
     "run": ("Run",),
-    "analysis.doubt": ("Doubt",),
-    "analysis.verdict": ("Verdict",),
-    "execution.run_handle": ("RunHandle",),
     "target": ("Target",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -150,11 +123,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    try:
-        module = _HOME_OF[name]
-    except KeyError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
-    value = getattr(import_module(f"{__name__}.{module}"), name)
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF.get(name, 'errors')}"), name)
     globals()[name] = value
     return value
 

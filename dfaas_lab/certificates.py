@@ -7,7 +7,10 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+import certifi
+
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.validation import local_path
 
 # Where distributions keep their bundle; the order is that of Go, and so of k6 (crypto/x509).
@@ -64,8 +67,6 @@ class Trust:
         Raises:
             ConfigError: It cannot be read.
         """
-        from dfaas_lab.regular_file import read_regular
-
         if self.ca is None:
             return b""
         try:
@@ -111,6 +112,4 @@ def _load_bundle(context: ssl.SSLContext) -> None:
             context.load_verify_locations(path)
             return
     if not context.cert_store_stats()["x509_ca"]:
-        import certifi
-
         context.load_verify_locations(certifi.where())

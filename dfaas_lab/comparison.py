@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
+from dfaas_lab import charts
 from dfaas_lab.analysis.comparability import called, remarks
 from dfaas_lab.analysis.difference import POWER_SCHEMA, Pair, paired, unpaired
 from dfaas_lab.analysis.statistics import check_confidence, complete_iterations
-from dfaas_lab.display import text
-from dfaas_lab.printable import printable
+from dfaas_lab.display.cards import card
+from dfaas_lab.printable import printable, safe_html, safe_repr
 
 if TYPE_CHECKING:
     import altair as alt
@@ -93,18 +94,17 @@ class Comparison:
         >>> save_figure(compare(before, after).chart(), "changes.svg").name
         'changes.svg'
         """
-        from dfaas_lab.charts import comparison_chart
+        return charts.comparison_chart(self.frame)
 
-        return comparison_chart(self.frame)
-
+    @safe_repr
     def __str__(self) -> str:
         return "\n".join(printable(line) for line in (self._head, *self._told, *self._notes))
 
     __repr__ = __str__
 
+    @safe_html
     def _repr_html_(self) -> str:
-        items = "".join(f"<li>{text(line)}</li>" for line in (*self._told, *self._notes))
-        return f"<p>{text(self._head)}</p><ul>{items}</ul>"
+        return card(self._head, {}, troubles=(*self._told, *self._notes))
 
     @property
     def _told(self) -> Iterator[str]:

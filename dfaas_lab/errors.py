@@ -44,7 +44,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dfaas_lab.printable import printable_lines
+from dfaas_lab.display.cards import card, chip
+from dfaas_lab.display.error_text import notebook_traceback
+from dfaas_lab.printable import printable_lines, safe_html
 
 _LONGEST_TEXT = 20_000
 
@@ -70,6 +72,10 @@ class DfaasLabError(Exception):
         """Return what a notebook shows in the place of a traceback."""
         return _in_notebook(self, self.run)
 
+    @safe_html
+    def _repr_html_(self) -> str:
+        return card("", {}, state=chip(type(self).__name__, "bad"), troubles=[str(self)])
+
 
 class Interrupted(KeyboardInterrupt):
     """Somebody interrupted; what was under way was ended first, and what it measured is stored.
@@ -93,8 +99,6 @@ Interrupted.__name__ = KeyboardInterrupt.__name__
 
 
 def _in_notebook(error: BaseException, run: Any) -> list[str]:
-    from dfaas_lab.display.error_text import notebook_traceback
-
     kept = f"Kept: run {run.id} in target.last_run, and in {run.path}" if run else ""
     return notebook_traceback(error, kept)
 

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import validation as naming
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
+from dfaas_lab.display.cards import card
+from dfaas_lab.membership import Membership
 from dfaas_lab.playbook_variables import PLACES, check_source, check_variable, check_version
+from dfaas_lab.printable import safe_html, safe_repr
 
 if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.checks import GeneratorLook
     from dfaas_lab.execution.generator_session import GeneratorSession
-    from dfaas_lab.provision import GeneratorSpec, ProvisionReport
+    from dfaas_lab.provision.report import ProvisionReport
+    from dfaas_lab.provision.spec import GeneratorSpec
 
 
 class Generator:
@@ -73,14 +78,15 @@ class Generator:
             check_variable(variable, value)
         self._lock = threading.Lock()
         self._used: GeneratorSession | None = None
+        self._membership = Membership()
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         k6 = self._k6_version or "as provisioned"
         facts = {"host": str(self.host), "workspaces": self.workspace_root, "k6": k6}
         return card(f"generator {self.name}", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         made = {"host": None, "name": None, **vars(self)}  # a refused one, too
         return f"Generator({str(made['host'])!r}, name={made['name']!r})"
@@ -96,7 +102,7 @@ class Generator:
             return self._used
 
     def _spec(self) -> GeneratorSpec:
-        from dfaas_lab.provision import GeneratorSpec
+        from dfaas_lab.provision.spec import GeneratorSpec
 
         places = {k: self._variables.get(k) for k in PLACES}
         return GeneratorSpec(
@@ -122,9 +128,10 @@ class Generator:
         >>> bool(generator.provision(progress=False))
         True
         """
-        from dfaas_lab.provision import provision, run_interruptible
+        from dfaas_lab.provision.provision import provision
         from dfaas_lab.widgets import choose_view
 
+        self._membership.check()
         session = self._session
         spec = session.spec
         report = run_interruptible(
@@ -147,6 +154,7 @@ class Generator:
     def _look(self) -> GeneratorLook:
         from dfaas_lab.checks import GeneratorLook
 
+        self._membership.check()
         session = self._session
         return GeneratorLook.of(
             session.spec,

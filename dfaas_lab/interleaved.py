@@ -18,7 +18,9 @@ from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.progress import ELSEWHERE, ProgressView, Step
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.run import Run
+from dfaas_lab.secret import sealed
 from dfaas_lab.status import COMPLETE, FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
@@ -74,7 +76,7 @@ class Blocks:
             StoreError: It is damaged, or of a newer dfaas_lab.
         """
         with errors_as_store_error(path, "reading"):
-            content = path.read_bytes()
+            content = read_regular(path)
         try:
             found = json.loads(content)
             if found["format"] != FORMAT:
@@ -100,10 +102,6 @@ def run_interleaved(
     options: Mapping[str, Any],
 ) -> Comparison:
     """Measure sides in turn; see :meth:`dfaas_lab.Lab.run_interleaved`."""
-    if not isinstance(sides, Mapping):
-        raise ConfigError(
-            f"sides={sides!r} names no sides", hint='Give {"old": target, "new": target}.'
-        )
     given = {name: _side(name, side, options) for name, side in sides.items()}
     if len(given) < 2:
         raise ConfigError(
@@ -127,6 +125,33 @@ def run_interleaved(
         )
         raise
     return loop.comparison(blocks)
+
+
+def sealed_env(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a run with the values of a script's environment as secrets."""
+    return {name: sealed(value) if name == "env" else value for name, value in options.items()}
+
+
+def sealed_sides(sides: Mapping[str, Target | Side]) -> dict[str, Target | Side]:
+    """Return the sides with such options.
+
+    Raises:
+        ConfigError: They are no mapping, or a tuple is not a target with its options.
+    """
+    if not isinstance(sides, Mapping):
+        raise ConfigError(
+            f"sides={sides!r} names no sides", hint='Give {"old": target, "new": target}.'
+        )
+    for name, side in sides.items():
+        if isinstance(side, tuple) and not (len(side) == 2 and isinstance(side[1], Mapping)):
+            raise ConfigError(
+                f"the side {name!r} is no target with options",
+                hint='Give a target, or (target, {"duration": "10s"}).',
+            )
+    return {
+        name: (side[0], sealed_env(side[1])) if isinstance(side, tuple) else side
+        for name, side in sides.items()
+    }
 
 
 def _side(name: str, side: Target | Side, options: Mapping[str, Any]) -> Side:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -10,11 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.background import run_interruptible
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
+from dfaas_lab.membership import Membership
 from dfaas_lab.names import Named, known_options
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
+from dfaas_lab.run import Run
+from dfaas_lab.secret import sealing
 from dfaas_lab.spec.run_spec import takes_run_options
 from dfaas_lab.status import FINAL
 from dfaas_lab.target import Target
@@ -33,8 +39,7 @@ if TYPE_CHECKING:
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.load.plan import Plan
     from dfaas_lab.local.local_lab import LocalLab
-    from dfaas_lab.provision import ProvisionReport
-    from dfaas_lab.run import Run
+    from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
 
@@ -66,6 +71,9 @@ class Lab:
         if not self.targets:
             raise ConfigError("a lab needs a target", hint="Give Lab([Target(...)]).")
         self._local: LocalLab | None = None
+        self._membership = Membership()
+        for one in self._parts():
+            one._membership.join(self)
         # What a file says of a campaign: the arguments of campaign().
         self._described: Mapping[str, Any] | None = None
 
@@ -183,6 +191,7 @@ class Lab:
         from dfaas_lab.checks import check_lab
         from dfaas_lab.remote.remote import Remote
 
+        self._membership.check()
         with ExitStack() as stack:
             targets = []
             for target in self.targets.values():
@@ -192,6 +201,7 @@ class Lab:
                 targets.append(target._look(host))
             return check_lab([one._look() for one in self.generators.values()], targets)
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -224,6 +234,7 @@ class Lab:
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight_all
 
+        self._membership.check()
         targets = self.targets.values()
         parts = preflight_all([one._part(one._spec(iterations, **options)) for one in targets])
         shown = Shown(progress, chart)
@@ -275,6 +286,7 @@ class Lab:
         """
         from dfaas_lab.campaign.open import DEFAULTS, open_campaign
 
+        self._membership.check()
         asked: dict[str, Any] = {
             "plan": plan,
             "iterations": iterations,
@@ -341,9 +353,11 @@ class Lab:
         >>> found.sides, found.interleaved
         (('slow', 'fast'), True)
         """
-        from dfaas_lab.interleaved import run_interleaved
+        from dfaas_lab.interleaved import run_interleaved, sealed_env, sealed_sides
         from dfaas_lab.widgets import choose_view
 
+        sides, options = sealed_sides(sides), sealed_env(options)
+        self._membership.check()
         return run_interleaved(
             sides,
             self.store,
@@ -375,8 +389,8 @@ class Lab:
         'ok'
         """
         from dfaas_lab.execution.attach import attach
-        from dfaas_lab.run import Run
 
+        self._membership.check()
         folder = self.store.newest_open() if run_id is None else self.store.find(run_id)
         if (run := Run(folder)).status in FINAL:
             return run
@@ -398,9 +412,9 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
-        from dfaas_lab.provision import run_interruptible
         from dfaas_lab.widgets import choose_view
 
+        self._membership.check()
         targets = [target._setup() for target in self.targets.values()]
         try:
             return run_interruptible(
@@ -423,10 +437,17 @@ class Lab:
         for generator in self.generators.values():
             generator.close()
         local, self._local = self._local, None
+        for one in self._parts():
+            another = "Lab([...]) of the same targets" if local is None else "Lab.local()"
+            one._membership.leave(self, hint=f"Open another: {another}.")
         if local is not None:
-            for generator in self.generators.values():
-                generator._session.end("this lab is closed", hint="Open another: Lab.local().")
             local.close()
+
+    def _parts(self) -> Iterator[Lab | Target | Generator]:
+        """What is closed with the lab."""
+        yield self
+        yield from self.targets.values()
+        yield from self.generators.values()
 
     def __enter__(self) -> Lab:
         return self
@@ -439,9 +460,8 @@ class Lab:
     ) -> None:
         self.close()
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         targets = self.targets.values()
         facts = {
             "targets": ", ".join(f"{one.name} ({masked(one.gateway)})" for one in targets),
@@ -451,6 +471,7 @@ class Lab:
         }
         return card("lab", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
 

@@ -6,12 +6,36 @@ A FIFO would wait for ever, a device such as ``/dev/zero`` never ends, and a hug
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 
-def read_regular(path: Path, *, most_bytes: int) -> bytes:
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to be read; a symbolic link is followed.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file (``strerror`` says which).
+    """
+    # Without O_NONBLOCK the opening of a FIFO waits for its writer.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISREG(mode):
+        return file
+    file.close()
+    if stat.S_ISDIR(mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is a FIFO or a device, no regular file", str(path))
+
+
+def text_of_regular(path: Path) -> io.TextIOWrapper:
+    """Open a regular file to be read line by line as UTF-8; see :func:`open_regular`."""
+    return io.TextIOWrapper(open_regular(path), encoding="utf-8", errors="replace")
+
+
+def read_regular(path: Path, *, most_bytes: int = 64 << 20) -> bytes:
     """Return the content of a regular file.
 
     Args:
@@ -21,15 +45,11 @@ def read_regular(path: Path, *, most_bytes: int) -> bytes:
     Raises:
         OSError: It cannot be opened, is no regular file, or is larger (``strerror`` says which).
     """
-    # Without O_NONBLOCK the opening of a FIFO waits for its writer.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        found = os.fstat(file.fileno())
-        if stat.S_ISDIR(found.st_mode):
-            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "it is a FIFO or a device, no regular file", str(path))
-        size = found.st_size
-        content = file.read(most_bytes + 1) if size <= most_bytes else b""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = b"" if size > most_bytes else file.read(size + 1)  # a read takes its room first
+        if len(content) > size:
+            content += file.read(most_bytes - size)
     size = max(size, len(content))  # it may grow, and files of /proc tell no size
     if size > most_bytes:
         raise OSError(

@@ -10,11 +10,11 @@ from dfaas_lab.errors import ConfigError
 from dfaas_lab.progress import Shown
 from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of, script_environment
 from dfaas_lab.spec.manifest_functions import Entry
+from dfaas_lab.store import OpenedArchive, RunFolder
 
 if TYPE_CHECKING:
     from dfaas_lab.load import Function
     from dfaas_lab.spec.run_spec import RunSpec
-    from dfaas_lab.store import RunFolder
 
 
 class Reproducer(Protocol):
@@ -72,8 +72,6 @@ def _spec(
     Raises:
         ConfigError: A script is not trusted, its environment is not whole, or it is damaged.
     """
-    from dfaas_lab.store import OpenedArchive
-
     if orders[part].get("script"):
         if isinstance(folder, OpenedArchive) and not trusted:
             raise ConfigError(
@@ -92,8 +90,6 @@ def _spec(
 
 
 def _tell(then: Entry, run: Any, parts: tuple[str, str]) -> None:
-    from dfaas_lab.store import RunFolder
-
     folder = RunFolder.at(run.path)
     try:
         found = differences(then, folder.read(), parts)

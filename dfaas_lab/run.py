@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from dfaas_lab import charts
+from dfaas_lab.display.bundles import chart_bundle, mimebundle, publish
+from dfaas_lab.display.cards import Nested
 from dfaas_lab.errors import StoreError
-from dfaas_lab.printable import printable
+from dfaas_lab.printable import printable, safe_repr
+from dfaas_lab.regular_file import read_regular, text_of_regular
+from dfaas_lab.secret import sealing
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.validation import local_path
 
@@ -19,8 +24,7 @@ if TYPE_CHECKING:
     import altair as alt
     import polars as pl
 
-    from dfaas_lab.analysis.verdict import Verdict
-    from dfaas_lab.display.nested import Nested
+    from dfaas_lab.analysis.doubt import Verdict
     from dfaas_lab.k6.generator_load import IterationOnHost
     from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
@@ -80,7 +84,6 @@ class Run:
         ``reproduces`` the run that this one repeats. README tells more.
         """
         from dfaas_lab.analysis.clock_skew import clock_skew
-        from dfaas_lab.display.nested import Nested
 
         found = Nested(self._manifest)
         if "clock_skew" not in found:  # it has not ended yet
@@ -112,6 +115,11 @@ class Run:
         failures that were answered, ``late_ms_*`` (planned to sent) of all. ``achieved_rps`` is
         ``started`` by the time that the load really ran. Of a script of your own, which plans by
         itself, these are null: all that is planned, ``started``, and what follows from them.
+
+        ``gateway_count`` is how many of these requests the gateway had by its own counter, where
+        Prometheus scraped it twice within the load (what came before the first and after the last
+        of these scrapes is taken from ``requests``); ``gateway_difference`` how many more than were
+        started, or (negative) fewer than were answered. Why they are null is in ``node_metrics``.
         """
         return self._folder.frame("summary")
 
@@ -197,6 +205,7 @@ class Run:
             "open_files_limit": pl.Int64,
             "cpu_fraction_max": pl.Float64,
             "core_fraction": pl.Float64,
+            "cpu_wait_ms": pl.Float64,
             "cpu_wait_ms_max": pl.Float64,
             "throttled_ms_max": pl.Float64,
             "steal_fraction_max": pl.Float64,
@@ -208,8 +217,38 @@ class Run:
         return pl.DataFrame(rows, schema=schema)
 
     @cached_property
+    def error_budget(self) -> pl.DataFrame:
+        """How much of each latency and response time can be the instrument's own doing.
+
+        One row for each number of the summary: ``target, iteration, function, number, value,
+        late_ms`` (requests sent late), ``wait_ms`` (k6's wait for a processor), ``clock_ms`` (the
+        step of the generator's clock), ``instrument_ms`` (their sum, an upper limit), ``share``,
+        and ``marked``: more than a tenth. See :func:`dfaas_lab.analysis.error_budget.error_budget`.
+
+        >>> p95 = run.error_budget.filter(number="response_ms_p95", function="env")
+        >>> (p95["instrument_ms"] >= p95["late_ms"]).all()
+        True
+        """
+        from dfaas_lab.analysis.error_budget import error_budget
+
+        return error_budget(self.summary, self.requests, self.metrics)
+
+    @cached_property
     def verdict(self) -> Verdict:
-        """Whether the numbers can be believed, and each doubt with its number."""
+        """Whether the numbers can be believed, each doubt with its number, and what to know.
+
+        The remarks tell of numbers that are as they were measured, and yet not to be taken as they
+        stand: too few requests, the instrument's share (:attr:`error_budget`).
+        """
+        from dfaas_lab.analysis.error_budget import remarks_of
+
+        return replace(
+            self._judged, remarks=(*self._judged.remarks, *remarks_of(self.error_budget))
+        )
+
+    @cached_property
+    def _judged(self) -> Verdict:
+        """The verdict without the remarks that take longer."""
         from dfaas_lab.analysis.run_doubts import answers_of
         from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
         from dfaas_lab.spec.manifest import insecure_of, iterations_of
@@ -254,7 +293,7 @@ class Run:
         """How long after the begin of an iteration its load began, in seconds; 0: not known."""
         mine = self.summary.filter(target=target, iteration=iteration)["started_at"].drop_nulls()
         try:
-            began_s = float((part / "began").read_text())
+            began_s = float(read_regular(part / "began", most_bytes=100))
         except (OSError, ValueError):
             return 0.0
         return max(mine[0].timestamp() - began_s, 0.0) if len(mine) else 0.0
@@ -276,15 +315,11 @@ class Run:
         >>> save_figure(run.chart(), "run.svg").name
         'run.svg'
         """
-        from dfaas_lab.charts import run_chart
-
-        return run_chart(self.summary, self.timeline, self.requests)
+        return charts.run_chart(self.summary, self.timeline, self.requests)
 
     @cached_property
     def _figure(self) -> dict[str, Any]:
         """The chart as a MIME bundle: drawing it takes a moment."""
-        from dfaas_lab.display import chart_bundle
-
         return chart_bundle(self.chart())
 
     def save(self, path: str | Path) -> Path:
@@ -297,6 +332,7 @@ class Run:
 
         return save(self._folder, path)
 
+    @sealing("env")
     def reproduce(
         self,
         target: Reproducer,
@@ -364,38 +400,52 @@ class Run:
         folder.check()
         return cls(folder)
 
+    @safe_repr
     def __repr__(self) -> str:
-        from dfaas_lab.display import summary_text
+        from dfaas_lab.display.tables import summary_text
 
         try:
             label = f" {self.label!r}" if self.label else ""
             head = printable(f"Run {self.id}{label}: {self.verdict}")
-            return f"{head}\n{summary_text(self.summary)}"
+            return f"{head}\n{summary_text(self.summary, self._marks())}"
         except Exception as error:  # a display never fails (rule 8), whatever is on the disk
             reason = error.message if isinstance(error, StoreError) else repr(error)
             return printable(f"Run {self.id}: cannot be read ({reason})")
 
     def _html(self) -> str:
-        from dfaas_lab.display import run_html
+        from dfaas_lab.display.tables import run_html
 
-        title = self.label or self.id
-        return run_html(str(self.verdict), self.verdict.valid, self.summary, title=title)
+        found, title = self.verdict, f"run {self.id}" + (f" {self.label!r}" * bool(self.label))
+        return run_html(
+            found.word,
+            found.valid,
+            self.summary,
+            title=title,
+            doubts=found.lines,
+            notes=found.remarks,
+            marks=self._marks(),
+        )
+
+    def _marks(self) -> list[tuple[str, int, str, str]]:
+        """The numbers of which more than a tenth may be the generator's own."""
+        marked = self.error_budget.filter("marked")
+        return marked.select("target", "iteration", "function", "number").rows()
 
     def _shown(self) -> tuple[Any, Any, str]:
         return self._html, lambda: self._figure, repr(self)
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.display import publish
         from dfaas_lab.widgets import forget_figure
 
         forget_figure(self.id)
         publish(*self._shown())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002
-        from dfaas_lab.display import mimebundle
-
         return mimebundle(*self._shown())
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(errors="replace").splitlines() if path.exists() else []
+    if not path.is_file():
+        return []
+    with text_of_regular(path) as lines:
+        return lines.read(1 << 20).splitlines()

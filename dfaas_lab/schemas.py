@@ -48,6 +48,8 @@ SUMMARY = pl.Schema(
         "failed_latency_ms_p50": pl.Float64(),
         "late_ms_p99": pl.Float64(),
         "late_ms_max": pl.Float64(),
+        "gateway_count": pl.Int64(),
+        "gateway_difference": pl.Int64(),
     }
 )
 

@@ -7,11 +7,13 @@ for whoever prints it: ``str()``, a repr, an f-string, the local variables in so
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 HIDDEN = "***"
 Class = TypeVar("Class", bound=type)
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Secret(str):
@@ -37,15 +39,35 @@ class Secret(str):
     def __format__(self, spec: str) -> str:
         return HIDDEN
 
+    def __getitem__(self, key: Any) -> Secret:
+        # Who shortens a long text to show it shows a part of it.
+        return Secret(super().__getitem__(key))
+
+    def __add__(self, other: str) -> Secret:
+        return Secret(super().__add__(plain(other)))
+
+    def __radd__(self, other: str) -> Secret:
+        return Secret(plain(other) + plain(self))
+
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> SecretBytes:
         """Return its bytes, which are not shown either."""
         return SecretBytes(super().encode(encoding, errors))
 
 
 class SecretBytes(bytes):
-    """Bytes that are not shown."""
+    """Bytes that are not shown, nor are those that they become a part of."""
 
     __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        return found if isinstance(found, int) else SecretBytes(found)
+
+    def __add__(self, other: Any) -> SecretBytes:
+        return SecretBytes(super().__add__(other))
+
+    def __radd__(self, other: Any) -> SecretBytes:
+        return SecretBytes(b"".join((other, self)))
 
     def __repr__(self) -> str:
         return repr(HIDDEN.encode())
@@ -86,19 +108,43 @@ def seals(*names: str) -> Callable[[Class], Class]:
     """
 
     def decorate(kind: Class) -> Class:
-        make = kind.__init__  # type: ignore[misc]
-
-        @functools.wraps(make)
-        def sealing(self: Any, /, *given: Any, **named: Any) -> None:
-            for name in names:
-                if name in named:
-                    named[name] = sealed(named[name])
-            make(self, *given, **named)
-
-        kind.__init__ = sealing  # type: ignore[misc]
+        kind.__init__ = sealing(*names)(kind.__init__)  # type: ignore[misc]
         return kind
 
     return decorate
+
+
+def sealing(*names: str) -> Callable[[Function], Function]:
+    """Decorate a function that takes secrets under these names, by keyword; see :func:`seals`."""
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*given: Any, **named: Any) -> Any:
+            for name in names:
+                if name in named:
+                    named[name] = sealed(named[name])
+            return function(*given, **named)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def without_locals(error: BaseException) -> None:
+    """Clear the local variables of an error's frames that have ended, and of its causes'.
+
+    Libraries keep what they send there as plain bytes, and some tracebacks show it.
+    """
+    for one in _causes(error):
+        traceback.clear_frames(one.__traceback__)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def credentials(auth: Any) -> tuple[tuple[Secret, Secret] | None, str]:

@@ -9,14 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.certificates import Trust
+from dfaas_lab.completion import register_completion
 from dfaas_lab.config import Host, Limits
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError, MetricsError
+from dfaas_lab.execution.part import Part, TargetSession
 from dfaas_lab.load import Function
 from dfaas_lab.load.function import listed
+from dfaas_lab.membership import Membership
 from dfaas_lab.names import known_options
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
-from dfaas_lab.secret import credentials
+from dfaas_lab.secret import credentials, sealing
+from dfaas_lab.services.reachability import check_reachable
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -26,7 +32,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.checks import TargetLook
-    from dfaas_lab.execution.part import Part, TargetSession
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.thresholds import Thresholds
@@ -63,7 +68,8 @@ class Target:
             the gateway, for Prometheus and for k6.
         insecure: Trust any certificate; the verdict says so.
         queries: What is asked of Prometheus: ``"kubernetes"`` (None is the same), ``"containerd"``,
-            ``"local"``, or the path of a YAML file (see ``help(dfaas_lab.services.queries)``).
+            ``"local"``, the path of a YAML file, or what such a file holds (see
+            ``help(dfaas_lab.services.queries)``).
 
     Raises:
         ConfigError: A URL that is none, no function, or two of the same name.
@@ -94,7 +100,7 @@ class Target:
     thresholds: Thresholds | None
     served_by_header: str
     store: Path
-    queries: str | None
+    queries: str | Mapping[str, Any] | None
     ca: str | None
     insecure: bool
     last_run: Run | None
@@ -116,7 +122,7 @@ class Target:
         thresholds: Thresholds | None = None,
         served_by_header: str = "Dfaas-Node-Id",
         store: str | Path = "results",
-        queries: str | Path | None = None,
+        queries: str | Path | Mapping[str, Any] | None = None,
         ca: str | Path | None = None,
         insecure: bool = False,
     ) -> None:
@@ -145,18 +151,19 @@ class Target:
         self.store = local_path(store, what="store").absolute()
         self.last_run = None
         self._auth = auth
-        self.queries = None if queries is None else str(queries)
+        self.queries = str(queries) if isinstance(queries, str | Path) else queries
         self._trust = Trust(None if ca is None else str(ca), bool(insecure))
         self.ca, self.insecure = self._trust.ca, self._trust.insecure
         self._cache: dict[str, Any] = {}
+        self._membership = Membership()
+        register_completion()
         if install_monitoring and host is None:
             raise ConfigError(
                 f"target {name} has no host to install monitoring on", hint="Give host=Host(...)."
             )
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card
-
         facts = {
             "gateway": masked(self.gateway),
             "functions": ", ".join(function.name for function in self.functions),
@@ -166,6 +173,7 @@ class Target:
         }
         return card(f"target {self.name}", facts)
 
+    @safe_repr
     def __repr__(self) -> str:
         made = {
             "name": None,
@@ -176,6 +184,7 @@ class Target:
         generator = getattr(made["generator"], "name", None)
         return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def run_k6(
@@ -226,6 +235,7 @@ class Target:
         spec = self._spec(iterations, **options)
         return self._start(spec, label=label, live=live, shown=Shown(progress, chart)).wait()
 
+    @sealing("env")
     @known_options()
     @takes_run_options
     def start_k6(
@@ -323,14 +333,11 @@ class Target:
 
     def _part(self, spec: RunSpec) -> Part:
         """What the engine needs to know of the target to measure it."""
-        from dfaas_lab.execution.part import Part
-
         return Part(self._session, spec)
 
     @property
     def _session(self) -> TargetSession:
-        from dfaas_lab.execution.part import TargetSession
-
+        self._membership.check()
         return TargetSession(
             name=self.name,
             gateway=self.gateway,
@@ -365,8 +372,6 @@ class Target:
         )
 
     def _check_reachable(self) -> None:
-        from dfaas_lab.services.reachability import check_reachable
-
         generator = self.generator._session
         check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
 
@@ -394,6 +399,7 @@ class Target:
         from dfaas_lab.services.gateway import Gateway
         from dfaas_lab.services.prometheus import Prometheus
 
+        self._membership.check()
         transport: Any = None
         if self.via is not None:
             transport = tunnel.through(self.via._session.remote.open_tunnel)

@@ -42,6 +42,7 @@ RENAMED = {
     "Following": "K6Monitor",
     "Order": "RunSpec",
     "Custom": "CustomScript",
+    "forget": "evict",
 }
 # What a generator could be asked once, and its session can be asked today.
 _OF_SESSION = ("k6_path", "marker", "remote", "facts")

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dfaas_lab.provision import GeneratorSpec
+from dfaas_lab.provision.spec import GeneratorSpec
 
 _SESSION = """
 import sys
 from pathlib import PosixPath
 from dfaas_lab.config import Host
-from dfaas_lab.provision import GeneratorSpec, run_interruptible, provision
+from dfaas_lab.provision.spec import GeneratorSpec
+from dfaas_lab.background import run_interruptible
+from dfaas_lab.provision.provision import provision
 spec = {spec!r}
 try:
     report = run_interruptible(lambda told, cancel: provision([spec], progress=told, cancel=cancel))

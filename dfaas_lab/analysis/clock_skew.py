@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import polars as pl
 
 from dfaas_lab.clock import Skew
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def gateway_skews(k6_metrics: pl.DataFrame) -> dict[str, Skew]:
@@ -23,8 +20,6 @@ def gateway_skews(k6_metrics: pl.DataFrame) -> dict[str, Skew]:
     Returns:
         By target; without those whose gateway sends no date.
     """
-    import polars as pl
-
     leads = (
         k6_metrics.filter(metric="dfaas_date_lead_ms")
         .group_by("target")

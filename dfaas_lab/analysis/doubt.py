@@ -1,10 +1,13 @@
-"""A doubt about a run's numbers, and how findings of one kind become one doubt. Pure."""
+"""The verdict on a run and its doubts, and how findings of one kind become one doubt. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from dfaas_lab.display.cards import card, chip, folded
+from dfaas_lab.printable import printable, safe_html
 
 _SHOWN = 5
 
@@ -40,6 +43,69 @@ class Doubt:
 
     def __str__(self) -> str:
         return f"{self.what}: {self.measured} (expected {self.expected})"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a run can be believed.
+
+    Args:
+        doubts: The reasons not to believe it, one for each kind.
+        remarks: What to know about numbers that are as they were asked: every request failed, a
+            quantile has too few requests.
+        running: Whether the run is still under way; it is then judged by what is there.
+        insecure: Whether certificates were not checked, as ``Target(insecure=True)`` asks for.
+
+    >>> doubt = Doubt("dropped iterations", measured="6", expected="0", fix="Ask for less.")
+    >>> print(Verdict((doubt,)))
+    DOUBTFUL: dropped iterations: 6 (expected 0)
+    """
+
+    doubts: tuple[Doubt, ...] = ()
+    remarks: tuple[str, ...] = ()
+    running: bool = False
+    insecure: bool = False
+
+    @property
+    def valid(self) -> bool:
+        """True where the run has ended and there is no doubt."""
+        return not self.doubts and not self.running
+
+    @property
+    def word(self) -> str:
+        """``VALID``, ``DOUBTFUL``, or ``RUNNING`` where the run has not ended."""
+        return "RUNNING" if self.running else "DOUBTFUL" if self.doubts else "VALID"
+
+    def __str__(self) -> str:
+        # Names of functions come from scripts and archives: they may hold a terminal's commands.
+        doubts = "; ".join(str(doubt) for doubt in self.doubts)
+        noted = " (certificates were not checked: insecure=True)" if self.insecure else ""
+        return printable((f"{self.word}: {doubts}" if doubts else self.word) + noted)
+
+    def explain(self) -> str:
+        """The verdict in lines: each doubt with what to do, then the remarks.
+
+        >>> print(Verdict((Doubt("drops", "6", "0", "Ask for less."),)).explain())
+        DOUBTFUL
+        - drops: 6 (expected 0). Ask for less.
+        """
+        lines = [str(self) if self.valid or not self.doubts else str(self).partition(":")[0]]
+        lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
+        lines += [f"- Note: {remark}" for remark in self.remarks]
+        return "\n".join(printable(line) for line in lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """Each doubt with what to do."""
+        doubts = [f"{doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
+        noted = ["Certificates were not checked: insecure=True."] if self.insecure else []
+        return [*doubts, *noted]
+
+    @safe_html
+    def _repr_html_(self) -> str:
+        title = f"{len(self.doubts) or 'no'} doubt{'' if len(self.doubts) == 1 else 's'}"
+        notes = folded("note", self.remarks)
+        return card(title, {}, state=chip(self.word), troubles=self.lines, below=notes)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from dfaas_lab.analysis.scrapes import mean_of
-
-if TYPE_CHECKING:
-    import polars as pl
 
 NODE = ("cpu_cores", "cpu_fraction", "memory_bytes", "memory_fraction", "power_watts")
 FUNCTION = {
@@ -57,8 +56,6 @@ def iteration_means(frame: pl.DataFrame) -> pl.DataFrame:
         power_watts, replicas, function_cpu_cores, function_memory_bytes, function_power_watts,
         reason``. Where nothing is known of any function, one row with a null function.
     """
-    import polars as pl
-
     rows: list[dict[str, Any]] = []
     for (target, iteration), part in frame.group_by("target", "iteration", maintain_order=True):
         means = node_means(part)

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import polars as pl
+import polars as pl
 
 NEEDED = {"p90": 36, "p95": 72, "p99": 368}
 """How many requests a quantile needs for a two-sided 95 % interval by order statistics.
@@ -24,8 +22,6 @@ _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 def too_few(summary: pl.DataFrame) -> Iterator[str]:
     """A remark on each quantile that some iteration has too few successful requests for."""
-    import polars as pl
-
     for name, needed in NEEDED.items():
         value = pl.col(f"response_ms_{name}").fill_null(pl.col(f"latency_ms_{name}"))
         succeeded = pl.coalesce("succeeded", pl.col("requests") - pl.col("failed"))
@@ -45,8 +41,6 @@ def bounds_of(summary: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
         that was dropped, not attempted, unfinished or failed counted as slowest; null where that
         has no bound) and ``remark`` (null where the quantile has enough requests).
     """
-    import polars as pl
-
     key = ["run_id", "target", "iteration", "function"]
     well = requests.filter(~pl.col("failed"))
     values = {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from dfaas_lab.analysis.doubt import Finding, Kind
 from dfaas_lab.status import COMPLETE
-
-if TYPE_CHECKING:
-    import polars as pl
 
 """The statuses of an iteration that came to its end."""
 
@@ -66,6 +65,12 @@ _REPEATED = Kind(
     "The gateway closed kept connections without an answer, and got more requests than there are "
     "rows: look at its idle time-out and its log.",
 )
+_COUNTED = Kind(
+    "requests that the gateway counted",
+    "those that were sent",
+    "More: k6's HTTP client repeated some, or somebody else asks the same functions. Fewer: "
+    "something in between answered, or the gateway was started anew.",
+)
 
 
 def repeats_of(k6_metrics: pl.DataFrame, *, several: bool) -> Iterator[Finding]:
@@ -110,8 +115,6 @@ def answers_of(requests: pl.LazyFrame) -> pl.DataFrame:
         ``target, iteration, function, requests, redirects, untrusted`` (no TLS connection),
         ``blocked_ms`` and ``response_ms`` (means of successful requests).
     """
-    import polars as pl
-
     status, well = pl.col("http_status"), ~pl.col("failed")
     return (
         requests.group_by("target", "iteration", "function")
@@ -159,6 +162,8 @@ def _of_row(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
         yield _IN_FLIGHT, str(row["unfinished"])
     if row["status"] in COMPLETE:
         yield from _of_books(row)
+    if row["gateway_difference"]:
+        yield _COUNTED, f"{row['gateway_count']} of {row['started']}"
     late_ms = row["late_ms_p99"]
     if late_ms is not None:
         limit_ms = max(_LATE_MS, _LATE_SHARE * (row["response_ms_p50"] or 0.0))
@@ -201,8 +206,6 @@ def _of_answers(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:
 
 def _stalled(summary: pl.DataFrame, timeline: pl.DataFrame) -> pl.DataFrame:
     """How many seconds had under half of what was planned, of iterations that came to their end."""
-    import polars as pl
-
     key = ["target", "iteration", "function"]
     asked = summary.filter(pl.col("status").is_in(COMPLETE), pl.col("planned") > 0)
     second, rate = pl.col("second"), pl.col("rate_rps")

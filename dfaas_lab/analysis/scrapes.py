@@ -115,6 +115,39 @@ def samples(
     return _added(_by_source(series, scrapes, window, _values, combine), combine)
 
 
+@dataclass(frozen=True)
+class Increase:
+    """By how much the counters of one source grew between two scrapes."""
+
+    window: Window
+    value: float
+
+
+def increases(series: Sequence[Series], scrapes: Scrapes, window: Window) -> list[Increase]:
+    """Return by how much some counters grew, for each source that has them.
+
+    It is counted from the first to the last scrape inside the window. Nothing where a source has
+    fewer than two there: what the others counted would be a part only.
+    """
+    scraped = scrapes.with_points(series).times
+    found = []
+    for source in sorted({one.source for one in series}):
+        inside = [time for time in scraped[source] if window.start <= time <= window.end]
+        if len(inside) < 2:
+            return []
+        counted = Window(inside[0], inside[-1])
+        steps = (
+            step
+            for one in series
+            if one.source == source
+            for step in _increases(one, scraped[source])
+            if counted.start <= step[0] and step[1] <= counted.end
+        )
+        total = sum(rate * (until - since) for since, until, rate in steps)
+        found.append(Increase(counted, total))
+    return found
+
+
 def missing_reason(scrapes: Scrapes, window: Window) -> str:
     """Say why a window has no value: ``2 s of load, scraped every 15 s``."""
     interval_s = scrapes.interval_s()

@@ -6,72 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.analysis import generator_doubts, run_doubts
 from dfaas_lab.analysis.clock_skew import gateway_skews
-from dfaas_lab.analysis.doubt import Doubt, grouped
+from dfaas_lab.analysis.doubt import Doubt, Verdict, grouped
 from dfaas_lab.analysis.quantile_bounds import too_few
-from dfaas_lab.printable import printable
 from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.k6.generator_load import IterationOnHost
 
 _SKEW_LIMIT_S = 2.0
 _CLOCK_FIX = "Set both clocks (chrony, systemd-timesyncd); nothing here compares their times."
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a run can be believed.
-
-    Args:
-        doubts: The reasons not to believe it, one for each kind.
-        remarks: What to know about numbers that are as they were asked: every request failed, a
-            quantile has too few requests.
-        running: Whether the run is still under way; it is then judged by what is there.
-        insecure: Whether certificates were not checked, as ``Target(insecure=True)`` asks for.
-
-    >>> doubt = Doubt("dropped iterations", measured="6", expected="0", fix="Ask for less.")
-    >>> print(Verdict((doubt,)))
-    DOUBTFUL: dropped iterations: 6 (expected 0)
-    """
-
-    doubts: tuple[Doubt, ...] = ()
-    remarks: tuple[str, ...] = ()
-    running: bool = False
-    insecure: bool = False
-
-    @property
-    def valid(self) -> bool:
-        """True where the run has ended and there is no doubt."""
-        return not self.doubts and not self.running
-
-    def __str__(self) -> str:
-        word = "RUNNING" if self.running else "DOUBTFUL" if self.doubts else "VALID"
-        # Names of functions come from scripts and archives: they may hold a terminal's commands.
-        doubts = "; ".join(str(doubt) for doubt in self.doubts)
-        noted = " (certificates were not checked: insecure=True)" if self.insecure else ""
-        return printable((f"{word}: {doubts}" if doubts else word) + noted)
-
-    def explain(self) -> str:
-        """The verdict in lines: each doubt with what to do, then the remarks.
-
-        >>> print(Verdict((Doubt("drops", "6", "0", "Ask for less."),)).explain())
-        DOUBTFUL
-        - drops: 6 (expected 0). Ask for less.
-        """
-        lines = [str(self) if self.valid or not self.doubts else str(self).partition(":")[0]]
-        lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
-        lines += [f"- Note: {remark}" for remark in self.remarks]
-        return "\n".join(printable(line) for line in lines)
-
-    def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import bullets, chip
-
-        word = str(self).partition(":")[0]
-        return f"<div>{chip(word)}{bullets(map(str, self.doubts))}</div>"
 
 
 @dataclass(frozen=True)
@@ -166,8 +113,6 @@ def _of_frames(summary: pl.DataFrame, k6_metrics: pl.DataFrame, evidence: Eviden
 
 def _asked(summary: pl.DataFrame) -> dict[tuple[str, int], tuple[float, float | None]]:
     """By target and iteration: requests per second in all, and the least median response."""
-    import polars as pl
-
     found = summary.group_by("target", "iteration").agg(
         rate=pl.coalesce(pl.col("rate_rps").sum(), 0.0), median=pl.col("response_ms_p50").min()
     )
@@ -175,8 +120,6 @@ def _asked(summary: pl.DataFrame) -> dict[tuple[str, int], tuple[float, float | 
 
 
 def _remarks(summary: pl.DataFrame) -> Iterator[str]:
-    import polars as pl
-
     lost = summary.filter(pl.col("requests") > 0, pl.col("failed") == pl.col("requests"))
     for (function,), rows in lost.group_by("function", maintain_order=True):
         yield f"load as asked; 100 % of {function} failed ({rows['requests'].sum()} requests)"

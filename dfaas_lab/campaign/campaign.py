@@ -6,14 +6,22 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab import charts
+from dfaas_lab.campaign import csv_files
 from dfaas_lab.campaign.measure import TargetLoop
+from dfaas_lab.campaign.outcomes import outcomes_of
 from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
+from dfaas_lab.display.cards import card, chip
+from dfaas_lab.display.words import span
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import draw_until
 from dfaas_lab.store import Store
+from dfaas_lab.widgets import choose_view
 
 if TYPE_CHECKING:
     import altair as alt
@@ -67,6 +75,7 @@ class Campaign:
         self._options = dict(options)
         self._progress = progress
         self.label = label
+        self._seen = "new", "no load measured"
 
     @property
     def id(self) -> str:
@@ -115,13 +124,14 @@ class Campaign:
             return self
         if not self._folder.exists:
             self._folder.create(self._settings, {"label": self.label, "status": "new", **_now()})
-        with self._folder.running():
-            self._run_targets()
+        try:
+            with self._folder.running():
+                self._run_targets()
+        finally:
+            self._look()
         return self
 
     def _run_targets(self) -> None:
-        from dfaas_lab.widgets import choose_view
-
         stop = threading.Event()
         errors: list[BaseException] = []
         loops = [
@@ -185,8 +195,6 @@ class Campaign:
         iteration's window. A load that is ruled out by an overloaded one has ``skipped`` true and
         nulls; ``reasons`` names the overloaded one.
         """
-        from dfaas_lab.campaign.outcomes import outcomes_of
-
         return outcomes_of(self._store, self._settings, self._plans(), self._known())
 
     def chart(self) -> alt.TopLevelMixin:
@@ -195,9 +203,7 @@ class Campaign:
         >>> save_figure(campaign.chart(), "campaign.pdf").name
         'campaign.pdf'
         """
-        from dfaas_lab.charts.over_campaign import campaign_chart
-
-        return campaign_chart(self.outcomes, self._settings.overload)
+        return charts.campaign_chart(self.outcomes, self._settings.overload)
 
     def frontier(self, a: str, b: str) -> alt.TopLevelMixin:
         """The overload frontier of two functions: measured, overloaded and skipped loads.
@@ -212,9 +218,7 @@ class Campaign:
         >>> save_figure(campaign.frontier("env", "figlet"), "frontier.svg").name
         'frontier.svg'
         """
-        from dfaas_lab.charts.frontier import frontier_chart
-
-        return frontier_chart(self.outcomes, a, b)
+        return charts.frontier_chart(self.outcomes, a, b)
 
     def export_csv(self, folder: str | Path) -> list[Path]:
         """Write the files that existing analyses read: ``results.csv, skipped.csv, index.csv``.
@@ -230,9 +234,7 @@ class Campaign:
         >>> [path.name for path in campaign.export_csv("exported")]
         ['results.csv', 'skipped.csv', 'index.csv']
         """
-        from dfaas_lab.campaign.csv_files import export_csv
-
-        return export_csv(self.outcomes, folder, functions=self.plan.functions)
+        return csv_files.export_csv(self.outcomes, folder, functions=self.plan.functions)
 
     @staticmethod
     def import_csv(folder: str | Path, *, target: str | None = None) -> pl.DataFrame:
@@ -246,9 +248,7 @@ class Campaign:
         >>> Campaign.import_csv("imported", target="node1").height
         8
         """
-        from dfaas_lab.campaign.csv_files import import_csv
-
-        return import_csv(folder, target=target)
+        return csv_files.import_csv(folder, target=target)
 
     def _plans(self) -> dict[str, Plan]:
         plan = self._settings.plan
@@ -257,13 +257,31 @@ class Campaign:
     def _known(self) -> dict[str, dict[str, LoadRecord]]:
         return {name: self._folder.loads(name) for name in self._targets}
 
+    def _look(self) -> Campaign:
+        """Note how far it is, for who shows it: a display asks no disk."""
+        done = sum(not record.missing for own in self._known().values() for record in own.values())
+        loads = sum(len(plan) for plan in self._plans().values())
+        self._seen = self.status, f"{done} of {loads} loads measured"
+        return self
+
+    @safe_repr
     def __repr__(self) -> str:
         label = f" {self.label!r}" if self.label else ""
-        done = sum(not record.missing for own in self._known().values() for record in own.values())
         targets = ", ".join(self._targets)
-        loads = sum(len(plan) for plan in self._plans().values())
-        said = f"{self.status}, {done} of {loads} loads measured"
-        return f"Campaign {self.id}{label} on {targets}: {said}"
+        return f"Campaign {self.id}{label} on {targets}: {', '.join(self._seen)}"
+
+    @safe_html
+    def _repr_html_(self) -> str:
+        settings, (status, measured) = self._settings, self._seen
+        facts = {
+            "label": self.label,
+            "measured": measured,
+            "targets": ", ".join(self._targets),
+            "functions": ", ".join(self.plan.functions),
+            "each load": f"{settings.iterations} \u00d7 {span(settings.duration_s)}",
+            "results": str(self.path),
+        }
+        return card(f"campaign {self.id}", facts, state=chip(status))
 
 
 def status_of(folder: CampaignFolder) -> str:
@@ -281,6 +299,4 @@ def _ended(loops: Sequence[TargetLoop], errors: Sequence[BaseException]) -> str:
 
 
 def _now() -> dict[str, str]:
-    from datetime import UTC, datetime
-
     return {"created_at": datetime.now(UTC).isoformat()}

@@ -16,16 +16,17 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import polars as pl
+
+from dfaas_lab.campaign.outcomes import OUTCOMES
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.load.plan import PlannedLoad
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 from dfaas_lab.validation import local_path
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Row = dict[str, str]
 
@@ -100,10 +101,6 @@ def import_csv(
     Raises:
         ConfigError: There are no such files, or they have other columns.
     """
-    import polars as pl
-
-    from dfaas_lab.campaign.outcomes import OUTCOMES
-
     where = local_path(folder, what="folder")
     name = where.resolve().name if target is None else target
     results = [row for file in _results_files(where) for row in _read(file)]
@@ -119,8 +116,6 @@ def import_csv(
 
 
 def _export_one(outcomes: pl.DataFrame, folder: Path, functions: Iterable[str]) -> list[Path]:
-    import polars as pl
-
     with errors_as_store_error(folder, "writing"):
         folder.mkdir(parents=True, exist_ok=True)
     names = sorted({*functions, *outcomes["function"]})
@@ -222,7 +217,7 @@ def _merge(
     writer.writeheader()
     writer.writerows([*old, *new])
     content = text.getvalue().encode()
-    if not path.exists() or path.read_bytes() != content:
+    if not path.is_file() or path.read_bytes() != content:
         replace_file(path, content)
     return path
 
@@ -238,7 +233,7 @@ def _key(row: Row, columns: Sequence[str]) -> tuple[str, ...]:
 def _read(path: Path, delimiter: str = ",") -> Iterator[Row]:
     """The rows of a file; one that has more or fewer columns than the header is told and left."""
     with errors_as_store_error(path, "reading"):
-        content = path.read_bytes().decode("utf-8-sig")
+        content = read_regular(path, most_bytes=256 << 20).decode("utf-8-sig")
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
     header = next(reader, [])
     for row in reader:

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from dfaas_lab.campaign.record import LoadRecord
 from dfaas_lab.campaign.settings import Settings
 from dfaas_lab.errors import CampaignError, StoreError
 from dfaas_lab.load.plan import PlannedLoad
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 
 FORMAT = 1
@@ -103,8 +106,6 @@ class CampaignFolder:
     @property
     def locked(self) -> bool:
         """Whether a process runs it now."""
-        from filelock import FileLock, Timeout
-
         if not self._lock_file.exists():
             return False
         lock = FileLock(self._lock_file, thread_local=False)
@@ -122,8 +123,6 @@ class CampaignFolder:
         Raises:
             CampaignError: Another one does.
         """
-        from filelock import FileLock, Timeout
-
         lock = FileLock(self._lock_file, thread_local=False)
         try:
             lock.acquire(timeout=0.5)  # who asks whether it is locked holds it for a moment
@@ -154,7 +153,7 @@ def _dumped(entries: dict[str, Any]) -> bytes:
 
 def _parsed(path: Path) -> dict[str, Any]:
     with errors_as_store_error(path, "reading"):
-        content = path.read_bytes()
+        content = read_regular(path)
     try:
         entries = json.loads(content)
         if not isinstance(entries, dict):

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from dfaas_lab.campaign import node
 from dfaas_lab.campaign.cooldown import rest
 from dfaas_lab.campaign.doubts import generator_doubts, shares_generator
@@ -279,8 +281,6 @@ class TargetLoop:
                     self._write(ended)
 
     def _judged(self, run: Run, begun: Attempt) -> Attempt | None:
-        import polars as pl
-
         rows = run.summary.filter(pl.col("iteration") == begun.run_iteration)
         statuses = set(rows["status"])
         if not statuses or "interrupted" in statuses:

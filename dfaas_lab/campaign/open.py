@@ -5,9 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import polars as pl
 
 from dfaas_lab.campaign.campaign import Campaign, status_of
 from dfaas_lab.campaign.cooldown import Cooldown
@@ -27,8 +29,6 @@ from dfaas_lab.load.rates import Random
 from dfaas_lab.store import new_run_id
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.target import Target
 
 # The arguments of ``lab.campaign()``, where they are left out.
@@ -91,7 +91,9 @@ def open_campaign(
     for target in own.values():
         _check(target, settings, duration, given)
     folder, settings = _same(store, settings, label)
-    return Campaign(own, store, folder, settings, label=label, options=given, progress=progress)
+    return Campaign(
+        own, store, folder, settings, label=label, options=given, progress=progress
+    )._look()
 
 
 def campaigns_of(store: Path) -> pl.DataFrame:
@@ -99,10 +101,6 @@ def campaigns_of(store: Path) -> pl.DataFrame:
 
     ``campaign_id, created_at, label, status, targets, loads, measured, path``.
     """
-    from datetime import datetime
-
-    import polars as pl
-
     schema = {
         "campaign_id": pl.String(),
         "created_at": pl.Datetime("us", "UTC"),
@@ -227,7 +225,7 @@ def _stored_one(
     return Campaign(
         own, store, found[0], settings,
         label=entries.get("label"), options=options, progress=progress,
-    )  # fmt: skip
+    )._look()  # fmt: skip
 
 
 def _targets(

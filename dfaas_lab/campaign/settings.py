@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
+
 from dfaas_lab.campaign.cooldown import Cooldown
 from dfaas_lab.campaign.overload import Overload
 from dfaas_lab.config import Limits
@@ -139,8 +141,6 @@ def order_of(plan: Plan, order: Order, seed: int | None) -> Sequence[int]:
         indexes = list(range(len(plan)))
         random.Random(seed).shuffle(indexes)  # noqa: S311 - an order, no secret
         return indexes
-    import numpy as np
-
     rising: Sequence[int] = np.argsort(plan.totals(), kind="stable")  # type: ignore[assignment]
     return rising
 

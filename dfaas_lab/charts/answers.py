@@ -28,7 +28,13 @@ _HUES = dict(
 
 
 def status_chart(requests: pl.DataFrame) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.status_chart`."""
+    """Draw how many requests had which HTTP status; "no answer" is an error of the network.
+
+    Args:
+        requests: ``run.requests``.
+
+    >>> chart = status_chart(run.requests)
+    """
     status = pl.col("http_status")
     kind = (
         pl.when(status.is_null())
@@ -68,7 +74,13 @@ def _bars(title: str, counts: pl.DataFrame, width: int) -> parts.Drawn:
 
 
 def decomposition_chart(requests: pl.DataFrame) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.decomposition_chart`."""
+    """Draw what the time of successful requests was spent on, typical and slow ones apart.
+
+    Args:
+        requests: ``run.requests``.
+
+    >>> chart = decomposition_chart(run.requests)
+    """
     good = requests.filter(~pl.col("failed"))
     every = parts.panels(good)
     shown = every[: parts.MAX_PANELS]
@@ -97,7 +109,9 @@ def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
     means = ranked.group_by(band=band).agg(pl.col(list(_PARTS)).mean())
     stacked = parts.long(means, ["band"], _PARTS).filter(pl.col("value").is_not_null())
     highest = stacked.group_by("band").agg(pl.col("value").sum())["value"].max()
-    y = axes.up_from_0("value:Q", "ms", float(highest) if isinstance(highest, float) else 1.0)
+    y = axes.up_from_0(
+        "value:Q", "time (ms)", float(highest) if isinstance(highest, float) else 1.0
+    )
     order = ["fastest half", "p50 to p95", "slowest 5 %"]
     chart = alt.Chart(
         axes.inline(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dfaas_lab.charts.inks import FAINT, GRID, INK
 
 _LABEL = 11  # pixels from one label to the next
 _SHORT_S = 120  # a longer time is told in minutes and seconds
+_RATIO = 1.02  # how equal the steps of geometric rates are
 _WIDE = 60  # latencies from 1 to this many times 1 are read better on a logarithmic scale
 
 
@@ -43,7 +45,7 @@ def axis(
         titleFontWeight="normal",
         titleFontSize=11,
         labelFontSize=10,
-        labelOverlap=values is None,
+        labelOverlap=True if values is None else "greedy",
         labelExpr=alt.Undefined if expr is None else expr,
     )
 
@@ -60,6 +62,24 @@ def seconds_axis(title: str, last_s: float, *, labels: bool = True, wide: bool =
     hours = "floor(datum.value / 3600) + ':' + format(floor(datum.value / 60) % 60, '02d')"
     unit, expr = ("min:s", minutes) if last_s < 2 * 3600 else ("h:min", hours)
     return axis(f"{title} ({unit})", labels=labels, values=values, expr=expr)
+
+
+def rate_x(rates: Iterable[float], title: str, *, labels: bool = True) -> alt.X:
+    """Return a horizontal axis of rates, which doubles where they grow by one factor."""
+    asked = sorted({float(rate) for rate in rates})
+    if _geometric(asked):
+        scale = alt.Scale(type="log", base=2, domain=[asked[0] / 1.2, asked[-1] * 1.2], nice=False)
+        return alt.X("rate_rps:Q", scale=scale, axis=axis(title, labels=labels, values=asked))
+    scale = alt.Scale(domain=[0.0, max([1.0, *asked]) * 1.05], nice=False)
+    return alt.X("rate_rps:Q", scale=scale, axis=axis(title, labels=labels))
+
+
+def _geometric(rates: Sequence[float]) -> bool:
+    """Whether the rates grow by one factor: then they are read on a scale that doubles."""
+    if len(rates) < 3 or rates[0] <= 0:
+        return False
+    steps = [b / a for a, b in itertools.pairwise(rates)]
+    return min(steps) > 1.4 and max(steps) / min(steps) < _RATIO
 
 
 def up_from_0(field: str, title: str, highest: float, steps: int = 5) -> alt.Y:

@@ -12,10 +12,17 @@ _WORDS = {"success_rate": "success (points)"}
 
 
 def comparison_chart(frame: pl.DataFrame) -> alt.ConcatChart:
-    """Draw the rows of a comparison from the top down; filled where they differ."""
+    """Draw a comparison: each change with its interval, filled where the sides differ.
+
+    Args:
+        frame: ``comparison.frame``.
+
+    >>> chart = comparison_chart(compare(before, after).frame)
+    """
     shown = frame.filter(pl.col("change").is_not_null()).head(_MOST_ROWS)
     notes = [
         "filled: differs, all intervals together; hollow: can be chance",
+        "arrow: the interval goes on" if _beyond(_rows(shown), _ends(_rows(shown))).height else "",
         f"{_MOST_ROWS} of {frame.height} rows are shown" if frame.height > _MOST_ROWS else "",
     ]
     title = " and ".join(frame["side_b"].unique(maintain_order=True).to_list()) or "Nothing"
@@ -48,23 +55,54 @@ def _rows(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _forest(rows: pl.DataFrame) -> alt.LayerChart:
-    base = alt.Chart(figure.inline(rows)).encode(
-        y=alt.Y(
-            "row:N", sort=None, axis=alt.Axis(title=None, labelLimit=260, labelColor=figure.INK)
-        )
+def _ends(rows: pl.DataFrame) -> tuple[float, float]:
+    """The ends of the axis: all intervals, but none farther out than three times the changes."""
+    changes = rows["change"].drop_nulls()
+    most = 3 * max([10.0, *changes.abs().to_list()])
+    low = min([0.0, *changes, *rows["low"].drop_nulls()])
+    high = max([0.0, *changes, *rows["high"].drop_nulls()])
+    return max(low, -most), min(high, most)
+
+
+def _beyond(rows: pl.DataFrame, ends: tuple[float, float]) -> pl.DataFrame:
+    """The intervals that go beyond the axis: at which end, and the sign for it."""
+    low, high = ends
+    out = [(pl.col("low") < low, low, "left"), (pl.col("high") > high, high, "right")]
+    return pl.concat(
+        rows.filter(where).select("row", at=pl.lit(end), sign=pl.lit(f"triangle-{side}"))
+        for where, end, side in out
     )
+
+
+def _forest(rows: pl.DataFrame) -> alt.LayerChart:
+    ends = _ends(rows)
+    names = alt.Axis(title=None, labelLimit=260, labelColor=figure.INK)
+    y = alt.Y("row:N", sort=rows["row"].to_list(), axis=names)
+    base = alt.Chart(figure.inline(rows)).encode(y)
+    # Some room beside the outermost mark.
+    room = 0.03 * (ends[1] - ends[0])
+    scale = alt.Scale(domain=[ends[0] - room, ends[1] + room], nice=False, zero=False)
     across = figure.axis("change (%)")
-    intervals = base.mark_rule(color=figure.BLUE).encode(
-        x=alt.X("low:Q", axis=across, scale=alt.Scale(zero=False)), x2="high:Q"
+    intervals = base.mark_rule(color=figure.BLUE, clip=True).encode(
+        x=alt.X("low:Q", axis=across, scale=scale), x2="high:Q"
     )
     points = base.mark_point(size=55, color=figure.BLUE, opacity=1, strokeWidth=1.5).encode(
-        x=alt.X("change:Q", axis=across),
+        x=alt.X("change:Q", axis=across, scale=scale),
         fill=alt.condition(
             "datum.differs == 'differs'", alt.value(figure.BLUE), alt.value("white")
         ),
     )
     zero = alt.Chart(figure.inline([{"x": 0}])).mark_rule(color=figure.INK, strokeDash=[3, 3])
-    layers = alt.LayerChart(layer=[zero.encode(x="x:Q"), intervals, points])
+    arrows = alt.Chart(figure.inline(_beyond(rows, ends))).mark_point(
+        color=figure.BLUE, filled=True, size=40, opacity=1
+    )
+    layers = alt.LayerChart(
+        layer=[
+            zero.encode(alt.X("x:Q", scale=scale)),
+            intervals,
+            arrows.encode(alt.X("at:Q", scale=scale), y, shape=alt.Shape("sign:N", scale=None)),
+            points,
+        ]
+    )
     chart: alt.LayerChart = layers.properties(width=300, height={"step": 18})
     return chart

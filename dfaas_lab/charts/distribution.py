@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import altair as alt
 import polars as pl
 
@@ -17,11 +19,27 @@ _SHARES = sorted(
     | {0.999 + at / 10_000 for at in range(11)}
 )
 _MARKED = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+_EXACT = tuple(_MARKED.values())
+_WHAT = {"latency_ms": "latency", "response_ms": "response time"}
 _TITLES = {"latency_ms": "Distribution of latency", "response_ms": "Distribution of response time"}
 
 
-def distribution_chart(requests: pl.DataFrame, *, by: str, column: str) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.distribution_chart`."""
+def distribution_chart(
+    requests: pl.DataFrame,
+    *,
+    by: str = "function",
+    column: Literal["latency_ms", "response_ms"] = "latency_ms",
+) -> alt.ConcatChart:
+    """Draw how latencies are distributed: the share of successful requests at least so fast.
+
+    Args:
+        requests: ``run.requests``, or those of several runs, one below the other.
+        by: The column that tells the lines apart: ``function``, ``target``, ``run_id``, or one of
+            your own.
+        column: ``latency_ms`` (from sending) or ``response_ms`` (from the planned moment).
+
+    >>> chart = distribution_chart(run.requests, column="response_ms")
+    """
     good = requests.filter(~pl.col("failed") & pl.col(column).is_not_null())
     names = good["function"].unique(maintain_order=True).to_list() if by != "function" else [None]
     groups = [str(name) for name in good[by].unique(maintain_order=True).to_list()]
@@ -37,7 +55,7 @@ def distribution_chart(requests: pl.DataFrame, *, by: str, column: str) -> alt.C
     notes = [
         f"{words.count(good.height, 'successful request')} of all iterations",
         f"{failed:,} failed ones are not in it" if failed else "",
-        "dotted: p50, p95, p99",
+        "points: p50, p95, p99",
     ]
     return parts.page(charts, _TITLES[column], notes if charts else [])
 
@@ -48,7 +66,11 @@ def _panel(
     curves = pl.concat([_curve(rows.filter(pl.col(by) == one), one, column) for one in groups])
     axis = LatencyAxis.over(curves["value"], log=True)
     scale = alt.Scale(type="log", domain=[axis.bottom, axis.top], nice=False)
-    x = alt.X("value:Q", scale=scale, axis=axes.axis("ms (log scale)", values=axis.ticks))
+    x = alt.X(
+        "value:Q",
+        scale=scale,
+        axis=axes.axis(f"{_WHAT[column]} (ms, log scale)", values=axis.ticks),
+    )
     y = axes.up_from_0("share:Q", "requests at least so fast (%)", 100.0, steps=4)
     tooltip = [
         alt.Tooltip("group:N", title="of"),
@@ -57,20 +79,36 @@ def _panel(
     ]
     # The share rises at a value, not before it.
     line = alt.Chart(axes.inline(curves)).mark_line(strokeWidth=2, interpolate="step-after")
-    marked = alt.Chart(axes.inline([{"share": 100 * at} for at in _MARKED.values()]))
-    rule = marked.mark_rule(color=inks.FAINT, strokeDash=[1, 3])
+    marked = curves.filter(pl.col("share").is_in([100 * at for at in _MARKED.values()]))
+    points = alt.Chart(axes.inline(marked)).mark_point(
+        filled=True, size=36, opacity=1, stroke="white", strokeWidth=1
+    )
+    colour, dash = parts.group_inks(groups)
     return alt.layer(
-        rule.encode(y),
-        line.encode(x, y, alt.Order("share:Q"), *parts.group_inks(groups), tooltip=tooltip),
+        *_percentiles(y),
+        line.encode(x, y, alt.Order("share:Q"), colour, dash, tooltip=tooltip),
+        points.encode(x, y, colour, tooltip=tooltip),
         title=parts.panel_title(name or "", "", width),
         width=width,
         height=200,
     )
 
 
+def _percentiles(y: alt.Y) -> list[alt.Chart]:
+    """Draw a line at each percentile that is marked, with its name; p95's below, as p99 is near."""
+    marks = []
+    for name, share in _MARKED.items():
+        at = alt.Chart(axes.inline([{"share": 100 * share, "name": name}]))
+        low = name == "p95"
+        words = at.mark_text(align="left", x=4, dy=7 if low else -6, color=inks.FAINT, fontSize=10)
+        rule = at.mark_rule(color=inks.FAINT, strokeDash=[1, 3])
+        marks += [rule.encode(y), words.encode(y, text="name:N")]
+    return marks
+
+
 def _curve(rows: pl.DataFrame, group: str, column: str) -> pl.DataFrame:
     values = rows[column].cast(pl.Float64).sort()
-    each = [at / max(values.len() - 1, 1) for at in range(values.len())]
+    each = sorted({at / max(values.len() - 1, 1) for at in range(values.len())} | set(_EXACT))
     shares = _SHARES if values.len() > len(_SHARES) else each
     found = [values.quantile(share, interpolation="linear") for share in shares]
     return pl.DataFrame(

@@ -22,7 +22,7 @@ from dfaas_lab.charts.inks import (
     P99,
     Ink,
 )
-from dfaas_lab.display import chart_bundle, shown_metadata
+from dfaas_lab.display.bundles import chart_bundle, shown_metadata
 from dfaas_lab.printable import printable
 
 __all__ = [
@@ -163,7 +163,7 @@ def panel_title(panel: Panel | str, subtitle: str, width: int) -> alt.TitleParam
     return alt.Title(
         # Here too: whoever saves the figure by Altair's own means is not to lose the process.
         _cut(printable(panel if isinstance(panel, str) else panel.title), width // 7),
-        subtitle=subtitle,
+        subtitle=_cut(subtitle, width // 4),
         anchor="start",
         frame="group",
         fontSize=12,

@@ -13,24 +13,26 @@ from dfaas_lab.errors import ConfigError
 
 # A sign for each state: told apart without colour, and by lightness in print.
 _SIGNS = {
-    "measured": ("\u25cf", "#DCEAF7"),
-    "overloaded": ("\u2715", "#D55E00"),
-    "doubtful": ("?", "#E8CBE4"),
-    "failed": ("!", "#BBBBBB"),
-    "skipped": ("\u2571", "#F2F2F2"),
+    "measured": ("circle", "#DCEAF7"),
+    "overloaded": ("cross", "#E5926A"),
+    "doubtful": ("triangle-up", "#E8CBE4"),
+    "failed": ("diamond", "#BBBBBB"),
+    "skipped": ("stroke", "#F2F2F2"),
 }
 
 
 def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
-    """Draw a grid of the rates of two functions; the loads of no other function count.
+    """Draw which loads of two functions were measured, overloaded or ruled out, as a grid.
 
     Args:
-        outcomes: As ``campaign.outcomes``.
+        outcomes: ``campaign.outcomes``.
         a: The function on the x axis.
         b: The function on the y axis.
 
     Raises:
-        ConfigError: No load has both.
+        ConfigError: No load has both, and no other function.
+
+    >>> chart = frontier_chart(campaign.outcomes, "env", "figlet")
     """
     cells = _cells(outcomes, a, b)
     if a == b or cells.is_empty():
@@ -43,8 +45,8 @@ def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
         _grid(target, cells.filter(pl.col("target") == target), a, b)
         for target in cells["target"].unique(maintain_order=True)
     ]
-    signs = ", ".join(f"{sign} {state}" for state, (sign, _) in _SIGNS.items())
-    notes = [f"{signs} (above an overloaded one)"]
+    skipped = "skipped" in cells["state"]
+    notes = ["skipped: above an overloaded load, so not measured" if skipped else ""]
     return parts.page(charts, f"Overload frontier of {a} and {b}", notes)
 
 
@@ -85,20 +87,29 @@ def _cells(outcomes: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
 
 
 def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> Any:
-    data = cells.select("a", "b", "state").with_columns(
-        sign=pl.col("state").replace_strict({name: sign for name, (sign, _) in _SIGNS.items()})
-    )
-    size = max(12, min(28, 560 // max(data["a"].n_unique(), data["b"].n_unique(), 1)))
+    # The colours as data: a second scale of the states would take the legend away.
+    hues = {state: hue for state, (_, hue) in _SIGNS.items()}
+    data = cells.select("a", "b", "state", hue=pl.col("state").replace_strict(hues))
+    size = max(12, min(40, 400 // max(data["a"].n_unique(), data["b"].n_unique(), 1)))
+    seen = [state for state in _SIGNS if state in data["state"]]
     x = alt.X("a:O", axis=_axis(f"{a} (requests/s)"))
     y = alt.Y("b:O", sort="descending", axis=_axis(f"{b} (requests/s)"))
-    scale = alt.Scale(domain=list(_SIGNS), range=[hue for _, hue in _SIGNS.values()])
+    shapes = alt.Scale(domain=seen, range=[_SIGNS[state][0] for state in seen])
     chart = alt.Chart(parts.inline(data))
     tiles = chart.mark_rect(stroke="white").encode(
-        x, y, alt.Color("state:N", scale=scale, legend=None), tooltip=["a:O", "b:O", "state:N"]
+        x, y, alt.Color("hue:N", scale=None), tooltip=["a:O", "b:O", "state:N"]
     )
-    signs = chart.mark_text(fontSize=round(size * 0.55), color=parts.BLACK).encode(
-        x, y, text="sign:N"
+    legend = alt.Legend(
+        title=None,
+        orient="top",
+        symbolFillColor=parts.INK,
+        symbolStrokeColor=parts.INK,
+        labelColor=parts.INK,
+        labelFontSize=11,
     )
+    signs = chart.mark_point(
+        filled=True, fill=parts.INK, stroke=parts.INK, size=size * size / 16, opacity=1
+    ).encode(x, y, shape=alt.Shape("state:N", scale=shapes, legend=legend))
     title = parts.panel_title(Panel(target, "", target), "", 270)
     return alt.layer(tiles, signs).properties(
         title=title, width={"step": size}, height={"step": size}

@@ -25,7 +25,9 @@ class Ink:
 
 
 P50, P95, P99 = Ink("#0B3C7D"), Ink("#E07800", (7, 3)), Ink("#B3367F", (2, 2))
+SUCCEEDED = Ink("#1B7F4B")
 MOST = Ink("#8A8A8A")  # a maximum, always thin
+ASKED = "#D0D0D0"  # what was asked for, behind what came of it
 ANSWERED, FAILED, DROPPED, UNFINISHED = "#A6CEE3", "#C62828", "#333333", "#9A7B4F"
 GROUPS = (
     P50,

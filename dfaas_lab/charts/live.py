@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dfaas_lab.charts.inks import DROPPED, FAILED, FAINT, GRID, GROUPS, INK, P50, P95, PAPER, Ink
-from dfaas_lab.display import text, words
+from dfaas_lab.display import words
+from dfaas_lab.display.cards import text
 from dfaas_lab.k6.live import LivePoint
 
 _WIDTH, _LEFT, _RIGHT = 620, 52, 70

@@ -9,24 +9,54 @@ from dfaas_lab.charts import axes
 from dfaas_lab.charts import figure as parts
 
 _MOST = 6  # lines of one metric: functions or instances
+# By a part of the metric's name: the unit, its size in the metric's own, the least upper end.
+_UNITS = {
+    "fraction": ("%", 0.01, 1.0),
+    "cores": ("cores", 1.0, 0.01),
+    "watts": ("W", 1.0, 1.0),
+    "rps": ("per second", 1.0, 1.0),
+    "seconds": ("s", 1.0, 0.001),
+    "replicas": ("replicas", 1.0, 1.0),
+}
+_BYTES = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
-def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.node_chart`."""
+def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None = None) -> alt.ConcatChart:
+    """Draw the metrics of a node, one panel each, with the iterations shaded behind them.
+
+    Args:
+        metrics: ``target.metrics(start, end)`` or ``run.node_metrics``.
+        summary: ``run.summary``, for the iterations.
+
+    >>> chart = node_chart(run.node_metrics, run.summary)
+    """
     known = metrics.filter(pl.col("value").is_not_null() & pl.col("value").is_finite())
     if known.is_empty():
         return parts.page([], "Metrics of the node", [])
     began = known["time"].min()
     rows = known.with_columns(
-        at=(pl.col("time") - began).dt.total_milliseconds() / 1000,
-        group=pl.coalesce("function", "instance").fill_null("node"),
+        at=(pl.col("time") - began).dt.total_milliseconds() / 1000, group=_group(known)
     )
     loads = _loads(summary, began)
     last_s = max([1.0, *rows["at"].to_list(), *(load["end"] for load in loads)])
     names = rows["metric"].unique(maintain_order=True).to_list()[: parts.MAX_PANELS]
-    charts = [_panel(name, rows.filter(metric=name), loads, last_s) for name in names]
-    notes = ["shaded: iterations"] if loads else []
+    groups = [str(one) for one in rows["group"].unique(maintain_order=True).to_list()][:_MOST]
+    shown = rows.filter(pl.col("group").is_in(groups))
+    charts = [_panel(name, shown.filter(metric=name), groups, loads, last_s) for name in names]
+    notes = [
+        "shaded: iterations" if loads else "",
+        f"{_MOST} of {rows['group'].n_unique()} functions and instances are shown"
+        if rows["group"].n_unique() > _MOST
+        else "",
+    ]
     return parts.page(charts, "Metrics of the node", notes)
+
+
+def _group(known: pl.DataFrame) -> pl.Expr:
+    """What a line is of: a function, an instance where there are several, or the node."""
+    several = known["instance"].drop_nulls().n_unique() > 1
+    named = pl.coalesce("function", "instance") if several else pl.col("function")
+    return named.fill_null("node")
 
 
 def _loads(summary: pl.DataFrame | None, began: object) -> list[dict[str, float]]:
@@ -40,14 +70,19 @@ def _loads(summary: pl.DataFrame | None, began: object) -> list[dict[str, float]
 
 
 def _panel(
-    name: str, rows: pl.DataFrame, loads: list[dict[str, float]], last_s: float
+    name: str,
+    rows: pl.DataFrame,
+    groups: list[str],
+    loads: list[dict[str, float]],
+    last_s: float,
 ) -> parts.Drawn:
-    groups = [str(one) for one in rows["group"].unique(maintain_order=True).to_list()][:_MOST]
+    unit, size, least = _unit(name, max([0.0, *rows["value"].to_list()]))
+    rows = rows.with_columns(pl.col("value") / size)
     width = parts.width_of(2)
     time = axes.seconds_axis("time", last_s, wide=False)
     scale = alt.Scale(domain=[0, last_s], nice=False, clamp=True)
     x = alt.X("at:Q", scale=scale, axis=time)
-    y = axes.up_from_0("value:Q", _unit(name), max([1e-6, *rows["value"].to_list()]), steps=4)
+    y = axes.up_from_0("value:Q", unit, max([least, *rows["value"].to_list()]), steps=4)
     line = alt.Chart(axes.inline(rows.select("at", "value", "group"))).mark_line(strokeWidth=1.8)
     drawn = line.encode(x, y, *parts.group_inks(groups), tooltip=["group:N", "at:Q", "value:Q"])
     band = alt.Chart(axes.inline(loads)).mark_rect(color="#7F9CD6", opacity=0.15)
@@ -58,6 +93,9 @@ def _panel(
     return alt.layer(*under, drawn, title=title, width=width, height=120)
 
 
-def _unit(name: str) -> str:
-    units = {"fraction": "of 1", "bytes": "bytes", "cores": "cores", "watts": "W", "rps": "per s"}
-    return next((unit for ending, unit in units.items() if name.endswith(ending)), "value")
+def _unit(name: str, highest: float) -> tuple[str, float, float]:
+    """The unit of a metric's axis, its size in the metric's own, and the least that is drawn."""
+    if name.endswith("bytes"):
+        unit, size = next(((u, s) for u, s in _BYTES if highest >= s), ("bytes", 1.0))
+        return unit, size, 1.0
+    return next((unit for ending, unit in _UNITS.items() if ending in name), ("", 1.0, 1.0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import altair as alt
@@ -13,16 +13,14 @@ import polars as pl
 from dfaas_lab.analysis.intervals import FEWEST, mean_interval
 from dfaas_lab.charts import axes, inks
 from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.figure import Panel
 
 _LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
-_SUCCESS = {"success": "succeeded, of those sent"}
-_NODE = {"cpu": "CPU of the node", "memory": "memory of the node"}
-_INKS = {
-    "latency p50": inks.P50,
-    "latency p95": inks.P95,
-    "succeeded, of those sent": inks.Ink("#1B7F4B"),
-}
+_SUCCESS = {"success": "success"}
+_INKS = {"latency p50": inks.P50, "latency p95": inks.P95, "success": inks.SUCCEEDED}
+_RATE = "rate asked for (requests/s)"
+_WIDTH = parts.width_of(2)
 # Shapes tell the states apart, not colours alone.
 STATES = {
     "measured": ("circle", parts.BLUE),
@@ -30,6 +28,7 @@ STATES = {
     "doubtful": ("triangle-up", parts.PURPLE),
     "failed": ("diamond", parts.BLACK),
 }
+OK = ("ok", "slo_failed")
 _CONFIDENCE = 0.95
 
 
@@ -49,17 +48,30 @@ class Marked(Protocol):
         """Most of the node's memory in use."""
 
 
-def campaign_chart(outcomes: pl.DataFrame, limits: Marked) -> alt.ConcatChart:
-    """Draw a campaign.
+@dataclass(frozen=True)
+class Unmarked:
+    """No thresholds."""
 
-    Per function and target latency and success rate against its rate, where the other functions of
-    the load take none (else over all loads); per target CPU and memory against the load in all, and
-    the campaign's course.
+    function_success_rate: float | None = None
+    cpu_fraction: float | None = None
+    memory_fraction: float | None = None
+
+
+def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None = None) -> alt.ConcatChart:
+    """Draw a campaign: latency and success against rate, the node against load, and the course.
+
+    A function's panel has the loads that it takes alone, where there are any. Lines are means over
+    the iterations, with the intervals of :mod:`dfaas_lab.analysis.intervals`; points are hollow
+    where an iteration is DOUBTFUL.
 
     Args:
-        outcomes: As ``campaign.outcomes``.
-        limits: The thresholds of overload, which are marked.
+        outcomes: ``campaign.outcomes``.
+        limits: The thresholds of overload (a :class:`dfaas_lab.Overload`), which are marked.
+
+    >>> chart = campaign_chart(campaign.outcomes)
     """
+    marked = limits is not None
+    limits = limits or Unmarked()
     measured = outcomes.filter(~pl.col("skipped"))
     asked = measured.filter(pl.col("rate_rps") > 0)
     every = parts.panels(asked)
@@ -74,7 +86,8 @@ def campaign_chart(outcomes: pl.DataFrame, limits: Marked) -> alt.ConcatChart:
     notes = [
         f"lines: means of the iterations; bands: intervals of {_CONFIDENCE:.0%} "
         f"(with fewer than {FEWEST} iterations: their range)",
-        "dashed: the limit of overload",
+        "hollow: DOUBTFUL" if (asked["doubts"].fill_null("") != "").any() else "",
+        "dashed: the limit of overload" if marked else "",
         parts.hidden(every),
     ]
     return parts.page(charts, "Campaign", notes if charts else [])
@@ -90,9 +103,12 @@ def _alone(panel: Panel, asked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _bands(rows: pl.DataFrame, x: str, kinds: dict[str, str]) -> pl.DataFrame:
-    """Mean, low and high of each kind at each x."""
+    """Mean, low and high of each kind at each x, and whether an iteration is in doubt."""
     found = []
-    long = parts.long(rows.with_columns(success=pl.col("success_rate") * 100), [x], kinds)
+    told = rows.with_columns(
+        success=pl.col("success_rate") * 100, doubtful=pl.col("doubts").fill_null("") != ""
+    )
+    long = parts.long(told, [x, "doubtful"], kinds)
     for (at, kind), group in long.group_by(x, "kind", maintain_order=True):
         values = group["value"].drop_nulls().to_numpy().astype(np.float64)
         if not len(values):
@@ -100,53 +116,57 @@ def _bands(rows: pl.DataFrame, x: str, kinds: dict[str, str]) -> pl.DataFrame:
         interval = mean_interval(values, confidence=_CONFIDENCE, seed=0)
         low = values.min() if interval.low is None else max(interval.low, 0.0)
         high = values.max() if interval.high is None else interval.high
-        found.append({x: at, "kind": kind, "value": float(values.mean()), "low": low, "high": high})
+        mean, doubtful = float(values.mean()), bool(group["doubtful"].any())
+        found.append((at, kind, mean, low, high, doubtful))
     schema = {x: pl.Float64, "kind": pl.String, "value": pl.Float64}
-    return pl.DataFrame(found, schema=schema | {"low": pl.Float64, "high": pl.Float64}).sort(
-        "kind", x
-    )
+    schema |= {"low": pl.Float64, "high": pl.Float64, "doubtful": pl.Boolean}
+    return pl.DataFrame(found, schema=schema, orient="row").sort("kind", x)
 
 
 def _function(
     panel: Panel, rows: pl.DataFrame, limits: Marked, width: int, *, log: bool
 ) -> alt.VConcatChart:
-    x = _x("rate_rps", rows, "rate asked for (requests/s)")
-    bare = _x("rate_rps", rows, None)
+    x = axes.rate_x(rows["rate_rps"], _RATE)
+    bare = axes.rate_x(rows["rate_rps"], _RATE, labels=False)
     latency = _bands(rows, "rate_rps", _LATENCY)
     heights = pl.concat([latency["value"], latency["high"], latency["low"]])
-    axis, tall = axes.LatencyAxis.over(heights, log=log), 170
-    named = axes.line_ends(_ends(latency), bare, axis, tall)
+    axis = LatencyAxis.over(heights, log=log)
     top = alt.layer(
-        *_layered(latency, bare, axis.y()).layer,
-        *named,
+        *_marks(latency, bare, axis.y()),
+        *axes.line_ends(_line_ends(latency), bare, axis, 170),
         title=parts.panel_title(panel, _overload_words(rows), width),
         width=width,
-        height=tall,
+        height=170,
     )
     success = _bands(rows, "rate_rps", _SUCCESS).with_columns(pl.col("high").clip(upper_bound=100))
     percent = parts.up_from_0("value:Q", "success (%)", 100.0, steps=2)
-    layers = _layered(success, x, percent)
+    layers = _marks(success, x, percent)
     if limits.function_success_rate is not None:
-        layers += _limit(limits.function_success_rate * 100)
-    return alt.vconcat(top, layers.properties(width=width, height=70), spacing=6)
+        layers.append(_limit(limits.function_success_rate * 100))
+    return alt.vconcat(top, alt.layer(*layers, width=width, height=70), spacing=6)
 
 
-def _layered(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> Any:
-    band = alt.Chart(parts.inline(rows)).mark_area(opacity=0.18)
-    line = alt.Chart(parts.inline(rows)).mark_line(point={"size": 24, "filled": True})
-    kinds = rows["kind"].unique(maintain_order=True).to_list()
-    hue, dash = parts.kind_inks({kind: _INKS[kind] for kind in kinds or _LATENCY.values()})
-    return alt.layer(
-        band.encode(x, axes.lower_edge(y), alt.Y2("high:Q"), hue),
-        line.encode(x, y, hue, dash, tooltip=["kind:N", "value:Q", "low:Q", "high:Q"]),
-    )
+def _marks(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Draw each kind: its band, its line, and a point at each rate, hollow where in doubt."""
+    marks: list[alt.Chart] = []
+    tooltip = ["kind:N", "value:Q", "low:Q", "high:Q"]
+    for (kind,), of_kind in rows.group_by("kind", maintain_order=True):
+        ink = _INKS[str(kind)]
+        chart = alt.Chart(parts.inline(of_kind))
+        band = chart.mark_area(color=ink.colour, opacity=0.14)
+        marks.append(band.encode(x, axes.lower_edge(y), alt.Y2("high:Q")))
+        marks.append(chart.mark_line(**ink.line(strokeWidth=2)).encode(x, y))
+        point = chart.mark_point(color=ink.colour, size=28, opacity=1, strokeWidth=1.4)
+        fill = alt.condition("datum.doubtful", alt.value("white"), alt.value(ink.colour))
+        marks.append(point.encode(x, y, fill=fill, tooltip=tooltip))
+    return marks or [alt.Chart(parts.inline([])).mark_point().encode(x, y)]
 
 
-def _ends(rows: pl.DataFrame) -> list[tuple[str, float, float]]:
-    last = rows.group_by("kind", maintain_order=True).last().filter(pl.col("value") > 0)
+def _line_ends(rows: pl.DataFrame) -> list[tuple[str, float, float]]:
+    last = rows.filter(pl.col("value") > 0).group_by("kind", maintain_order=True).last()
     return [
-        (row["kind"].removeprefix("latency "), row["rate_rps"], row["value"])
-        for row in last.iter_rows(named=True)
+        (kind.removeprefix("latency "), at, value)
+        for kind, at, value in last.select("kind", "rate_rps", "value").rows()
     ]
 
 
@@ -179,7 +199,7 @@ def _iterations(own: pl.DataFrame) -> pl.DataFrame:
             pl.col("not_measured").first(),
         )
         .with_columns(
-            state=pl.when(~pl.col("status").is_in(["ok", "slo_failed"]))
+            state=pl.when(~pl.col("status").is_in(OK))
             .then(pl.lit("failed"))
             .when(pl.col("overloaded"))
             .then(pl.lit("overloaded"))
@@ -208,32 +228,26 @@ def _node(target: str, own: pl.DataFrame, limits: Marked) -> Iterator[Any]:
         layers: Any = alt.layer(chart.encode(x, y, _state_fill(), _state_shape()))
         if limit is not None:
             layers += _limit(limit * 100)
-        title = parts.panel_title(Panel(target, "", f"{kind}, {target}"), why, parts.width_of(2))
-        yield layers.properties(title=title, width=parts.width_of(2), height=150)
+        title = parts.panel_title(Panel(target, "", f"{kind}, {target}"), why, _WIDTH)
+        yield layers.properties(title=title, width=_WIDTH, height=150)
 
 
 def _course(target: str, own: pl.DataFrame) -> alt.Chart:
     rows = _sampled(_iterations(own).filter(pl.col("started_at").is_not_null()))
-    data = rows.select(
-        pl.col("started_at").dt.epoch("ms").alias("at"), "total_rps", "state", "load_id"
-    )
-    axis = parts.axis("time", ticks=4)
-    axis["format"] = "%H:%M:%S" if _span_s(rows) < 600 else "%d %b %H:%M"
-    x = alt.X("at:T", axis=axis)
+    since_s = (pl.col("started_at") - pl.col("started_at").min()).dt.total_milliseconds() / 1000
+    data = rows.select(since_s.alias("at"), "total_rps", "state", "load_id")
+    last_s = max([1.0, *data["at"].to_list()]) * 1.03
+    time = axes.seconds_axis("since the start", last_s, wide=False)
+    x = alt.X("at:Q", scale=alt.Scale(domain=[0, last_s], nice=False), axis=time)
     highest = rows["total_rps"].max()
     most = highest if isinstance(highest, float) and highest > 0 else 1.0
     y = parts.up_from_0("total_rps:Q", "load in all (requests/s)", most)
-    title = parts.panel_title(Panel(target, "", f"course, {target}"), "", parts.width_of(2))
-    chart = alt.Chart(parts.inline(data), title=title, width=parts.width_of(2), height=150)
+    title = parts.panel_title(Panel(target, "", f"course, {target}"), "", _WIDTH)
+    chart = alt.Chart(parts.inline(data), title=title, width=_WIDTH, height=150)
     drawn: alt.Chart = chart.mark_point(size=36, filled=True, strokeWidth=0).encode(
         x, y, _state_fill(), _state_shape(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
     )
     return drawn
-
-
-def _span_s(rows: pl.DataFrame) -> float:
-    span = (rows["started_at"].max() - rows["started_at"].min()) if rows.height else None  # type: ignore[operator]
-    return span.total_seconds() if isinstance(span, timedelta) else 0.0
 
 
 def _sampled(rows: pl.DataFrame) -> pl.DataFrame:
@@ -260,5 +274,11 @@ def _state_shape() -> alt.Shape:
 
 def _legend() -> alt.Legend:
     return alt.Legend(
-        title=None, orient="top", direction="horizontal", labelColor=parts.INK, labelFontSize=11
+        title=None,
+        orient="top",
+        direction="horizontal",
+        labelColor=parts.INK,
+        labelFontSize=11,
+        symbolOpacity=1,
+        symbolStrokeWidth=0,
     )

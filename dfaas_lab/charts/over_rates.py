@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,19 +15,19 @@ from dfaas_lab.charts.figure import Panel
 from dfaas_lab.schemas import SUMMARY
 
 if TYPE_CHECKING:
-    from dfaas_lab.analysis.verdict import Verdict
+    from dfaas_lab.analysis.doubt import Verdict
 
 _LATENCY = {
     "latency_ms_p50": "latency p50",
     "latency_ms_p95": "latency p95",
     "latency_ms_p99": "latency p99",
 }
+_RATE = "rate asked for (requests/s)"
 _INKS = {
     **dict(zip(_LATENCY.values(), (inks.P50, inks.P95, inks.P99), strict=True)),
-    "succeeded": inks.Ink("#1B7F4B"),
-    "goodput": inks.Ink("#0B3C7D"),
+    "succeeded": inks.SUCCEEDED,
+    "goodput": inks.P50,
 }
-_RATIO = 1.02  # how equal the steps of geometric rates are
 
 
 class Measured(Protocol):
@@ -47,7 +46,7 @@ class Measured(Protocol):
         """Whether it can be believed."""
 
 
-def of_runs(runs: Sequence[Measured]) -> tuple[pl.DataFrame, list[str]]:
+def _of_runs(runs: Sequence[Measured]) -> tuple[pl.DataFrame, list[str]]:
     """Return the summaries of runs in one frame, and the ids of those that are in doubt."""
     empty = pl.DataFrame(schema=SUMMARY)
     summaries = pl.concat([empty, *(run.summary for run in runs)])
@@ -55,9 +54,26 @@ def of_runs(runs: Sequence[Measured]) -> tuple[pl.DataFrame, list[str]]:
 
 
 def rates_chart(
-    summaries: pl.DataFrame, *, doubtful: Collection[str] = (), shared_axes: bool = True
+    summaries: pl.DataFrame | Sequence[Measured],
+    *,
+    doubtful: Collection[str] = (),
+    shared_axes: bool = True,
 ) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.rates_chart`."""
+    """Draw several runs at different rates: latency, success and goodput against the rate.
+
+    Lines join the medians over the iterations; each point is one iteration, hollow where its run is
+    DOUBTFUL. Goodput is requests per second that succeeded; on the dashed line all of them do. The
+    rates have a logarithmic axis where they grow by one factor.
+
+    Args:
+        summaries: The runs, or their ``summary`` frames, one below the other.
+        doubtful: The ids of runs that are in doubt, where frames are given.
+        shared_axes: Whether all functions have the same latency axis.
+
+    >>> chart = rates_chart([before, after])
+    """
+    if isinstance(summaries, Sequence):
+        summaries, doubtful = _of_runs(summaries)
     asked = _with_shares(summaries.filter(pl.col("rate_rps") > 0), doubtful)
     every = parts.panels(asked)
     shown = every[: parts.MAX_PANELS]
@@ -73,6 +89,7 @@ def rates_chart(
     notes = [
         _of_iterations(asked) + ("; points: each of them" if dots else ""),
         "hollow: DOUBTFUL" if dots and asked["doubtful"].any() else "",
+        "wide and grey: all that was asked for (y = x)",
         parts.hidden(every),
     ]
     return parts.page(charts, "Latency, success and goodput against rate", notes if charts else [])
@@ -108,7 +125,7 @@ def _panel(
 ) -> alt.VConcatChart:
     tall, low, middle = 170, 46, 84
     highest = max([1.0, *rows["rate_rps"].to_list(), *rows["goodput"].drop_nulls().to_list()])
-    x = _rates(rows, labels=False)
+    x = axes.rate_x(rows["rate_rps"], _RATE, labels=False)
     top = alt.layer(
         *_marks(rows, _LATENCY, x, latency.y(), dots=dots),
         *axes.line_ends(_ends(rows), x, latency, tall),
@@ -118,7 +135,7 @@ def _panel(
     )
     percent = axes.up_from_0("value:Q", "success (%)", 100.0, steps=2)
     success = _marks(rows, {"succeeded": "succeeded"}, x, percent, dots=dots)
-    named = _rates(rows, labels=True)
+    named = axes.rate_x(rows["rate_rps"], _RATE)
     rate = axes.up_from_0("value:Q", "goodput (req/s)", highest, steps=4)
     goodput = _marks(rows, {"goodput": "goodput"}, named, rate, dots=dots)
     return alt.vconcat(
@@ -129,29 +146,11 @@ def _panel(
     )
 
 
-def _rates(rows: pl.DataFrame, *, labels: bool) -> alt.X:
-    rates = [float(rate) for rate in rows["rate_rps"].unique().sort()]
-    title = "rate asked for (requests/s)"
-    if _geometric(rates):
-        scale = alt.Scale(type="log", base=2, domain=[rates[0] / 1.2, rates[-1] * 1.2], nice=False)
-        return alt.X("rate_rps:Q", scale=scale, axis=axes.axis(title, labels=labels, values=rates))
-    scale = alt.Scale(domain=[0.0, max([1.0, *rates]) * 1.05], nice=False)
-    return alt.X("rate_rps:Q", scale=scale, axis=axes.axis(title, labels=labels))
-
-
-def _geometric(rates: Sequence[float]) -> bool:
-    """Whether the rates grow by one factor: then they are read on a scale that doubles."""
-    if len(rates) < 3:
-        return False
-    steps = [b / a for a, b in itertools.pairwise(rates)]
-    return min(steps) > 1.4 and max(steps) / min(steps) < _RATIO
-
-
 def _as_asked(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
     """Draw the line on which every request that was asked for succeeds."""
     ends = [{"rate_rps": rate, "value": rate} for rate in rows["rate_rps"].unique().sort()]
     line = alt.Chart(axes.inline(ends)).mark_line(
-        color=inks.FAINT, strokeDash=[4, 3], strokeWidth=1
+        color=inks.ASKED, strokeWidth=6, strokeCap="round"
     )
     drawn: alt.Chart = line.encode(x, y)
     return drawn

@@ -39,7 +39,21 @@ def run_chart(
     *,
     shared_axes: bool = False,
 ) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.run_chart`."""
+    """Draw one run: per function, latency over time and what became of the requests asked for.
+
+    Bold is the median over the iterations, which stops where one of them has no value; faint behind
+    it are the iterations themselves. The thin line is the slowest request of all of them. Latencies
+    are those of successful requests, in milliseconds from sending to the last byte.
+
+    Args:
+        summary: ``run.summary``.
+        timeline: ``run.timeline``.
+        requests: ``run.requests``. With it, the quantiles of a point that is several seconds are
+            those of its requests; without, they are the largest of its seconds.
+        shared_axes: Whether all functions have the same latency axis.
+
+    >>> chart = run_chart(run.summary, run.timeline, run.requests)
+    """
     loaded = summary.filter(pl.col("rate_rps").is_null() | (pl.col("rate_rps") > 0))
     every = parts.panels(loaded)
     shown = every[: parts.MAX_PANELS]

@@ -13,8 +13,21 @@ from dfaas_lab.charts.binned import SERIES, binned, planned, seconds_per_point, 
 _KINDS = {"latency_ms_p50": "p50", "latency_ms_p95": "p95"}
 
 
-def overlay_chart(summary: pl.DataFrame, timeline: pl.DataFrame, *, by: str) -> alt.ConcatChart:
-    """See :func:`dfaas_lab.charts.overlay_chart`."""
+def overlay_chart(
+    summary: pl.DataFrame, timeline: pl.DataFrame, *, by: str = "target"
+) -> alt.ConcatChart:
+    """Draw latency over time for several targets or runs, in one panel for each function.
+
+    Args:
+        summary: The summaries of the runs, one below the other.
+        timeline: Their timelines.
+        by: The column of both frames that tells the lines apart: ``target``, ``run_id``, or one of
+            your own (``with_columns(label=...)``).
+
+    >>> summary = pl.concat([before.summary, after.summary])
+    >>> timeline = pl.concat([before.timeline, after.timeline])
+    >>> chart = overlay_chart(summary, timeline, by="run_id")
+    """
     loaded = summary.filter(pl.col("rate_rps").is_null() | (pl.col("rate_rps") > 0))
     inside, _ = within(timeline, loaded)
     names = loaded["function"].unique(maintain_order=True).to_list()[: parts.MAX_PANELS]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import polars as pl
+
+from dfaas_lab.display.check_frame import CheckFrame
 from dfaas_lab.errors import DfaasLabError
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,6 @@ class Finding:
 
 def finding_frame(found: Iterable[tuple[str, Finding]]) -> pl.DataFrame:
     """Return findings, each with the host it is about, as ``host, check, ok, detail, fix``."""
-    import polars as pl
-
-    from dfaas_lab.display.check_frame import CheckFrame
-
     rows = [(host, f.check, f.ok, f.detail, "" if f.ok else f.fix) for host, f in found]
     columns = {"host": pl.String, "check": pl.String, "ok": pl.Boolean}
     columns |= {"detail": pl.String, "fix": pl.String}

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.checks.finding import Finding, attempt
 from dfaas_lab.errors import CommandFailed, ConnectionFailed, DfaasLabError
+from dfaas_lab.provision.marker import read_marker
+from dfaas_lab.remote.connection import failed_at
+from dfaas_lab.remote.facts import read_facts
 
 if TYPE_CHECKING:
     from dfaas_lab.clock import Skew
@@ -25,9 +28,6 @@ def check_host(remote: Remote, workspace_root: str = "/") -> tuple[list[Finding]
     Returns:
         What was found, and the host's facts; None where it could not be asked.
     """
-    from dfaas_lab.remote.connection import failed_at
-    from dfaas_lab.remote.facts import read_facts
-
     address = str(remote.host)
     try:
         facts = read_facts(remote, workspace_root)
@@ -128,8 +128,6 @@ def _workspace_root(facts: HostFacts, path: str) -> Finding:
 
 
 def _k6(remote: Remote, workspace_root: str, wanted: str | None, digest: str | None) -> Finding:
-    from dfaas_lab.provision import read_marker
-
     marker = read_marker(remote, workspace_root)
     if marker is None:
         return Finding("k6", False, "not provisioned", _PROVISION)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.load import Function
-    from dfaas_lab.provision import GeneratorSpec
+    from dfaas_lab.provision.spec import GeneratorSpec
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.services.gateway import Gateway

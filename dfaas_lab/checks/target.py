@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from dfaas_lab.checks.finding import Finding, attempt
 from dfaas_lab.errors import GatewayError
 from dfaas_lab.services.endpoint import REDIRECT_HINT
+from dfaas_lab.services.gateway import Gateway
+from dfaas_lab.services.ssh_transport import through
 
 if TYPE_CHECKING:
     from dfaas_lab.clock import Skew
     from dfaas_lab.load import Function
     from dfaas_lab.remote.remote import Remote
-    from dfaas_lab.services.gateway import Gateway
     from dfaas_lab.services.prometheus import Prometheus
 
 # The verdict of a run doubts what is measured with clocks further apart.
@@ -64,9 +65,6 @@ def check_target(
 
 
 def _from_generator(check: str, generator: Remote, url: str) -> Finding:
-    from dfaas_lab.services.gateway import Gateway
-    from dfaas_lab.services.ssh_transport import through
-
     try:
         Gateway(url, transport=through(generator.open_tunnel)).check_health()
     except GatewayError as error:

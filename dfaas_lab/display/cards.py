@@ -1,16 +1,23 @@
-"""What an object is, as a compact card of HTML: a title, its state, and its facts in two columns.
+"""An object as HTML: a card with its title, state and facts, or nested data as a tree.
 
-A card reads in a light and a dark theme: text has the theme's colour, a state its own ground.
+Both read in a light and a dark theme: text and frame have the theme's colours (JupyterLab's
+variables, where there are any), a state has its own background.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import html
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from dfaas_lab.display.tables import text
+from dfaas_lab.printable import printable_lines
 
+_FRAME = (
+    "display:inline-block;max-width:100%;padding:6px 12px;border-radius:4px;"
+    "border:1px solid var(--jp-border-color1,#9e9e9e);color:var(--jp-ui-font-color1,inherit)"
+)
 # White on each of these has a contrast of 4.5 or more.
-_GROUNDS = {"good": "#1B7F4B", "doubt": "#A94C05", "bad": "#B42318", "under way": "#1D5FA8"}
+_BACKGROUNDS = {"good": "#1B7F4B", "doubt": "#A94C05", "bad": "#B42318", "under way": "#1D5FA8"}
 _STATES = {
     "VALID": "good",
     "DOUBTFUL": "doubt",
@@ -21,29 +28,45 @@ _STATES = {
     "interrupted": "doubt",
     "slo_failed": "doubt",
     "failed": "bad",
+    "finished": "good",
+    "new": "under way",
     "timed_out": "bad",
 }
+_TREE = "margin-left:1em;text-align:left"
+
+
+def text(value: object) -> str:
+    """Return a value as HTML text: escaped, and without control characters."""
+    return html.escape(printable_lines(value))
 
 
 def chip(state: str, kind: str | None = None) -> str:
-    """Return a state in a word, on a ground of its own.
+    """Return a state in a word, on a background of its own.
 
     Args:
         state: The word.
         kind: ``good``, ``doubt``, ``bad`` or ``under way``; None goes by the word.
     """
-    ground = _GROUNDS[kind or _STATES.get(state, "doubt")]
-    style = f"background:{ground};color:#fff;padding:1px 7px;border-radius:9px"
+    background = _BACKGROUNDS[kind or _STATES.get(state, "doubt")]
+    style = f"background:{background};color:#fff;padding:1px 7px;border-radius:9px"
     return f'<b style="{style}">{text(state)}</b>'
 
 
-def card(title: str, facts: Mapping[str, object], *, state: str = "", below: str = "") -> str:
+def card(
+    title: str,
+    facts: Mapping[str, object],
+    *,
+    state: str = "",
+    troubles: Iterable[str] = (),
+    below: str = "",
+) -> str:
     """Return a card.
 
     Args:
         title: What it is.
         facts: Its facts by name; what is None or empty is left out.
         state: A chip, made by :func:`chip`.
+        troubles: What is wrong, a line each; they come first.
         below: More HTML, already escaped.
     """
     rows = "".join(
@@ -54,9 +77,44 @@ def card(title: str, facts: Mapping[str, object], *, state: str = "", below: str
     )
     head = f"{state} &nbsp; <b>{text(title)}</b>" if state else f"<b>{text(title)}</b>"
     table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
-    return f"<div>{head}{table}{below}</div>"
+    return f'<div style="{_FRAME}">{head}{bullets(troubles)}{table}{below}</div>'
+
+
+def folded(what: str, lines: Sequence[str]) -> str:
+    """Return lines that are shown by a click: what is good to know, but no trouble."""
+    if not lines:
+        return ""
+    number = f"{len(lines)} {what}{'' if len(lines) == 1 else 's'}"
+    return f"<details><summary>{text(number)}</summary>{bullets(lines)}</details>"
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """Return lines as a list."""
-    return "".join(f"<div>\u2022 {text(line)}</div>" for line in lines)
+    """Return lines as a list; a line's own line ends stay."""
+    return "".join(f'<div style="white-space:pre-wrap">\u2022 {text(line)}</div>' for line in lines)
+
+
+class Nested(dict[str, Any]):
+    """A mapping that a notebook shows as a tree; a dict like any other everywhere else."""
+
+    def _repr_html_(self) -> str:
+        return f"<div>{''.join(_entries(self))}</div>"
+
+
+def _entries(mapping: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in mapping.items():
+        if isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
+            value = {f"{number} {one.get('name', '')}": one for number, one in enumerate(value, 1)}
+        if isinstance(value, Mapping) and value:
+            yield (
+                f'<details style="{_TREE}"><summary>{html.escape(str(name))}</summary>'
+                f"{''.join(_entries(value))}</details>"
+            )
+        else:
+            shown = html.escape(_shown(value))
+            yield f'<div style="{_TREE}">{html.escape(str(name))}: <code>{shown}</code></div>'
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None or value == {} else str(value)

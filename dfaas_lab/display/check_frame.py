@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from dfaas_lab.display.cards import card, chip
-from dfaas_lab.display.tables import text
+from dfaas_lab.display.cards import card, chip, text
 
 _CHIPS = {True: ("ok", "good"), False: ("lacks", "bad"), None: ("optional", "doubt")}
 

@@ -5,20 +5,33 @@ All text is escaped: a target, a function or a label may hold anything. Null is 
 
 from __future__ import annotations
 
-import html
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
 
-from dfaas_lab.printable import printable, printable_lines
+import polars as pl
 
-if TYPE_CHECKING:
-    import polars as pl
+from dfaas_lab.display.cards import bullets, chip, folded, text
+from dfaas_lab.printable import printable
 
 _MAX_ROWS = 12
 _DASH = "\u2013"
+_MARK = "~"
+_MARKED = "~: more than a tenth of it may be the generator's own (run.error_budget)."
+
+Marks = Collection[tuple[str, int, str, str]]
+"""Numbers that are marked, each by target, iteration, function and column."""
 
 
-def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "") -> str:
+def run_html(
+    verdict: str,
+    valid: bool,
+    summary: pl.DataFrame,
+    *,
+    title: str = "",
+    doubts: Iterable[str] | None = None,
+    notes: Sequence[str] = (),
+    marks: Marks = (),
+) -> str:
     """Return a verdict and a small table as HTML.
 
     Args:
@@ -27,22 +40,25 @@ def run_html(verdict: str, valid: bool, summary: pl.DataFrame, *, title: str = "
         summary: ``run.summary``; one row is shown per iteration and function, or, where these are
             more than a page holds, one per function and rate with the medians of its iterations.
         title: What was run, in a few words.
+        doubts: The doubts, a line each; None means as ``verdict`` says.
+        notes: What is good to know, a line each; shown by a click.
+        marks: The numbers of which more than a tenth may be the generator's own.
     """
-    from dfaas_lab.display.cards import bullets, chip
-
     word, _, why = verdict.partition(": ")
     known = {"VALID": "good", "RUNNING": "under way"}
     badge = chip(word, known.get(word, "good" if valid else "doubt"))
     heading = f" &nbsp; {text(title)}" if title else ""
-    doubts = bullets(why.split("; ") if why else ())
-    return f"<div>{badge}{heading}{doubts}{summary_html(summary)}</div>"
+    if doubts is None:
+        doubts = why.split("; ") if why else ()
+    below = summary_html(summary, marks) + folded("note", notes)
+    return f"<div>{badge}{heading}{bullets(doubts)}{below}</div>"
 
 
-def summary_html(summary: pl.DataFrame) -> str:
+def summary_html(summary: pl.DataFrame, marks: Marks = ()) -> str:
     """Return a summary frame as an HTML table; null is shown as a dash."""
     if summary.is_empty():
         return "<p>Nothing was measured.</p>"
-    columns, note = _shown(summary)
+    columns, note = _shown(summary, marks)
     return table_html(columns, note=note)
 
 
@@ -58,16 +74,11 @@ def table_html(columns: Sequence[tuple[str, Sequence[str]]], *, note: str = "") 
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
 
 
-def text(value: object) -> str:
-    """Return a value as HTML text: escaped, and without control characters."""
-    return html.escape(printable_lines(value))
-
-
-def summary_text(summary: pl.DataFrame) -> str:
+def summary_text(summary: pl.DataFrame, marks: Marks = ()) -> str:
     """Return a summary frame as a table for terminals."""
     if summary.is_empty():
         return "Nothing was measured."
-    columns, note = _shown(summary)
+    columns, note = _shown(summary, marks)
     lines = zip(*([name, *map(printable, cells)] for name, cells in columns), strict=True)
     return "\n".join([*_aligned(lines), *([note] if note else [])])
 
@@ -81,13 +92,21 @@ def _aligned(lines: Iterable[Sequence[str]]) -> list[str]:
     ]
 
 
-def _shown(summary: pl.DataFrame) -> tuple[list[tuple[str, list[str]]], str]:
+def _shown(summary: pl.DataFrame, marks: Marks) -> tuple[list[tuple[str, list[str]]], str]:
     rows, note = _rows(summary)
+    # A row of several iterations is marked where one of them is.
+    places = {(*mark[:1], None, *mark[2:]) for mark in marks} | set(marks)
     several = len({row["target"] for row in rows}) > 1
     columns = [
         column for column in _COLUMNS if column[0] in rows[0] and (column[0] != "target" or several)
     ]
-    return [(name, [form(row[key]) for row in rows]) for key, name, form in columns], note
+
+    def cell(row: dict[str, Any], key: str, form: Callable[[Any], str]) -> str:
+        place = (row["target"], row.get("iteration"), row["function"], key)
+        return f"{_MARK}{form(row[key])}" if place in places else form(row[key])
+
+    shown = [(name, [cell(row, key, form) for row in rows]) for key, name, form in columns]
+    return shown, " ".join(filter(None, [note, _MARKED if marks else ""]))
 
 
 def _rows(summary: pl.DataFrame) -> tuple[list[dict[str, Any]], str]:
@@ -106,8 +125,6 @@ def _rows(summary: pl.DataFrame) -> tuple[list[dict[str, Any]], str]:
 
 
 def _over_iterations(summary: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
     medians = [f"latency_ms_{name}" for name in ("mean", "p50", "p90", "p95", "p99")]
     keys = ["target", "function", "rate_rps"]
     requests, failed = pl.col("requests").sum(), pl.col("failed").sum()

@@ -7,12 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfaas_lab.execution.environment import environment
+from dfaas_lab.execution.finalize import finalize
+from dfaas_lab.execution.node_metrics import node_metrics_of
+from dfaas_lab.execution.run_handle import RunHandle
+from dfaas_lab.execution.target_run import TargetRun
+from dfaas_lab.k6.log_callback import LogCallback
+from dfaas_lab.progress import Shown
+from dfaas_lab.remote.workspace import Workspace
+from dfaas_lab.spec.manifest import files_of, to_manifest
+from dfaas_lab.store import Store, new_run_id, provenance
+from dfaas_lab.store.provenance import without_secrets
+from dfaas_lab.widgets import is_watched
+
 if TYPE_CHECKING:
     from dfaas_lab.execution.iteration import Pause
     from dfaas_lab.execution.part import Part, TargetSession
-    from dfaas_lab.execution.run_handle import RunHandle
-    from dfaas_lab.progress import Shown
-    from dfaas_lab.remote.workspace import Workspace
     from dfaas_lab.run import Run
     from dfaas_lab.store import RunFolder
 
@@ -40,15 +50,6 @@ def create_run(
         campaign: Which campaign this run belongs to, and which load of it this is.
         pause: Called before each iteration.
     """
-    from dfaas_lab.execution.finalize import finalize
-    from dfaas_lab.execution.node_metrics import node_metrics_of
-    from dfaas_lab.execution.run_handle import RunHandle
-    from dfaas_lab.execution.target_run import TargetRun
-    from dfaas_lab.k6.log_callback import LogCallback
-    from dfaas_lab.progress import Shown
-    from dfaas_lab.remote.workspace import Workspace
-    from dfaas_lab.widgets import is_watched
-
     shown = shown or Shown()
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
@@ -101,11 +102,6 @@ def _open_folder(
     seed: int | None,
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    from dfaas_lab.execution.environment import environment
-    from dfaas_lab.spec.manifest import files_of
-    from dfaas_lab.store import Store, new_run_id, provenance
-    from dfaas_lab.store.provenance import without_secrets
-
     beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
     try:
         here = beside.submit(provenance, seed=seed)  # it asks git
@@ -132,8 +128,6 @@ def _open_folder(
 
 
 def _described(part: Part, workspaces: Sequence[Workspace]) -> dict[str, object]:
-    from dfaas_lab.spec.manifest import to_manifest
-
     target = part.target
     return {
         **to_manifest(part.spec),

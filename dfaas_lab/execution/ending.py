@@ -9,12 +9,14 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.display import words
 from dfaas_lab.errors import DfaasLabError, Interrupted
+from dfaas_lab.run import Run
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.live import LiveNumbers
-    from dfaas_lab.run import Run
     from dfaas_lab.spec.run_spec import RunSpec
     from dfaas_lab.store import RunFolder
 
@@ -60,8 +62,6 @@ def asked(order: RunSpec) -> str:
 
 
 def _measured(folder: RunFolder, target: str) -> list[str]:
-    import polars as pl
-
     summary = folder.frame("summary").filter(pl.col("target") == target)
     requests, failed, dropped = (
         int(summary[name].sum()) for name in ("requests", "failed", "dropped")
@@ -72,13 +72,20 @@ def _measured(folder: RunFolder, target: str) -> list[str]:
     if dropped:
         said.append(f"{dropped:,} dropped")
     p95 = _p95(folder, target)
-    return said if p95 is None else [*said, f"p95 {words.latency(p95)}"]
+    return said if p95 is None else [*said, f"p95 {words.latency(p95)}{_own(folder, target)}"]
+
+
+def _own(folder: RunFolder, target: str) -> str:
+    """How much of the p95 may be the generator's own, where that is more than a tenth."""
+    budget = Run(folder).error_budget.filter(target=target, number="latency_ms_p95")
+    own_ms = budget.filter("marked")["instrument_ms"].max()
+    if not isinstance(own_ms, float):
+        return ""
+    return f" (up to {words.latency(own_ms)} may be the generator's own)"
 
 
 def _p95(folder: RunFolder, target: str) -> float | None:
     """The p95 of all successful requests of a target, by linear interpolation."""
-    import polars as pl
-
     good = (pl.col("target") == target) & ~pl.col("failed")
     latencies = folder.frame("requests").filter(good)["latency_ms"]
     return latencies.quantile(0.95, interpolation="linear")

@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.remote.facts import read_facts
+from dfaas_lab.remote.remote import Remote
+
 if TYPE_CHECKING:
     from dfaas_lab.execution.generator_session import GeneratorSession
     from dfaas_lab.execution.part import TargetSession
@@ -65,9 +68,6 @@ def _of_target(target: TargetSession) -> Facts:
 
 
 def _host(target: TargetSession) -> Facts:
-    from dfaas_lab.remote.facts import read_facts
-    from dfaas_lab.remote.remote import Remote
-
     assert target.host is not None
     soon = min(target.host.connect_timeout, _HOST_TIMEOUT_S)
     remote = Remote(replace(target.host, connect_timeout=soon))

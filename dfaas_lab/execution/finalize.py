@@ -36,5 +36,5 @@ def _outcome(folder: RunFolder) -> dict[str, object]:
     return {
         "requests": int(run.summary["requests"].sum()),
         "latency_ms_p95": good.quantile(0.95, interpolation="linear"),
-        "verdict": str(run.verdict).partition(":")[0],
+        "verdict": str(run._judged).partition(":")[0],
     }

@@ -10,8 +10,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.errors import ConfigError, K6Missing
-from dfaas_lab.provision.cache import forget, known
+from dfaas_lab.errors import K6Missing
+from dfaas_lab.provision import cache
 from dfaas_lab.provision.marker import read_marker
 from dfaas_lab.remote.facts import read_facts, with_room_now
 from dfaas_lab.remote.remote import Remote
@@ -37,7 +37,6 @@ class GeneratorSession:
     _remote: Remote | None = field(default=None, init=False, repr=False)
     _marker: Marker | None = field(default=None, init=False, repr=False)
     _facts: HostFacts | None = field(default=None, init=False, repr=False)
-    _ended: tuple[str, str] | None = field(default=None, init=False, repr=False)
     _one_version: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,15 +61,9 @@ class GeneratorSession:
     def remote(self) -> Remote:
         """The host as something that runs commands; connected at the first one."""
         with self._lock:
-            if self._ended is not None:
-                raise ConfigError(self._ended[0], hint=self._ended[1])
             if self._remote is None:
                 self._remote = Remote(self.host)
             return self._remote
-
-    def end(self, why: str, *, hint: str) -> None:
-        """Refuse to connect again: the host is gone for good."""
-        self._ended = (why, hint)
 
     def marker(self) -> Marker:
         """What provisioning left there: k6's version and path; read once per session.
@@ -82,7 +75,7 @@ class GeneratorSession:
             marker = read_marker(self.remote, self.workspace_root)
             if marker is None or (said := _unusable(marker, self.wanted_k6())):
                 # Whoever changed it: provision() is to look at the host again.
-                forget([self.spec.key])
+                cache.evict([self.spec.key])
                 raise K6Missing(
                     f"{self.host}: {'no k6 is ready there' if marker is None else said}",
                     hint="Run generator.provision() first. Where others provision the same host "
@@ -108,7 +101,7 @@ class GeneratorSession:
 
         None for any: whoever provisioned it, it is recorded with the run.
         """
-        self._one_version = self._one_version or known(self.spec.key) is not None
+        self._one_version = self._one_version or cache.get(self.spec.key) is not None
         return (self.spec.wanted_version or None) if self._one_version else None
 
     def facts(self) -> dict[str, Any]:

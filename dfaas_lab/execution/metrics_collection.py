@@ -15,18 +15,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.execution.gateway_counts import store_gateway_counts
+from dfaas_lab.schemas import NODE_METRICS
 from dfaas_lab.status import COMPLETE
+from dfaas_lab.store.files import replace_file
+from dfaas_lab.store.parquet import packed
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from dfaas_lab.execution.node_metrics import NodeMetrics
+    from dfaas_lab.execution.node_metrics import LoadMetrics, NodeMetrics
 
 log = logging.getLogger("dfaas_lab")
 
 _FILE = "node_metrics.parquet"
+_COUNT = "gateway_count"
+_ABSENT = "Prometheus has no such series"
 _OFTEN_S = 60.0
 # What is asked for at once: the scrapes between two loads that are far apart are of no use.
 _LONGEST_SPAN_S = 120.0
@@ -110,8 +116,6 @@ def load_window(part: Path) -> Window | None:
     One that ended early, or a script without a plan, ends with its last answer. None where nothing
     was sent.
     """
-    import polars as pl
-
     summary = pl.read_parquet(part / "summary.parquet", glob=False, hive_partitioning=False)
     requests = pl.scan_parquet(part / "requests.parquet", glob=False, hive_partitioning=False)
     first, last = (
@@ -144,43 +148,52 @@ def _together(loads: Sequence[_Load]) -> Iterator[list[_Load]]:
 
 def _ask(source: NodeMetrics, loads: Sequence[_Load]) -> None:
     windows = [load.window for load in loads if load.window is not None]
-    frames = iter(source.of_loads(windows) if windows else ())
+    found = iter(source.of_loads(windows) if windows else ())
     for load in loads:
         if load.window is None:
             _store(load, _nothing(source, load, "nothing was sent"))
         else:
-            _store(load, _told(source, load, next(frames)))
+            _store(load, _told(source, load, next(found)))
 
 
 def _store(load: _Load, frame: pl.DataFrame) -> None:
-    from dfaas_lab.store.files import replace_file
-    from dfaas_lab.store.parquet import packed
-
     replace_file(load.part / _FILE, packed(frame))
 
 
-def _told(source: NodeMetrics, load: _Load, found: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
-    from dfaas_lab.schemas import NODE_METRICS
-
-    named = found.with_columns(
+def _told(source: NodeMetrics, load: _Load, found: LoadMetrics) -> pl.DataFrame:
+    """What was measured, what the gateway counted, and why something is missing."""
+    named = found.frame.with_columns(
         pl.lit(source.target).alias("target"),
         pl.lit(load.iteration, dtype=pl.Int64).alias("iteration"),
     ).select(NODE_METRICS.names())
-    missing = [metric for metric in source.queries if metric not in set(found["metric"])]
-    absent = _nothing(source, load, "Prometheus has no such series", missing)
-    return pl.concat([named, absent])
+    missing = [metric for metric in source.queries if metric not in set(named["metric"])]
+    reasons = dict(named.drop_nulls(["function", "reason"]).select("function", "reason").rows())
+    counts = [
+        _row(source, load, _COUNT, function, count, reasons.get(function, _ABSENT))
+        for function, count in store_gateway_counts(load.part, found).items()
+    ]
+    return pl.concat([named, _nothing(source, load, _ABSENT, missing), _rows(counts)])
 
 
 def _nothing(
     source: NodeMetrics, load: _Load, reason: str, metrics: Sequence[str] | None = None
 ) -> pl.DataFrame:
-    import polars as pl
+    names = [*source.queries, _COUNT] if metrics is None else metrics
+    return _rows([_row(source, load, name, None, None, reason) for name in names])
 
-    from dfaas_lab.schemas import NODE_METRICS
 
+def _row(
+    source: NodeMetrics,
+    load: _Load,
+    metric: str,
+    function: str | None,
+    value: float | None,
+    reason: str,
+) -> tuple[object, ...]:
     at = None if load.window is None else datetime.fromtimestamp(load.window.end, UTC)
-    names = source.queries if metrics is None else metrics
-    rows = [(source.target, load.iteration, at, name, None, None, None, reason) for name in names]
+    said = reason if value is None else None
+    return source.target, load.iteration, at, metric, function, None, value, said
+
+
+def _rows(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dfaas_lab.analysis.scrapes import Window
+import polars as pl
+
+from dfaas_lab.analysis.scrapes import Increase, Window
+from dfaas_lab.clock import Skew
+from dfaas_lab.services.queries import queries
+from dfaas_lab.services.target_metrics import metrics_of_windows, target_metrics
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from dfaas_lab.clock import Skew
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.services.prometheus import Prometheus
     from dfaas_lab.services.queries import Queries
@@ -23,6 +25,22 @@ _SCRAPE_S = 0.2
 _SAME_CLOCK_S = 0.1
 _LONGEST_WAIT_S = 0.5
 _POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class LoadMetrics:
+    """What was measured over one load.
+
+    Args:
+        frame: ``time, metric, function, instance, value, reason``.
+        requests: How many requests the gateway counted, by function; empty where two scrapes are
+            missing.
+        slack_s: How far these moments may be off those of the load.
+    """
+
+    frame: pl.DataFrame
+    requests: Mapping[str, Sequence[Increase]]
+    slack_s: float
 
 
 @dataclass(frozen=True)
@@ -50,15 +68,13 @@ class NodeMetrics:
         Raises:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
-        from dfaas_lab.services.target_metrics import target_metrics
-
         with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
             return target_metrics(
                 self.prometheus, start, end, queries=self.queries, functions=self.functions
             )
 
-    def of_loads(self, loads: Sequence[Window]) -> list[pl.DataFrame]:
-        """Ask for windows by the generator's clock; the times in the frames are that clock's, too.
+    def of_loads(self, loads: Sequence[Window]) -> list[LoadMetrics]:
+        """Ask for windows by the generator's clock, which the times in the answers are by, too.
 
         Each selector is asked for once. The scrapes are waited for that may be on their way, half
         a second at most.
@@ -66,27 +82,32 @@ class NodeMetrics:
         Raises:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
-        import polars as pl
-
-        from dfaas_lab.services.target_metrics import metrics_of_windows
-
         with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
-            shift_s = self._ahead_s()
-            windows = [Window(one.start + shift_s, one.end + shift_s) for one in loads]
+            ahead = self._ahead()
+            # Two clocks that may be the same are taken for the same.
+            shift_s = ahead.seconds if abs(ahead.seconds) > _unsure_s(ahead) else 0.0
+            windows = [_shifted(one, shift_s) for one in loads]
             self._wait_until_scraped(max(window.end for window in windows))
-            frames = metrics_of_windows(
+            found = metrics_of_windows(
                 self.prometheus, windows, queries=self.queries, functions=self.functions
             )
         shift = timedelta(seconds=shift_s)
-        return [frame.with_columns(pl.col("time") - shift) for frame in frames]
+        return [
+            LoadMetrics(
+                one.frame.with_columns(pl.col("time") - shift),
+                {
+                    name: [Increase(_shifted(x.window, -shift_s), x.value) for x in some]
+                    for name, some in one.requests.items()
+                },
+                _unsure_s(ahead) + one.scrape_s,
+            )
+            for one in found
+        ]
 
-    def _ahead_s(self) -> float:
+    def _ahead(self) -> Skew:
         """How far Prometheus's clock is ahead of the generator's; 0 where that cannot be told."""
         generator = self.generator_skew()
-        ahead = None if generator is None else self.prometheus.clock_skew() - generator
-        if ahead is None or abs(ahead.seconds) <= max(ahead.uncertainty_s, _SAME_CLOCK_S):
-            return 0.0
-        return ahead.seconds
+        return Skew(0.0, 0.0) if generator is None else self.prometheus.clock_skew() - generator
 
     def _wait_until_scraped(self, end: float) -> None:
         """Wait for the scrapes before ``end``, by Prometheus's clock, but not for long."""
@@ -110,10 +131,16 @@ class NodeMetrics:
         return frame.group_by("metric", "function", "instance", maintain_order=True).tail(1)
 
 
+def _unsure_s(ahead: Skew) -> float:
+    return max(ahead.uncertainty_s, _SAME_CLOCK_S)
+
+
+def _shifted(window: Window, by_s: float) -> Window:
+    return Window(window.start + by_s, window.end + by_s)
+
+
 def node_metrics_of(target: TargetSession) -> NodeMetrics | None:
     """What collects a target's metrics; None where it has no Prometheus."""
-    from dfaas_lab.services.queries import queries
-
     prometheus = target.services()[1]
     if prometheus is None:
         return None

@@ -17,6 +17,7 @@ from dfaas_lab.progress import FRAME_S, Progress, ProgressView, Shown, draw_unti
 from dfaas_lab.remote.liveness import UNREACHABLE_S
 from dfaas_lab.run import Run
 from dfaas_lab.status import FINAL, worst
+from dfaas_lab.widgets import Together, chart_view, choose_view, show_job
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.log_callback import LogCallback
@@ -73,8 +74,6 @@ class RunHandle:
         return printable(f"RunHandle({self._folder.run_id!r}, {self._state}): {self._told()}")
 
     def _ipython_display_(self) -> None:
-        from dfaas_lab.widgets import show_job
-
         show_job(self, repr(self), self._folder.run_id, self._chart())
 
     @property
@@ -190,14 +189,10 @@ class RunHandle:
         self._done.set()
 
     def _face(self) -> ProgressView:
-        from dfaas_lab.widgets import Together, choose_view  # takes a moment: ipywidgets
-
         view, chart = choose_view(self._shown.progress), self._chart()
         return view if chart is None else Together(view, chart)
 
     def _chart(self) -> ProgressView | None:
-        from dfaas_lab.widgets import chart_view
-
         courses = {part.name: part.course for part in self._target_runs if part.course}
         return chart_view(self._shown, courses, lambda: self.run._figure, self._folder.run_id)
 

@@ -21,7 +21,7 @@ from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.k6.script_archive import without_env
 from dfaas_lab.k6.script_files import folders_written, read_files
 from dfaas_lab.load import Load
-from dfaas_lab.secret import plain, sealed
+from dfaas_lab.secret import SecretBytes, plain, sealed
 from dfaas_lab.secret_values import SecretValues
 from dfaas_lab.validation import is_utf8, local_path
 
@@ -154,10 +154,13 @@ class CustomScript:
 
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the sources, and the environment as the shell reads it."""
-        lines = [f"export {name}={shlex.quote(plain(value))}\n" for name, value in self.env.items()]
         sources = {f"{FOLDER}/{name}": content for name, content in self.sources.items()}
         folders = "".join(f"{name}\n" for name in folders_written(self.sources.values()))
-        return {**sources, "env": "".join(lines).encode(), "folders": folders.encode()}
+        return {**sources, "env": self._exports(), "folders": folders.encode()}
+
+    def _exports(self) -> SecretBytes:
+        lines = (f"export {name}={shlex.quote(plain(value))}\n" for name, value in self.env.items())
+        return SecretBytes("".join(lines).encode())
 
     def stored(self, suffix: str = "") -> dict[str, bytes]:
         """What is kept of it in the store: the script to read, and all sources to run it again."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from dfaas_lab.regular_file import read_regular, text_of_regular
+
 # What the generator's own system says when it has no more files, ports, memory or names to give.
 _OWN_FAULTS = {
     "too many open files": "no more open files",
@@ -36,8 +38,9 @@ class HostLoad:
         open_files_limit: How many it might have.
         cpu_fraction_max: CPU of all cores in the busiest second of the load.
         core_fraction: CPU of the core that was busiest in the median second of the load.
-        cpu_wait_ms_max: How long k6's threads, all together, waited for a processor in the worst
-            second of the load (``/proc/PID/schedstat``, which counts the run queue).
+        cpu_wait_ms: How long k6's threads, all together, waited for a processor in a second of the
+            load, in the mean (``/proc/PID/schedstat``, which counts the run queue).
+        cpu_wait_ms_max: The same in the worst second of the load.
         throttled_ms_max: How long k6's control group was kept from the processors in the worst
             second (``cpu.stat``).
         steal_fraction_max: What the hypervisor took of the processors in the worst second.
@@ -50,6 +53,7 @@ class HostLoad:
     open_files_limit: int | None = None
     cpu_fraction_max: float | None = None
     core_fraction: float | None = None
+    cpu_wait_ms: float | None = None
     cpu_wait_ms_max: float | None = None
     throttled_ms_max: float | None = None
     steal_fraction_max: float | None = None
@@ -68,7 +72,7 @@ class HostLoad:
                 for its own start does not count in the worst second.
         """
         try:
-            lines = path.read_text().splitlines()
+            lines = read_regular(path).decode().splitlines()
             rows = [line.split(",") for line in lines if line.count(",") in (4, 6, 10)]
             busy = int(rows[-1][1]) - int(rows[0][1])
             idle = int(rows[-1][2]) - int(rows[0][2])
@@ -120,14 +124,16 @@ def _worst(rows: Sequence[_Row], load_from_s: float) -> dict[str, float | None]:
         if after.up_s - before.up_s >= _LEAST_INTERVAL_S
         and before.up_s - rows[0].up_s >= load_from_s - _LEAST_INTERVAL_S
     ]
+    waits = [
+        (b.waited_ns - a.waited_ns) / 1e6 / (b.up_s - a.up_s)
+        for a, b in pairs
+        if a.waited_ns is not None and b.waited_ns is not None and b.waited_ns >= a.waited_ns
+    ]
     return {
         "cpu_fraction_max": _most(_busy(a.ticks, b.ticks) for a, b in pairs),
         "core_fraction": _busiest_core(pairs),
-        "cpu_wait_ms_max": _most(
-            (b.waited_ns - a.waited_ns) / 1e6 / (b.up_s - a.up_s)
-            for a, b in pairs
-            if a.waited_ns is not None and b.waited_ns is not None and b.waited_ns >= a.waited_ns
-        ),
+        "cpu_wait_ms": sum(waits) / len(waits) if waits else None,
+        "cpu_wait_ms_max": max(waits, default=None),
         "throttled_ms_max": _most(
             (b.throttled_us - a.throttled_us) / 1e3 / (b.up_s - a.up_s)
             for a, b in pairs
@@ -188,7 +194,7 @@ def own_faults(log: Path) -> dict[str, int]:
     """Count the lines of k6's log that blame the generator itself, by what it lacked."""
     counts: dict[str, int] = {}
     try:
-        with log.open(encoding="utf-8", errors="replace") as lines:
+        with text_of_regular(log) as lines:
             for line in lines:
                 for word, what in _OWN_FAULTS.items():
                     if word in line:
@@ -202,7 +208,7 @@ def aborted(log: Path) -> str:
     """How far k6 came where a threshold ended it before its time: ``1.9s of 20s``; else empty."""
     last, is_aborted = "", False
     try:
-        with log.open(encoding="utf-8", errors="replace") as lines:
+        with text_of_regular(log) as lines:
             for line in lines:
                 is_aborted = is_aborted or _ABORTED in line
                 if len(line) <= _LONGEST_BAR and (found := _BAR.search(line)):

@@ -15,6 +15,7 @@ from typing import ClassVar
 from dfaas_lab.k6.thresholds import Thresholds, rules_of
 from dfaas_lab.load import Function, Load, Share, format_duration
 from dfaas_lab.redaction import masked
+from dfaas_lab.secret import SecretBytes
 from dfaas_lab.secret_values import NO_SECRETS, SecretValues
 
 # A request's time limit must end before k6's graceful stop does, or the slowest requests vanish.
@@ -216,7 +217,7 @@ class K6Plan:
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the plan, the bodies and the static script."""
         return {
-            "plan.json": json_bytes(self._plan(redacted=False)),
+            "plan.json": SecretBytes(json_bytes(self._plan(redacted=False))),
             "bodies.json": json_bytes([_body(scenario) for scenario in self.scenarios]),
             "script.js": script(),
         }

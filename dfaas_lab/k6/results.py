@@ -124,7 +124,11 @@ def read(
             pl.lit(target, pl.String).alias("target"),
             pl.lit(iteration, pl.Int64).alias("iteration"),
         ]
-        summary = counted.summary().with_columns(status=pl.lit(status, pl.String))
+        summary = counted.summary().with_columns(
+            status=pl.lit(status, pl.String),
+            gateway_count=None,  # not k6's to know
+            gateway_difference=None,
+        )
         return Frames(
             _shaped(summary.with_columns(key), schemas.SUMMARY),
             _shaped(requests.sort("started_at", "row").with_columns(key), schemas.REQUESTS),

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.regular_file import read_regular
 
 _TEXT = r"""["'`]([^"'`$\n]+)["'`]"""
 _RELATIVE = r"""["'`](\.{1,2}/[^"'`$\n]+)["'`]"""
@@ -86,9 +87,7 @@ def _with_named(waiting: list[Path], root: Path) -> Iterator[tuple[Path, bytes]]
     while waiting:
         file = waiting.pop()
         try:
-            if not file.is_file():  # a FIFO or a device may never end
-                raise FileNotFoundError(None, "it is no file")
-            content = file.read_bytes()
+            content = read_regular(file, most_bytes=_MOST_BYTES)
         except OSError as error:
             raise ConfigError(
                 f"script={str(file)!r} cannot be read: {error.strerror}",

@@ -33,6 +33,7 @@ from dfaas_lab.load import Function
 from dfaas_lab.playbook_variables import check_source, check_version
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.secret import Secret
+from dfaas_lab.services.queries import queries
 from dfaas_lab.validation import local_path, nearest
 
 # A lab file has some kB; bodies of more go into files of their own (body_file).
@@ -177,17 +178,25 @@ def _target(
         via=via and _generator(source, via, generators, (*place, "via")),
         install_monitoring=entry.install_monitoring,
         served_by_header=entry.served_by_header,
-        queries=_queries(source, entry.queries_path, address, (*place, "queries_path")),
+        queries=_queries(source, entry, address, place),
         ca=source.file(entry.ca, address, (*place, "ca")) if entry.ca else None,
         insecure=entry.insecure,
     )
 
 
 def _queries(
-    source: Source, path: str | None, address: str | None, place: Place
-) -> Path | str | None:
-    """A file of queries, or the name of a packaged one."""
-    return path if path in (None, *PACKAGED) else source.file(path, address, place)
+    source: Source, entry: TargetKeys, address: str | None, place: Place
+) -> Path | str | Mapping[str, Any] | None:
+    """The questions themselves, a file of them, or the name of a packaged one."""
+    if entry.queries is not None and entry.queries_path is not None:
+        raise source.refused(((*place, "queries"), "give queries or queries_path, not both"))
+    if entry.queries is not None:
+        source.at((*place, "queries"), partial(queries, entry.queries))
+        return entry.queries
+    path = entry.queries_path
+    return (
+        path if path in (None, *PACKAGED) else source.file(path, address, (*place, "queries_path"))
+    )
 
 
 def _generator(source: Source, name: str | None, generators: list[str], place: Place) -> str:

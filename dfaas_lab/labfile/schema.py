@@ -152,6 +152,7 @@ class TargetKeys(Entry):
     install_monitoring: bool = False
     served_by_header: str | None = None
     queries_path: str | None = None
+    queries: dict[str, Any] | None = None
     ca: str | None = None
     insecure: bool = False
 

@@ -59,7 +59,7 @@ class TargetEntry:
     via: str | None = None
     install_monitoring: bool = False
     served_by_header: str | None = None
-    queries: Path | str | None = None
+    queries: Path | str | Mapping[str, Any] | None = None
     ca: Path | None = None
     insecure: bool = False
 

@@ -6,10 +6,11 @@ import bisect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from dfaas_lab.load.plan import Plan, PlannedLoad
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -36,8 +37,6 @@ class Dominance:
     """
 
     def __init__(self, plan: Plan) -> None:
-        import numpy as np
-
         self._plan = plan
         self._overloaded: list[PlannedLoad] = []
         # For each load the number of the first overloaded one below it, from 1; 0 for none.

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
+from dfaas_lab.display.cards import card
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.function import Function
 from dfaas_lab.load.rates import Rates, rates_of
+from dfaas_lab.printable import safe_html, safe_repr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -294,6 +296,19 @@ class Plan(Sequence[PlannedLoad]):
     def __hash__(self) -> int:
         return hash((tuple(self._caps.items()), self.rates.values, self.sizes))
 
+    @safe_html
+    def _repr_html_(self) -> str:
+        low, high = self.sizes
+        together = f"{low}" if low == high else f"{low} to {high}"
+        facts = {
+            "functions": ", ".join(self.functions),
+            "rates (req/s)": ", ".join(map(str, self.rates)),
+            "at once": f"{together} of the functions: {len(self.combinations):,} combinations",
+        }
+        troubles = [self.notice] if self.notice else []
+        return card(f"plan of {len(self):,} loads", facts, troubles=troubles)
+
+    @safe_repr
     def __repr__(self) -> str:
         return (
             f"Plan({', '.join(self.functions)}; {self.rates!r}; sizes={self.sizes}; "

@@ -12,6 +12,7 @@ from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
+from dfaas_lab.local import start
 from dfaas_lab.local.services import BUILTIN
 from dfaas_lab.target import Target
 
@@ -30,8 +31,6 @@ def start_local(
     Raises:
         ConfigError: A package of the extra ``local`` is missing; its hint names it.
     """
-    from dfaas_lab.local import start
-
     named, commands = _chosen(functions)
     local = start(targets, commands, monitoring=True)
     try:

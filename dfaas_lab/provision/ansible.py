@@ -20,6 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_runner.interface import init_runner
+from ansible_runner.utils import get_callback_dir
+
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.provision.spec import playbooks_folder
@@ -36,6 +39,7 @@ _CFG = "[defaults]\ninternal_poll_interval = 0.01\n"
 
 # A UNIX socket's path has 104 characters on some systems, and ssh adds 17 while it makes one.
 _LONGEST_SOCKET_FOLDER = 60
+_MOST_OUTPUT = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Play:
 
 @dataclass(frozen=True)
 class PlayEnd:
-    """How a run ended, and what Ansible printed."""
+    """How a run ended, and the end of what Ansible printed."""
 
     status: str
     exit_code: int
@@ -94,8 +98,6 @@ def _end_processes(private: Path) -> None:
 def _run(
     play: Play, private: Path, on_event: Callable[[Event], None], cancel: threading.Event
 ) -> PlayEnd:
-    from ansible_runner.interface import init_runner
-
     variables = private / "variables.json"
     variables.write_text(json.dumps(as_data(play.variables)))
     (private / "no_inventory").write_text("")
@@ -127,8 +129,15 @@ def _run(
         # Once it was told to end, it may stumble over the terminal of what it killed.
         if not cancel.is_set():
             raise
-    output = Path(runner.config.artifact_dir, "stdout").read_text(errors="replace")
+    output = _end_of(Path(runner.config.artifact_dir, "stdout"))
     return PlayEnd(str(runner.status), int(runner.rc if runner.rc is not None else -1), output)
+
+
+def _end_of(path: Path) -> str:
+    """The end of a file: hosts and their modules say how much is in it."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _MOST_OUTPUT, 0))
+        return file.read(_MOST_OUTPUT).decode(errors="replace")
 
 
 def as_data(value: Any) -> Any:
@@ -172,8 +181,6 @@ def _answers(password: str | None) -> dict[str, str]:
 
 def _environment(env: Mapping[str, str], private: Path) -> dict[str, str]:
     """Return the environment without the user's own settings of Ansible, and with ours."""
-    from ansible_runner.utils import get_callback_dir
-
     others = ("ANSIBLE_", "ORIGINAL_STDOUT_CALLBACK")
     kept = {name: value for name, value in env.items() if not name.startswith(others)}
     events = {

@@ -17,7 +17,7 @@ _STATES = {
     "runner_on_unreachable": "unreachable",
 }
 _EXPECTED_TASKS = 12  # for the bar, before it is known which tasks are included
-_LONGEST_DETAIL = 2000
+LONGEST_DETAIL = 2000
 _LONGEST_ITEM = 80
 _SAYS_NOTHING = ("non-zero return code", "MODULE FAILURE", "Task failed.", "Failed")
 
@@ -127,7 +127,7 @@ def detail(result: Mapping[str, Any]) -> str:
     items = [one for one in result.get("results") or () if isinstance(one, Mapping)]
     failed = [one for one in items if one.get("failed") or one.get("unreachable")]
     parts = [f"{str(one.get('item', ''))[:_LONGEST_ITEM]}: {_said(one)}" for one in failed]
-    return ("\n".join(parts) or _said(result))[-_LONGEST_DETAIL:]
+    return ("\n".join(parts) or _said(result))[-LONGEST_DETAIL:]
 
 
 def _said(result: Mapping[str, Any]) -> str:

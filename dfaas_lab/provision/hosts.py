@@ -22,6 +22,7 @@ from dfaas_lab.provision.marker import is_ready
 from dfaas_lab.provision.playbook_run import GroupEnd, run_group
 from dfaas_lab.provision.report import TaskRow, failure_of, joined
 from dfaas_lab.provision.spec import GeneratorSpec, Spec
+from dfaas_lab.remote.remote import Remote
 
 
 class HostProvisioning:
@@ -42,8 +43,6 @@ class HostProvisioning:
         *,
         playbook: str = "setup_global.yml",
     ) -> None:
-        from dfaas_lab.remote.remote import Remote  # Fabric takes 0.1 s to import
-
         self._specs = list(specs)
         self._progress = progress or Progress()
         self._cancel = cancel or threading.Event()

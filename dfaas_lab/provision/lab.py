@@ -9,18 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import (
-    GeneratorSpec,
-    ProvisionReport,
-    TargetSpec,
-    bar,
-    forget,
-    interrupted,
-    joined,
-    known,
-    provision,
-    teardown,
-)
+from dfaas_lab.provision import cache
+from dfaas_lab.provision.events import bar
+from dfaas_lab.provision.locks import interrupted
+from dfaas_lab.provision.provision import provision, teardown
+from dfaas_lab.provision.report import ProvisionReport, joined
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
 from dfaas_lab.provision.targets import TargetSetup, TargetTurn, end_of
 
 # More at the same time would be many connections from one machine, and no faster.
@@ -63,10 +57,10 @@ def prepare(
     every, progress, cancel = list(targets), progress or Progress(), cancel or threading.Event()
     generators, hosts = generators_of(every), hosts_of(every)
     if force:
-        forget(target.key for target in every)
-    todo = [target for target in every if known(target.key) is None]
+        cache.evict(target.key for target in every)
+    todo = [target for target in every if cache.get(target.key) is None]
     specs: list[GeneratorSpec | TargetSpec] = [*generators, *hosts]
-    new = [spec for spec in specs if force or known(spec.key) is None]
+    new = [spec for spec in specs if force or cache.get(spec.key) is None]
     for label in [spec.label for spec in new] + [target.name for target in todo]:
         progress.update(bar(label), text="starts")  # the order is the same every time
     with ThreadPoolExecutor(_AT_ONCE + 1) as pool:
@@ -80,7 +74,7 @@ def prepare(
         raise interrupted()
     if report is None or failures:
         raise joined(failures, len(specs) + len(every))
-    rows = [row for target in every for row in known(target.key) or ()]
+    rows = [row for target in every for row in cache.get(target.key) or ()]
     return ProvisionReport(
         report.cached,
         time.monotonic() - started,
@@ -103,5 +97,5 @@ def take_down(
         ProvisionError: With one failure per host.
     """
     every = list(targets)
-    forget(target.key for target in every)
+    cache.evict(target.key for target in every)
     return teardown(generators_of(every), hosts_of(every), progress=progress, cancel=cancel)

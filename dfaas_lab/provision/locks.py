@@ -15,6 +15,9 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
+from filelock import FileLock, Timeout
+
 from dfaas_lab.errors import ProvisionError, RemoteError
 from dfaas_lab.remote.shell import answer
 
@@ -78,28 +81,23 @@ def hold_here(
 
 @contextlib.contextmanager
 def _held(path: Path, cancel: threading.Event, waiting: Callable[[], None]) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # An object of its own for each call: two threads are two owners.
     lock = FileLock(path, thread_local=False)
-    with contextlib.suppress(Timeout):
-        lock.acquire(timeout=0)
-    while not lock.is_locked:
-        if cancel.is_set():
-            raise interrupted()
+
+    def cancelled() -> bool:
         waiting()
-        with contextlib.suppress(Timeout):
-            lock.acquire(timeout=_POLL_S)
+        return cancel.is_set()
+
     try:
+        held = lock.acquire(poll_interval=_POLL_S, cancel_check=cancelled)
+    except Timeout:
+        raise interrupted() from None
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _lock_file(key: Hashable) -> Path:
-    import platformdirs
-
     name = hashlib.sha256(repr(key).encode()).hexdigest()[:24]
     return Path(platformdirs.user_cache_dir("dfaas_lab"), "locks", f"provision-{name}.lock")
 

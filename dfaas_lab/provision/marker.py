@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
 
 TARGET_MARKER = "/opt/dfaas-lab/target.json"
+_LONGEST = 65536
 
 # The marker counts only where its k6 is there and still says what it is.
 _READ = """m=%s
@@ -82,6 +83,8 @@ def parse_marker(line: str, says: str) -> Marker | None:
     >>> parse_marker('{"format": 1, "playbook_digest": "d"}', "")
     Marker(playbook_digest='d', k6_version='', k6_path='', answers=False)
     """
+    if len(line) > _LONGEST:
+        return None
     try:
         data = json.loads(line)
         if data["format"] != 1:

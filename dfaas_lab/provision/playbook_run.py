@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision.ansible import Play, PlayEnd, run_play
-from dfaas_lab.provision.events import PlaybookEvents, bar
+from dfaas_lab.provision.events import LONGEST_DETAIL, PlaybookEvents, bar
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.remote_tasks import end_tasks
 from dfaas_lab.provision.report import TaskRow
@@ -123,7 +123,7 @@ def _play(playbook: str, by_name: Mapping[str, Spec], mark: str) -> Play:
 
 
 def _ansible_failed(spec: Spec, end: PlayEnd) -> TaskFailed:
-    tail = "\n".join(end.output.strip().splitlines()[-12:])
+    tail = "\n".join(end.output.strip().splitlines()[-12:])[-LONGEST_DETAIL:]
     return TaskFailed(
         f"{spec.label}: ansible-playbook ended with {end.exit_code} and never finished it:\n{tail}",
         host=spec.host.address,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from dfaas_lab.display.cards import card, chip
 from dfaas_lab.errors import (
     CommandFailed,
     DfaasLabError,
@@ -14,6 +15,7 @@ from dfaas_lab.errors import (
     RemoteError,
     TaskFailed,
 )
+from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.provision.spec import Spec
 from dfaas_lab.remote.shell import SHELL_HINT
 
@@ -55,21 +57,25 @@ class ProvisionReport:
     def __bool__(self) -> bool:
         return True
 
+    @safe_repr
     def __repr__(self) -> str:
         """Say it without digits that nobody reads."""
         took = f"seconds={self.seconds:.2f}, changed={self.changed}"
         return f"ProvisionReport(cached={self.cached}, {took}, tasks={len(self.rows)})"
 
+    @safe_html
     def _repr_html_(self) -> str:
-        from dfaas_lab.display.cards import card, chip
-
         hosts = sorted({row.host for row in self.rows})
+        bad = [row for row in self.rows if row.status in ("failed", "unreachable")]
+        changed = dict.fromkeys(row.task for row in self.rows if row.status == "changed")
         facts = {
             "hosts": ", ".join(hosts),
             "tasks": f"{len(self.rows)}, of which {self.changed} changed something",
+            "changed": "; ".join(changed) if self.changed else "",
             "took": f"{self.seconds:.1f} s" + (", found ready: no playbook ran" * self.cached),
         }
-        return card("provisioned", facts, state=chip("ready", "good"))
+        troubles = [f"{row.host}: {row.task}: {row.status}: {row.message}" for row in bad]
+        return card("provisioned", facts, state=chip("ready", "good"), troubles=troubles)
 
     @property
     def tasks(self) -> pl.DataFrame:

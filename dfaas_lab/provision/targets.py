@@ -14,17 +14,11 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConnectionFailed, GatewayError, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress, StepState
-from dfaas_lab.provision import (
-    GeneratorSpec,
-    ProvisionReport,
-    TargetSpec,
-    TaskRow,
-    bar,
-    hold_here,
-    interrupted,
-    known,
-    remember,
-)
+from dfaas_lab.provision import cache
+from dfaas_lab.provision.events import bar
+from dfaas_lab.provision.locks import hold_here, interrupted
+from dfaas_lab.provision.report import ProvisionReport, TaskRow
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
 from dfaas_lab.provision.target_steps import SetupStep, set_up_target
 
 if TYPE_CHECKING:
@@ -115,7 +109,7 @@ class TargetTurn:
         if not end_of(hosts)[1]:
             return None
         # Several may have one address, on different ports: what is ready is known by its key.
-        return next((spec.label for spec in needed if known(spec.key) is None), None)
+        return next((spec.label for spec in needed if cache.get(spec.key) is None), None)
 
     def _set_up(self) -> TargetEnd:
         gateway, prometheus = self.target.services()
@@ -129,7 +123,7 @@ class TargetTurn:
         if steps[-1].error is not None:
             self._finish("failed", f"{steps[-1].task}: {steps[-1].message}")
             return TargetEnd(rows, _failure(self.target, steps[-1]))
-        remember({self.target.key: rows})
+        cache.put({self.target.key: rows})
         self._finish("ok", "ready")
         return TargetEnd(rows)
 

@@ -10,6 +10,7 @@ import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 from paramiko.ssh_exception import SSHException
 
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.remote.ssh_config import ResolvedHost
 
 # What paramiko says of one that RejectPolicy turns down.
@@ -70,8 +71,9 @@ def refuse_revoked(client: paramiko.SSHClient, host: ResolvedHost) -> None:
 
 
 def _lines(host: ResolvedHost) -> Iterator[str]:
-    for known_hosts in filter(Path.is_file, host.known_hosts):  # a pipe has no end
-        yield from known_hosts.read_text(encoding="utf-8", errors="replace").splitlines()
+    for known_hosts in filter(Path.is_file, host.known_hosts):  # /dev/null is usual
+        content = read_regular(known_hosts)
+        yield from content.decode(errors="replace").splitlines()
 
 
 def _is_plain(line: str) -> bool:

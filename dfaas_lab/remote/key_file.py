@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 
-_LARGEST = 1 << 20  # bytes
+from dfaas_lab.errors import ConfigError
+from dfaas_lab.regular_file import read_regular
+
+LARGEST_BYTES = 1 << 20
 _MAGIC = b"openssh-key-v1\0"
+
+
+def check_readable(path: Path) -> None:
+    """Make sure that reading a key's file ends; that it is there is told by whoever uses it.
+
+    Raises:
+        ConfigError: It is a FIFO or a device, or far too large for a key.
+    """
+    try:
+        read_regular(path, most_bytes=LARGEST_BYTES)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.EFBIG):
+            raise ConfigError(
+                f"the key {path} cannot be read: {error.strerror}",
+                hint="Give the path of the private key.",
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -29,9 +49,7 @@ class KeyFile:
     def read(cls, path: Path) -> KeyFile:
         """Look into a file; what is wrong with it is told by whoever uses it."""
         try:
-            if not path.is_file() or path.stat().st_size > _LARGEST:  # a pipe has no end
-                return cls(path)
-            text = path.read_text(encoding="ascii")
+            text = read_regular(path, most_bytes=LARGEST_BYTES).decode("ascii")
         except (OSError, UnicodeDecodeError):
             return cls(path)
         if text.startswith(("ssh-", "ecdsa-", "sk-")):

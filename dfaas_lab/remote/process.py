@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from paramiko.ssh_exception import SSHException
 
 from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.secret import without_locals
 
 if TYPE_CHECKING:
     from paramiko import Channel
@@ -259,6 +260,7 @@ class Process:
         self.close()
 
     def _lost(self, error: Exception) -> ConnectionFailed:
+        without_locals(error)
         return ConnectionFailed(
             f"{self._host}: the SSH connection was lost ({error or type(error).__name__})",
             host=self._host,

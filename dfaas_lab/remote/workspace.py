@@ -21,6 +21,7 @@ from dfaas_lab.errors import (
 )
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.results_archive import ReadProcess, UnreadableArchive, unpack
+from dfaas_lab.secret import SecretBytes
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TRANSFER_S = 600.0
@@ -64,7 +65,7 @@ class Workspace:
 
 
 def packed(files: Mapping[str, bytes]) -> bytes:
-    """Return the files as one tar archive, readable for their owner only."""
+    """Return the files as one tar archive, readable for their owner only; it holds secrets."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, content in files.items():
@@ -72,7 +73,7 @@ def packed(files: Mapping[str, bytes]) -> bytes:
             entry.size = len(content)
             entry.mode = 0o600
             archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+    return SecretBytes(buffer.getbuffer())
 
 
 def creation(workspaces: Sequence[Workspace], archive: bytes) -> tuple[str, bytes]:

@@ -50,7 +50,7 @@ class FunctionAnswer(BaseModel):
     replicas: Count | None = None
     availableReplicas: Count | None = None  # noqa: N815 (OpenFaaS's name)
     createdAt: Text | None = None  # noqa: N815
-    envVars: Texts = {}  # noqa: N815
+    envVars: Texts = Field({}, repr=False)  # noqa: N815
     labels: Texts = {}
     annotations: Texts = {}
     limits: Texts = {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.secret import sealed
+
 if TYPE_CHECKING:
     from dfaas_lab.load import Function
     from dfaas_lab.services.answers import FunctionAnswer
@@ -31,6 +33,7 @@ def description(function: Function, known: FunctionAnswer | None) -> dict[str, A
     for setting, called in _SETTINGS.items():
         before = getattr(known, called) if known else {}
         wanted[called] = {**before, **getattr(function, setting)}
+    wanted["envVars"] = sealed(wanted["envVars"])
     before = (known.secrets if known else None) or []
     wanted["secrets"] = [*before, *(one for one in function.secrets if one not in before)]
     if known is not None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import httpcore
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from dfaas_lab.certificates import Trust
 from dfaas_lab.errors import ConfigError, ServiceError
 from dfaas_lab.redaction import masked
+from dfaas_lab.retry import retry
+from dfaas_lab.secret import without_locals
 from dfaas_lab.services.transport import BoundedTransport, Deadline, TooLarge
 
 Transport = httpcore.NetworkBackend
@@ -129,18 +130,14 @@ class Session:
         Raises:
             ServiceError: There was no answer, or it refused.
         """
-        again = Retrying(
-            retry=retry_if_exception_type(_BROKEN),
-            stop=stop_after_attempt(3 if method in _IDEMPOTENT else 1),
-            wait=wait_random_exponential(multiplier=0.1, max=0.5),
-            reraise=True,
-        )
         self.deadline.restart(self.timeout_s)
-        request = httpx.Request(method, self.endpoint.url + path, params=params, json=json)
-        if self.endpoint.auth is not None:
-            next(httpx.BasicAuth(*self.endpoint.auth).sync_auth_flow(request))
         try:
-            answer = again(self._send, request)
+            answer = retry(
+                lambda: self._send(self._request(method, path, params, json)),
+                on=_BROKEN,
+                pause_s=(0.0, 0.3),
+                attempts=3 if method in _IDEMPOTENT else 1,
+            )
         except httpx.TransportError as error:
             raise self.silent(error) from error
         if answer.status_code < 300 or answer.status_code in accept:
@@ -158,10 +155,17 @@ class Session:
         self.deadline.restart(self.timeout_s)
         url = self.endpoint.url + path
         try:
-            request = httpx.Request(method, url, content=content, headers=dict(headers))
-            return self._send(request)
+            return self._send(httpx.Request(method, url, content=content, headers=dict(headers)))
         except httpx.TransportError as error:
             raise self.silent(error) from error
+
+    def _request(
+        self, method: str, path: str, params: Mapping[str, str] | None, json: object
+    ) -> httpx.Request:
+        request = httpx.Request(method, self.endpoint.url + path, params=params, json=json)
+        if self.endpoint.auth is not None:
+            next(httpx.BasicAuth(*self.endpoint.auth).sync_auth_flow(request))
+        return request
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         for name, value in _HEADERS.items():
@@ -172,6 +176,7 @@ class Session:
 
     def silent(self, error: httpx.TransportError) -> ServiceError:
         """The service's error for a question that got no answer."""
+        without_locals(error)
         hint = (
             "Check the address and the port, and that it runs. Where only the generator "
             "reaches it, give Target(..., via=generator)."

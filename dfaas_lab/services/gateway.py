@@ -8,21 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
+import polars as pl
 
 from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
 from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
+from dfaas_lab.secret import Secret
 from dfaas_lab.services.answers import FUNCTION, FUNCTIONS, INFO, FunctionAnswer, checked
 from dfaas_lab.services.clock import date_skew
 from dfaas_lab.services.deployment import description, is_deployed
 from dfaas_lab.services.endpoint import Endpoint, Session, Transport, location
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _HINTS = {
     401: "Give the gateway's user and password: Target(..., auth=('admin', '...')).",
@@ -170,8 +169,6 @@ class Gateway:
         Raises:
             GatewayError: It does not answer, or refuses.
         """
-        import polars as pl
-
         return pl.DataFrame(
             [(f.name, f.image, f.replicas, f.available) for f in self.functions()],
             schema={
@@ -315,7 +312,7 @@ class Gateway:
         with self._endpoint.session(timeout_s=timeout_s or function.timeout_s) as session:
             return session.request(
                 function.method,
-                function.route,
+                Secret(function.route),
                 content=function.body_bytes(),
                 headers=function.headers,
             )

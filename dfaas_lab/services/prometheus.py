@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+import polars as pl
 from pydantic import TypeAdapter
 
 from dfaas_lab.analysis.scrapes import Series
@@ -25,9 +26,6 @@ from dfaas_lab.services.answers import (
     checked,
 )
 from dfaas_lab.services.endpoint import Endpoint, Session, Transport
-
-if TYPE_CHECKING:
-    import polars as pl
 
 T = TypeVar("T")
 _HINTS = {
@@ -147,6 +145,21 @@ class Prometheus:
             for one in self._result("/api/v1/query", {**asked, "time": f"{end:.3f}"})
         ]
 
+    def evaluated(self, expression: str, *, at: float) -> list[tuple[Mapping[str, str], float]]:
+        """Return the values of an expression at one moment, each with its labels; no NaN.
+
+        Args:
+            expression: PromQL.
+            at: When, in seconds since 1970.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses the expression.
+        """
+        found = self._result("/api/v1/query", {"query": expression, "time": f"{at:.3f}"})
+        return [
+            (one.metric, value) for one in found for _, value in one.points if value is not None
+        ]
+
     def targets(self) -> pl.DataFrame:
         """What it scrapes: ``job, instance, healthy, interval_s, scraped_at, error``.
 
@@ -156,8 +169,6 @@ class Prometheus:
         Raises:
             MetricsError: Prometheus does not answer.
         """
-        import polars as pl
-
         active = self._data("/api/v1/targets", TARGETS, {"state": "active"}).activeTargets
         return pl.DataFrame(
             [
@@ -235,8 +246,6 @@ class Prometheus:
 
 
 def _frame(series: list[SeriesAnswer]) -> pl.DataFrame:
-    import polars as pl
-
     # A label may have the name of a column of ours: it is told as label_time, which may be one too.
     taken = {"time", "value"}
     columns: dict[str, str] = {}

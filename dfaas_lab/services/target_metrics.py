@@ -8,25 +8,30 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.analysis.scrapes import (
+    Increase,
     Point,
     Scrapes,
     Series,
     Window,
+    increases,
     missing_reason,
     rates,
     samples,
 )
+from dfaas_lab.schemas import NODE_METRICS
 from dfaas_lab.services.queries import DEFAULT_NAMESPACE, Queries, Query
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.services.prometheus import Prometheus
 
 # Scrapes around the window tell how often it is scraped, and which counters began inside it.
 _AROUND = 2.5
 _DEFAULT_INTERVAL_S = 15.0
+# The metric whose counter tells how many requests the gateway had.
+_INVOCATIONS = "invocations_rps"
 _NOTHING = "nothing happened between these scrapes"
 
 Key = tuple[str | None, str | None]
@@ -63,7 +68,23 @@ def target_metrics(
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
     window = Window(start.timestamp(), end.timestamp())
-    return metrics_of_windows(prometheus, [window], queries=queries, functions=functions)[0]
+    return metrics_of_windows(prometheus, [window], queries=queries, functions=functions)[0].frame
+
+
+@dataclass(frozen=True)
+class WindowMetrics:
+    """What was measured over one window.
+
+    Args:
+        frame: As of :func:`target_metrics`.
+        requests: How many requests the gateway counted, by function; empty where two scrapes are
+            missing.
+        scrape_s: How long the longest scrape took: a counter was read at some time of it.
+    """
+
+    frame: pl.DataFrame
+    requests: Mapping[str, Sequence[Increase]]
+    scrape_s: float
 
 
 def metrics_of_windows(
@@ -72,22 +93,38 @@ def metrics_of_windows(
     *,
     queries: Queries,
     functions: Sequence[str] = (),
-) -> list[pl.DataFrame]:
-    """Return the frame of :func:`target_metrics` for each window; each selector is asked for once.
+) -> list[WindowMetrics]:
+    """Return what was measured over each window; each selector is asked for once.
 
     Raises:
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
     names = _Names.of(functions)
     whole = _Asked.around(prometheus, windows)
-    return [_frame(replace(whole, window=window), queries, names) for window in windows]
+    scrape_s = whole.longest("scrape_duration_seconds")
+    found = []
+    for window in windows:
+        asked = replace(whole, window=window)
+        requests = _requests(asked, queries.get(_INVOCATIONS, ()), names)
+        found.append(WindowMetrics(_frame(asked, queries, names), requests, scrape_s))
+    return found
+
+
+def _requests(
+    asked: _Asked, alternatives: Sequence[Query], names: _Names
+) -> dict[str, Sequence[Increase]]:
+    for query in alternatives:
+        found = _by_key(asked.series(query.counter), query, names) if query.counter else {}
+        if found:
+            return {
+                name: increases(series, asked.scrapes, asked.window)
+                for (name, _), series in found.items()
+                if name is not None
+            }
+    return {}
 
 
 def _frame(asked: _Asked, queries: Queries, names: _Names) -> pl.DataFrame:
-    import polars as pl
-
-    from dfaas_lab.schemas import NODE_METRICS
-
     rows = [row for metric, some in queries.items() for row in _rows(asked, metric, some, names)]
     schema = {column: NODE_METRICS[column] for column in _COLUMNS}
     return pl.DataFrame(rows, schema=schema, orient="row").sort(
@@ -120,6 +157,10 @@ class _Asked:
         asked = cls(prometheus, windows[0], Window(first - around_s, last + around_s))
         return replace(asked, scrapes=Scrapes.of(asked.series("up")))
 
+    def longest(self, selector: str) -> float:
+        """The largest value of a gauge of seconds; 0 where there is none."""
+        return max((value for one in self.series(selector) for _, value in one.points), default=0.0)
+
     def series(self, selector: str) -> list[Series]:
         if selector not in self.answers:
             start, end = self.span.start, self.span.end
@@ -147,11 +188,37 @@ def _full(name: str) -> str:
 
 
 def _rows(asked: _Asked, metric: str, alternatives: Sequence[Query], names: _Names) -> list[Row]:
+    """The rows of the first question that has data; of those for one function, of each."""
+    found: dict[Key, list[Row]] = {}
     for query in alternatives:
-        parts = [_by_key(asked.series(one), query, names) for one in query.selectors]
-        if parts[0]:
-            return [row for key in parts[0] for row in _of_key(asked, metric, query, key, parts)]
-    return []
+        for key, rows in _answers(asked, metric, query, names).items():
+            found.setdefault(key, rows)
+        if found and query.of is None:
+            break
+    return [row for rows in found.values() for row in rows]
+
+
+def _answers(asked: _Asked, metric: str, query: Query, names: _Names) -> dict[Key, list[Row]]:
+    if query.promql is not None:
+        return _evaluated(asked, metric, query, names)
+    parts = [_by_key(asked.series(one), query, names) for one in query.selectors]
+    return {key: _of_key(asked, metric, query, key, parts) for key in parts[0]}
+
+
+def _evaluated(asked: _Asked, metric: str, query: Query, names: _Names) -> dict[Key, list[Row]]:
+    """The values of an expression at the end of the window."""
+    window = asked.window
+    values: dict[Key, list[float]] = {}
+    for labels, value in asked.prometheus.evaluated(
+        query.expression(window.end - window.start), at=window.end
+    ):
+        key = _key(labels, query, names)
+        if key is not None:
+            values.setdefault(key, []).append(value * query.scale)
+    together = max if query.combine == "max" else sum
+    return {
+        key: [_row(metric, key, window.end, together(some), "")] for key, some in values.items()
+    }
 
 
 def _by_key(series: Iterable[Series], query: Query, names: _Names) -> dict[Key, list[Series]]:
@@ -164,6 +231,8 @@ def _by_key(series: Iterable[Series], query: Query, names: _Names) -> dict[Key, 
 
 
 def _key(labels: Mapping[str, str], query: Query, names: _Names) -> Key | None:
+    if query.of is not None:
+        return query.of, None
     if query.function is None:
         return None, labels.get(query.instance)
     label = labels.get(query.function, "")

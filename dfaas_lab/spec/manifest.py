@@ -21,6 +21,7 @@ from dfaas_lab.k6.plan import K6Plan
 from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.load import Load
 from dfaas_lab.load.duration import exact_duration
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.spec.manifest_functions import Entry, bodies, damaged, described, functions_of
 from dfaas_lab.spec.run_spec import RunSpec
 
@@ -267,7 +268,8 @@ def _script(
 
 def _stored_script(folder: Path, index: int) -> bytes:
     try:
-        return (folder / f"script{_suffix(index)}.json").read_bytes()
+        path = folder / f"script{_suffix(index)}.json"
+        return read_regular(path, most_bytes=512 << 20)
     except OSError as error:
         raise damaged(error) from error
 

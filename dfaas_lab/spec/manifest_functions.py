@@ -10,14 +10,13 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.load import Function
 from dfaas_lab.redaction import masked
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.secret import HIDDEN
-
-if TYPE_CHECKING:
-    from dfaas_lab.load import Function
 
 Entry = Mapping[str, Any]
 
@@ -59,8 +58,6 @@ def functions_of(
     Raises:
         ConfigError: Something that is not stored is not in ``own`` either, or they are damaged.
     """
-    from dfaas_lab.load import Function
-
     missing: list[str] = []
     try:
         functions = [
@@ -118,7 +115,7 @@ def _path(entry: Entry, own: Function | None, missing: list[str]) -> str:
 def _body(folder: Path, name: str | None) -> bytes:
     if name is None:
         return b""
-    body = (folder / name).read_bytes() if _BODY.fullmatch(name) else b""
+    body = read_regular(folder / name) if _BODY.fullmatch(name) else b""
     if _name(body) != name:
         raise ValueError(f"{name} is not the body that was sent")
     return body

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Limits
@@ -24,9 +24,7 @@ from dfaas_lab.k6.plan import K6Plan
 from dfaas_lab.k6.thresholds import Thresholds
 from dfaas_lab.load import Function, Load, seconds
 from dfaas_lab.load.duration import LONGEST_S
-
-if TYPE_CHECKING:
-    from dfaas_lab.spec.preview import Preview
+from dfaas_lab.spec.preview import Preview
 
 DEFAULT_LOAD = 10
 DEFAULT_DURATION = "30s"
@@ -219,8 +217,6 @@ class RunSpec:
         Raises:
             ConfigError: It has too little.
         """
-        from dfaas_lab.spec.preview import Preview
-
         if not isinstance(self.plan, K6Plan):
             raise ConfigError("a script of your own has no preview", hint="Use k6 inspect.")
         preview = Preview.of(

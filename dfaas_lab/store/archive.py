@@ -17,6 +17,7 @@ from pathlib import Path
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.private_folder import PrivateFolder
+from dfaas_lab.regular_file import open_regular
 from dfaas_lab.store.files import beside, errors_as_store_error
 from dfaas_lab.store.folder import PLAIN_NAME, WRITTEN, RunFolder
 from dfaas_lab.store.manifest import NAME
@@ -90,7 +91,11 @@ def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> OpenedArchi
 
 def _opened(source: Path, folder: PrivateFolder, max_bytes: int) -> OpenedArchive:
     try:
-        with errors_as_store_error(source, "opening"), zipfile.ZipFile(source) as zip_:
+        with (
+            errors_as_store_error(source, "opening"),
+            open_regular(source) as file,
+            zipfile.ZipFile(file) as zip_,
+        ):
             members = list(_checked(zip_, source, max_bytes))
             for member in members:
                 _unpack(zip_, member, folder.path)

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from filelock import FileLock, Timeout
+
+from dfaas_lab import schemas
 from dfaas_lab.errors import StoreError
+from dfaas_lab.k6.results import Frames
 from dfaas_lab.store import manifest, parquet
 from dfaas_lab.store.files import errors_as_store_error, safe_name, staged
 from dfaas_lab.store.manifest import Manifest
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from dfaas_lab.k6.results import Frames
 
 FRAMES = ("summary", "requests", "timeline", "k6_metrics")
 _ALWAYS = FRAMES[:3]
@@ -93,8 +95,6 @@ class RunFolder:
 
     def update(self, **changes: object) -> Manifest:
         """Change entries of the manifest and return it; safe beside other processes."""
-        from filelock import FileLock
-
         self._check_there()
         with errors_as_store_error(self.path, "changing the manifest of"):
             self.staging.mkdir(exist_ok=True)
@@ -107,17 +107,12 @@ class RunFolder:
     @contextlib.contextmanager
     def claimed(self, give_up: threading.Event) -> Iterator[bool]:
         """Be the only process that measures this run; waits for another, or until ``give_up``."""
-        from filelock import FileLock, Timeout
-
         with errors_as_store_error(self.path, "claiming"):
             self.path.lstat()  # one that is damaged may be claimed, to be removed
             self.staging.mkdir(exist_ok=True)
         lock = FileLock(self.measuring_lock, thread_local=False)
-        while True:  # at least once: who shall stop a run must hold it
-            with contextlib.suppress(Timeout):
-                lock.acquire(timeout=0.2)
-            if lock.is_locked or give_up.is_set():
-                break
+        with contextlib.suppress(Timeout):  # tried at least once: who shall stop a run must hold it
+            lock.acquire(poll_interval=0.2, cancel_check=give_up.is_set)
         try:
             yield lock.is_locked
         finally:
@@ -215,8 +210,6 @@ class RunFolder:
         Raises:
             StoreError: A file is damaged.
         """
-        from dfaas_lab.k6.results import Frames
-
         return Frames(**{name: self.frame(name) for name in FRAMES})
 
     def frame(self, name: str) -> pl.DataFrame:
@@ -226,8 +219,6 @@ class RunFolder:
             StoreError: A file is damaged, was written by a newer dfaas_lab, or the run is not there
                 any more.
         """
-        from dfaas_lab import schemas
-
         self.check()
         schema: pl.Schema = getattr(schemas, name.upper())
         return parquet.read(self.files(name), schema)
@@ -235,7 +226,7 @@ class RunFolder:
     def files(self, name: str) -> list[Path]:
         """The Parquet files of one frame (``"requests"``) of all finished iterations."""
         files = (part / f"{name}.parquet" for part in self.parts())
-        return [file for file in files if file.exists()]
+        return [file for file in files if file.is_file()]
 
     def whole_files(self, name: str) -> list[Path]:
         """The same, made sure that they can be scanned.
@@ -247,7 +238,7 @@ class RunFolder:
         self.check()
         files = self.files(name)
         for file in files:
-            parquet.check(file)
+            parquet.check(file, getattr(schemas, name.upper()))
         return files
 
 
@@ -258,7 +249,7 @@ def _parts(iteration: Path) -> list[Path]:
 
 
 def _holds_results(folder: Path) -> bool:
-    return any((folder / f"{kind}summary.parquet").exists() for kind in ("", "warmup_"))
+    return any((folder / f"{kind}summary.parquet").is_file() for kind in ("", "warmup_"))
 
 
 def _frames(frames: Frames) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+import polars as pl
+
+from dfaas_lab import schemas
 from dfaas_lab.display import words
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable
 from dfaas_lab.store.manifest import head_of
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.store.folder import RunFolder
 
 
 def of(folders: Iterable[RunFolder]) -> pl.DataFrame:
     """Return one row per run: see :meth:`dfaas_lab.store.Store.runs`."""
-    import polars as pl
-
-    from dfaas_lab import schemas
-
     schema = {
         "run_id": pl.String(),
         "created_at": schemas.TIME,

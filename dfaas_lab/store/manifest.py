@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from dfaas_lab.errors import StoreError
+from dfaas_lab.regular_file import read_regular
 from dfaas_lab.store.files import errors_as_store_error, replace_file
 from dfaas_lab.store.provenance import without_secrets
 
@@ -125,7 +126,7 @@ def load(folder: Path) -> Manifest:
     """Read the manifest of a run's folder, in the present format."""
     path = folder / NAME
     with errors_as_store_error(path, "reading"):
-        content = path.read_bytes()
+        content = read_regular(path)
     return migrated(parsed(content, path), path)
 
 

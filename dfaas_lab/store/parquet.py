@@ -6,19 +6,19 @@ import contextlib
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import polars as pl
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.store.files import beside, errors_as_store_error
-
-if TYPE_CHECKING:
-    import polars as pl
 
 # A stored request takes 30 bytes or more, a quiet second of a timeline 1; a bomb 1/1000.
 _FREE_ROWS = 1_000_000
 # Spreadsheets look behind blanks, too.
 _FORMULA = r"^[\s\x00-\x1f]*[=+\-@\u{ff1d}\u{ff0b}\u{ff0d}\u{ff20}]|^[\t\r]"
 _ROWS_PER_BYTE = 2
+_STRANGE = "It is not what dfaas_lab stored. Ask who made it."
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
@@ -40,35 +40,35 @@ def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:
     Raises:
         StoreError: A file is damaged.
     """
-    import polars as pl
-
     frames = []
     rows = 0
     for place, file in enumerate(files, start=1):
         with _as_store_error(file):
             rows += _height(file)
             _check_rows(rows, files[:place])
-            frame = pl.read_parquet(file, hive_partitioning=False, glob=False)
-            frames.append(_shaped(frame, schema))
+            wanted = pl.scan_parquet(file, hive_partitioning=False, glob=False)
+            frames.append(_shaped(wanted.select(_flat(wanted, file, schema)).collect(), schema))
     return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
 
 
-def check(file: Path) -> None:
-    """Look at the end of a file, where Parquet says what is in it.
+def check(file: Path, schema: pl.Schema) -> None:
+    """Look at the end of a file, where Parquet says what is in it: whether it can be scanned.
 
     Raises:
-        StoreError: The file is damaged.
+        StoreError: The file is damaged, or would be far more rows than it can hold.
     """
-    import polars as pl
-
     with _as_store_error(file):
-        pl.scan_parquet(file, hive_partitioning=False, glob=False).collect_schema()
+        _check_rows(_height(file), [file])
+        there = pl.scan_parquet(file, hive_partitioning=False, glob=False).collect_schema()
+    odd = [name for name in schema if there.get(name, schema[name]) != schema[name]]
+    if odd:
+        raise StoreError(
+            f"the stored {file.stem} has {there[odd[0]]} in {odd[0]}", path=str(file), hint=_STRANGE
+        )
 
 
 def scan(files: Sequence[Path], schema: pl.Schema) -> pl.LazyFrame:
     """Scan files as one frame, read only when and where needed."""
-    import polars as pl
-
     if not files:
         return pl.LazyFrame(schema=schema)
     # The files hold the key columns themselves; the folders' names add nothing.
@@ -91,8 +91,6 @@ def export(scan: pl.LazyFrame, folder: Path, name: str, format_: Literal["csv", 
     Raises:
         StoreError: It cannot be written, or what is scanned is damaged.
     """
-    import polars as pl
-
     path = folder / f"{name}.{format_}"
     with errors_as_store_error(folder, "exporting to"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,15 +115,11 @@ def without_formulas(frame: pl.LazyFrame) -> pl.LazyFrame:
     Names and tags come from scripts, answers and archives of others
     (https://owasp.org/www-community/attacks/CSV_Injection).
     """
-    import polars as pl
-
     return frame.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$0"))
 
 
 @contextlib.contextmanager
 def _as_store_error(file: Path) -> Iterator[None]:
-    import polars as pl
-
     try:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -138,10 +132,21 @@ def _as_store_error(file: Path) -> Iterator[None]:
 
 def _height(file: Path) -> int:
     """The number of rows, as the end of the file says."""
-    import polars as pl
-
     scan = pl.scan_parquet(file, hive_partitioning=False, glob=False)
     return int(scan.select(pl.len()).collect().item())
+
+
+def _flat(scan: pl.LazyFrame, file: Path, schema: pl.Schema) -> list[str]:
+    """The columns of a file that are ours; a list in one row can hold more than all rows."""
+    there = scan.collect_schema()
+    nested = [name for name in schema if name in there and there[name].is_nested()]
+    if nested:
+        raise StoreError(
+            f"the stored {file.stem} has lists in {nested[0]}, which no measurement has",
+            path=str(file),
+            hint=_STRANGE,
+        )
+    return [name for name in schema if name in there]
 
 
 def _check_rows(rows: int, files: Sequence[Path]) -> None:
@@ -153,14 +158,12 @@ def _check_rows(rows: int, files: Sequence[Path]) -> None:
             f"the stored {files[-1].stem} would be {rows:,} rows out of {size:,} bytes; no "
             f"measurement of that size has more than {most:,}",
             path=str(files[-1]),
-            hint="It is not what dfaas_lab stored. Ask who made it.",
+            hint=_STRANGE,
         )
 
 
 def _shaped(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Give a frame exactly these columns; what an older version did not store is null."""
-    import polars as pl
-
     if frame.schema == schema:
         return frame
     return frame.select(

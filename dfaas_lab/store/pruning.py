@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from dfaas_lab.errors import ConfigError, StoreError
 from dfaas_lab.store import manifest
 from dfaas_lab.store.files import errors_as_store_error
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from dfaas_lab.store.folder import RunFolder
 
 # What a killed process left behind is surely nobody's after a day.
@@ -43,8 +43,6 @@ def chosen(
     Raises:
         ConfigError: There is no condition, or one that cannot be.
     """
-    import polars as pl
-
     if older_than is None and keep_last is None and runs is None:
         raise ConfigError(
             "prune() was not told what to remove",

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dfaas_lab import schemas
 from dfaas_lab.errors import StoreError
 from dfaas_lab.status import OPEN
 from dfaas_lab.store import listing, manifest, parquet, pruning
@@ -180,8 +181,6 @@ class Store:
         >>> requests.group_by("function").len().sort("function").collect().rows()
         [('env', 60), ('figlet', 30)]
         """
-        from dfaas_lab import schemas
-
         return self._scan("requests", schemas.REQUESTS, runs)
 
     def scan_summaries(self, runs: str | Iterable[str] | None = None) -> pl.LazyFrame:
@@ -190,8 +189,6 @@ class Store:
         >>> lab.store.scan_summaries(run.id).collect().height
         6
         """
-        from dfaas_lab import schemas
-
         return self._scan("summary", schemas.SUMMARY, runs)
 
     def prune(

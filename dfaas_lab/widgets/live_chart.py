@@ -57,7 +57,7 @@ class LiveChart:
         except Exception:  # nothing was measured, or it cannot be drawn
             log.debug("a run's figure cannot be drawn", exc_info=True)
             return
-        from dfaas_lab.display import shown_metadata
+        from dfaas_lab.display.bundles import shown_metadata
 
         if self._handle is None:
             self._show(_EMPTY)

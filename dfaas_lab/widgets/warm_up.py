@@ -21,7 +21,7 @@ def _load() -> None:
     try:
         import altair as alt
 
-        from dfaas_lab.display import png, spec_of
+        from dfaas_lab.display.bundles import png, spec_of
 
         png(spec_of(alt.Chart(alt.InlineData([])).mark_point()))
     except Exception:  # a chart that cannot be drawn is told when it is asked for

@@ -17,7 +17,9 @@ import pytest
 from dfaas_lab.config import Host
 from dfaas_lab.lab import Lab
 from dfaas_lab.local import start
-from dfaas_lab.provision import GeneratorSpec, forget, playbooks_folder, provision
+from dfaas_lab.provision import cache
+from dfaas_lab.provision.provision import provision
+from dfaas_lab.provision.spec import GeneratorSpec, playbooks_folder
 from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.ssh_config import resolve
 from tests.testbed.machines import Machine, Testbed
@@ -122,7 +124,8 @@ import time
 began = time.perf_counter()
 from pathlib import PosixPath
 from dfaas_lab.config import Host
-from dfaas_lab.provision import GeneratorSpec, provision
+from dfaas_lab.provision.spec import GeneratorSpec
+from dfaas_lab.provision.provision import provision
 report = provision([{spec!r}])
 assert report.cached
 print(time.perf_counter() - began)
@@ -182,7 +185,7 @@ def say_what_is_in_place_costs(ready: GeneratorSpec) -> None:
     provision([ready])
     cached_ms = statistics.median(seconds(lambda: provision([ready])) for _ in range(50)) * 1000
     session_s = statistics.median(new_session(ready) for _ in range(5))
-    forget()
+    cache.evict()
     print(f"\ncached: {cached_ms:.3f} ms; new session with its imports: {session_s:.2f} s")
     assert cached_ms < 10
     assert session_s < 1

@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from dfaas_lab.local import start
+from tests.embedded.ready import make_ready
 
 # One request at a time on each node, for 0.15 s: overloaded from some 7 requests/s on, with hardly
 # any CPU. A request's parent is its node.
@@ -43,7 +44,7 @@ def kill_campaigns(folder: Path, *, kills: int, seed: int) -> None:
     with start(functions=NARROW) as lab:
         whole, killed = (_file(folder, lab.facts(), name) for name in ("whole", "killed"))
         with Lab.from_file(whole) as provisioned:
-            provisioned.generator.provision(progress=False)
+            make_ready(provisioned)
         whole_s = _measure(whole, kill_after_s=None)
         for _ in range(kills):
             # Each goes on a part of the way; the last ones may find it finished.

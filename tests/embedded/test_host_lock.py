@@ -12,8 +12,9 @@ import pytest
 
 from dfaas_lab.errors import ProvisionError
 from dfaas_lab.local import LocalLab
-from dfaas_lab.provision import provision, read_marker
 from dfaas_lab.provision.locks import hold_there, identity
+from dfaas_lab.provision.marker import read_marker
+from dfaas_lab.provision.provision import provision
 from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
 from tests.embedded.test_provision import host_of, spec_of
@@ -82,6 +83,7 @@ def test_folders_side_by_side_are_held_by_two(remote: Remote, tmp_path: Path) ->
             assert both.holds.wait(20)
 
 
+@pytest.mark.slow
 def test_the_lock_lasts_as_long_as_its_owner_is_heard(remote: Remote, tmp_path: Path) -> None:
     with Holder(remote, tmp_path, silence_s=2.0) as first:
         assert first.holds.wait(20)

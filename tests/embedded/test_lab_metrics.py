@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +21,7 @@ from dfaas_lab.analysis.node_metrics import iteration_means, node_means
 from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.local import binaries
+from tests.embedded.ready import make_ready
 
 if binaries.find() is None:
     pytest.skip("no prometheus here, and none could be fetched", allow_module_level=True)
@@ -27,7 +30,7 @@ if binaries.find() is None:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab.local(2, store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         for target in lab.targets.values():  # its first scrape comes five seconds after its start
             while target.metrics(*last_seconds(3)).filter(metric="cpu_cores").height < 2:
                 time.sleep(0.2)
@@ -48,6 +51,9 @@ def test_each_node_sees_its_own_load_and_nothing_else(lab: Lab) -> None:
         rates = frame.filter(metric="invocations_rps", function="env", iteration=iteration)
         assert rates["value"].mean() == pytest.approx(8, rel=0.15)
     assert frame.filter(metric="invocations_rps", function="figlet")["value"].sum() == 0
+    counts = run.summary.filter(function="env").select("gateway_count", "gateway_difference")
+    assert counts.rows() == [(32, 0), (32, 0)]
+    assert frame.filter(metric="gateway_count", function="env")["value"].to_list() == [32, 32]
     first = run.requests["started_at"].min()
     other = two.metrics(first, first + timedelta(seconds=4)).filter(metric="invocations_rps")
     assert other["value"].sum() == 0
@@ -57,6 +63,35 @@ def test_each_node_sees_its_own_load_and_nothing_else(lab: Lab) -> None:
     assert set(means["replicas"]) == {1}
     assert means["power_watts"].null_count() == means.height  # there is no Scaphandre
     assert set(means["reason"]) == {"Prometheus has no such series"}
+
+
+def test_requests_of_somebody_else_are_told_with_both_numbers(lab: Lab) -> None:
+    target = lab.targets["node2"]
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(0.1):
+            urllib.request.urlopen(f"{target.gateway}/function/env", timeout=10).close()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        run = target.run_k6(load={"env": 5}, duration="4s", progress=False)
+    finally:
+        ended.set()
+        thread.join()
+    row = run.summary.filter(function="env").row(0, named=True)
+    assert row["gateway_count"] - row["started"] == row["gateway_difference"] > 5
+    said = f"requests that the gateway counted: env {row['gateway_count']} of 20, iteration 1"
+    assert said in str(run.verdict)
+
+
+def test_a_load_between_two_scrapes_was_counted_by_nobody(lab: Lab) -> None:
+    run = lab.targets["node2"].run_k6(load={"env": 10}, duration="1s", progress=False)
+    assert run.summary.filter(function="env")["gateway_count"].to_list() == [None]
+    (reason,) = run.node_metrics.filter(metric="gateway_count", function="env")["reason"]
+    assert reason == "1 s of load, scraped every 1 s"
+    assert "counted" not in str(run.verdict)
 
 
 def test_what_the_scrapes_cannot_resolve_is_null_with_its_reason(lab: Lab) -> None:
@@ -102,11 +137,11 @@ def test_the_window_is_by_the_clock_that_times_the_load(lab: Lab) -> None:
     ahead = replace(collector, generator_skew=lambda: Skew(30.0, 0.001))
     start, end = (moment + timedelta(seconds=30) for moment in last_seconds(4))
     window = Window(start.timestamp(), end.timestamp())
-    found = ahead.of_loads([window])[0].filter(metric="cpu_cores")
+    found = ahead.of_loads([window])[0].frame.filter(metric="cpu_cores")
     assert found.height >= 2
     assert found["value"].null_count() == 0
     assert found["time"].is_between(start, end).all()
-    unaware = collector.of_loads([window])[0].filter(metric="cpu_cores")
+    unaware = collector.of_loads([window])[0].frame.filter(metric="cpu_cores")
     assert unaware.drop_nulls("value").is_empty()
 
 

@@ -22,6 +22,7 @@ import pytest
 
 from dfaas_lab import Function, Lab, Run, Target
 from tests.embedded.logging_server import Behaviour, LoggingServer, logging_server
+from tests.embedded.ready import make_ready
 
 FUNCTIONS = {
     "quick": Behaviour(),
@@ -47,7 +48,7 @@ def server() -> Iterator[LoggingServer]:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab.local(functions={"env": ["/bin/true"]}, store=tmp_path_factory.mktemp("s")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 

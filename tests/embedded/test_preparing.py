@@ -21,8 +21,9 @@ from dfaas_lab.lab import Lab
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import ProvisionReport, forget
+from dfaas_lab.provision import cache
 from dfaas_lab.provision import lab as preparing
+from dfaas_lab.provision.report import ProvisionReport
 from dfaas_lab.target import Target
 from tests.embedded.blackhole import Blackhole
 
@@ -55,9 +56,9 @@ def generator(local: LocalLab, host: Host) -> Iterator[Generator]:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    forget()
+    cache.evict()
     yield
-    forget()
+    cache.evict()
 
 
 def target_of(local: LocalLab, generator: Generator, number: int = 0, **more: object) -> Target:
@@ -98,12 +99,13 @@ def test_one_call_makes_all_ready_and_the_next_does_nothing(
     assert other.tasks.filter(host="node2").height == 4
     assert lab.provision(True, progress=False).changed == 0
 
-    forget()  # a new session: the marker says that no playbook is needed; the target is asked
+    cache.evict()  # a new session: the marker says that no playbook is needed; the target is asked
     later = lab.provision(progress=False)
     assert (later.cached, later.changed) == (True, 0)
     assert set(later.tasks["host"]) == {"node1", "node2"}
 
 
+@pytest.mark.slow
 def test_a_cached_call_asks_nobody(generator: Generator) -> None:
     with start() as gone:
         target = target_of(gone, generator)
@@ -162,6 +164,7 @@ def test_a_generator_that_is_off_is_one_failure(
     assert prepare([fine]).cached
 
 
+@pytest.mark.slow
 def test_a_firewall_between_generator_and_gateway_is_the_targets_failure(
     local: LocalLab, generator: Generator
 ) -> None:
@@ -265,6 +268,7 @@ def test_an_interrupt_ends_the_wait_for_a_target(generator: Generator) -> None:
     assert {s.state for s in progress.snapshot() if s.label == "provision slow"} == {"interrupted"}
 
 
+@pytest.mark.slow
 def test_a_lab_file_says_all_that_an_embedded_lab_needs(local: LocalLab, tmp_path: Path) -> None:
     path = tmp_path / "lab.json"
     path.write_text(json.dumps({**local.facts(), "store": "results"}))

@@ -18,12 +18,15 @@ from uuid import uuid4
 
 import pytest
 
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.local import LocalLab
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import GeneratorSpec, forget, provision, run_interruptible
+from dfaas_lab.provision import cache
 from dfaas_lab.provision.local_k6 import local_k6
+from dfaas_lab.provision.provision import provision
+from dfaas_lab.provision.spec import GeneratorSpec
 from tests.embedded.tarpit import Tarpit
 from tests.sessions import new_session, outcome
 
@@ -124,6 +127,7 @@ def test_it_installs_k6_and_says_what_it_did(spec: GeneratorSpec, private: Path)
     assert (once_more.cached, once_more.changed) == (False, 0)
 
 
+@pytest.mark.slow
 def test_a_new_session_without_a_venv_on_path_sees_what_is_in_place(spec: GeneratorSpec) -> None:
     # Nothing of the user's own Ansible may matter.
     hostile = {
@@ -158,6 +162,7 @@ def modules_of(lab: LocalLab) -> list[str]:
     return processes_with("DFAAS_LAB_RUN=", str(lab.path))
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_everything_and_the_next_call_works(
     local_lab: LocalLab, tmp_path: Path, private: Path
 ) -> None:
@@ -174,6 +179,7 @@ def test_an_interrupt_ends_everything_and_the_next_call_works(
     assert provision([spec_of(local_lab, tmp_path)]).changed
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_is_cleared_by_the_next_call(
     local_lab: LocalLab, tmp_path: Path, private: Path
 ) -> None:
@@ -187,6 +193,7 @@ def test_what_a_kill_left_is_cleared_by_the_next_call(
         assert processes_with(str(private), "ansible") == []
 
 
+@pytest.mark.slow
 def test_no_value_is_a_template(local_lab: LocalLab, tmp_path: Path) -> None:
     marks = iter(range(100))
 
@@ -219,6 +226,7 @@ def test_a_cancelled_call_says_so(spec: GeneratorSpec) -> None:
         provision([spec], cancel=cancel)
 
 
+@pytest.mark.slow
 def test_threads_and_kernels_run_the_playbook_once(spec: GeneratorSpec) -> None:
     sessions = [new_session(spec) for _ in range(2)]
     with ThreadPoolExecutor(4) as pool:
@@ -275,6 +283,7 @@ def test_a_connection_that_is_refused_is_one_error(local_lab: LocalLab, tmp_path
     assert caught.value.host == spec.host.address
 
 
+@pytest.mark.slow
 def test_a_path_may_hold_anything(local_lab: LocalLab, tmp_path: Path) -> None:
     root = tmp_path / 'it\'s "a" $(root); é'
     spec = spec_of(local_lab, root)
@@ -282,7 +291,7 @@ def test_a_path_may_hold_anything(local_lab: LocalLab, tmp_path: Path) -> None:
     marker = marker_of(spec)
     assert marker["k6_path"] == f"{spec.install_dir}/k6-{marker['k6_version']}/k6"
     assert [path.name for path in tmp_path.iterdir()] == [root.name]
-    forget()
+    cache.evict()
     assert provision([spec]).cached
 
 
@@ -293,9 +302,10 @@ def test_an_unknown_source_is_refused_before_anything_runs(
         spec_of(local_lab, tmp_path, k6_source="snap")
 
 
+@pytest.mark.slow
 def test_forgetting_asks_the_host_again(spec: GeneratorSpec) -> None:
     provision([spec])
-    forget([spec.key])
+    cache.evict([spec.key])
     report = provision([spec])
     assert (report.cached, report.tasks.height) == (True, 0)
 
@@ -310,6 +320,6 @@ def test_an_error_of_the_work_comes_out_of_the_thread() -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    forget()
+    cache.evict()
     yield
-    forget()
+    cache.evict()

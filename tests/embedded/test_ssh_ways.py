@@ -19,7 +19,7 @@ from dfaas_lab.config import Host, HostKeys
 from dfaas_lab.errors import ConfigError, ConnectionFailed, HostUnreachable
 from dfaas_lab.generator import Generator
 from dfaas_lab.local import LocalLab
-from dfaas_lab.provision import forget
+from dfaas_lab.provision import cache
 from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.ssh_config import resolve
@@ -334,9 +334,9 @@ def test_a_new_host_key_does_not_spoil_a_line_without_an_end(
 
 @pytest.fixture
 def _nothing_remembered() -> Iterator[None]:
-    forget()
+    cache.evict()
     yield
-    forget()
+    cache.evict()
 
 
 def generator_of(local_lab: LocalLab, root: Path, key: Path | None) -> Generator:
@@ -361,7 +361,7 @@ def provisioned(generator: Generator) -> int:
     try:
         assert generator.provision(progress=False)
         assert generator._session.k6_path()
-        forget()
+        cache.evict()
         assert generator.provision(progress=False).cached
         return generator.provision(True, progress=False).tasks.height
     finally:
@@ -373,6 +373,7 @@ def test_provisioning_by_the_agent_alone(local_lab: LocalLab, tmp_path: Path) ->
     assert provisioned(generator_of(local_lab, tmp_path / "gen", None))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_nothing_remembered")
 def test_provisioning_by_an_encrypted_key_whose_passphrase_the_agent_was_told(
     home: Path, local_lab: LocalLab, encrypted: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dfaas_lab.provision import GeneratorSpec, forget
+from dfaas_lab.provision import cache
+from dfaas_lab.provision.spec import GeneratorSpec
 from tests.testbed.ground import missing_tools
 from tests.testbed.guard import Guard, wait_for_the_end
 from tests.testbed.machines import Machine, Testbed
@@ -105,9 +106,9 @@ def gen(fresh: Fresh) -> Machine:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    forget()
+    cache.evict()
     yield
-    forget()
+    cache.evict()
 
 
 @pytest.fixture

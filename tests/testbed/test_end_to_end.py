@@ -14,7 +14,7 @@ from dfaas_lab.errors import TaskFailed
 from dfaas_lab.generator import Generator
 from dfaas_lab.lab import Lab
 from dfaas_lab.load import Function
-from dfaas_lab.provision import forget
+from dfaas_lab.provision import cache
 from dfaas_lab.target import Target
 from tests.testbed import gateway_service
 from tests.testbed.gateway_service import PASSWORD, PORT, SHARES
@@ -113,7 +113,7 @@ def provision(lab: Lab, hosts: Hosts) -> None:
     assert "Check Prometheus" not in tasks["heavy"]
 
     assert lab.provision(progress=False).cached
-    forget()  # as a new session, which finds all in place
+    cache.evict()  # as a new session, which finds all in place
     began = time.monotonic()
     assert lab.provision(progress=False).cached
     assert time.monotonic() - began < 10
@@ -171,7 +171,7 @@ def say_what_is_wrong(lab: Lab, mid: Machine) -> None:
         assert set(found["host"]) == {"mid"}
         assert set(found["check"]) == {"gateway from the generator", "gateway", "Prometheus"}
         assert found["fix"].str.len_chars().min() > 0
-        forget()
+        cache.evict()
         with pytest.raises(TaskFailed) as caught:
             lab.provision(progress=False)
         assert (caught.value.host, caught.value.task) == ("mid", "Log in to the gateway")

@@ -12,9 +12,10 @@ import pytest
 
 from dfaas_lab.errors import HostUnreachable, TaskFailed
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import GeneratorSpec, provision
 from dfaas_lab.provision.ansible import Play, run_play
 from dfaas_lab.provision.events import PlaybookEvents
+from dfaas_lab.provision.provision import provision
+from dfaas_lab.provision.spec import GeneratorSpec
 from tests.testbed.conftest import Fresh
 from tests.testbed.ground import sh
 from tests.testbed.machines import Machine

@@ -17,14 +17,9 @@ import pytest
 
 from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import (
-    GeneratorSpec,
-    TargetSpec,
-    forget,
-    playbooks_folder,
-    provision,
-    teardown,
-)
+from dfaas_lab.provision import cache
+from dfaas_lab.provision.provision import provision, teardown
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec, playbooks_folder
 from tests.sessions import new_session, outcome
 from tests.testbed.conftest import Fresh
 from tests.testbed.look import files_of
@@ -82,7 +77,7 @@ def test_a_fresh_host_becomes_a_generator_and_what_it_was_again(
     assert not gen.run("ls /etc/sysctl.d /etc/security/limits.d").count("dfaas")  # tuning is off
     assert provision([spec], force=True).changed == 0
 
-    forget()
+    cache.evict()
     report = provision([spec])
     assert (report.cached, report.tasks.height) == (True, 0)
 
@@ -310,7 +305,7 @@ def test_an_older_playbook_s_host_is_upgraded(
     assert provision([spec]).changed == 3  # the new k6, the link, the marker
     assert f"v{mirror.version}" in gen.run("k6 version")
     gen.run('sed -i \'s/"playbook_digest": "/&older/\' /tmp/dfaas-runs/.provisioned-lab.json')
-    forget()
+    cache.evict()
     report = provision([spec])
     assert (report.cached, report.changed) == (False, 1)
 
@@ -337,7 +332,7 @@ def test_a_target_gets_prometheus_and_loses_it_again(gen: Machine) -> None:
     )
     assert gen.run(ask % "9090/-/ready").strip() == "200"
     assert gen.run(ask % "9100/metrics").strip() == "200"
-    forget()
+    cache.evict()
     assert provision([], [target]).cached
     assert provision([], [target], force=True).changed == 0
     teardown([GeneratorSpec(host=gen.host(), name="gen")], [target])

@@ -14,7 +14,9 @@ import pytest
 
 from dfaas_lab.errors import TaskFailed
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision import GeneratorSpec, forget, provision, teardown
+from dfaas_lab.provision import cache
+from dfaas_lab.provision.provision import provision, teardown
+from dfaas_lab.provision.spec import GeneratorSpec
 from tests.testbed.machines import Machine
 from tests.testbed.mirror import Mirror
 
@@ -205,7 +207,7 @@ def test_what_is_there_is_checked(gen: Machine, spec: GeneratorSpec, mirror: Mir
     assert "v1.0.0" in caught.value.detail
 
     # A copy beside it: what someone else installed stays what it is.
-    forget()
+    cache.evict()
     assert provision([spec])
     assert "v1.0.0" in gen.run("k6 version")
     assert mirror.version in gen.run("cat /tmp/dfaas-runs/.provisioned-lab.json")

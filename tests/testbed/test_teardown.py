@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab.errors import TaskFailed
-from dfaas_lab.provision import GeneratorSpec, TargetSpec, provision, teardown
+from dfaas_lab.provision.provision import provision, teardown
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
 from dfaas_lab.remote.remote import Remote
 from tests.testbed.look import files_of
 from tests.testbed.machines import Machine

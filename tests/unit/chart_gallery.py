@@ -10,6 +10,7 @@ import polars as pl
 
 from dfaas_lab import Linear, Overload, Plan
 from dfaas_lab.charts import (
+    comparison_chart,
     decomposition_chart,
     distribution_chart,
     node_chart,
@@ -88,4 +89,12 @@ def every_chart() -> dict[str, alt.TopLevelMixin]:
         "seconds without an answer": run_chart(summary(["f"], seconds=30), unanswered),
         "campaign": campaign_chart(campaign, Overload(cpu_fraction=0.7)),
         "frontier": frontier_chart(campaign, "env", "figlet"),
+        "comparison": comparison_chart(changes(4.0)),
     }
+
+
+def changes(high: float) -> pl.DataFrame:
+    """A comparison's frame with one change of 10 % and the upper end of its interval."""
+    row = {"side_a": "a" * 24, "side_b": "b" * 24, "target": "mid", "function": "env"}
+    row |= {"measure": "latency_ms_p95", "change": 0.1, "low": -0.1, "high": high, "differs": False}
+    return pl.DataFrame([row])

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 import vl_convert
 
-from dfaas_lab import Linear, Overload, Plan
-from dfaas_lab.charts.frontier import frontier_chart
-from dfaas_lab.charts.over_campaign import campaign_chart
+from dfaas_lab import Exponential, Linear, Overload, Plan
+from dfaas_lab.charts import campaign_chart, frontier_chart
+from dfaas_lab.display.bundles import png, shown_width, spec_of
 from dfaas_lab.errors import ConfigError
 from tests.unit.campaign_frames import outcomes
 
@@ -21,6 +21,16 @@ WHOLE = outcomes(PLAN)
 def _rows(spec: dict[str, Any]) -> list[dict[str, Any]]:
     """All rows that a chart draws."""
     return [row for rows in spec.get("datasets", {}).values() for row in rows]
+
+
+def _scales(spec: Any, channel: str) -> list[dict[str, Any]]:
+    """The scales of a channel, wherever in a specification they are."""
+    if isinstance(spec, list):
+        return [scale for one in spec for scale in _scales(one, channel)]
+    if not isinstance(spec, dict):
+        return []
+    own = [spec[channel]["scale"]] if "scale" in (spec.get(channel) or {}) else []
+    return own + [scale for one in spec.values() for scale in _scales(one, channel)]
 
 
 def test_a_campaign_is_drawn_with_its_limits() -> None:
@@ -35,6 +45,29 @@ def test_a_campaign_is_drawn_with_its_limits() -> None:
     # Only loads in which the function is alone: one point per rate.
     assert sorted({row["rate_rps"] for row in bands}) == [30.0, 60.0, 90.0, 120.0]
     assert len(vl_convert.vegalite_to_png(spec)) > 10_000
+
+
+def test_no_figure_of_a_campaign_is_wider_than_a_cell() -> None:
+    both = pl.concat([WHOLE, outcomes(PLAN, target="heavy")])
+    for chart in (campaign_chart(both, Overload()), frontier_chart(both, "env", "figlet")):
+        assert shown_width(png(spec_of(chart))) <= 640
+
+
+def test_a_rate_in_doubt_has_a_hollow_point() -> None:
+    doubtful = pl.when(pl.col("rate_rps") == 60).then(pl.lit("late")).otherwise(pl.lit(""))
+    spec = campaign_chart(WHOLE.with_columns(doubts=doubtful), None).to_dict()
+    hollow = {row["rate_rps"] for row in _rows(spec) if row.get("doubtful")}
+    assert hollow == {60.0}
+    drawn = vl_convert.vegalite_to_svg(spec)
+    assert "hollow: DOUBTFUL" in drawn
+    assert "hollow" not in vl_convert.vegalite_to_svg(campaign_chart(WHOLE, None).to_dict())
+
+
+def test_rates_that_double_and_a_long_course_are_read_on_their_axes() -> None:
+    plan = Plan(["env"], Exponential(2, 2, 6))
+    drawn = campaign_chart(outcomes(plan, iterations=20), None)
+    assert any(scale.get("base") == 2 for scale in _scales(drawn.to_dict(), "x"))
+    assert "since the start (min:s)" in vl_convert.vegalite_to_svg(drawn.to_dict())
 
 
 @pytest.mark.parametrize(
@@ -64,8 +97,10 @@ def test_the_frontier_tells_states_by_signs() -> None:
     assert cells[0.0, 0.0]["state"] == "measured"
     assert cells[120.0, 0.0]["state"] == "overloaded"
     assert cells[120.0, 120.0]["state"] == "skipped"
-    assert len({row["sign"] for row in cells.values()}) == 3
-    assert vl_convert.vegalite_to_svg(spec)
+    drawn = vl_convert.vegalite_to_svg(spec)
+    assert all(f">{state}<" in drawn for state in ("measured", "overloaded", "skipped"))
+    shapes = next(scale["range"] for scale in _scales(spec, "shape"))
+    assert len(set(shapes)) == 3
 
 
 def test_a_frontier_needs_loads_of_both() -> None:

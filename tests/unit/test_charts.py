@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import altair as alt
 import polars as pl
 import pytest
 import vl_convert
+from PIL import Image
 
 from dfaas_lab.charts import (
+    comparison_chart,
+    distribution_chart,
+    node_chart,
+    overlay_chart,
     rates_chart,
     run_chart,
     save_figure,
+    status_chart,
 )
 from dfaas_lab.charts.axes import up_from_0
-from dfaas_lab.display import chart_bundle, mimebundle, shown_width
+from dfaas_lab.charts.inks import GROUPS
+from dfaas_lab.display.bundles import chart_bundle, mimebundle, shown_width
 from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
-from tests.unit.chart_gallery import every_chart, requests_of
+from tests.unit.chart_gallery import changes, every_chart, requests_of
 from tests.unit.frames import summary, timeline
 
 ROOT = Path(__file__).parents[2]
@@ -156,12 +166,24 @@ def test_any_name_is_drawn_as_text(name: str) -> None:
         assert "<script" not in draw(chart)
 
 
-def test_a_control_character_ends_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "".join(map(chr, range(160))),
+        pytest.param("\x01", marks=pytest.mark.slow),
+        pytest.param("\x1b[31m", marks=pytest.mark.slow),
+        pytest.param("\ufffe\uffff", marks=pytest.mark.slow),
+    ],
+    ids=["all", "one", "colour", "no characters"],
+)
+def test_a_control_character_ends_no_process(tmp_path: Path, evil: str) -> None:
     code = """
+import json
 import sys
 from pathlib import Path
 import altair as alt
 from dfaas_lab.charts import (
+    comparison_chart,
     decomposition_chart,
     distribution_chart,
     node_chart,
@@ -171,26 +193,27 @@ from dfaas_lab.charts import (
     save_figure,
     status_chart,
 )
-from dfaas_lab.display import chart_bundle
+from dfaas_lab.display.bundles import chart_bundle
 from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.schemas import REQUESTS
-from tests.unit.chart_gallery import every_chart, requests_of
 from tests.unit.frames import summary, timeline
 
-folder = Path(sys.argv[1])
-for evil in ("\\x01", "\\x1b[31m", "\\ufffe\\uffff", "".join(map(chr, range(160)))):
-    frame = summary(["f" + evil])
-    own = run_chart(frame, timeline(["f" + evil]))
-    own.save(folder / "by_altair.svg")
-    data = alt.InlineData(values=[{"a": evil}])
-    foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
-    for chart in (own, rates_chart(frame), foreign):
-        assert "image/png" in chart_bundle(chart), evil
-    write_report(folder, evil, [Section(evil, chart=foreign)])
+folder, evil = Path(sys.argv[1]), json.loads(sys.argv[2])
+frame = summary(["f" + evil])
+own = run_chart(frame, timeline(["f" + evil]))
+own.save(folder / "by_altair.svg")
+data = alt.InlineData(values=[{"a": evil}])
+foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
+for chart in (own, rates_chart(frame), foreign):
+    assert "image/png" in chart_bundle(chart)
+write_report(folder, evil, [Section(evil, chart=foreign)])
 """
     ended = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-c", code, tmp_path, json.dumps(evil)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
 
@@ -276,6 +299,77 @@ def test_a_doubtful_run_has_hollow_points() -> None:
     assert "hollow" not in draw(rates_chart(frame))
 
 
+def test_one_wide_interval_does_not_hide_the_changes() -> None:
+    def ends(high: float) -> list[float]:
+        rule = comparison_chart(changes(high)).to_dict()["concat"][0]["layer"][1]
+        return list(rule["encoding"]["x"]["scale"]["domain"])
+
+    assert ends(0.2)[1] < 25
+    assert ends(600.0)[1] < 50
+    assert "arrow: the interval goes on" in draw(comparison_chart(changes(600.0)))
+    assert "arrow" not in draw(comparison_chart(changes(0.2)))
+
+
+def node_metrics(metric: str, value: float, functions: Sequence[str | None]) -> pl.DataFrame:
+    """Two scrapes of a metric, of each of these functions."""
+    rows = [
+        {"time": datetime(2026, 1, 1, 0, 0, at, tzinfo=UTC), "metric": metric, "function": name,
+         "instance": None if name else "10.0.0.60:9100", "value": value}
+        for name in functions
+        for at in (0, 1)
+    ]  # fmt: skip
+    schema = {"function": pl.String, "instance": pl.String}
+    return pl.DataFrame(rows, schema_overrides=schema)
+
+
+def test_lines_of_a_node_are_told_apart_in_every_panel() -> None:
+    frame = pl.concat(
+        [
+            node_metrics("cpu_cores", 1.5, [None]),
+            node_metrics("function_cpu_cores", 0.5, ["env", "figlet"]),
+        ]
+    )
+    drawn = draw(node_chart(frame))
+    assert all(f'stroke="{ink.colour.lower()}"' in drawn.lower() for ink in GROUPS[:3])
+    assert ">node<" in drawn
+    assert ">10.0.0.60:9100<" not in drawn
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "unit"),
+    [
+        ("memory_bytes", 3.2e9, "GB"),
+        ("function_memory_bytes", 8e6, "MB"),
+        ("cpu_fraction", 0.5, "%"),
+        ("gateway_seconds_mean", 0.02, "s"),
+        ("power_watts", 40.0, "W"),
+        ("failed_rps", 0.0, "per second"),
+    ],
+)
+def test_metrics_of_a_node_have_units_that_people_read(
+    metric: str, value: float, unit: str
+) -> None:
+    drawn = draw(node_chart(node_metrics(metric, value, [None])))
+    assert f">{unit}<" in drawn
+    assert "000,000" not in drawn
+    assert "0.000001" not in drawn
+
+
+def test_a_distribution_marks_its_percentiles() -> None:
+    chart = distribution_chart(requests_of([float(at + 1) for at in range(1000)], 100))
+    drawn = draw(chart)
+    assert all(f">{name}<" in drawn for name in ("p50", "p95", "p99"))
+    points = [data for data in chart.to_dict()["datasets"].values() if len(data) == 3]
+    marked = {row["share"]: row["value"] for data in points for row in data}
+    assert marked == pytest.approx({50.0: 500.5, 95.0: 950.05, 99.0: 990.01})
+
+
+def test_lines_can_be_told_apart_by_a_column_of_ones_own() -> None:
+    label = pl.lit("warm").alias("label")
+    frames = (summary(["env"]).with_columns(label), timeline(["env"]).with_columns(label))
+    assert ">warm<" in draw(overlay_chart(*frames, by="label"))
+
+
 @pytest.mark.parametrize("name", list(every_chart()))
 def test_no_chart_is_wider_than_a_cell_and_each_is_small(name: str) -> None:
     bundle = chart_bundle(every_chart()[name])
@@ -285,16 +379,54 @@ def test_no_chart_is_wider_than_a_cell_and_each_is_small(name: str) -> None:
     assert bundle["application/vnd.vegalite.v5+json"]["background"] == "white"
 
 
-@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
-def test_a_figure_is_written_for_paper(tmp_path: Path, ending: str) -> None:
-    path = save_figure(run_chart(summary(), timeline()), tmp_path / f"f.{ending}", width="3.3in")
-    content = path.read_bytes()
-    if ending == "png":
-        assert int.from_bytes(content[16:20], "big") == pytest.approx(990, abs=3)  # 300 dpi
-    elif ending == "svg":
-        assert b'width="237.60"' in content[:400]  # points
-    else:
-        assert content.startswith(b"%PDF")
+class Measured:
+    """What a caption is made of."""
+
+    id = "20260101T093000-abcdef"
+    provenance: ClassVar[dict[str, Any]] = {
+        "created_at": "2026-01-01T09:30:12+00:00",
+        "provenance": {
+            "generators": {
+                "big": {"cores": 8, "cpu_model": "EPYC <7>", "memory_bytes": 2**35,
+                        "system": "Debian GNU/Linux 12 (bookworm)", "k6_version": "1.1.0"}
+            }
+        },
+    }  # fmt: skip
+
+
+def test_a_figure_is_written_for_paper_in_its_width(tmp_path: Path) -> None:
+    for width, points in (("3.3in", 237.6), ("8.5cm", 240.94), ("240pt", 240.0)):
+        for chart in (run_chart(summary(), timeline()), status_chart(requests_of([1.0], 1))):
+            pdf, svg, png = (
+                save_figure(chart, tmp_path / f"f.{kind}", width=width).read_bytes()
+                for kind in ("pdf", "svg", "png")
+            )
+            box = re.search(rb"/MediaBox ?\[0 0 ([\d.]+)", pdf)
+            size = re.search(rb'<svg[^>]*? width="([\d.]+)pt"', svg)
+            assert box is not None
+            assert size is not None
+            assert float(box[1]) == pytest.approx(points, abs=0.1)
+            assert float(size[1]) == pytest.approx(points, abs=0.1)
+            with Image.open(io.BytesIO(png)) as picture:
+                assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+                assert picture.width == pytest.approx(points / 72 * 300, abs=2)
+
+
+@pytest.mark.parametrize("functions", [["f"], ["f", "g"]])
+def test_a_caption_says_where_the_numbers_come_from(tmp_path: Path, functions: list[str]) -> None:
+    chart = run_chart(summary(functions), timeline(functions))
+    bare, captioned = (
+        save_figure(chart, tmp_path / "figure.svg", caption=one).read_text()
+        for one in (None, Measured())
+    )
+    said = " ".join(re.findall(r">([^<>]+)</t(?:ext|span)>", captioned))
+    for words in (Measured.id, "2026-01-01 09:30 UTC", "big: 8 x EPYC &lt;7&gt;", "32.0 GiB",
+                  "Debian GNU/Linux 12 (bookworm)", "k6 1.1.0"):  # fmt: skip
+        assert words in said.replace("  ", " "), said
+    assert Measured.id not in bare
+    boxes = [re.search(r'viewBox="0 0 ([\d.]+)', one) for one in (bare, captioned)]
+    widths = [float(box[1]) for box in boxes if box]
+    assert widths[1] == pytest.approx(widths[0], rel=0.02)  # the caption makes it no wider
 
 
 def test_a_figure_of_no_known_kind_or_width_is_refused(tmp_path: Path) -> None:
@@ -323,6 +455,7 @@ def test_a_bin_counts_its_empty_seconds_and_the_last_one_may_be_short() -> None:
     assert (bars[-1]["start"], bars[-1]["end"], bars[-1]["top"]) == (6000, 6001, 20)
 
 
+@pytest.mark.slow
 def test_a_large_run_stays_a_small_figure() -> None:
     functions = [f"f{index}" for index in range(12)]
     chart = run_chart(
@@ -332,6 +465,7 @@ def test_a_large_run_stays_a_small_figure() -> None:
     assert len(json.dumps(chart.to_dict())) < 400_000
 
 
+@pytest.mark.slow
 def test_more_functions_than_a_figure_holds_are_counted() -> None:
     functions = [f"f{index}" for index in range(30)]
     drawn = draw(run_chart(summary(functions), timeline(functions)))

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from dfaas_lab.display import png, spec_of
-from dfaas_lab.display.bundles import Spec
+from dfaas_lab.display.bundles import Spec, png, spec_of
 from dfaas_lab.display.compact import compact
 from tests.unit.chart_gallery import every_chart
 

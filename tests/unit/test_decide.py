@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dfaas_lab.provision import playbooks_folder
+from dfaas_lab.provision.spec import playbooks_folder
 
 MACHINE = os.uname().machine
 

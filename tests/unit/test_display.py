@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dfaas_lab.charts import run_chart
-from dfaas_lab.display import chart_bundle, mimebundle, run_html, summary_text
+from dfaas_lab.display.bundles import chart_bundle, mimebundle
+from dfaas_lab.display.tables import run_html, summary_text
 from tests.unit.frames import summary, timeline
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -51,6 +52,17 @@ def test_a_run_shows_its_verdict_and_its_numbers_with_units() -> None:
     page = Page(run_html("VALID", True, summary(), title="3 iterations"))
     for words in ("VALID", "3 iterations", "figlet", "p50 (ms)", "asked (req/s)", "4.10"):
         assert words in page.text
+
+
+def test_what_may_be_the_generators_own_is_marked() -> None:
+    frame = summary(["figlet"], iterations=3)
+    marks = [(frame["target"][0], 2, "figlet", "latency_ms_p50")]
+    page = Page(run_html("VALID", True, frame, marks=marks))
+    assert page.text.count("|~") == 2  # the number, and what it means
+    assert f"|~{frame['latency_ms_p50'][1]:.2f}|" in page.text
+    many = summary_text(summary(["figlet"], iterations=50), marks)
+    assert many.splitlines()[1].count("~") == 1
+    assert "~" not in summary_text(summary(["figlet"], iterations=3))
 
 
 def test_null_is_a_dash_and_never_a_number() -> None:

@@ -17,16 +17,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress, Step
-from dfaas_lab.provision import GeneratorSpec, TargetSpec, playbooks_folder, run_interruptible
-from dfaas_lab.provision.ansible import kill_by_argument
-from dfaas_lab.provision.events import PlaybookEvents, detail
+from dfaas_lab.provision.ansible import PlayEnd, _end_of, kill_by_argument
+from dfaas_lab.provision.events import LONGEST_DETAIL, PlaybookEvents, detail
 from dfaas_lab.provision.hints import hint_for, no_ssh_hint
 from dfaas_lab.provision.locks import hold_here
 from dfaas_lab.provision.marker import Marker, parse_marker
+from dfaas_lab.provision.playbook_run import _ansible_failed
 from dfaas_lab.provision.report import ProvisionReport, TaskRow, task_frame
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec, playbooks_folder
 
 HOST = Host("10.0.0.50", user="ubuntu", key="/k", become_password="open sesame")
 SPEC = GeneratorSpec(host=HOST, name="big", k6_version="1.1.0")
@@ -210,6 +212,48 @@ def test_a_marker_counts_with_its_k6() -> None:
     assert parse_marker(line.replace("1,", "2,", 1), "k6 v1.1.0") is None
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps({"format": 1, "playbook_digest": "d" * 70_000}),
+        json.dumps({"format": 1, "playbook_digest": "d", "k6_path": "/k" * 40_000}),
+        json.dumps({"format": 1, "playbook_digest": "d", "more": ["x" * 1000] * 1000}),
+        '{"format": 1, "playbook_digest": "d", "a": ' + "[" * 60_000,
+        '{"format": 1, "playbook_digest": "d", "a": ' + "9" * 60_000 + "}",
+        '{"format": 1, "playbook_digest": "d\\u001b[2J"}',
+        '{"format": NaN, "playbook_digest": "d"}',
+        '{"format": 1e999, "playbook_digest": "d"}',
+    ],
+    ids=range(8),
+)
+def test_a_marker_of_a_hostile_host_is_none(line: str) -> None:
+    assert parse_marker(line, "k6 v1.1.0 " + "x" * 10**6) is None
+
+
+# --- what a host makes Ansible say
+
+
+@pytest.mark.timeout(20)
+def test_what_a_module_says_is_cut() -> None:
+    endless = "x" * 30_000_000
+    for result in (
+        {"msg": endless},
+        {"msg": "non-zero return code", "stderr": endless},
+        {"msg": "items", "results": [{"item": endless, "msg": endless, "failed": True}] * 3},
+    ):
+        assert len(detail(result)) <= LONGEST_DETAIL
+    assert hint_for(endless, "Some task")
+
+
+def test_so_is_what_ansible_itself_printed(tmp_path: Path) -> None:
+    (tmp_path / "stdout").write_bytes(b"\xff" * 10**7 + b"\nthe end\n" + b"y" * 10**6)
+    said = _end_of(tmp_path / "stdout")
+    assert len(said) <= 64 << 10
+    error = _ansible_failed(SPEC, PlayEnd("failed", 1, said))
+    assert len(error.message) < LONGEST_DETAIL + 200
+
+
 @given(
     st.one_of(st.text(), st.recursive(st.none() | st.text(), st.lists).map(json.dumps)), st.text()
 )
@@ -238,7 +282,7 @@ def test_what_differs_is_provisioned_again() -> None:
 
 def test_the_digest_is_the_same_in_every_session() -> None:
     code = (
-        "from dfaas_lab.config import Host; from dfaas_lab.provision import GeneratorSpec;"
+        "from dfaas_lab.config import Host; from dfaas_lab.provision.spec import GeneratorSpec;"
         "print(GeneratorSpec(host=Host('x'), name='y', k6_version='1.1.0').digest())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

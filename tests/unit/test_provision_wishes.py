@@ -11,12 +11,12 @@ from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
-from dfaas_lab.provision import GeneratorSpec, TargetSpec, provision
-from dfaas_lab.provision.cache import distinct
 from dfaas_lab.provision.hosts import batches_of
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.locks import common_folder
 from dfaas_lab.provision.marker import parse_marker
+from dfaas_lab.provision.provision import distinct, provision
+from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
 from dfaas_lab.target import Target
 
 HOST = Host("10.0.0.50", user="ubuntu")

@@ -7,7 +7,8 @@ import polars as pl
 from dfaas_lab import schemas
 
 COUNTS = ("requests", "dropped", "unfinished", "iteration", "second", "http_status", "planned",
-          "started", "not_attempted", "succeeded")  # fmt: skip
+          "started", "not_attempted", "succeeded", "gateway_count",
+          "gateway_difference")  # fmt: skip
 WHERE = ["run_id", "target", "iteration", "function"]
 
 
@@ -22,6 +23,7 @@ def test_the_columns_are_those_that_users_were_promised() -> None:
         *("planned", "started", "not_attempted", "succeeded"),
         *(f"response_ms_{name}" for name in latencies),
         *("failed_latency_ms_p50", "late_ms_p99", "late_ms_max"),
+        *("gateway_count", "gateway_difference"),
     ]
     assert list(schemas.REQUESTS) == [
         *WHERE,

@@ -8,6 +8,7 @@ from dfaas_lab.analysis.scrapes import (
     Scrapes,
     Series,
     Window,
+    increases,
     mean_of,
     missing_reason,
     rates,
@@ -95,3 +96,16 @@ def test_gauges_are_added_or_the_largest_counts() -> None:
 )
 def test_a_mean_is_over_time(points: list[tuple[float, float]], mean: float) -> None:
     assert mean_of(points) == pytest.approx(mean)
+
+
+def test_an_increase_is_counted_between_the_scrapes_inside_for_each_source() -> None:
+    times = [float(t) for t in range(0, 50, 5)]
+    one = counter(times, [10 * t for t in times], code="200")
+    also = counter([15.0, 20.0, 25.0], [3.0, 3.0, 7.0], code="500")  # it began between two scrapes
+    other = counter([12.0, 22.0], [100.0, 4.0], instance="b")  # started anew in between
+    found = increases([one, also, other], Scrapes(), Window(8, 26))
+    assert [(one.window, one.value) for one in found] == [
+        (Window(10, 25), 157.0),
+        (Window(12, 22), 4.0),
+    ]
+    assert increases([one, other], Scrapes(), Window(13, 26)) == []  # of one there is a single one

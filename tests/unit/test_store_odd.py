@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -372,3 +373,41 @@ def test_what_a_script_wrote_is_kept_by_any_name(store: Store, tmp_path: Path) -
         assert {path.read_bytes() for path in found.values()} == set(written.values())
         assert set(names[:4]) < set(found)
         assert run.requests.height == 10
+
+
+# Parquet of a stranger
+
+
+@pytest.mark.parametrize("rows", [3_000_000, 5_000_000])
+def test_a_small_file_that_would_be_billions_of_rows_is_not_read(
+    store: Store, tmp_path: Path, rows: int
+) -> None:
+    """Parquet keeps a column of one value in some bytes, whatever the number of rows."""
+    run = RunFolder.at(store.root / "runs" / "run_id=run-3")
+    bomb = next(run.path.rglob("requests.parquet"))
+    pl.select(run_id=pl.repeat("x", rows), iteration=pl.repeat(1, rows)).write_parquet(bomb)
+    assert bomb.stat().st_size < rows / 100
+    tracemalloc.start()
+    with pytest.raises(StoreError, match=rf"would be {rows:,} rows out of") as caught:
+        _ = Run(run).requests
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+    assert "Ask who made it" in caught.value.hint
+    assert scanned(store) == ["run-1"]  # a scan leaves it out, too
+
+
+def test_nor_is_one_row_that_holds_a_list_without_end(store: Store) -> None:
+    run = RunFolder.at(store.root / "runs" / "run_id=run-3")
+    bomb = next(run.path.rglob("requests.parquet"))
+    pl.DataFrame({"run_id": ["run-3"], "tags": [[None] * 5_000_000]}).write_parquet(bomb)
+    with pytest.raises(StoreError, match="has lists in tags"):
+        _ = Run(run).requests
+    assert scanned(store) == ["run-1"]
+
+
+def test_columns_that_are_not_ours_are_not_read(store: Store) -> None:
+    run = RunFolder.at(store.root / "runs" / "run_id=run-3")
+    file = next(run.path.rglob("requests.parquet"))
+    before = pl.read_parquet(file, hive_partitioning=False)
+    before.with_columns(other=pl.lit([1, 2, 3])).write_parquet(file)
+    assert Run(run).requests.columns == before.columns

@@ -10,8 +10,8 @@ import yaml
 from dfaas_lab import Generator
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.playbook_variables import ARGUMENTS, COMPUTED, PLACES, SETTABLE
-from dfaas_lab.provision import playbooks_folder
 from dfaas_lab.provision.ansible import as_data
+from dfaas_lab.provision.spec import playbooks_folder
 
 
 def test_each_variable_of_the_playbooks_is_settable_or_refused_with_a_reason() -> None:
