@@ -1,4 +1,4 @@
-"""The axes of the figures: time, latencies, rates; and names at the ends of lines."""
+"""Axes of the charts (time, latency, rate), and labels at the ends of lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the figures have in common: colours, axes, panels, the page. It knows no frame's meaning."""
+"""Parts that all charts share: panels, titles, colour scales, the page."""
 
 from __future__ import annotations
 

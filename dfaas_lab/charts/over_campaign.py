@@ -1,4 +1,4 @@
-"""The figures of a campaign: latency and success against rate, the node, the course in time."""
+"""The chart of a campaign: latency and success against rate, the node, and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of several runs at different rates: latency, success and goodput against the rate."""
+"""The chart of several runs at different rates: latency, success and goodput against rate."""
 
 from __future__ import annotations
 

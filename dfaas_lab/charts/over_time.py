@@ -1,4 +1,4 @@
-"""The figure of one run: latency over time, and what became of the requests asked for."""
+"""The chart of one run: latency over time, and the outcome of the requests."""
 
 from __future__ import annotations
 
