@@ -1,4 +1,4 @@
-"""What one can do to one target: load its functions, deploy them, look at its metrics."""
+"""``Target``: a gateway and its functions under test. Measure, deploy, read metrics."""
 
 from __future__ import annotations
 
@@ -271,6 +271,7 @@ class Target:
         handle = self._start(spec, label=label, live=live, shown=Shown(progress, chart))
         return handle.send() if detach else handle.start()
 
+    @known_options()
     def preview(
         self,
         load: float | Mapping[str, float] = DEFAULT_LOAD,

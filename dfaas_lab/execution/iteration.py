@@ -1,4 +1,4 @@
-"""One iteration: started on the generator or found there, followed, and its results fetched."""
+"""One iteration: starts it on the generator, follows k6, and fetches the results."""
 
 from __future__ import annotations
 

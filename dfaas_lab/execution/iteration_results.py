@@ -1,4 +1,4 @@
-"""The results of one iteration: fetched from the generator, made into frames, and stored."""
+"""Results of one iteration: fetched from the generator, converted to frames, and stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring one target: its iterations in order, each stored before the next begins."""
+"""Measures one target: its iterations in order, each stored before the next begins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that k6's HTTP client sent again by itself, found by the bytes that were sent. Pure.
+"""Finds requests that k6's HTTP client sent twice, by the bytes that were sent. Pure.
 
 Go repeats a GET whose kept connection was closed without an answer (``net/http``, ``isReplayable``)
 and tells nobody: k6 writes one request. But the bytes of both are in its ``data_sent``.
