@@ -2,7 +2,7 @@
 # Python 3.11 or later is all that must be there (and the ssh client, which Ansible uses).
 
 .DELETE_ON_ERROR:
-.PHONY: demo notebook test test-all lint soak bench clean help
+.PHONY: demo notebook test test-all lint $(LINTS) soak bench clean help
 
 # The first that is new enough and works (a version manager may offer names that do not).
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
@@ -10,8 +10,10 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Two at once, the tests of a file one after the other: they share its lab.
-BESIDE := -n 2 --dist loadfile
+# Four at once, since most tests wait most of the time; those of a file that share a lab follow each
+# other. The long ones come first.
+BESIDE := -n 4 --dist loadgroup --no-loadscope-reorder
+LINTS := lint-types lint-playbooks lint-imports lint-code
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # What is installed is installed anew when what is asked for changes.
 STATE := $(firstword $(shell cksum pyproject.toml))
@@ -38,20 +40,29 @@ notebook: $(FOR_NOTEBOOK)
 	$(BIN)/jupyter lab notebooks/01_first_run.ipynb $(JUPYTER)
 
 test: lint
-	$(BIN)/python -m pytest $(BESIDE) -m "not slow" tests/unit tests/embedded
-	$(BIN)/python -m pytest --nbmake notebooks
+	$(BIN)/python -m pytest $(BESIDE) -m "not slow" --nbmake notebooks tests/embedded tests/unit
 
 # With DFAAS_LAB_TESTBED=1 also the ring on real hosts, which changes this machine's network.
 test-all: $(FOR_TEST)
-	$(BIN)/python -m pytest -m slow tests/unit tests/embedded
+	$(BIN)/python -m pytest $(BESIDE) -m "slow or hypothesis" --hypothesis-profile thorough \
+		tests/embedded tests/unit
 	$(if $(DFAAS_LAB_TESTBED),$(BIN)/python -m pytest tests/testbed)
 
 lint: $(FOR_TEST)
+	@$(MAKE) --no-print-directory -j 2 --output-sync=target $(LINTS)
+
+lint-code:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-types:
 	$(BIN)/mypy
+
+lint-imports:
 	$(BIN)/lint-imports
-	$(BIN)/ansible-lint --offline -q playbooks
+
+lint-playbooks:
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/ansible-lint --offline -q --profile production playbooks
 
 soak: $(FOR_TEST)
 	$(BIN)/python -m pytest tests/soak

@@ -1,4 +1,4 @@
-"""The demonstration: the main job on the embedded lab, and a report of it.
+"""The demo: measures the embedded lab and writes a report.
 
 It only uses what a notebook would; it prints nothing itself.
 """
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from dfaas_lab.charts import rates_chart
+from dfaas_lab.display import words
 from dfaas_lab.display.html_report import Section, write_report
+from dfaas_lab.display.origin import date_of, machines_of, versions_of
 from dfaas_lab.display.tables import run_html, summary_text
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.lab import Lab
@@ -102,27 +104,49 @@ def _make(folder: Path) -> None:
 
 def _report(folder: Path, runs: tuple[Run, ...]) -> Path:
     summaries, last = _summaries(runs), runs[-1]
-    valid = all(run.verdict.valid for run in runs)
+    word = "VALID" if all(run.verdict.valid for run in runs) else "DOUBTFUL"
     what = f"{len(runs)} rates, {ITERATIONS} iterations of {DURATION} each"
+    doubts = [f"{run.label}: {line}" for run in runs for line in run.verdict.lines]
+    rates = run_html(word, word == "VALID", summaries, title=what, doubts=doubts)
     return write_report(
         folder,
         "dfaas_lab: a demonstration",
         [
-            Section(
-                "Rates",
-                run_html(_verdict(runs), valid, summaries, title=what),
-                rates_chart(runs),
-                summaries,
-            ),
+            Section("Rates", rates, rates_chart(runs), summaries),
             Section(
                 f"One run, at {RATES_RPS[-1]} requests per second",
-                run_html(str(last.verdict), last.verdict.valid, last.summary),
+                last._html(),
                 last.chart(),
                 last.timeline,
             ),
             Section("Requests", frame=pl.concat([run.requests for run in runs])),
         ],
+        lead=_sentence(summaries),
+        facts=_facts(last),
     )
+
+
+def _sentence(summaries: pl.DataFrame) -> str:
+    """What the reader sees: the slow function at the lowest rate and at the highest."""
+    resize = summaries.filter(function=FUNCTIONS[1])
+    said = []
+    for rate in (RATES_RPS[0], RATES_RPS[-1]):
+        rows = resize.filter(rate_rps=rate)
+        p95 = rows["latency_ms_p95"].median()
+        slow = words.latency(p95 if isinstance(p95, float) else None)
+        failed = words.share(int(rows["failed"].sum()), int(rows["requests"].sum()))
+        said.append(f"a p95 of {slow} at {rate} requests/s, where {failed} failed")
+    what = f"{FUNCTIONS[1]}, one replica for {FULL_AT_RPS} requests/s"
+    return f"{what}, has {said[0]}, and {said[1]}."
+
+
+def _facts(run: Run) -> dict[str, str]:
+    return {
+        "measured": date_of(run.provenance),
+        "generator and node": "; ".join(machines_of(run.provenance)),
+        "versions": versions_of(run.provenance),
+        "figures": "points are iterations; latencies are those of successful requests",
+    }
 
 
 def _summaries(runs: tuple[Run, ...]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What one can do to one target: load its functions, deploy them, look at its metrics."""
+"""``Target``: a gateway and its functions under test. Measure, deploy, read metrics."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ class Target:
             the gateway, for Prometheus and for k6.
         insecure: Trust any certificate; the verdict says so.
         queries: What is asked of Prometheus: ``"kubernetes"`` (None is the same), ``"containerd"``,
-            ``"local"``, or the path of a YAML file (see ``help(dfaas_lab.services.queries)``).
+            ``"local"``, the path of a YAML file, or what such a file holds (see
+            ``help(dfaas_lab.services.queries)``).
 
     Raises:
         ConfigError: A URL that is none, no function, or two of the same name.
@@ -99,7 +100,7 @@ class Target:
     thresholds: Thresholds | None
     served_by_header: str
     store: Path
-    queries: str | None
+    queries: str | Mapping[str, Any] | None
     ca: str | None
     insecure: bool
     last_run: Run | None
@@ -121,7 +122,7 @@ class Target:
         thresholds: Thresholds | None = None,
         served_by_header: str = "Dfaas-Node-Id",
         store: str | Path = "results",
-        queries: str | Path | None = None,
+        queries: str | Path | Mapping[str, Any] | None = None,
         ca: str | Path | None = None,
         insecure: bool = False,
     ) -> None:
@@ -150,7 +151,7 @@ class Target:
         self.store = local_path(store, what="store").absolute()
         self.last_run = None
         self._auth = auth
-        self.queries = None if queries is None else str(queries)
+        self.queries = str(queries) if isinstance(queries, str | Path) else queries
         self._trust = Trust(None if ca is None else str(ca), bool(insecure))
         self.ca, self.insecure = self._trust.ca, self._trust.insecure
         self._cache: dict[str, Any] = {}
@@ -270,6 +271,7 @@ class Target:
         handle = self._start(spec, label=label, live=live, shown=Shown(progress, chart))
         return handle.send() if detach else handle.start()
 
+    @known_options()
     def preview(
         self,
         load: float | Mapping[str, float] = DEFAULT_LOAD,

@@ -14,6 +14,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# How long one example takes tells of the machine's neighbours, not of the code.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# How long one example takes tells of the machine's neighbours, not of the code. `make test-all`
+# asks for the thorough ones: --hypothesis-profile.
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("thorough", deadline=None, max_examples=300)
+settings.load_profile("quick")

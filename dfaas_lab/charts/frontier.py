@@ -1,4 +1,4 @@
-"""The overload frontier of two functions as a grid: what was measured, overloaded, skipped."""
+"""The chart of the overload frontier of two functions: measured, overloaded and skipped loads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIGNS = {
     "overloaded": ("cross", "#E5926A"),
     "doubtful": ("triangle-up", "#E8CBE4"),
     "failed": ("diamond", "#BBBBBB"),
-    "skipped": ("stroke", "#F2F2F2"),
+    "skipped": ("M-1,-0.2h2v0.4h-2Z", "#F2F2F2"),
 }
 
 

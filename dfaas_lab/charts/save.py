@@ -1,23 +1,28 @@
-"""Writes a figure for a paper: PDF, SVG or PNG, in its width, offline."""
+"""Writes a chart as PDF, SVG or PNG, in the width that a paper needs. Works offline."""
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import altair as alt
 import vl_convert
+from PIL import Image
 
 from dfaas_lab.charts.inks import FAINT
-from dfaas_lab.display.bundles import png, spec_of
+from dfaas_lab.display.bundles import Spec, png, spec_of
+from dfaas_lab.display.origin import date_of, machines_of
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.printable import printable
 from dfaas_lab.validation import local_path
 
 _DPI = 72.0  # of PDF and SVG: a unit is a point
 _PRINT_DPI = 300.0
+_CHARACTER_PX = 4.9  # of a caption, in the mean
 _UNITS = {"in": 72.0, "cm": 72.0 / 2.54, "mm": 72.0 / 25.4, "pt": 1.0, "px": 0.75}
 _WIDTH = re.compile(r"(\d+(?:\.\d+)?)\s*(in|cm|mm|pt|px)")
 _SVG_WIDTH = re.compile(r'<svg[^<>]*?\bwidth="([\d.]+)"')
@@ -59,25 +64,54 @@ def save_figure(
     """
     place = local_path(path, what="path")
     wanted_pt = None if width is None else _points(width)
-    spec = spec_of(chart if caption is None else _with_caption(chart, caption))
-    svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    found = _SVG_WIDTH.search(svg)
-    drawn_px = float(found[1]) if found else 500.0
-    scale = 1.0 if wanted_pt is None else wanted_pt / drawn_px
-    if place.suffix == ".pdf":
-        content: bytes = vl_convert.svg_to_pdf(_scaled(svg, scale))
-    elif place.suffix == ".svg":
-        content = _scaled(svg, scale).encode()
-    elif place.suffix == ".png":
-        content = png(spec, scale=scale * _PRINT_DPI / _DPI)
-    else:
+    if place.suffix not in _ENDINGS:
         raise ConfigError(
             f"a figure cannot be written as {place.suffix or 'a file without an ending'}",
             hint="Name it .pdf, .svg or .png.",
         )
+    spec = spec_of(chart)
+    if caption is not None:
+        spec = spec_of(_with_caption(chart, _words(caption), _width_of(_svg(spec))))
+    svg = _svg(spec)
+    scale = 1.0 if wanted_pt is None else wanted_pt / _width_of(svg)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
+    place.write_bytes(_ENDINGS[place.suffix](spec, svg, scale))
     return place
+
+
+def _pdf(_: Spec, svg: str, scale: float) -> bytes:
+    # A unit of a PDF is a point; the converter takes an SVG's for one.
+    content: bytes = vl_convert.svg_to_pdf(_scaled(svg, scale))
+    return content
+
+
+def _paper_svg(_: Spec, svg: str, scale: float) -> bytes:
+    # Without its unit, a length of an SVG is a pixel: three quarters of a point (CSS, 5.2).
+    return _scaled(svg, scale, unit="pt").encode()
+
+
+def _print_png(spec: Spec, _: str, scale: float) -> bytes:
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(png(spec, scale=scale * _PRINT_DPI / _DPI))) as picture:
+        picture.save(stream, "PNG", optimize=True, dpi=(_PRINT_DPI, _PRINT_DPI))
+    return stream.getvalue()
+
+
+_ENDINGS: dict[str, Callable[[Spec, str, float], bytes]] = {
+    ".pdf": _pdf,
+    ".svg": _paper_svg,
+    ".png": _print_png,
+}
+
+
+def _svg(spec: Spec) -> str:
+    drawn: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return drawn
+
+
+def _width_of(svg: str) -> float:
+    found = _SVG_WIDTH.search(svg)
+    return float(found[1]) if found else 500.0
 
 
 def _points(width: str) -> float:
@@ -89,33 +123,31 @@ def _points(width: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
-def _scaled(svg: str, scale: float) -> str:
+def _scaled(svg: str, scale: float, *, unit: str = "") -> str:
     """Change the size at which an SVG is shown; its viewBox keeps the drawing whole."""
 
     def one(found: re.Match[str]) -> str:
-        return f'{found[1]}="{float(found[2]) * scale:.2f}"'
+        return f'{found[1]}="{float(found[2]) * scale:.2f}{unit}"'
 
     head, end, rest = svg.partition(">")
     return _SVG_SIZE.sub(one, head) + end + rest
 
 
-def _with_caption(chart: Any, run: Captioned) -> alt.VConcatChart:
-    return alt.vconcat(chart, _caption(run))
-
-
-def _caption(run: Captioned) -> alt.Chart:
-    words = alt.Chart(alt.InlineData(values=[{"text": caption(run)}]), width=500, height=12)
-    drawn: alt.Chart = words.mark_text(align="left", x=0, color=FAINT, fontSize=9).encode(
-        text="text:N"
+def _with_caption(chart: Any, words: str, width_px: float) -> alt.VConcatChart:
+    """Put the caption below, in lines that do not make the figure wider."""
+    lines = textwrap.wrap(words, max(20, int(width_px / _CHARACTER_PX)))
+    text = alt.Chart(alt.InlineData(values=[{"text": lines}]), width=10, height=12 * len(lines))
+    drawn = text.mark_text(align="left", baseline="top", x=0, y=0, color=FAINT, fontSize=9)
+    below = alt.vconcat(chart, drawn.encode(text="text:N"))
+    # Else the figure's legend moves above its title.
+    own: alt.VConcatChart = below.resolve_scale(
+        color="independent", fill="independent", shape="independent", strokeDash="independent"
     )
-    return drawn
+    return own
 
 
-def caption(run: Captioned) -> str:
-    """Return where a figure's numbers come from: the run, its date, and the machine."""
-    manifest: dict[str, Any] = dict(run.provenance)
-    date = str(manifest.get("created_at", ""))[:10]
-    facts = manifest.get("provenance")
-    host = facts.get("host") if isinstance(facts, dict) else None
-    machine = host.get("name") if isinstance(host, dict) else None
-    return printable(" \u00b7 ".join(str(one) for one in (run.id, date, machine) if one))
+def _words(run: Captioned) -> str:
+    """Return where a figure's numbers come from: the run, its date, and the machines."""
+    manifest = run.provenance
+    said = [run.id, date_of(manifest), *machines_of(manifest)]
+    return printable(" \u00b7 ".join(one for one in said if one))

@@ -1,4 +1,4 @@
-"""A report: one HTML page that needs no network, with each figure as PNG and each frame as Parquet.
+"""The HTML report: one page that works offline, with charts as PNG and frames as Parquet.
 
 It measures and summarises nothing; what is in it is made elsewhere.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,20 +28,31 @@ _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data: blob:"
 )
+# A figure has a white ground of its own, in a dark scheme too; none is wider than the window.
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff;
-       max-width: 1080px; margin: 2rem auto; padding: 0 1rem; }
+:root { color-scheme: light dark; --ink: #222; --faint: #5a5a5a; --paper: #fff; --line: #d8d8d8; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e6e6; --faint: #a8a8a8; --paper: #16181c; --line: #3c4048; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+       max-width: 1080px; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+a { color: inherit; } .lead { font-size: 1.1rem; max-width: 46rem; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; font-size: 13px; }
+dt { color: var(--faint); } dd { margin: 0; }
+section > div { overflow-x: auto; overflow-wrap: normal; }
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #e4e4e4; }
-th { border-bottom: 1px solid #888; font-weight: 600; }
-.chart { overflow-x: auto; } small, .files { color: #666; font-size: 13px; }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--line); }
+th { font-weight: 600; }
+.chart { margin-top: 1rem; }
+.chart img, .chart svg { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
+small, .files { color: var(--faint); font-size: 13px; }
 """
 _DRAW = """
 document.querySelectorAll("div.chart").forEach(function (place) {
   var spec = JSON.parse(place.querySelector("script").textContent);
   var picture = place.querySelector("img"), live = place.querySelector("div");
-  vegaEmbed(live, spec, {actions: {export: true, source: false, compiled: false, editor: false}})
+  var actions = {export: true, source: false, compiled: false, editor: false};
+  vegaEmbed(live, spec, {renderer: "svg", actions: actions})
     .then(function () { picture.remove(); })
     .catch(function (error) { live.remove(); console.error(error); });
 });
@@ -65,13 +76,22 @@ class Section:
     frame: pl.DataFrame | None = None
 
 
-def write_report(folder: Path, title: str, sections: Sequence[Section]) -> Path:
+def write_report(
+    folder: Path,
+    title: str,
+    sections: Sequence[Section],
+    *,
+    lead: str = "",
+    facts: Mapping[str, object] | None = None,
+) -> Path:
     """Write a report and return the place of its page.
 
     Args:
         folder: Where to write; it is made where it is not.
         title: The page's title.
         sections: What is in it, in order.
+        lead: One sentence: what the reader sees.
+        facts: Where the numbers come from, by name: date, machine, versions.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stems = _stems(sections)
@@ -88,12 +108,18 @@ def write_report(folder: Path, title: str, sections: Sequence[Section]) -> Path:
         f'<meta http-equiv="Content-Security-Policy" content="{text(_POLICY)}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{text(title)}</title><style>{_STYLE}</style></head>\n"
-        f"<body><h1>{text(title)}</h1>\n{''.join(body)}"
+        f"<body><h1>{text(title)}</h1>\n{_head(lead, facts or {})}{''.join(body)}"
         + (f"<script>(function () {{{libraries}\n}})();{_DRAW}</script>" if libraries else "")
         + "</body></html>\n",
         encoding="utf-8",
     )
     return page
+
+
+def _head(lead: str, facts: Mapping[str, object]) -> str:
+    said = f'<p class="lead">{text(lead)}</p>\n' if lead else ""
+    rows = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in facts.items())
+    return said + (f"<dl>{rows}</dl>\n" if rows else "")
 
 
 def _section(folder: Path, stem: str, section: Section) -> str:

@@ -1,8 +1,8 @@
-"""One target's part of a run, as the engine sees it. ``Target`` makes it; it knows no facade."""
+"""One target's part of a run: its session and the run's description."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,7 @@ class TargetSession:
     functions: tuple[Function, ...]
     served_by_header: str
     host: Host | None
-    queries: str | None
+    queries: str | Mapping[str, Any] | None
     services: Callable[[], tuple[Gateway, Prometheus | None]]
     set_last_run: Callable[[Run], None]
     cache: dict[str, Any] = field(default_factory=dict)

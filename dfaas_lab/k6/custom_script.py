@@ -1,4 +1,4 @@
-"""A k6 script of the user's own: what is sent, its environment, how long it may take."""
+"""A k6 script of the user: its files, its environment, its time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""k6 on a generator: sent and started under its supervisor, which owns limit, lease and order."""
+"""Starts k6 on a generator under its supervisor, which enforces time limit and lease."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads k6's samples on a generator while they grow. It may fail at any time: nobody waits for it.
+"""Reads k6's samples on a generator while they grow; a failure here harms no run.
 
 It asks once a second, over a connection that is there, for the part that is new. ``grep`` sends the
 few bytes of each request that are shown; nothing else of k6 or its supervisor is touched. Above
@@ -14,10 +14,9 @@ import shlex
 import threading
 import time
 from collections.abc import Iterator
+from typing import Protocol
 
-from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.k6.live import LiveCourse, Row
-from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace
 
@@ -41,6 +40,21 @@ echo .
 done"""
 
 
+class Channel(Protocol):
+    """A running command, as who talks with it sees it."""
+
+    def send(self, data: bytes, *, timeout: float = 30.0) -> None:
+        """Write to it."""
+
+    def receive(self, *, timeout: float) -> bytes | None:
+        """Read from it; None where nothing came in time."""
+
+
+def script_for(folder: str) -> str:
+    """Return the shell's part: it answers each line "FROM MOST" with the samples from there on."""
+    return _SCRIPT % shlex.quote(folder)
+
+
 @contextlib.contextmanager
 def reading_live(remote: Remote, workspace: Workspace, course: LiveCourse) -> Iterator[None]:
     """Read an iteration's samples into a course meanwhile; a failure ends it, silently."""
@@ -56,9 +70,9 @@ def reading_live(remote: Remote, workspace: Workspace, course: LiveCourse) -> It
 def _read(remote: Remote, workspace: Workspace, course: LiveCourse, over: threading.Event) -> None:
     try:
         if remote.has_room:
-            with remote.open(_SCRIPT % shlex.quote(workspace.path)) as process:
+            with remote.open(script_for(workspace.path)) as process:
                 LiveReader(process, course).until(over)
-    except (DfaasLabError, OSError, ValueError):
+    except Exception:  # whatever it is: nobody waits for what is shown
         log.debug("the samples cannot be read live", exc_info=True)
 
 
@@ -70,7 +84,7 @@ class LiveReader:
         course: What is told of it.
     """
 
-    def __init__(self, process: Process, course: LiveCourse) -> None:
+    def __init__(self, process: Channel, course: LiveCourse) -> None:
         self._process = process
         self._course = course
         self._at = 0  # bytes that need not be read again
@@ -78,10 +92,17 @@ class LiveReader:
     def until(self, over: threading.Event) -> None:
         """Ask once a second."""
         while not over.wait(_EVERY_S):
-            self._process.send(f"{self._at + 1} {_MOST_READ}\n".encode())
-            answer = self._answer(over)
-            if over.is_set():
-                return
+            self.look(over)
+
+    def look(self, over: threading.Event) -> None:
+        """Ask once.
+
+        Raises:
+            ValueError: There is no answer, or too much of one.
+        """
+        self._process.send(f"{self._at + 1} {_MOST_READ}\n".encode())
+        answer = self._answer(over)
+        if not over.is_set():
             self._take(answer)
 
     def _answer(self, over: threading.Event) -> bytes:

@@ -1,4 +1,4 @@
-"""What k6 is asked to do, as data: scenarios, virtual users, requests, thresholds. Pure."""
+"""The plan of a k6 run as data: scenarios, virtual users, requests, thresholds. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that k6's HTTP client sent again by itself, found by the bytes that were sent. Pure.
+"""Finds requests that k6's HTTP client sent twice, by the bytes that were sent. Pure.
 
 Go repeats a request whose kept connection was closed without an answer, if it may be repeated
 (``net/http``, ``isReplayable``: by its method, or by an idempotency key), and tells nobody: k6

@@ -1,4 +1,4 @@
-"""The files that go with a script of the user's own: those it names, and those that are given."""
+"""The files that are sent with a user's script: those it names, and those given."""
 
 from __future__ import annotations
 

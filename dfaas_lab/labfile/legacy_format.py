@@ -1,4 +1,4 @@
-"""The existing tools' configuration file, translated into ours. It is used unchanged.
+"""Translates the existing tools' configuration file to our keys; it is used unchanged.
 
 It has ``remote_hosts`` (each becomes a target) and ``plugin_settings.dfaas`` (what is common to
 all targets, the campaign, and the generator at ``k6_host``). The newer plug-in, also called
@@ -17,6 +17,8 @@ from typing import Any
 
 from dfaas_lab.labfile.legacy_campaign import USED as CAMPAIGN
 from dfaas_lab.labfile.legacy_campaign import campaign_keys, unknown_parts
+from dfaas_lab.labfile.legacy_queries import USED as QUERIES
+from dfaas_lab.labfile.legacy_queries import file_of, queries_of
 from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place, show
 from dfaas_lab.printable import printable
@@ -130,6 +132,9 @@ def translate(data: dict[str, Any], source: Source) -> Translation:
     lab.places[("generators", 0)] = lab.places[("campaign",)] = at
     generator = lab.take(dfaas, at, names, ("generators", 0))
     targets = [_target(lab, index, entry, dfaas, newer=newer) for index, entry in enumerate(nodes)]
+    asked = _queries(lab, dfaas)
+    for target in targets if asked is not None else []:
+        target["queries"] = asked
     functions = list(_functions(lab, dfaas))
     lab.data = {
         "generators": [generator],
@@ -190,6 +195,14 @@ def _campaign(lab: Translation, dfaas: dict[str, Any]) -> dict[str, Any]:
         raise lab.source.refused((lab.section, f"its campaign cannot be read: {error}")) from error
 
 
+def _queries(lab: Translation, dfaas: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        return queries_of(dfaas, lab.source.path.parent)
+    except (OSError, ValueError) as error:
+        words = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise lab.source.refused((lab.section, f"its queries cannot be read: {words}")) from error
+
+
 def notice(path: Path, unused: tuple[str, ...]) -> str:
     """The one warning about the keys that are not used."""
     return printable(f"{path}: not used by dfaas_lab yet: {', '.join(unused)}")
@@ -246,7 +259,7 @@ def _unused(
     lab: Translation, data: dict[str, Any], dfaas: dict[str, Any], hosts: list[Any]
 ) -> Iterator[str]:
     used = {*_GENERATOR, "gateway_url", "prometheus_url", "functions", "remote_hosts", *CAMPAIGN}
-    used |= {key for _, (key, _) in _urls(dfaas)}
+    used |= {key for _, (key, _) in _urls(dfaas)} | set(QUERIES)
     newer = dfaas.get("k3s_host") is not None
     used |= set(_K3S_GENERATOR) if newer else set()
     form, name = map(str, lab.section)
@@ -254,6 +267,8 @@ def _unused(
     yield from _others(data, (), (*read, *(() if newer else ("remote_hosts",))))
     yield from _others(data.get(form) or {}, (form,), (name,))
     yield from _others(dfaas, lab.section, used)
+    if dfaas.get("queries_path") and file_of(dfaas, lab.source.path.parent) is None:
+        yield f"{show((*lab.section, 'queries_path'))} (there is no such file; ours are asked)"
     for index, function in enumerate(dfaas.get("functions") or []):
         yield from _others(function, (*lab.section, "functions", index), _FUNCTION)
     for part in unknown_parts(dfaas):

@@ -1,4 +1,4 @@
-"""From a lab file's data to its values: names are resolved, and what cannot be is refused."""
+"""Reads a lab file: validates its keys, resolves names, refuses what cannot be."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from dfaas_lab.load import Function
 from dfaas_lab.playbook_variables import check_source, check_version
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.secret import Secret
+from dfaas_lab.services.queries import queries
 from dfaas_lab.validation import local_path, nearest
 
 # A lab file has some kB; bodies of more go into files of their own (body_file).
@@ -129,9 +130,7 @@ def _generator_entry(source: Source, keys: GeneratorKeys, place: Place) -> Gener
         name=keys.name or host.address,
         host=host,
         workspace_root=workspace_root_of(source, keys, host, (*place, "workspace_root")),
-        k6_version=keys.k6_version,
-        k6_source=keys.k6_source,
-        python=keys.python,
+        **keys.model_dump(include={"k6_version", "k6_source"}),
         variables=variables_of(source, keys, host, (*place, "variables")),
     )
 
@@ -167,7 +166,7 @@ def _target(
     via = entry.via if isinstance(entry.via, str) else generator if entry.via else None
     prometheus, at_prometheus = entry.prometheus, (*place, "prometheus")
     return TargetEntry(
-        name=entry.name,
+        **entry.model_dump(include={"name", "install_monitoring", "served_by_header", "insecure"}),
         gateway=source.url(entry.gateway, address, (*place, "gateway")),
         generator=generator,
         functions=_functions(source, entry, shared, address, place),
@@ -175,19 +174,24 @@ def _target(
         auth=auth_of(source, entry.auth, (*place, "auth")) if entry.auth else None,
         host=host,
         via=via and _generator(source, via, generators, (*place, "via")),
-        install_monitoring=entry.install_monitoring,
-        served_by_header=entry.served_by_header,
-        queries=_queries(source, entry.queries_path, address, (*place, "queries_path")),
+        queries=_queries(source, entry, address, place),
         ca=source.file(entry.ca, address, (*place, "ca")) if entry.ca else None,
-        insecure=entry.insecure,
     )
 
 
 def _queries(
-    source: Source, path: str | None, address: str | None, place: Place
-) -> Path | str | None:
-    """A file of queries, or the name of a packaged one."""
-    return path if path in (None, *PACKAGED) else source.file(path, address, place)
+    source: Source, entry: TargetKeys, address: str | None, place: Place
+) -> Path | str | Mapping[str, Any] | None:
+    """The questions themselves, a file of them, or the name of a packaged one."""
+    if entry.queries is not None and entry.queries_path is not None:
+        raise source.refused(((*place, "queries"), "give queries or queries_path, not both"))
+    if entry.queries is not None:
+        source.at((*place, "queries"), partial(queries, entry.queries))
+        return entry.queries
+    path = entry.queries_path
+    return (
+        path if path in (None, *PACKAGED) else source.file(path, address, (*place, "queries_path"))
+    )
 
 
 def _generator(source: Source, name: str | None, generators: list[str], place: Place) -> str:

@@ -1,4 +1,4 @@
-"""The keys that a lab file may have, and their types (pydantic). Meaning is given in ``reader``."""
+"""The schema of a lab file: its keys and their types (pydantic)."""
 
 from __future__ import annotations
 
@@ -152,6 +152,7 @@ class TargetKeys(Entry):
     install_monitoring: bool = False
     served_by_header: str | None = None
     queries_path: str | None = None
+    queries: dict[str, Any] | None = None
     ca: str | None = None
     insecure: bool = False
 

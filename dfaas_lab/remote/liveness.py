@@ -1,4 +1,4 @@
-"""How long a host has not responded, so that Ctrl-C can stop waiting for it.
+"""Liveness: how long a host has not responded, so that Ctrl-C can stop waiting for it.
 
 The rule: a host counts as silent while an answer is awaited and nothing, on any connection, has
 come from it since (``Remote.last_seen``). Time in which nothing is asked of it does not count.
@@ -21,8 +21,8 @@ UNREACHABLE_S = 3.0
 PATIENCE_S = 60.0
 """For how long what is idempotent is tried again over a connection that is lost."""
 
-RETRY_S = 0.5
-"""The pause between two such tries."""
+RETRY_S = (0.5, 0.5)
+"""The shortest and the longest pause between two such tries."""
 
 
 class Liveness:

@@ -1,10 +1,10 @@
-"""Prometheus: questions in PromQL become frames. What is asked is other modules' business."""
+"""The client of Prometheus: PromQL in, frames out."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -143,6 +143,21 @@ class Prometheus:
         return [
             Series(one.metric, [(time, value) for time, value in one.points if value is not None])
             for one in self._result("/api/v1/query", {**asked, "time": f"{end:.3f}"})
+        ]
+
+    def evaluated(self, expression: str, *, at: float) -> list[tuple[Mapping[str, str], float]]:
+        """Return the values of an expression at one moment, each with its labels; no NaN.
+
+        Args:
+            expression: PromQL.
+            at: When, in seconds since 1970.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses the expression.
+        """
+        found = self._result("/api/v1/query", {"query": expression, "time": f"{at:.3f}"})
+        return [
+            (one.metric, value) for one in found for _, value in one.points if value is not None
         ]
 
     def targets(self) -> pl.DataFrame:

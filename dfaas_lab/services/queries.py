@@ -1,4 +1,4 @@
-"""The questions to a target's Prometheus, read from a YAML file: packaged, or the user's own.
+"""The PromQL queries of a target, from a YAML file: packaged, or the user's own.
 
 A file holds, by metric, one question or a list of them; the first one that has data counts::
 
@@ -17,13 +17,20 @@ the scrapes is done here, over exactly a window. ``minus`` is subtracted from it
 with its namespace. Without ``function`` there is one value per ``instance``. ``combine`` (``sum``
 or ``max``) is how several series become one value, ``scale`` is multiplied. Placeholders:
 ``{functions}``, a regular expression of the functions' names, and ``{namespaces}``, one of their
-namespaces.
+namespaces. A question with ``{one_function}`` is asked once for each function, whose all it finds
+is; ``of: NAME`` says that all is of one function.
+
+What no selector can say is an expression of PromQL, evaluated once, at the end of a window whose
+length is ``{window}``: it should look back no further::
+
+    cpu_cores:
+      promql: sum(rate(node_cpu_seconds_total{mode!="idle"}[{window}]))
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -45,6 +52,8 @@ DEFAULT_NAMESPACE = "openfaas-fn"
 _FOLDER = Path(__file__).parent / "queries_of"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _LARGEST_BYTES = 1 << 20
+_ONE = "{one_function}"
+_WINDOW = "{window}"
 
 
 class Query(BaseModel):
@@ -54,6 +63,8 @@ class Query(BaseModel):
 
     counter: str | None = None
     gauge: str | None = None
+    promql: str | None = None
+    of: str | None = None
     minus: str | None = None
     per: str | None = None
     function: str | None = None
@@ -65,8 +76,8 @@ class Query(BaseModel):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Query:
-        if (self.counter is None) == (self.gauge is None):
-            raise ValueError("give either 'counter' or 'gauge'")
+        if sum(one is not None for one in (self.counter, self.gauge, self.promql)) != 1:
+            raise ValueError("give either 'counter', 'gauge' or 'promql'")
         if self.pattern is not None and re.compile(self.pattern).groups < 1:
             raise ValueError("'pattern' needs a group, like '(.+)-[a-z0-9]+'")
         return self
@@ -75,6 +86,16 @@ class Query(BaseModel):
     def selector(self) -> str:
         """What is asked for."""
         return self.counter or self.gauge or ""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What may hold placeholders."""
+        names = ("counter", "gauge", "promql", "minus", "per", "pattern")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def expression(self, window_s: float) -> str:
+        """The PromQL for a window of this length."""
+        return (self.promql or "").replace(_WINDOW, f"{max(round(window_s * 1000), 1)}ms")
 
     @property
     def selectors(self) -> list[str]:
@@ -95,22 +116,34 @@ def packaged() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.yml"))
 
 
-def queries(named: str | Path | None, functions: Sequence[str] = ()) -> Queries:
+def queries(named: str | Path | Mapping[str, Any] | None, functions: Sequence[str] = ()) -> Queries:
     """Return the questions by metric, their placeholders filled in.
 
     Args:
-        named: A packaged file (``kubernetes``, ``containerd``, ``local``) or the path of one; None
-            is ``kubernetes``.
+        named: A packaged file (``kubernetes``, ``containerd``, ``local``), the path of one, or what
+            such a file holds; None is ``kubernetes``.
         functions: The names of the target's functions, with ``.namespace`` where they have one.
 
     Raises:
         ConfigError: The file is not there, or not what the module describes; the text says where.
     """
-    place = _place(named)
+    place = Path("that are given") if isinstance(named, Mapping) else _place(named)
+    found = _checked(place, lambda: named if isinstance(named, Mapping) else content_of(place))
     return {
-        metric: [_filled(query, functions, place) for query in asked]
-        for metric, asked in _read(place).items()
+        metric: [each for query in asked for each in _filled(query, functions, place)]
+        for metric, asked in found.items()
     }
+
+
+def content_of(path: Path | str) -> Any:
+    """Return what the YAML of a file of questions, or of a packaged one, holds, unchecked.
+
+    Raises:
+        OSError: It cannot be read.
+        yaml.YAMLError: It is no YAML.
+    """
+    place = _place(path)
+    return yaml.safe_load(read_regular(place, most_bytes=_LARGEST_BYTES))
 
 
 def _place(named: str | Path | None) -> Path:
@@ -119,10 +152,9 @@ def _place(named: str | Path | None) -> Path:
     return local_path(named, what="queries").absolute()
 
 
-def _read(path: Path) -> dict[str, list[Query]]:
+def _checked(path: Path, read: Callable[[], Any]) -> dict[str, list[Query]]:
     try:
-        text = read_regular(path, most_bytes=_LARGEST_BYTES)
-        return _FILE.validate_python(yaml.safe_load(text))
+        return _FILE.validate_python(read())
     except OSError as error:
         raise ConfigError(
             f"the queries {path} cannot be read: {error.strerror or error}",
@@ -130,7 +162,7 @@ def _read(path: Path) -> dict[str, list[Query]]:
         ) from error
     except ValidationError as error:
         raise _wrong(path, "; ".join(map(_told, error.errors()[:5]))) from error
-    except (yaml.YAMLError, ValueError, re.error) as error:
+    except (yaml.YAMLError, ValueError, re.error, RecursionError) as error:
         raise _wrong(path, " ".join(str(error).split())) from error
 
 
@@ -147,10 +179,25 @@ def _wrong(path: Path, what: str) -> ConfigError:
     )
 
 
-def _filled(query: Query, functions: Sequence[str], place: Path) -> Query:
+def _filled(query: Query, functions: Sequence[str], place: Path) -> list[Query]:
+    """The question with its placeholders filled in; one for each function where it says so."""
+    if _ONE not in "".join(query.texts.values()):
+        return [_with(query, functions, place)]
+    return [
+        _with(query, [name], place).model_copy(update={"of": query.of or name})
+        for name in functions
+    ]
+
+
+def _with(query: Query, functions: Sequence[str], place: Path) -> Query:
     names = sorted({name.partition(".")[0] for name in functions})
     namespaces = sorted({name.partition(".")[2] or DEFAULT_NAMESPACE for name in functions})
-    known = {"functions": _either(names), "namespaces": _either(namespaces)}
+    known = {
+        "functions": _either(names),
+        "one_function": names[0] if names else "",
+        "namespaces": _either(namespaces),
+        "window": _WINDOW,
+    }
 
     def fill(text: str) -> str:
         unknown = [name for name in _PLACEHOLDER.findall(text) if name not in known]
@@ -158,8 +205,7 @@ def _filled(query: Query, functions: Sequence[str], place: Path) -> Query:
             raise _wrong(place, f"there is no placeholder {{{unknown[0]}}}")
         return _PLACEHOLDER.sub(lambda found: known[found[1]], text)
 
-    texts = {name: getattr(query, name) for name in ("counter", "gauge", "minus", "per", "pattern")}
-    return query.model_copy(update={k: fill(v) for k, v in texts.items() if v is not None})
+    return query.model_copy(update={name: fill(text) for name, text in query.texts.items()})
 
 
 def _either(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a target's Prometheus measured over exactly a window, as one frame."""
+"""The frame ``metrics``: what a target's Prometheus measured over exactly a window."""
 
 from __future__ import annotations
 
@@ -188,11 +188,37 @@ def _full(name: str) -> str:
 
 
 def _rows(asked: _Asked, metric: str, alternatives: Sequence[Query], names: _Names) -> list[Row]:
+    """The rows of the first question that has data; of those for one function, of each."""
+    found: dict[Key, list[Row]] = {}
     for query in alternatives:
-        parts = [_by_key(asked.series(one), query, names) for one in query.selectors]
-        if parts[0]:
-            return [row for key in parts[0] for row in _of_key(asked, metric, query, key, parts)]
-    return []
+        for key, rows in _answers(asked, metric, query, names).items():
+            found.setdefault(key, rows)
+        if found and query.of is None:
+            break
+    return [row for rows in found.values() for row in rows]
+
+
+def _answers(asked: _Asked, metric: str, query: Query, names: _Names) -> dict[Key, list[Row]]:
+    if query.promql is not None:
+        return _evaluated(asked, metric, query, names)
+    parts = [_by_key(asked.series(one), query, names) for one in query.selectors]
+    return {key: _of_key(asked, metric, query, key, parts) for key in parts[0]}
+
+
+def _evaluated(asked: _Asked, metric: str, query: Query, names: _Names) -> dict[Key, list[Row]]:
+    """The values of an expression at the end of the window."""
+    window = asked.window
+    values: dict[Key, list[float]] = {}
+    for labels, value in asked.prometheus.evaluated(
+        query.expression(window.end - window.start), at=window.end
+    ):
+        key = _key(labels, query, names)
+        if key is not None:
+            values.setdefault(key, []).append(value * query.scale)
+    together = max if query.combine == "max" else sum
+    return {
+        key: [_row(metric, key, window.end, together(some), "")] for key, some in values.items()
+    }
 
 
 def _by_key(series: Iterable[Series], query: Query, names: _Names) -> dict[Key, list[Series]]:
@@ -205,6 +231,8 @@ def _by_key(series: Iterable[Series], query: Query, names: _Names) -> dict[Key, 
 
 
 def _key(labels: Mapping[str, str], query: Query, names: _Names) -> Key | None:
+    if query.of is not None:
+        return query.of, None
     if query.function is None:
         return None, labels.get(query.instance)
     label = labels.get(query.function, "")

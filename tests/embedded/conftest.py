@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
+from dfaas_lab import Lab
 from dfaas_lab.local import LocalLab, start
+from tests.embedded.ready import make_ready
 
 Ssh = Callable[..., "subprocess.CompletedProcess[bytes]"]
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a file share its labs: with ``-n`` one process takes them all, in order."""
+    for item in items:
+        if item.path.parent == HERE and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
 def local_lab() -> Iterator[LocalLab]:
     """One embedded lab with one target. Do not kill its parts: start a lab of your own for that."""
     with start() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def lab(local_lab: LocalLab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The session's lab, provisioned, with a workspace root and a store of the module's own."""
+    folder = tmp_path_factory.mktemp("lab")
+    facts = local_lab.facts() | {"store": str(folder / "results")}
+    facts["generators"][0]["workspace_root"] = mkdtemp(prefix="runs-", dir=local_lab.path)
+    (folder / "lab.json").write_text(json.dumps(facts))
+    with Lab.from_file(folder / "lab.json") as lab:
+        make_ready(lab)
         yield lab
 
 

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -25,12 +25,14 @@ from typing import Any, TypeVar
 
 import polars as pl
 import psutil
+import pytest
 
 from dfaas_lab import Lab, Run
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.store import Store
 from tests.embedded.faults import TcpProxy
+from tests.embedded.ready import make_ready
 
 ROOT = Path(__file__).parents[2]
 # What was measured whole; the words for the rest say what happened.
@@ -75,7 +77,7 @@ class FaultLab:
         self._numbers = itertools.count()
         try:
             with self._file(folder / "whole.json", self.local.facts()) as lab:
-                lab.provision(progress=False)
+                make_ready(lab)
         except BaseException:
             self.local.close()
             raise
@@ -211,6 +213,21 @@ class Ground:
         self.wire.close()
         for lab in self._labs:
             lab.close()
+
+
+def scenarios(work: Iterable[str], quick: Collection[str]) -> list[Any]:
+    """The parameters of a test that has a case for each scenario; all but the quick are slow."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in work]
+
+
+def selected(request: pytest.FixtureRequest, work: Mapping[str, T]) -> dict[str, T]:
+    """Return the scenarios that are asked for in this session, by the parameter ``what``."""
+    asked = {
+        item.callspec.params.get("what")
+        for item in request.session.items
+        if item.path == request.path and hasattr(item, "callspec")
+    }
+    return {name: do for name, do in work.items() if name in asked}
 
 
 class Controller:

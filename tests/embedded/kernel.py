@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +16,35 @@ from jupyter_client.manager import KernelManager
 
 @dataclass
 class Cell:
-    """What a cell left: displays, the states of widgets, prints, and the error that ended it."""
+    """What a cell left: displays, the states of widgets, prints, and the error that ended it.
+
+    ``shown`` holds by display id what is there now, ``comms`` the ids of widgets by their model.
+    """
 
     displayed: list[dict[str, Any]] = field(default_factory=list)
     widgets: list[dict[str, Any]] = field(default_factory=list)
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
+    comms: dict[str, str] = field(default_factory=dict)
     printed: str = ""
     error: str | None = None
     traceback: str = ""
+
+    def take(self, kind: str, content: dict[str, Any]) -> None:
+        """Take a message of the kernel."""
+        if kind in ("display_data", "execute_result", "update_display_data"):
+            self.displayed.append(content["data"])
+            place = content.get("transient", {}).get("display_id", str(len(self.displayed)))
+            self.shown[place] = content["data"]
+        elif kind in ("comm_open", "comm_msg"):
+            state = content["data"].get("state", {})
+            self.widgets.append(state)
+            self.comms |= (
+                {state["_model_name"]: content["comm_id"]} if "_model_name" in state else {}
+            )
+        elif kind == "stream":
+            self.printed += content["text"]
+        elif kind == "error":
+            self.error, self.traceback = content["ename"], "\n".join(content["traceback"])
 
     def with_mime(self, mime: str) -> list[Any]:
         """Return what was displayed of this kind."""
@@ -60,20 +83,26 @@ class Kernel:
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 return left
-            if kind in ("display_data", "execute_result", "update_display_data"):
-                left.displayed.append(content["data"])
-            elif kind in ("comm_open", "comm_msg"):
-                left.widgets.append(content["data"].get("state", {}))
-            elif kind == "stream":
-                left.printed += content["text"]
-            elif kind == "error":
-                left.error, left.traceback = content["ename"], "\n".join(content["traceback"])
+            left.take(kind, content)
 
     def run(self, code: str, within_s: float = 60.0) -> Cell:
         """Execute a cell, which must end without an error."""
         cell = self.end(self.begin(code), within_s)
         assert cell.error is None, cell.traceback
         return cell
+
+    def click(self, comm: str) -> None:
+        """Click a button, as a browser tells it."""
+        data = {"method": "custom", "content": {"event": "click"}, "buffers": []}
+        message = self._client.session.msg("comm_msg", {"comm_id": comm, "data": data})
+        self._client.shell_channel.send(message)
+
+    def watch(self, left: Cell, until: Callable[[Cell], bool], within_s: float = 60.0) -> None:
+        """Take what comes after a cell's end, from threads, until it is as it should be."""
+        ends = time.monotonic() + within_s
+        while not until(left):
+            message = self._client.get_iopub_msg(timeout=max(ends - time.monotonic(), 0.01))
+            left.take(message["msg_type"], message["content"])
 
     def complete(self, code: str) -> list[str]:
         """Return what Tab offers at the end of the code."""

@@ -16,6 +16,7 @@ import polars as pl
 
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.store import RunFolder, Store
+from tests.embedded.ready import make_ready
 
 ITERATIONS = 20
 CONTROLLER = """
@@ -79,7 +80,7 @@ def _lab_file(lab: LocalLab, folder: Path, store: Store) -> Iterator[Path]:
     file = folder / "lab.json"
     file.write_text(json.dumps({**lab.facts(), "store": str(store.root)}))
     with Lab.from_file(file) as provisioned:
-        provisioned.generator.provision(progress=False)
+        make_ready(provisioned)
     Path(f"{file}.js").write_text(SCRIPT.format(gateway=lab.gateways[0].url))
     yield file
 

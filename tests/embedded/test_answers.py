@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from dfaas_lab import Function, Lab, Run, Target
+from tests.embedded.ready import make_ready
 
 NODE = 'node b/\u00fc,"quoted"; 100 %'
 LONG_NODE = "a" + "%" * 400
@@ -41,7 +42,7 @@ export function slow() { http.get(at("slow"), { timeout: 300, tags: { function: 
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     functions = {"slow": "sleep 2"}
     with Lab.local(functions=functions, store=tmp_path_factory.mktemp("store")) as lab:
-        lab.generator.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from dfaas_lab import Lab, Run
 from dfaas_lab.local import LocalLab
+from tests.embedded.ready import make_ready
 
 ROOT = Path(__file__).parents[2]
 # What only the extra `local` installs is not to be had, and nothing is asked of anybody.
@@ -51,11 +52,12 @@ def run(local_lab: LocalLab, tmp_path_factory: pytest.TempPathFactory) -> Run:
     facts = {**local_lab.facts(), "store": str(folder / "results")}
     (folder / "lab.json").write_text(json.dumps(facts))
     with Lab.from_file(folder / "lab.json") as lab:
-        lab.generator.provision(progress=False)
+        make_ready(lab)
         load = {"env": 10, "figlet": 5}
         return lab.target.run_k6(3, load=load, duration="2s", label="for a friend", progress=False)
 
 
+@pytest.mark.slow
 def test_an_archive_draws_the_same_chart_where_there_is_no_lab(run: Run, tmp_path: Path) -> None:
     archive = run.save(tmp_path / "run.zip")
     script = f"{ELSEWHERE}{TELL}\nprint(json.dumps(told(Run.load('run.zip'))))"

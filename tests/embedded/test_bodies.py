@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dfaas_lab import Function, Lab, Target
+from tests.embedded.ready import make_ready
 from tests.embedded.test_measure import BODIES as HOSTILE
 
 COUNT = 8
@@ -29,11 +30,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Path]]
     folder = tmp_path_factory.mktemp("kept")
     echoes = {f"echo{n}": ["/usr/bin/tee", str(folder / f"echo{n}")] for n in range(COUNT)}
     with Lab.local(functions=echoes, store=tmp_path_factory.mktemp("results")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab, folder
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.slow
+@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow])
 @given(bodies=st.lists(BODIES, min_size=COUNT, max_size=COUNT))
 def test_every_body_arrives_unchanged(kept: tuple[Lab, Path], bodies: list[bytes | str]) -> None:
     lab, folder = kept

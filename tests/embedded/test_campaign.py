@@ -18,6 +18,7 @@ from dfaas_lab import Campaign, Cooldown, CooldownTimeout, Lab, Overload, Plan
 from dfaas_lab.cli import main
 from dfaas_lab.errors import CampaignError, ConfigError, ResumeMismatch
 from tests.embedded.killed_campaigns import NARROW, kill_campaigns
+from tests.embedded.ready import make_ready
 from tests.embedded.scraped_node import ScrapedNode
 
 KEYS = ["target", "load_id", "iteration", "function", "skipped"]
@@ -28,7 +29,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of two nodes, each with a function that serves one request at a time."""
     folder = tmp_path_factory.mktemp("campaign")
     with Lab.local(targets=2, functions=NARROW, store=folder / "results") as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 
@@ -104,6 +105,7 @@ def test_two_nodes_are_measured_side_by_side_until_they_are_overloaded(
         _campaign(lab, Plan(["narrow"], [2]), "two")
 
 
+@pytest.mark.slow
 def test_an_interrupt_stores_and_run_goes_on(lab: Lab) -> None:
     plan = Plan(["env"], [2, 3, 4])
     target = next(iter(lab.targets))
@@ -130,6 +132,7 @@ def test_an_interrupt_stores_and_run_goes_on(lab: Lab) -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_waits_for_a_gateway_that_is_away_and_only_one_process_runs_it(lab: Lab) -> None:
     assert lab._local is not None
     gateway = lab._local.gateways[1]
@@ -188,6 +191,7 @@ def _watched(lab: Lab, prometheus: ScrapedNode) -> Lab:
     return Lab([target], store=lab.store.root)
 
 
+@pytest.mark.slow
 def test_it_cools_down_and_a_prometheus_that_is_away_is_told(lab: Lab) -> None:
     with ScrapedNode() as prometheus:
         cooldown = Cooldown(step="1s", max_wait="30s")

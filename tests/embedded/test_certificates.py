@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from dfaas_lab import Function, Lab, Target
 from dfaas_lab.errors import ConfigError, GatewayError
+from tests.embedded.ready import make_ready
 
 
 def signed(
@@ -81,7 +82,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab.local(store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 

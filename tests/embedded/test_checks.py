@@ -271,6 +271,7 @@ def test_a_host_that_cannot_be_asked_hides_no_other(
     assert frame.filter(host="near", check="functions")["ok"].to_list() == [True]
 
 
+@pytest.mark.slow
 def test_what_does_not_answer_is_said_to_within_a_bound(
     lab: LocalLab, remote: Remote, gateway: Gateway
 ) -> None:

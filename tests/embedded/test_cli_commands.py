@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 COMMAND = [sys.executable, "-m", "dfaas_lab.cli"]
 
 
+@pytest.mark.slow
 def test_the_demonstration_writes_a_report(tmp_path: Path) -> None:
     ended = subprocess.run(
         [*COMMAND, "demo"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False
@@ -44,6 +46,7 @@ def test_ctrl_c_ends_the_demonstration_without_a_traceback(tmp_path: Path) -> No
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_a_served_lab_can_be_checked_by_its_file(tmp_path: Path) -> None:
     file = tmp_path / "lab.yml"
     with subprocess.Popen(

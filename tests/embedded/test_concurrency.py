@@ -20,6 +20,7 @@ from dfaas_lab.errors import K6Crashed, K6TimedOut
 from dfaas_lab.local import LocalLab, start
 from tests.embedded.doorkeeper import Doorkeeper
 from tests.embedded.k6_there import k6_there, wait_for_k6
+from tests.embedded.ready import make_ready
 
 TARGETS = 8
 THREADS = 12
@@ -57,7 +58,7 @@ def _lab(store: Path, *, targets: int, **settings: Any) -> Iterator[tuple[LocalL
         with Lab(
             [_target(one.name, one.url, generator) for one in local.gateways], store=store
         ) as lab:
-            lab.provision(progress=False)
+            make_ready(lab)
             yield local, lab
 
 
@@ -159,6 +160,7 @@ def test_fewer_sessions_than_targets_cost_connections_and_no_row(
         assert set(_counts(run)) == set(lab.targets)
 
 
+@pytest.mark.slow
 def test_a_host_that_turns_connections_away_is_asked_again(tmp_path: Path) -> None:
     with start(1) as local, Doorkeeper(local.ssh.port, share=0.5) as door:
         known = tmp_path / "known_hosts"

@@ -19,6 +19,7 @@ import pytest
 from dfaas_lab import Function, Lab, Limits, Run, Target
 from dfaas_lab.errors import ConfigError, K6Interrupted, K6TimedOut, StoreError
 from dfaas_lab.local import start
+from tests.embedded.ready import make_ready
 
 
 @dataclass
@@ -43,7 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         (folder / "lab.json").write_text(json.dumps(facts))
         place = Place(folder / "lab.json", Path(local.workspace_root))
         with place.open() as lab:
-            lab.provision(progress=False)
+            make_ready(lab)
         yield place
 
 
@@ -136,6 +137,7 @@ def test_a_run_whose_supervisor_was_killed_is_done(place: Place) -> None:
         assert place.left() == []
 
 
+@pytest.mark.slow
 def test_more_iterations_than_a_command_line_holds(place: Place) -> None:
     with place.open() as lab:
         handle = lab.target.start_k6(1600, load={"env": 5}, duration="20s", detach=True)

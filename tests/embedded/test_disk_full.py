@@ -18,11 +18,12 @@ import sys
 from pathlib import Path
 from dfaas_lab import Lab
 from dfaas_lab.errors import StoreError
+from tests.embedded.ready import make_ready
 
 disk = Path(sys.argv[1])
 terms = {"load": {"env": 20}, "duration": "1s"}
 with Lab.from_file(sys.argv[2]) as lab:
-    lab.provision(progress=False)
+    make_ready(lab)
     first = lab.target.run_k6(1, label="first", progress=False, **terms)
     before = first.requests
     handle = lab.target.start_k6(3, label="second", **terms)

@@ -20,8 +20,9 @@ from tests.embedded.fault_lab import (
     COMPLETE,
     FaultLab,
     Ground,
-    all_well,
     once,
+    scenarios,
+    selected,
     wait_for,
     whole,
 )
@@ -273,23 +274,38 @@ ALONE: Work = {
 }
 
 
+KILLED = kills(KILLS, SEED)
+INTERRUPTED = interrupts(MOMENTS, INTERRUPTS, SEED)
+QUICK = {
+    "a second interrupt leaves at once",
+    "an interrupt while a silent generator is connected to",
+    next(what for what in KILLED if what.startswith("kill 1 ")),  # taken over at once
+    "interrupt 1 at uploading",
+    "interrupt 3 at running",
+}
+assert (ALONE | KILLED | INTERRUPTED).keys() >= QUICK
+
+
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Future[None]]]:
+def ends(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Mapping[str, Future[None]]]:
     """All of it at once, some at a time: most of it is waiting."""
-    work = ALONE | kills(KILLS, SEED) | interrupts(MOMENTS, INTERRUPTS, SEED)
+    work = selected(request, ALONE | KILLED | INTERRUPTED)
     with FaultLab(tmp_path_factory.mktemp("controller")) as faults, faults.at_once(work) as ends:
         yield ends
 
 
-@pytest.mark.parametrize("what", ALONE)
+@pytest.mark.parametrize("what", scenarios(ALONE, QUICK))
 def test_that(ends: Mapping[str, Future[None]], what: str) -> None:
-    all_well(ends, what)
+    ends[what].result()
 
 
-@pytest.mark.slow
-def test_controllers_that_are_killed_at_random_moments(ends: Mapping[str, Future[None]]) -> None:
-    all_well(ends, "kill")
+@pytest.mark.parametrize("what", scenarios(KILLED, QUICK))
+def test_a_controller_that_is_killed(ends: Mapping[str, Future[None]], what: str) -> None:
+    ends[what].result()
 
 
-def test_interrupts_at_any_moment(ends: Mapping[str, Future[None]]) -> None:
-    all_well(ends, "interrupt")
+@pytest.mark.parametrize("what", scenarios(INTERRUPTED, QUICK))
+def test_an_interrupt_at_any_moment(ends: Mapping[str, Future[None]], what: str) -> None:
+    ends[what].result()

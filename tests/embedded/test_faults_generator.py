@@ -28,7 +28,17 @@ import pytest
 from dfaas_lab import Function, Target
 from dfaas_lab.errors import ConfigError, K6Crashed, K6Interrupted, K6Missing, WorkspaceError
 from dfaas_lab.local.parts import LocalSsh
-from tests.embedded.fault_lab import ROOT, FaultLab, Ground, k6_count, once, wait_for, whole
+from tests.embedded.fault_lab import (
+    ROOT,
+    FaultLab,
+    Ground,
+    k6_count,
+    once,
+    scenarios,
+    selected,
+    wait_for,
+    whole,
+)
 
 SOMEONE_ELSE = 65534
 ELSEWHERE = [
@@ -80,7 +90,7 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
         assert not raised, raised
 
 
-@pytest.mark.usefixtures("elsewhere")  # it is begun first, and takes its time meanwhile
+@pytest.mark.slow
 def test_k6_that_is_gone_between_two_iterations(faults: FaultLab) -> None:
     ground = faults.ground("k6-gone")
     lab = ground.lab()
@@ -200,6 +210,7 @@ def test_a_gateway_whose_clock_is_off_is_told_by_the_verdict(faults: FaultLab) -
     ground.works_again()
 
 
+@pytest.mark.slow
 def test_two_controllers_measure_on_one_generator_at_once(faults: FaultLab) -> None:
     ground = faults.ground("two")
     orders = {"iterations": 2, "load": {"env": 5}, "duration": "3s"}
@@ -219,20 +230,23 @@ def test_two_controllers_measure_on_one_generator_at_once(faults: FaultLab) -> N
     ground.works_again()
 
 
-@pytest.mark.parametrize("fault", ELSEWHERE)
-def test_a_generator_whose(elsewhere: Future[dict[str, str]], fault: str) -> None:
+@pytest.mark.parametrize("what", scenarios(ELSEWHERE, {"disk becomes full"}))
+def test_a_generator_whose(elsewhere: Future[dict[str, str]], what: str) -> None:
     failures = elsewhere.result()
-    assert failures[fault] == "", failures[fault]
+    assert failures[what] == "", failures[what]
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[dict[str, str]]]:
+def elsewhere(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Future[dict[str, str]]]:
     """Faults that need mounts of their own, or that root must not be above, in such a process."""
+    asked = [*selected(request, FAULTS)]
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(measure_elsewhere, tmp_path_factory.mktemp("elsewhere"))
+        yield pool.submit(measure_elsewhere, tmp_path_factory.mktemp("elsewhere"), asked)
 
 
-def measure_elsewhere(folder: Path) -> dict[str, str]:
+def measure_elsewhere(folder: Path, asked: list[str]) -> dict[str, str]:
     # Root may write anywhere: without that right even root is somebody like everybody.
     rights = "-dac_override,-dac_read_search,-fowner"
     own_mounts = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
@@ -244,7 +258,7 @@ def measure_elsewhere(folder: Path) -> dict[str, str]:
     if probe.returncode != 0:
         pytest.skip(f"this machine does not allow it: {' '.join(prefix)}: {probe.stderr.strip()}")
     done = subprocess.run(
-        [*prefix, sys.executable, "-m", "tests.embedded.test_faults_generator", folder],
+        [*prefix, sys.executable, "-m", "tests.embedded.test_faults_generator", folder, *asked],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -402,7 +416,9 @@ FAULTS = dict(
 
 def main() -> None:
     """Let the faults be, all at once, and print what failed."""
-    with FaultLab(Path(sys.argv[1])) as faults, faults.at_once(FAULTS) as ends:
+    folder, *asked = sys.argv[1:]
+    work = {fault: FAULTS[fault] for fault in asked}
+    with FaultLab(Path(folder)) as faults, faults.at_once(work) as ends:
         failures = {fault: end.exception() for fault, end in ends.items()}
     told = {
         fault: "".join(traceback.format_exception(error)) if error else ""

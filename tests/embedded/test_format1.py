@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -14,13 +13,6 @@ from dfaas_lab import Function, Lab, Run
 from dfaas_lab.spec.manifest import from_manifest, orders_of
 
 STORES = Path(__file__).parents[1] / "unit" / "stores_format1"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab.local(store=tmp_path_factory.mktemp("results")) as lab:
-        lab.provision(progress=False)
-        yield lab
 
 
 def copied(lab: Lab, kind: str) -> Run:

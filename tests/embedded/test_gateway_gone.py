@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 
 from dfaas_lab import Lab
+from dfaas_lab.local.parts import LocalGateway
+from tests.embedded.ready import make_ready
+
+
+def _answers(gateway: LocalGateway) -> int:
+    """How many requests the gateway's functions have answered."""
+    counted = r'^gateway_function_invocation_total\{[^}]*"200"[^}]*\} (\d+)'
+    text = httpx.get(gateway.metrics_url).text
+    return sum(int(number) for number in re.findall(counted, text, re.MULTILINE))
 
 
 def test_what_k6_says_is_read_while_it_runs(
@@ -21,8 +32,15 @@ def test_what_k6_says_is_read_while_it_runs(
     with Lab.local(store=tmp_path / "results") as lab:
         assert lab._local is not None
         (gateway,) = lab._local.gateways
-        lab.provision(progress=False)
-        killer = threading.Timer(1.5, gateway.kill)
+        make_ready(lab)
+        before = _answers(gateway)
+
+        def kill_when_it_answers() -> None:
+            while _answers(gateway) < before + 5:
+                time.sleep(0.05)
+            gateway.kill()
+
+        killer = threading.Thread(target=kill_when_it_answers, daemon=True)
         killer.start()
         run = lab.target.run_k6(
             load={"env": 10},

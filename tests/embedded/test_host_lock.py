@@ -83,6 +83,7 @@ def test_folders_side_by_side_are_held_by_two(remote: Remote, tmp_path: Path) ->
             assert both.holds.wait(20)
 
 
+@pytest.mark.slow
 def test_the_lock_lasts_as_long_as_its_owner_is_heard(remote: Remote, tmp_path: Path) -> None:
     with Holder(remote, tmp_path, silence_s=2.0) as first:
         assert first.holds.wait(20)

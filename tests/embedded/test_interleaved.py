@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,6 @@ from dfaas_lab import ConfigError, Lab, ResumeMismatch
 from dfaas_lab.execution.run_handle import RunHandle
 
 TERMS = {"load": {"env": 20}, "duration": "1s", "progress": False}
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab.local(store=tmp_path_factory.mktemp("store")) as made:
-        made.provision(progress=False)
-        yield made
 
 
 def test_sides_are_measured_in_turn_and_compared(lab: Lab) -> None:
@@ -33,6 +25,7 @@ def test_sides_are_measured_in_turn_and_compared(lab: Lab) -> None:
     assert {"rate of env differs" in remark for remark in got.remarks} >= {True}
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_resumed_where_it_was(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     sides = {"one": lab.target, "two": lab.target}
     real, calls = RunHandle.wait, []

@@ -5,58 +5,34 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
 import pytest
 
 from dfaas_lab import Lab, Run
-from dfaas_lab.execution.run_handle import RunHandle
 
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab.local(store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
-        yield lab
+NEVER = 10**9
 
 
 @contextmanager
-def _interrupt_at(module: str, function: str) -> Iterator[None]:
-    """Interrupt this thread, as Ctrl-C does, when it enters a function."""
-
-    def look(frame: FrameType, event: str, _: object) -> None:
-        code = frame.f_code
-        if event == "call" and (Path(code.co_filename).stem, code.co_name) == (module, function):
-            sys.setprofile(None)
-            raise KeyboardInterrupt
-
-    sys.setprofile(look)
-    try:
-        yield
-    finally:
-        sys.setprofile(None)
-
-
-@contextmanager
-def _interrupt_after(calls: int, until: str = "wait") -> Iterator[list[int]]:
-    """Interrupt this thread at one of its calls, before it enters ``RunHandle.wait``; count them.
+def _interrupt_at(call: int, since: Callable[[], object] = lambda: True) -> Iterator[list[int]]:
+    """Interrupt this thread, as Ctrl-C does, at one of its calls; count them.
 
     What is imported for the first time is passed over: that is Python's own.
+
+    Args:
+        call: At which, counted from 1.
+        since: Whether what is of interest has come; calls before are not counted.
     """
     count = [0]
 
     def look(frame: FrameType, event: str, _: object) -> None:
-        code = frame.f_code
-        if event != "call" or "importlib" in code.co_filename:
-            return
-        if (Path(code.co_filename).stem, code.co_name) == ("run_handle", until):
-            sys.setprofile(None)
+        if event != "call" or "importlib" in frame.f_code.co_filename or not since():
             return
         count[0] += 1
-        if count[0] == calls:
+        if count[0] == call:
             sys.setprofile(None)
             raise KeyboardInterrupt
 
@@ -67,36 +43,32 @@ def _interrupt_after(calls: int, until: str = "wait") -> Iterator[list[int]]:
         sys.setprofile(None)
 
 
-def test_the_opening_is_interrupted_at_any_moment(lab: Lab) -> None:
-    with _interrupt_after(10**9) as count:
-        lab.target.start_k6(load={"env": 5}, duration="1s").wait()
+@pytest.mark.parametrize("moments", [6, pytest.param(24, marks=pytest.mark.slow)])
+def test_the_opening_is_interrupted_at_any_moment(lab: Lab, moments: int) -> None:
+    with _interrupt_at(NEVER) as count:
+        handle = lab.target.start_k6(load={"env": 5}, duration="1s")
+    handle.wait()
     chance = random.Random(11)
-    moments = {*chance.sample(range(1, count[0]), 12), *range(count[0] - 24, count[0], 2)}
-    for calls in sorted(moments):
+    last = range(count[0] - moments, count[0], 2)
+    for call in sorted({*chance.sample(range(1, count[0]), moments // 2), *last}):
         before = lab.store.run_ids()
-        handle: RunHandle | None = None
-        with _interrupt_after(calls), contextlib.suppress(KeyboardInterrupt):
+        handle = None
+        with _interrupt_at(call), contextlib.suppress(KeyboardInterrupt):
             handle = lab.target.start_k6(load={"env": 5}, duration="1s")
         if handle is not None:  # it took another way, and began
             handle.stop()
             handle.wait()
         for run_id in set(lab.store.run_ids()) - set(before):
-            assert Run(lab.store.find(run_id)).status in ("interrupted", "ok"), calls
+            assert Run(lab.store.find(run_id)).status in ("interrupted", "ok"), call
     assert lab.target.run_k6(load={"env": 5}, duration="1s", progress=False).status == "ok"
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [
-        ("create", "last_run_of"),
-        ("widgets", "choose_view"),
-        ("run_handle", "start"),
-    ],
-    ids="-".join,
-)
-def test_a_run_that_never_began_is_interrupted(lab: Lab, moment: tuple[str, str]) -> None:
-    before = lab.store.run_ids()
-    with _interrupt_at(*moment), pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize("call", [2, 4, 7])
+def test_a_run_that_is_interrupted_before_it_began_has_ended(lab: Lab, call: int) -> None:
+    """From the moment on at which the target knows of it, one call after the other."""
+    before, known = lab.store.run_ids(), lab.target.last_run
+    opened = _interrupt_at(call, lambda: lab.target.last_run is not known)
+    with opened, pytest.raises(KeyboardInterrupt):
         lab.target.run_k6(load={"env": 5}, duration="1s")
     run = Run(lab.store.find(*(set(lab.store.run_ids()) - set(before))))
     assert run.status == "interrupted"
@@ -104,8 +76,9 @@ def test_a_run_that_never_began_is_interrupted(lab: Lab, moment: tuple[str, str]
 
 
 def test_what_may_have_been_sent_is_not_said_to_run_on(lab: Lab) -> None:
-    before = lab.store.run_ids()
-    with _interrupt_at("target_run", "send"), pytest.raises(KeyboardInterrupt):
+    before, known = lab.store.run_ids(), lab.target.last_run
+    opened = _interrupt_at(2, lambda: lab.target.last_run is not known)
+    with opened, pytest.raises(KeyboardInterrupt):
         lab.target.start_k6(load={"env": 5}, duration="1s", detach=True, progress=False)
     run = Run(lab.store.find(*(set(lab.store.run_ids()) - set(before))))
     assert run.status == "lost"

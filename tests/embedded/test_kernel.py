@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,34 @@ def test_an_interrupt_works_after_provision_in_the_same_cell(
     assert told["status"] == "interrupted"
     assert set(told["rows"]) == {"interrupted"}
     assert told["requests"] > 0
+    assert not any("<svg" in data.get("text/html", "") for data in ended.shown.values())
+    assert [1 for data in ended.shown.values() if "image/png" in data] == [1]  # of what is there
+    assert any("lab.attach('" in text for text in ended.with_mime("text/plain"))
+
+
+@pytest.mark.slow
+def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(kernel: Kernel) -> None:
+    cell = kernel.run('run = lab.target.run_k6(2, load={"env": 20}, duration="3s")')
+    drawn = [text for text in cell.with_mime("text/html") if "<svg" in text]
+    assert len(set(drawn)) >= 3
+    assert len(set(drawn)) <= 12  # about one a second
+    assert max(map(len, drawn)) < 20_000
+    (figure,) = (data for data in cell.shown.values() if "image/png" in data)
+    assert base64.b64decode(figure["image/png"]).startswith(b"\x89PNG")
+    assert "application/vnd.vegalite.v5+json" not in figure
+    assert not any("<svg" in data.get("text/html", "") for data in cell.shown.values())
+    words = [one["value"] for one in cell.widgets if isinstance(one.get("value"), str)]
+    told = next(one for one in words if "iteration 2/2" in one and "p95" in one)
+    assert re.search(r"/s \u00b7 p50 .* ms \u00b7 p95 .* left \u00b7 run 2", told)
+
+
+def test_where_the_cell_shows_the_run_too_its_figure_is_there_once(kernel: Kernel) -> None:
+    cell = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s"); run')
+    assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
+    alone = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", chart=False)')
+    assert alone.with_mime("image/png") == []
+    quiet = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", progress=False)')
+    assert quiet.displayed == []
 
 
 def test_tab_offers_targets_and_functions_where_they_are_keys(kernel: Kernel) -> None:
@@ -110,6 +139,30 @@ def test_a_run_that_was_started_is_stopped_from_another_cell(
     assert k6_there(local.workspace_root) == []
 
 
+def test_the_stop_of_a_background_runs_widget_ends_it(kernel: Kernel, local: LocalLab) -> None:
+    start = 'handle = lab.target.start_k6(load={"env": 5}, duration="60s")\nhandle'
+    cell = kernel.run(start)
+    assert cell.with_mime("application/vnd.jupyter.widget-view+json")
+    assert "RUNNING" in "".join(str(one.get("value")) for one in cell.widgets)
+    wait_for_k6(local.workspace_root, 1)
+    said = kernel.run("print(repr(handle), handle.run.verdict)").printed
+    assert "running" in said
+    assert "RUNNING" in said
+    assert "DOUBTFUL" not in said
+    kernel.watch(cell, lambda cell: any("iteration 1/1" in str(w) for w in cell.widgets))
+    kernel.click(cell.comms["ButtonModel"])
+    kernel.watch(cell, lambda cell: any("\u25a0 node1" in str(d) for d in cell.shown.values()))
+    assert k6_there(local.workspace_root) == []
+    assert "Stopping" in "".join(str(one.get("description")) for one in cell.widgets)
+    told = _told(kernel, "told(handle.wait())")
+    assert told["status"] == "interrupted"
+    assert told["requests"] > 0
+    ended = kernel.run("handle")
+    assert ended.with_mime("application/vnd.jupyter.widget-view+json") == []
+    assert "ended" in ended.with_mime("text/plain")[0]
+
+
+@pytest.mark.slow
 def test_an_interrupt_of_provision_lets_it_be_done_again(kernel: Kernel) -> None:
     cell = kernel.begin("lab.provision(force=True)")
     until = time.monotonic() + 30
@@ -125,7 +178,9 @@ def test_an_interrupt_of_provision_lets_it_be_done_again(kernel: Kernel) -> None
     )
 
 
+@pytest.mark.slow
 def test_a_second_interrupt_leaves_at_once(kernel: Kernel, local: LocalLab) -> None:
+    kernel.run("lab.provision()")
     cell = kernel.begin(MEASURE)
     (process,) = wait_for_k6(local.workspace_root, 1)
     process.suspend()  # it hears no signal: the first interrupt has to wait for it
@@ -141,6 +196,7 @@ def test_a_second_interrupt_leaves_at_once(kernel: Kernel, local: LocalLab) -> N
     assert _told(kernel, again)["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_killed_kernel_leaves_no_k6_beyond_the_lease(folder: Path, local: LocalLab) -> None:
     with Kernel(folder) as kernel:
         kernel.run(BEGIN)

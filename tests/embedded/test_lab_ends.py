@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab import ConfigError, Lab, StoreError
+from tests.embedded.ready import make_ready
 
 
 def test_without_an_id_the_newest_open_run_is_attached_to(tmp_path: Path) -> None:
     with Lab.local(store=tmp_path / "results") as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         terms = {"load": {"env": 5}, "duration": "1s", "progress": False}
         with pytest.raises(StoreError, match="has ended"):
             lab.attach()

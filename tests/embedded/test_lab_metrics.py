@@ -21,6 +21,7 @@ from dfaas_lab.analysis.node_metrics import iteration_means, node_means
 from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.local import binaries
+from tests.embedded.ready import make_ready
 
 if binaries.find() is None:
     pytest.skip("no prometheus here, and none could be fetched", allow_module_level=True)
@@ -29,7 +30,7 @@ if binaries.find() is None:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab.local(2, store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         for target in lab.targets.values():  # its first scrape comes five seconds after its start
             while target.metrics(*last_seconds(3)).filter(metric="cpu_cores").height < 2:
                 time.sleep(0.2)

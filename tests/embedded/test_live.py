@@ -17,6 +17,7 @@ from dfaas_lab import Lab
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Step
 from tests.embedded.kernel import Kernel
+from tests.embedded.ready import make_ready
 
 TALK = """
 import { sleep } from "k6";
@@ -66,7 +67,7 @@ def file(local: LocalLab, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lab(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab.from_file(file) as lab:
         lab.target.store = tmp_path_factory.mktemp("store")
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 

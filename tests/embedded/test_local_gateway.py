@@ -125,9 +125,7 @@ def test_the_builtin_functions_answer(http: httpx.Client) -> None:
 
 
 @given(body=st.one_of(st.binary(max_size=3000), st.text(max_size=300).map(str.encode)))
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_echo_returns_every_body_unchanged(http: httpx.Client, body: bytes) -> None:
     assert http.post("/function/echo", content=body).content == body
 

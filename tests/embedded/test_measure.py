@@ -33,6 +33,7 @@ from dfaas_lab.errors import (
 from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.remote.facts import read_facts
 from dfaas_lab.schemas import REQUESTS, SUMMARY, TIMELINE
+from tests.embedded.ready import make_ready
 
 SEED = 20
 _RANDOM = random.Random(SEED)
@@ -51,6 +52,7 @@ BODIES: list[bytes] = [
     _RANDOM.randbytes(1_000_000),
     *(_RANDOM.randbytes(_RANDOM.randrange(1, 400)) for _ in range(20)),
 ]
+ROOT = Path(__file__).parents[2]
 PATIENT = {"duration": "20s", "progress": False}
 
 
@@ -64,7 +66,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lab(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Iterator[Lab]:
     keep = {f"keep{n}": ["/bin/sh", "-c", f"sha256sum >> '{kept}/{n}'"] for n in range(len(BODIES))}
     with Lab.local(functions=keep, store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 
@@ -314,7 +316,7 @@ def test_a_crossed_threshold_is_a_status_and_no_error(lab: Lab) -> None:
 
 def test_several_targets_give_one_run(tmp_path: Path) -> None:
     with Lab.local(targets=2, store=tmp_path) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         run = lab.run_k6(load={"env": 3}, duration="1s", progress=False)
         assert set(run.summary["target"]) == set(lab.targets)
         assert set(run.requests["target"]) == set(lab.targets)
@@ -368,9 +370,10 @@ INTERRUPTED = """
 import json, os, signal, sys, threading, time
 from pathlib import Path
 from dfaas_lab import Lab
+from tests.embedded.ready import make_ready
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with Lab.local(functions={"note": ["/bin/sh", "-c", "echo >> " + sys.argv[2]]}, store=sys.argv[1]) as lab:
-    lab.provision(progress=False)
+    make_ready(lab)
     sent = []
     def interrupt():
         note = Path(sys.argv[2])
@@ -396,7 +399,7 @@ with Lab.local(functions={"note": ["/bin/sh", "-c", "echo >> " + sys.argv[2]]}, 
 
 def test_an_interrupt_brings_home_what_was_measured(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", INTERRUPTED, str(tmp_path / "store"), str(tmp_path / "note")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
     assert done.stdout, done.stderr[-2000:]
     told = json.loads(done.stdout)
     assert told["took"] < 30  # the load would have gone on for a minute

@@ -23,6 +23,7 @@ import pytest
 from dfaas_lab import Function, Lab, Limits, Run, Target
 from dfaas_lab.errors import K6TimedOut
 from tests.embedded.logging_server import Behaviour, LoggingServer, logging_server
+from tests.embedded.ready import make_ready
 
 FUNCTIONS = {
     "quick": Behaviour(),
@@ -52,7 +53,7 @@ def server() -> Iterator[LoggingServer]:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab.local(functions={"env": ["/bin/true"]}, store=tmp_path_factory.mktemp("s")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 

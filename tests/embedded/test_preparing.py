@@ -105,6 +105,7 @@ def test_one_call_makes_all_ready_and_the_next_does_nothing(
     assert set(later.tasks["host"]) == {"node1", "node2"}
 
 
+@pytest.mark.slow
 def test_a_cached_call_asks_nobody(generator: Generator) -> None:
     with start() as gone:
         target = target_of(gone, generator)
@@ -163,6 +164,7 @@ def test_a_generator_that_is_off_is_one_failure(
     assert prepare([fine]).cached
 
 
+@pytest.mark.slow
 def test_a_firewall_between_generator_and_gateway_is_the_targets_failure(
     local: LocalLab, generator: Generator
 ) -> None:
@@ -266,6 +268,7 @@ def test_an_interrupt_ends_the_wait_for_a_target(generator: Generator) -> None:
     assert {s.state for s in progress.snapshot() if s.label == "provision slow"} == {"interrupted"}
 
 
+@pytest.mark.slow
 def test_a_lab_file_says_all_that_an_embedded_lab_needs(local: LocalLab, tmp_path: Path) -> None:
     path = tmp_path / "lab.json"
     path.write_text(json.dumps({**local.facts(), "store": "results"}))

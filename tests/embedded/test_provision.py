@@ -127,6 +127,7 @@ def test_it_installs_k6_and_says_what_it_did(spec: GeneratorSpec, private: Path)
     assert (once_more.cached, once_more.changed) == (False, 0)
 
 
+@pytest.mark.slow
 def test_a_new_session_without_a_venv_on_path_sees_what_is_in_place(spec: GeneratorSpec) -> None:
     # Nothing of the user's own Ansible may matter.
     hostile = {
@@ -161,6 +162,7 @@ def modules_of(lab: LocalLab) -> list[str]:
     return processes_with("DFAAS_LAB_RUN=", str(lab.path))
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_everything_and_the_next_call_works(
     local_lab: LocalLab, tmp_path: Path, private: Path
 ) -> None:
@@ -177,6 +179,7 @@ def test_an_interrupt_ends_everything_and_the_next_call_works(
     assert provision([spec_of(local_lab, tmp_path)]).changed
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_is_cleared_by_the_next_call(
     local_lab: LocalLab, tmp_path: Path, private: Path
 ) -> None:
@@ -190,6 +193,7 @@ def test_what_a_kill_left_is_cleared_by_the_next_call(
         assert processes_with(str(private), "ansible") == []
 
 
+@pytest.mark.slow
 def test_no_value_is_a_template(local_lab: LocalLab, tmp_path: Path) -> None:
     marks = iter(range(100))
 
@@ -222,6 +226,7 @@ def test_a_cancelled_call_says_so(spec: GeneratorSpec) -> None:
         provision([spec], cancel=cancel)
 
 
+@pytest.mark.slow
 def test_threads_and_kernels_run_the_playbook_once(spec: GeneratorSpec) -> None:
     sessions = [new_session(spec) for _ in range(2)]
     with ThreadPoolExecutor(4) as pool:
@@ -278,6 +283,7 @@ def test_a_connection_that_is_refused_is_one_error(local_lab: LocalLab, tmp_path
     assert caught.value.host == spec.host.address
 
 
+@pytest.mark.slow
 def test_a_path_may_hold_anything(local_lab: LocalLab, tmp_path: Path) -> None:
     root = tmp_path / 'it\'s "a" $(root); é'
     spec = spec_of(local_lab, root)
@@ -296,6 +302,7 @@ def test_an_unknown_source_is_refused_before_anything_runs(
         spec_of(local_lab, tmp_path, k6_source="snap")
 
 
+@pytest.mark.slow
 def test_forgetting_asks_the_host_again(spec: GeneratorSpec) -> None:
     provision([spec])
     cache.evict([spec.key])

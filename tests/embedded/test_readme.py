@@ -7,10 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from dfaas_lab import Lab
 from dfaas_lab.local import start
+from tests.embedded.ready import make_ready
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,11 +32,18 @@ def _run(script: str, folder: Path) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+def _write_lab(file: Path, facts: dict[str, Any]) -> None:
+    file.write_text(json.dumps(facts))
+    with Lab.from_file(file) as lab:
+        make_ready(lab)
+
+
 def test_what_it_says_of_a_laptop_runs(tmp_path: Path) -> None:
     (block,) = [block for block in BLOCKS if "Lab.local" in block]
     _run(block + "\nassert run.verdict is not None and len(run.summary) == 6, run", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_it_says_of_real_machines_runs_on_those_of_the_embedded_lab(tmp_path: Path) -> None:
     (block,) = [block for block in BLOCKS if "10.0.0.50" in block]
     with start() as lab:
@@ -50,6 +60,7 @@ def test_what_it_says_of_real_machines_runs_on_those_of_the_embedded_lab(tmp_pat
         _run(f"from dfaas_lab import Host\n{here}\nassert len(run.summary) == 6, run", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_it_says_of_long_runs_and_scripts_runs(tmp_path: Path) -> None:
     (block,) = [block for block in BLOCKS if "detach=True" in block]
     for asked, quick in (("21, ", "2, "), ('"1m"', '"1s"'), ('"30s"', '"1s"')):
@@ -60,10 +71,9 @@ def test_what_it_says_of_long_runs_and_scripts_runs(tmp_path: Path) -> None:
         "export default function () { http.get(`${__ENV.GATEWAY}/function/env`); }"
     )
     with start() as lab:
-        (tmp_path / "lab.yml").write_text(json.dumps(lab.facts()))
-        ready = "from dfaas_lab import Lab\nLab.from_file('lab.yml').provision()\n"
+        _write_lab(tmp_path / "lab.yml", lab.facts())
         checks = "assert run.status == 'ok', run\nassert other.requests.height == 3, other"
-        _run(f"{ready}{block}\n{checks}", tmp_path)
+        _run(f"{block}\n{checks}", tmp_path)
 
 
 def test_what_it_says_of_keeping_and_repeating_runs(tmp_path: Path) -> None:
@@ -74,16 +84,16 @@ def test_what_it_says_of_keeping_and_repeating_runs(tmp_path: Path) -> None:
     with start() as lab:
         facts = lab.facts()
         facts["targets"][0]["functions"] = ["env"]
-        (tmp_path / "lab.yml").write_text(json.dumps(facts))
-        ready = "from dfaas_lab import Lab\nLab.from_file('lab.yml').provision()\n"
+        _write_lab(tmp_path / "lab.yml", facts)
         checks = (
             "assert again.provenance['reproduces']['run_id'] == before.id\n"
             "assert lab.store.runs().height == 2\n"
             "assert lab.store.scan_requests().collect().height >= 54"
         )
-        _run(f"{ready}{block}\n{checks}", tmp_path)
+        _run(f"{block}\n{checks}", tmp_path)
 
 
+@pytest.mark.slow
 def test_what_it_says_of_campaigns_and_of_sides_in_turn_runs(tmp_path: Path) -> None:
     (campaign,) = [block for block in BLOCKS if "lab.campaign(" in block]
     (in_turn,) = [block for block in BLOCKS if "run_interleaved(" in block]
@@ -99,10 +109,9 @@ def test_what_it_says_of_campaigns_and_of_sides_in_turn_runs(tmp_path: Path) -> 
         assert asked in script
         script = script.replace(asked, quick)
     with start() as lab:
-        (tmp_path / "lab.yml").write_text(json.dumps(lab.facts()))
-        ready = "from dfaas_lab import Lab\nLab.from_file('lab.yml').provision()\n"
+        _write_lab(tmp_path / "lab.yml", lab.facts())
         checks = "assert set(campaign.outcomes['function']) == {'figlet', 'env'}, campaign.outcomes"
-        _run(f"{ready}{script}\n{checks}", tmp_path)
+        _run(f"{script}\n{checks}", tmp_path)
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\((?!http)([^)#]+)\)", README))

@@ -16,6 +16,7 @@ from dfaas_lab import Function, Lab, Run, Target
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.local import start
 from dfaas_lab.store.provenance import git_state
+from tests.embedded.ready import make_ready
 
 SECRET = "s3cret-Zq9"
 BODY = b"\x00\xffcaff\xc3\xa8"
@@ -36,7 +37,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lab(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Iterator[Lab]:
     keep = {"keep": ["/bin/sh", "-c", f"{{ env; sha256sum; }} >> '{kept}'"]}
     with Lab.local(targets=2, functions=keep, store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 
@@ -219,7 +220,7 @@ def test_a_gateways_clock_is_compared_with_the_generators(tmp_path: Path) -> Non
         file = tmp_path / "lab.json"
         file.write_text(json.dumps({**local.facts(), "store": str(tmp_path / "results")}))
         with Lab.from_file(file) as lab:
-            lab.generator.provision(progress=False)
+            make_ready(lab)
             run = lab.target.run_k6(load={"env": 10}, duration="1s", progress=False)
     skew = json.loads((run.path / "manifest.json").read_text())["clock_skew"]["node1"]
     assert abs(skew["seconds"] - 30) <= skew["uncertainty_s"] + 0.1

@@ -71,6 +71,7 @@ def test_a_target_has_its_turn_though_every_generator_failed(
     assert rows[0].status == "ok"
 
 
+@pytest.mark.slow
 def test_a_target_is_not_ready_because_a_generator_failed(
     local_lab: LocalLab, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_what_ansible_never_came_to_is_not_ready(
     assert end.ready == []
 
 
+@pytest.mark.slow
 def test_a_machine_with_two_parts_is_told_each_task_once(
     local_lab: LocalLab, tmp_path: Path
 ) -> None:
@@ -148,6 +150,7 @@ def generator_of(spec: GeneratorSpec) -> Generator:
     )
 
 
+@pytest.mark.slow
 def test_what_another_version_displaced_is_not_known_to_be_ready(
     local_lab: LocalLab, tmp_path: Path, old: GeneratorSpec
 ) -> None:
@@ -158,6 +161,7 @@ def test_what_another_version_displaced_is_not_known_to_be_ready(
     assert provision([new]).cached
 
 
+@pytest.mark.slow
 def test_no_run_takes_the_k6_of_another_session(
     local_lab: LocalLab, tmp_path: Path, old: GeneratorSpec
 ) -> None:
@@ -176,6 +180,7 @@ def test_no_run_takes_the_k6_of_another_session(
     generator.close()
 
 
+@pytest.mark.slow
 def test_a_run_takes_any_k6_where_none_was_named_or_provisioned(
     local_lab: LocalLab, tmp_path: Path, old: GeneratorSpec
 ) -> None:
@@ -219,6 +224,7 @@ async def talk(process: asyncssh.SSHServerProcess[bytes]) -> None:
     process.exit(await child.wait())
 
 
+@pytest.mark.slow
 def test_a_run_is_whole_where_the_login_shell_prints_things(
     local_lab: LocalLab, tmp_path: Path
 ) -> None:
@@ -237,6 +243,7 @@ def test_a_run_is_whole_where_the_login_shell_prints_things(
     assert run.summary["requests"].is_between(10, 11).to_list() == [True, True]
 
 
+@pytest.mark.slow
 def test_no_place_for_ansible_s_files_is_told_as_such(local_lab: LocalLab, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     spec = spec_of(local_lab, tmp_path, remote_tmp=str(tmp_path / "file" / "tmp"))

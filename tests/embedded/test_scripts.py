@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -34,13 +33,6 @@ export default function () {
   check(null, { "the secret arrives": () => __ENV.SECRET === "it's $HOME" });
 }
 """
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with Lab.local(store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
-        yield lab
 
 
 @pytest.fixture

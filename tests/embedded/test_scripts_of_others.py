@@ -20,6 +20,7 @@ import pytest
 from dfaas_lab import Lab, Run
 from dfaas_lab.errors import ConfigError, K6Error, K6ScriptError
 from dfaas_lab.provision.local_k6 import local_k6
+from tests.embedded.ready import make_ready
 
 TOKEN = 'xyzzy "4711" plugh'
 KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG\n-----END KEY-----"
@@ -76,7 +77,7 @@ export default function () { check(1, { "it is one": (n) => n === 1 }); }
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab.local(store=tmp_path_factory.mktemp("thesis [2026]") / "results") as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 
@@ -297,6 +298,7 @@ def test_all_programs_of_a_folder_are_run_and_told(tmp_path: Path) -> None:
     assert (done.returncode, last) == (1, "1 failed")
 
 
+@pytest.mark.slow
 def test_k6_v2_is_provisioned_checked_and_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Path
 ) -> None:
@@ -320,6 +322,7 @@ def test_k6_v2_is_provisioned_checked_and_run(
         assert [known["k6_version"] for known in facts] == ["2.2.0"]
 
 
+@pytest.mark.slow
 def test_what_a_script_writes_is_bounded_and_told(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "many.js").write_text(
         "export default function () {}\n"

@@ -110,6 +110,7 @@ def cold() -> Iterator[Gateway]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_function_that_wakes_up_slowly_is_waited_for(cold: Gateway) -> None:
     # The first call is given up after 10 s; only then does the function wake up.
     steps = set_up_target(cold, [Function("env")], sleep=lambda _: Cold.awake.set())

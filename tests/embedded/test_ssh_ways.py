@@ -373,6 +373,7 @@ def test_provisioning_by_the_agent_alone(local_lab: LocalLab, tmp_path: Path) ->
     assert provisioned(generator_of(local_lab, tmp_path / "gen", None))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_nothing_remembered")
 def test_provisioning_by_an_encrypted_key_whose_passphrase_the_agent_was_told(
     home: Path, local_lab: LocalLab, encrypted: Path, monkeypatch: pytest.MonkeyPatch

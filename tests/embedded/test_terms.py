@@ -16,6 +16,7 @@ from dfaas_lab.analysis.node_metrics import node_means
 from dfaas_lab.errors import ConfigError, GatewayError, MetricsError
 from dfaas_lab.execution import node_metrics
 from tests.embedded import prometheus_server
+from tests.embedded.ready import make_ready
 from tests.embedded.tarpit import Tarpit
 
 
@@ -23,7 +24,7 @@ from tests.embedded.tarpit import Tarpit
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     slow = {"slow": ["/bin/sleep", "2"]}
     with Lab.local(targets=2, functions=slow, store=tmp_path_factory.mktemp("store")) as lab:
-        lab.provision(progress=False)
+        make_ready(lab)
         yield lab
 
 
@@ -51,6 +52,7 @@ def test_rest_and_warm_up_are_kept(target: Target) -> None:
     assert set(run.requests["iteration"]) == {1, 2}
 
 
+@pytest.mark.slow
 def test_a_warm_up_may_be_longer_than_an_iteration_may_take(target: Target) -> None:
     limits = Limits(timeout="5s")
     run = target.run_k6(load={"env": 5}, duration="1s", warmup="7s", limits=limits, progress=False)

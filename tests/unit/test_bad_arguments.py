@@ -99,6 +99,9 @@ CALLS: Mapping[str, tuple[Callable[..., object], dict[str, Any]]] = {
         cooldown=None, overload=None, order="rising", seed=None, label=None)),
     "Lab.run_interleaved": (interleaved, named(sides={"a": None}, blocks=0, seed=None, load=1,
         duration="1s")),
+    "a side": (lambda side: interleaved(sides={"a": side}, blocks=0), named(side=None)),
+    "a side's options": (lambda given: interleaved(sides={"a": (target(), given)}, blocks=0),
+        named(given={})),
 }  # fmt: skip
 CASES = [(call, argument) for call, (_, defaults) in CALLS.items() for argument in defaults]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dfaas_lab import Custom, Exponential, Function, Linear, Plan, Random
@@ -178,7 +178,6 @@ def model(plan: Plan) -> list[dict[str, int]]:
 
 
 @given(plans())
-@settings(max_examples=150, deadline=None)
 def test_a_plan_is_its_model_by_iteration_by_index_and_by_search(plan: Plan) -> None:
     expected = model(plan)
     assert [dict(load) for load in plan] == expected
@@ -192,7 +191,6 @@ def test_a_plan_is_its_model_by_iteration_by_index_and_by_search(plan: Plan) -> 
 
 
 @given(plans(), st.data())
-@settings(max_examples=150, deadline=None)
 def test_what_is_ruled_out_is_what_the_definition_says(plan: Plan, data: st.DataObject) -> None:
     found = data.draw(st.lists(st.integers(0, len(plan) - 1), max_size=6))
     dominance = Dominance(plan)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import altair as alt
 import polars as pl
 import pytest
 import vl_convert
+from PIL import Image
 
 from dfaas_lab.charts import (
     comparison_chart,
-    decomposition_chart,
     distribution_chart,
     node_chart,
     overlay_chart,
@@ -34,7 +35,7 @@ from dfaas_lab.charts.inks import GROUPS
 from dfaas_lab.display.bundles import chart_bundle, mimebundle, shown_width
 from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.schemas import REQUESTS
+from tests.unit.chart_gallery import changes, every_chart, requests_of
 from tests.unit.frames import summary, timeline
 
 ROOT = Path(__file__).parents[2]
@@ -165,8 +166,19 @@ def test_any_name_is_drawn_as_text(name: str) -> None:
         assert "<script" not in draw(chart)
 
 
-def test_a_control_character_ends_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "".join(map(chr, range(160))),
+        pytest.param("\x01", marks=pytest.mark.slow),
+        pytest.param("\x1b[31m", marks=pytest.mark.slow),
+        pytest.param("\ufffe\uffff", marks=pytest.mark.slow),
+    ],
+    ids=["all", "one", "colour", "no characters"],
+)
+def test_a_control_character_ends_no_process(tmp_path: Path, evil: str) -> None:
     code = """
+import json
 import sys
 from pathlib import Path
 import altair as alt
@@ -187,19 +199,21 @@ from dfaas_lab.errors import ConfigError
 from dfaas_lab.schemas import REQUESTS
 from tests.unit.frames import summary, timeline
 
-folder = Path(sys.argv[1])
-for evil in ("\\x01", "\\x1b[31m", "\\ufffe\\uffff", "".join(map(chr, range(160)))):
-    frame = summary(["f" + evil])
-    own = run_chart(frame, timeline(["f" + evil]))
-    own.save(folder / "by_altair.svg")
-    data = alt.InlineData(values=[{"a": evil}])
-    foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
-    for chart in (own, rates_chart(frame), foreign):
-        assert "image/png" in chart_bundle(chart), evil
-    write_report(folder, evil, [Section(evil, chart=foreign)])
+folder, evil = Path(sys.argv[1]), json.loads(sys.argv[2])
+frame = summary(["f" + evil])
+own = run_chart(frame, timeline(["f" + evil]))
+own.save(folder / "by_altair.svg")
+data = alt.InlineData(values=[{"a": evil}])
+foreign = alt.Chart(data, title=evil + "\\ud800").mark_text().encode(text="a:N")
+for chart in (own, rates_chart(frame), foreign):
+    assert "image/png" in chart_bundle(chart)
+write_report(folder, evil, [Section(evil, chart=foreign)])
 """
     ended = subprocess.run(
-        [sys.executable, "-c", code, tmp_path], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-c", code, tmp_path, json.dumps(evil)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
 
@@ -232,25 +246,6 @@ def test_a_point_of_several_seconds_keeps_the_worst_and_says_so() -> None:
     assert drawn == {1000.0}
     assert "its largest second" in draw(chart)
     assert {row["top"] for row in rows(chart) if "base" in row} == {20}
-
-
-def requests_of(latencies: list[float], per_second: int) -> pl.DataFrame:
-    """The requests of one iteration of one function."""
-    began = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = [
-        {
-            "run_id": "r1",
-            "target": "mid",
-            "iteration": 1,
-            "function": "f",
-            "started_at": began + timedelta(seconds=at / per_second),
-            "latency_ms": latency,
-            "failed": False,
-            "http_status": 200,
-        }
-        for at, latency in enumerate(latencies)
-    ]
-    return pl.DataFrame(rows, schema=REQUESTS)
 
 
 def test_with_requests_a_point_of_several_seconds_has_the_quantiles_of_its_requests() -> None:
@@ -302,50 +297,6 @@ def test_a_doubtful_run_has_hollow_points() -> None:
     frame = pl.concat([summary(["f"], rate_rps=at, run_id=f"r{at:g}") for at in (5.0, 10.0)])
     assert "hollow: DOUBTFUL" in draw(rates_chart(frame, doubtful=["r10"]))
     assert "hollow" not in draw(rates_chart(frame))
-
-
-def every_chart() -> dict[str, alt.TopLevelMixin]:
-    """One of each, with many functions and long names."""
-    functions = ["f" * 40, "env"]
-    requests = pl.concat(
-        [
-            requests_of([float(at % 50 + 1) for at in range(400)], 20).with_columns(
-                function=pl.lit(name), target=pl.lit(target)
-            )
-            for name in functions
-            for target in ("left", "right")
-        ]
-    )
-    frames = pl.concat([summary(functions, target=one) for one in ("left", "right")])
-    times = pl.concat([timeline(functions, target=one, seconds=400) for one in ("left", "right")])
-    node = pl.DataFrame(
-        {
-            "time": [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=at) for at in range(9)],
-            "metric": ["cpu_fraction"] * 9,
-            "function": pl.Series([None] * 9, dtype=pl.String),
-            "instance": ["10.0.0.60:9100"] * 9,
-            "value": [at / 10 for at in range(9)],
-        }
-    )
-    return {
-        "run": run_chart(frames, times, requests),
-        "one function": run_chart(summary(["f"]), timeline(["f"])),
-        "rates": rates_chart(frames),
-        "distribution": distribution_chart(requests),
-        "distribution by target": distribution_chart(requests, by="target"),
-        "overlay": overlay_chart(frames, times, by="target"),
-        "status": status_chart(requests),
-        "decomposition": decomposition_chart(requests.with_columns(waiting_ms=pl.lit(4.0))),
-        "node": node_chart(node, frames),
-        "comparison": comparison_chart(changes(4.0)),
-    }
-
-
-def changes(high: float) -> pl.DataFrame:
-    """A comparison's frame with one change of 10 % and the upper end of its interval."""
-    row = {"side_a": "a" * 24, "side_b": "b" * 24, "target": "mid", "function": "env"}
-    row |= {"measure": "latency_ms_p95", "change": 0.1, "low": -0.1, "high": high, "differs": False}
-    return pl.DataFrame([row])
 
 
 def test_one_wide_interval_does_not_hide_the_changes() -> None:
@@ -428,16 +379,54 @@ def test_no_chart_is_wider_than_a_cell_and_each_is_small(name: str) -> None:
     assert bundle["application/vnd.vegalite.v5+json"]["background"] == "white"
 
 
-@pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
-def test_a_figure_is_written_for_paper(tmp_path: Path, ending: str) -> None:
-    path = save_figure(run_chart(summary(), timeline()), tmp_path / f"f.{ending}", width="3.3in")
-    content = path.read_bytes()
-    if ending == "png":
-        assert int.from_bytes(content[16:20], "big") == pytest.approx(990, abs=3)  # 300 dpi
-    elif ending == "svg":
-        assert b'width="237.60"' in content[:400]  # points
-    else:
-        assert content.startswith(b"%PDF")
+class Measured:
+    """What a caption is made of."""
+
+    id = "20260101T093000-abcdef"
+    provenance: ClassVar[dict[str, Any]] = {
+        "created_at": "2026-01-01T09:30:12+00:00",
+        "provenance": {
+            "generators": {
+                "big": {"cores": 8, "cpu_model": "EPYC <7>", "memory_bytes": 2**35,
+                        "system": "Debian GNU/Linux 12 (bookworm)", "k6_version": "1.1.0"}
+            }
+        },
+    }  # fmt: skip
+
+
+def test_a_figure_is_written_for_paper_in_its_width(tmp_path: Path) -> None:
+    for width, points in (("3.3in", 237.6), ("8.5cm", 240.94), ("240pt", 240.0)):
+        for chart in (run_chart(summary(), timeline()), status_chart(requests_of([1.0], 1))):
+            pdf, svg, png = (
+                save_figure(chart, tmp_path / f"f.{kind}", width=width).read_bytes()
+                for kind in ("pdf", "svg", "png")
+            )
+            box = re.search(rb"/MediaBox ?\[0 0 ([\d.]+)", pdf)
+            size = re.search(rb'<svg[^>]*? width="([\d.]+)pt"', svg)
+            assert box is not None
+            assert size is not None
+            assert float(box[1]) == pytest.approx(points, abs=0.1)
+            assert float(size[1]) == pytest.approx(points, abs=0.1)
+            with Image.open(io.BytesIO(png)) as picture:
+                assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+                assert picture.width == pytest.approx(points / 72 * 300, abs=2)
+
+
+@pytest.mark.parametrize("functions", [["f"], ["f", "g"]])
+def test_a_caption_says_where_the_numbers_come_from(tmp_path: Path, functions: list[str]) -> None:
+    chart = run_chart(summary(functions), timeline(functions))
+    bare, captioned = (
+        save_figure(chart, tmp_path / "figure.svg", caption=one).read_text()
+        for one in (None, Measured())
+    )
+    said = " ".join(re.findall(r">([^<>]+)</t(?:ext|span)>", captioned))
+    for words in (Measured.id, "2026-01-01 09:30 UTC", "big: 8 x EPYC &lt;7&gt;", "32.0 GiB",
+                  "Debian GNU/Linux 12 (bookworm)", "k6 1.1.0"):  # fmt: skip
+        assert words in said.replace("  ", " "), said
+    assert Measured.id not in bare
+    boxes = [re.search(r'viewBox="0 0 ([\d.]+)', one) for one in (bare, captioned)]
+    widths = [float(box[1]) for box in boxes if box]
+    assert widths[1] == pytest.approx(widths[0], rel=0.02)  # the caption makes it no wider
 
 
 def test_a_figure_of_no_known_kind_or_width_is_refused(tmp_path: Path) -> None:
@@ -466,6 +455,7 @@ def test_a_bin_counts_its_empty_seconds_and_the_last_one_may_be_short() -> None:
     assert (bars[-1]["start"], bars[-1]["end"], bars[-1]["top"]) == (6000, 6001, 20)
 
 
+@pytest.mark.slow
 def test_a_large_run_stays_a_small_figure() -> None:
     functions = [f"f{index}" for index in range(12)]
     chart = run_chart(
@@ -475,6 +465,7 @@ def test_a_large_run_stays_a_small_figure() -> None:
     assert len(json.dumps(chart.to_dict())) < 400_000
 
 
+@pytest.mark.slow
 def test_more_functions_than_a_figure_holds_are_counted() -> None:
     functions = [f"f{index}" for index in range(30)]
     drawn = draw(run_chart(summary(functions), timeline(functions)))

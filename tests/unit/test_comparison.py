@@ -49,6 +49,7 @@ def test_the_limits_of_many_numbers_hold_together() -> None:
     assert width[1] > width[0] * 0.9
 
 
+@pytest.mark.slow
 def test_the_same_system_twice_seldom_differs() -> None:
     random = np.random.default_rng(3)
     claims = []

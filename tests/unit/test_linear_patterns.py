@@ -10,10 +10,12 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import dfaas_lab
+from dfaas_lab import completion
 from dfaas_lab.k6 import output, thresholds
 from dfaas_lab.load import duration
 from dfaas_lab.provision import hints
@@ -34,6 +36,7 @@ LENGTH = 6000
 SHORTER = {
     "k6.output._NOISE": output._LONGEST_NOISE,
     "load.duration._PART": duration._MOST_CHARACTERS,
+    "completion._KEY": completion._MOST,
 }
 # A pattern that takes the square of this does 64 million steps, and a linear one some thousand.
 MOST_S = 0.15
@@ -44,7 +47,10 @@ PIECES = [
 ]  # fmt: skip
 
 
-def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
+Pattern = re.Pattern[str] | re.Pattern[bytes]
+
+
+def patterns() -> Iterator[tuple[str, Pattern]]:
     """The compiled patterns of every module, by name."""
     for found in pkgutil.walk_packages(dfaas_lab.__path__, "dfaas_lab."):
         if found.name == "dfaas_lab.__main__":
@@ -54,13 +60,13 @@ def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
                 yield f"{found.name.removeprefix('dfaas_lab.')}.{name}", value
 
 
-def built() -> Iterator[tuple[str, re.Pattern[str]]]:
+def built() -> Iterator[tuple[str, Pattern]]:
     """Those that are made of what they are given."""
     journal = output.K6Output("a1")
     yield "output, ended", journal._ended
     yield "output, stopping", journal._stopping
     yield "secret_values, a word", _found("ab1")
-    for asked in {*thresholds._ASKED_OF.values()}:
+    for asked in sorted({*thresholds._ASKED_OF.values()}):
         rule = thresholds._EXPRESSION.format(asked=asked, number=thresholds._NUMBER)
         yield f"threshold {asked}", re.compile(rule)
     for number, (pattern, _) in enumerate(hints._HINTS):
@@ -80,13 +86,15 @@ def used(name: str) -> set[str]:
     return {name if "match" in name else "finditer" for name in called} or {"fullmatch", "finditer"}
 
 
-def openings(pattern: re.Pattern[str]) -> list[str]:
+def openings(pattern: Pattern) -> list[str]:
     """What may lead into the middle of a pattern: the words that are written in it."""
-    words = re.findall(r"[A-Za-z0-9 =:/\"'.<@\[({-]{2,}", pattern.pattern)
+    written = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode()
+    words = re.findall(r"[A-Za-z0-9 =:/\"'.<@\[({-]{2,}", written)
     return ["", *dict.fromkeys(word.lstrip("bswdS") for word in words[:4])]
 
 
-def seconds(pattern: re.Pattern[str], how: set[str], text: str) -> float:
+def seconds(pattern: Pattern, how: set[str], asked: str) -> float:
+    text: Any = asked if isinstance(pattern.pattern, str) else asked.encode()
     began = time.process_time()
     for method in how & {"match", "fullmatch"}:
         getattr(pattern, method)(text)

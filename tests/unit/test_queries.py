@@ -22,7 +22,7 @@ def test_packaged_files_hold_what_a_campaign_needs(name: str) -> None:
 
 
 def test_placeholders_name_the_targets_functions() -> None:
-    (query,) = queries("kubernetes", ["figlet", "env.dev"])["function_cpu_cores"]
+    (query, _) = queries("kubernetes", ["figlet", "env.dev"])["function_cpu_cores"]
     assert 'container=~"env|figlet"' in query.selector
     assert 'namespace=~"dev|openfaas-fn"' in query.selector
 
@@ -54,8 +54,8 @@ def test_a_file_of_ones_own_replaces_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("cpu: {counter: a, gauge: b}", "either 'counter' or 'gauge'"),
-        ("cpu: {}", "either 'counter' or 'gauge'"),
+        ("cpu: {counter: a, gauge: b}", "either 'counter', 'gauge' or 'promql'"),
+        ("cpu: {}", "either 'counter', 'gauge' or 'promql'"),
         ("cpu: {counter: a, pattern: x}", "needs a group"),
         ("cpu: {counter: a, pattern: '('}", "unterminated"),
         ("cpu: {counter: a, by: x}", "cpu.0.by: Extra inputs"),

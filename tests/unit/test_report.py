@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -73,6 +74,7 @@ def test_titles_are_text_and_files_have_names_of_their_own(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     BROWSER is None and "DFAAS_LAB_TESTBED" not in os.environ, reason="no Chromium here"
 )
@@ -85,7 +87,48 @@ def test_a_browser_draws_it_and_runs_nothing_that_data_says(tmp_path: Path) -> N
     assert "<title>Demo</title>" in shown
 
 
-def _dom(page: Path, profile: Path) -> str:
+# Written into the page's title when its figures are drawn: what a person would see.
+_LOOK = """<script>
+setInterval(function () {
+  if (document.querySelectorAll("svg.marks").length < 2) { return; }
+  var shown = document.querySelectorAll("svg.marks, h1, p, dd, .chart");
+  var right = Array.from(shown).map(function (one) { return one.getBoundingClientRect().right; });
+  var style = getComputedStyle(document.body);
+  document.title = [Math.max.apply(null, right), innerWidth, style.color, style.backgroundColor]
+    .join(" | ");
+}, 100);
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    BROWSER is None and "DFAAS_LAB_TESTBED" not in os.environ, reason="no Chromium here"
+)
+@pytest.mark.parametrize("dark", [False, True])
+def test_nothing_is_cut_in_a_narrow_window_and_a_dark_theme_is_dark(
+    tmp_path: Path, dark: bool
+) -> None:
+    facts = {"machine": "a" * 200, "measured": "2026-01-01 09:30 UTC"}
+    page = write_report(tmp_path / "report", "Demo", sections(), lead="p95 " * 80, facts=facts)
+    page.write_text(page.read_text() + _LOOK)
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    shown = _dom(page, tmp_path / "profile", "--window-size=480,2000", scheme)
+    said = html.unescape(shown.split("<title>")[1].split("</title>")[0]).split(" | ")
+    right, window, ink, paper = said
+    assert float(right) <= float(window) <= 500
+    lightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ink, paper)]
+    assert (lightness[0] > lightness[1]) is dark
+    assert abs(lightness[0] - lightness[1]) > 400
+
+
+def test_where_the_numbers_come_from_is_told(tmp_path: Path) -> None:
+    facts = {"machine": "big: 8 x <EPYC>"}
+    source = write_report(tmp_path, "Demo", [], lead="What is <seen>.", facts=facts).read_text()
+    assert '<p class="lead">What is &lt;seen&gt;.</p>' in source
+    assert "<dt>machine</dt><dd>big: 8 x &lt;EPYC&gt;</dd>" in source
+
+
+def _dom(page: Path, profile: Path, *options: str) -> str:
     """Return the page after its scripts ran, in a browser that has no network to go to."""
     assert BROWSER is not None
     quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -97,6 +140,7 @@ def _dom(page: Path, profile: Path) -> str:
             "--disable-gpu",
             "--no-first-run",
             *quiet,
+            *options,
             "--proxy-server=127.0.0.1:9",
             f"--user-data-dir={profile}",
             "--virtual-time-budget=20000",

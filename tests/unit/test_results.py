@@ -264,7 +264,7 @@ def test_what_a_script_plans_by_itself_is_not_known(tmp_path: Path) -> None:
     assert (row["requests"], row["succeeded"], row["dropped"]) == (1, 1, 0)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     sent=st.lists(
         st.tuples(

@@ -79,7 +79,7 @@ refused = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     requests=st.lists(made | refused, max_size=12),
     header=st.sampled_from(HEADERS),

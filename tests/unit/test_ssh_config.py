@@ -403,9 +403,7 @@ def written(folder: Path, config: list[str]) -> Path:
     return file
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(lines, max_size=14), names, st.none() | users)
 @example(["Match all", "  Port 2222"], "lab", None)
 @example(["Host lab", "  HostName node", "Host node", "  User ann", "Match final"], "lab", None)
@@ -439,9 +437,7 @@ def test_it_means_what_it_means_to_ssh(
         assert jump == ("me@gate:2201" if ours.jump.port == 2201 else "gate")
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(lines, max_size=10), names)
 def test_keys_are_tried_in_the_order_of_ssh(tmp_path: Path, config: list[str], name: str) -> None:
     keys = tmp_path / "k"

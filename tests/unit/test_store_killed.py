@@ -8,16 +8,17 @@ import subprocess
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from dfaas_lab.store import Store
 from tests.unit.stored_runs import start_writer
 
 ITERATIONS = 20
-ROUNDS = 10
 
 
-def test_kill_9_loses_no_finished_iteration(tmp_path: Path) -> None:
-    kill_writers(tmp_path, rounds=ROUNDS, seed=1)
+@pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_kill_9_loses_no_finished_iteration(tmp_path: Path, rounds: int) -> None:
+    kill_writers(tmp_path, rounds=rounds, seed=1)
 
 
 def kill_writers(folder: Path, *, rounds: int, seed: int) -> None:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dfaas_lab import Function, Lab, Limits, Target
@@ -66,7 +66,6 @@ def stored(entries: object) -> Any:
     return json.loads(dump({"functions": entries}))["functions"]
 
 
-@settings(deadline=None)
 @given(st.lists(functions, max_size=4, unique_by=lambda function: function.name))
 def test_functions_come_back_as_they_were_sent(asked: list[Function]) -> None:
     with TemporaryDirectory() as name:
@@ -171,7 +170,6 @@ def read_back(
     return from_manifest(orders_of(manifest), f"t{index}", folder, functions=own or (), **given)
 
 
-@settings(deadline=None)
 @given(specs(), st.integers(0, 2))
 def test_a_description_comes_back_from_its_manifest(
     made: tuple[RunSpec, list[Function]], index: int
@@ -181,7 +179,6 @@ def test_a_description_comes_back_from_its_manifest(
         assert read_back(spec, Path(name), index, asked) == spec
 
 
-@settings(deadline=None)
 @given(durations, durations)
 def test_any_rest_and_warm_up_comes_back(rest: Any, warmup: Any) -> None:
     function = Function("env", method="POST", body="x")
