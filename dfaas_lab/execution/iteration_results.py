@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from dfaas_lab.k6.custom_script import RUNS_IN, WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
+from dfaas_lab.k6.seen_latency import kept, seen_latencies
 from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
@@ -54,11 +55,14 @@ class IterationResults:
         remote: The generator.
         folder: The run's folder in the store.
         target: The target's name.
+        latencies_s: By function, for how long requests kept their VUs; each iteration's results
+            change it.
     """
 
     remote: Remote
     folder: RunFolder
     target: str
+    latencies_s: dict[str, float] = field(default_factory=dict)
 
     def has(self, number: int) -> bool:
         """Whether that iteration (0: the warm-up) is stored."""
@@ -150,7 +154,7 @@ class IterationResults:
         samples = fetched / "samples.csv"
         if status not in COMPLETE and not samples.exists():
             samples.touch()  # k6 did not come so far: nothing was measured, and that can be said
-        return read(
+        frames = read(
             samples,
             run_id=self.folder.run_id,
             target=self.target,
@@ -160,6 +164,8 @@ class IterationResults:
             started_at=_began_at(fetched),
             status=status,
         )
+        self.latencies_s.update(kept(self.latencies_s, seen_latencies(frames.requests)))
+        return frames
 
 
 def scratch() -> PrivateFolder:
