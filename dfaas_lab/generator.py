@@ -1,4 +1,4 @@
-"""What one can do to one generator: provision it, look at it, hold its connections."""
+"""``Generator``: the SSH host that runs k6. Provision it, check it, close its connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session of one experiment: its generators, targets and results store, ended together."""
+"""``Lab``: the session of one experiment with its generators, targets and results store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A measured run: its frames, its verdict, how it looks; how it is measured is `measure`'s."""
+"""``Run``: a measured run. Its frames, its verdict, its charts, read from the store."""
 
 from __future__ import annotations
 

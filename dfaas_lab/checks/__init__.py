@@ -1,4 +1,4 @@
-"""Looking at generators and targets and saying what they lack. Nothing is changed anywhere.
+"""Checks of generators and targets: what they lack. Nothing is changed anywhere.
 
 What is found becomes the frame of ``Generator.check()`` and ``Lab.check()``.
 """

@@ -1,4 +1,4 @@
-"""What a look at something found: good or not, and what to do about it. It looks at nothing."""
+"""One finding of a check: good or not, and what to do. It checks nothing itself."""
 
 from __future__ import annotations
 

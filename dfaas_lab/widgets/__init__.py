@@ -1,4 +1,4 @@
-"""The faces of progress: bars and a live chart in a notebook, a line in a terminal, or nothing.
+"""Progress views: bars and a live chart in a notebook, a line in a terminal, or nothing.
 
 They draw what :mod:`dfaas_lab.progress` and :mod:`dfaas_lab.k6.live` hold, and decide nothing. A
 face never fails: what cannot be drawn is not drawn.

@@ -1,4 +1,4 @@
-"""Progress in a notebook: bars while it goes on, text when it has ended."""
+"""The progress view of a notebook: bars, then text at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loads what draws charts while there is time: the first one takes seconds otherwise."""
+"""Imports the chart libraries in the background, since the first chart takes seconds."""
 
 from __future__ import annotations
 
