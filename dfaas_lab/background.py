@@ -1,4 +1,4 @@
-"""A job in a thread, its progress on the screen, and Ctrl-C that ends the job before it goes on.
+"""Runs a job in a thread with progress on the screen; Ctrl-C ends the job first.
 
 The main thread only waits: so a Kernel Interrupt is taken at once, and no library can take its
 signal handlers.

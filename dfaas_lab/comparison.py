@@ -1,4 +1,4 @@
-"""How two or more sides differ, with intervals and in words: ``compare()`` and its result."""
+"""``compare()`` and its result: how two or more sides differ, with intervals and in words."""
 
 from __future__ import annotations
 

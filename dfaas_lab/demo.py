@@ -1,4 +1,4 @@
-"""The demonstration: the main job on the embedded lab, and a report of it.
+"""The demo: measures the embedded lab and writes a report.
 
 It only uses what a notebook would; it prints nothing itself.
 """

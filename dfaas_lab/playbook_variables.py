@@ -1,4 +1,4 @@
-"""What the playbooks may be told about a generator, and why the rest is refused. No I/O.
+"""Checks the variables of a generator that the playbooks take. No I/O.
 
 ``playbooks/group_vars/all.yml`` says what each variable means and what holds by default.
 """

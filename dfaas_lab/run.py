@@ -1,4 +1,4 @@
-"""A measured run: its frames, its verdict, how it looks; how it is measured is `measure`'s."""
+"""``Run``: a measured run. Its frames, its verdict, its charts, read from the store."""
 
 from __future__ import annotations
 
@@ -315,7 +315,11 @@ class Run:
         >>> save_figure(run.chart(), "run.svg").name
         'run.svg'
         """
-        return charts.run_chart(self.summary, self.timeline, self.requests)
+        from dfaas_lab.charts.figure import on_show
+        from dfaas_lab.widgets import forget_figure
+
+        drawn = charts.run_chart(self.summary, self.timeline, self.requests)
+        return on_show(drawn, lambda: forget_figure(self.id))
 
     @cached_property
     def _figure(self) -> dict[str, Any]:

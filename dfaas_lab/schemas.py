@@ -1,4 +1,4 @@
-"""The columns of the frames that dfaas_lab gives, with their types; no code that fills them."""
+"""The schemas of all frames: their columns and types."""
 
 from __future__ import annotations
 

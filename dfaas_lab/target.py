@@ -1,4 +1,4 @@
-"""What one can do to one target: load its functions, deploy them, look at its metrics."""
+"""``Target``: a gateway and its functions under test. Measure, deploy, read metrics."""
 
 from __future__ import annotations
 

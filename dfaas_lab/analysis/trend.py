@@ -1,4 +1,4 @@
-"""Whether a series of measurements is steady: correlation, trend and warm-up. Numbers, no frames.
+"""Tests whether a series of measurements is steady: autocorrelation, trend, warm-up. No frames.
 
 Intervals over iterations take the iterations for independent. These tests say when they are not
 (Le Boudec 2010, Performance Evaluation of Computer and Communication Systems, section 2.3).

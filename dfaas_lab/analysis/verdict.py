@@ -1,4 +1,4 @@
-"""Whether a run's numbers can be believed: the doubts, each with its number and what to do."""
+"""The verdict: checks a run's numbers and collects the doubts about them."""
 
 from __future__ import annotations
 

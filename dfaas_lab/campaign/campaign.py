@@ -1,4 +1,4 @@
-"""A campaign as its user has it: preview, run, outcomes, charts, export."""
+"""The campaign object of the user: preview, run, outcomes, charts, export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes a campaign: a new one, or the stored one that is asked for again."""
+"""Creates a campaign, or opens the stored one with the same label or settings."""
 
 from __future__ import annotations
 

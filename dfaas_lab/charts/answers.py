@@ -1,4 +1,4 @@
-"""The figures of what requests came to: their statuses, and what their time was spent on."""
+"""Charts of requests by HTTP status, and of how the time of a request is made up."""
 
 from __future__ import annotations
 

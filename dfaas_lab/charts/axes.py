@@ -1,4 +1,4 @@
-"""The axes of the figures: time, latencies, rates; and names at the ends of lines."""
+"""Axes of the charts (time, latency, rate), and labels at the ends of lines."""
 
 from __future__ import annotations
 
@@ -90,6 +90,16 @@ def up_from_0(field: str, title: str, highest: float, steps: int = 5) -> alt.Y:
     values = round_ticks(highest, steps)
     scale = alt.Scale(domain=[0, values[-1]], nice=False)
     return alt.Y(field, axis=axis(title, values=values), scale=scale)
+
+
+def lower_edge(y: alt.Y) -> alt.Y:
+    """Return the vertical encoding of a band's ``low`` on the axis of its line.
+
+    Without ``stack``, Vega-Lite warns that it cannot stack where the axis is logarithmic.
+    """
+    low = y.copy()
+    low["shorthand"], low["stack"] = "low:Q", None
+    return low
 
 
 def round_ticks(highest: float, steps: int = 5) -> list[float]:

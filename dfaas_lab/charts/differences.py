@@ -1,4 +1,4 @@
-"""The forest plot of a comparison: each change with its interval."""
+"""The chart of a comparison: a forest plot, each change with its interval."""
 
 from __future__ import annotations
 

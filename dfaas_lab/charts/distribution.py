@@ -1,4 +1,4 @@
-"""The figure of a distribution: the share of requests that are at least so fast."""
+"""The chart of a distribution: the share of requests that are at least so fast."""
 
 from __future__ import annotations
 

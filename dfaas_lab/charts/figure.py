@@ -1,11 +1,11 @@
-"""What the figures have in common: colours, axes, panels, the page. It knows no frame's meaning."""
+"""Parts that all charts share: panels, titles, colour scales, the page."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import altair as alt
 import polars as pl
@@ -20,6 +20,7 @@ from dfaas_lab.charts.inks import (
     INK,
     P50,
     P99,
+    Ink,
 )
 from dfaas_lab.display.bundles import chart_bundle, shown_metadata
 from dfaas_lab.printable import printable
@@ -45,6 +46,7 @@ __all__ = [
     "group_inks",
     "hidden",
     "inline",
+    "kind_inks",
     "latency_y",
     "long",
     "number",
@@ -62,6 +64,7 @@ MAX_PANELS = 24
 MAX_OVERLAID = 8  # iterations drawn one by one; above it, the range that they cover
 MAX_ROWS = 4000  # in one figure: Altair refuses 5,000, and a saved notebook grows with each
 _LINE = 80  # characters of a subtitle
+Shown = TypeVar("Shown", bound=alt.TopLevelMixin)
 
 
 class Figure(alt.ConcatChart):
@@ -71,10 +74,17 @@ class Figure(alt.ConcatChart):
     """
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+        vars(self).get("_tell", lambda: None)()
         if alt.renderers.active != "default":
             return super()._repr_mimebundle_(*args, **kwargs)
         bundle = chart_bundle(self)
         return bundle, shown_metadata(bundle)
+
+
+def on_show(chart: Shown, tell: Callable[[], None]) -> Shown:
+    """Call something when a notebook shows a figure, and return the same figure."""
+    object.__setattr__(chart, "_tell", tell)  # set as usual, it would be in the specification
+    return chart
 
 
 Drawn = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
@@ -225,6 +235,24 @@ def group_inks(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
     return (
         alt.Color("group:N", scale=hues, legend=legend),
         alt.StrokeDash("group:N", scale=dashes, legend=legend),
+    )
+
+
+def kind_inks(kinds: dict[str, Ink]) -> tuple[Any, Any]:
+    """Return colour and dash for rows with a ``kind`` whose names are at the ends of the lines.
+
+    One kind has no scale: all panels of a figure share theirs.
+    """
+    if len(kinds) == 1:
+        (ink,) = kinds.values()
+        return alt.ColorValue(ink.colour), alt.StrokeDashValue(list(ink.dash) or [1, 0])
+    hues = alt.Scale(domain=list(kinds), range=[ink.colour for ink in kinds.values()])
+    dashes = alt.Scale(
+        domain=list(kinds), range=[list(ink.dash) or [1, 0] for ink in kinds.values()]
+    )
+    return (
+        alt.Color("kind:N", scale=hues, legend=None),
+        alt.StrokeDash("kind:N", scale=dashes, legend=None),
     )
 
 

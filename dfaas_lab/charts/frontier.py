@@ -1,4 +1,4 @@
-"""The overload frontier of two functions as a grid: what was measured, overloaded, skipped."""
+"""The chart of the overload frontier of two functions: measured, overloaded and skipped loads."""
 
 from __future__ import annotations
 

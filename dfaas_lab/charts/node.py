@@ -1,4 +1,4 @@
-"""The figure of a node: what Prometheus measured while the load went on, on one time axis."""
+"""The chart of a node's metrics (Prometheus) over the time of a run."""
 
 from __future__ import annotations
 

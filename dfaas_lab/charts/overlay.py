@@ -1,4 +1,4 @@
-"""The figure of a comparison: runs or targets in one panel, on the same axes."""
+"""The chart of several runs or targets in one panel, on the same axes."""
 
 from __future__ import annotations
 

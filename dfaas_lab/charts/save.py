@@ -1,4 +1,4 @@
-"""Writes a figure for a paper: PDF, SVG or PNG, in its width, offline."""
+"""Writes a chart as PDF, SVG or PNG, in the width that a paper needs. Works offline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking at all of a lab at once: its generators side by side, then its targets."""
+"""Checks a whole lab: its generators side by side, then its targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine has of what dfaas_lab needs, and what to do about what it lacks.
+"""Checks what this machine has of what dfaas_lab needs, and says what to install.
 
 It looks and changes nothing.
 """

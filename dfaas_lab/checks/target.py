@@ -1,4 +1,4 @@
-"""Looking at a target: its gateway, its clock, its functions, its Prometheus."""
+"""Checks a target: its gateway, its clock, its functions, its Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a run: its folder, with a manifest of all that is known before anything is measured."""
+"""Creates a run: its folder and a manifest of all that is known before it is measured."""
 
 from __future__ import annotations
 

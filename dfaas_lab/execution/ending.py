@@ -1,4 +1,4 @@
-"""How a run goes and how it ended, in a line for people: its bar, and what an interrupt says.
+"""Text lines about a run: its progress bar, and the message of an interrupt.
 
 It reads what is stored. Where that cannot be read, the line is shorter; nothing is raised.
 """

@@ -1,4 +1,4 @@
-"""Writes how a run ended into its manifest: its status and the clock skew of its gateways."""
+"""Finalizes a run: writes its status and the clock skew into its manifest."""
 
 from __future__ import annotations
 

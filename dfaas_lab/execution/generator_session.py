@@ -1,4 +1,4 @@
-"""One generator as this process uses it: its connections, its k6, facts of it, free resources.
+"""The session of one generator: its connections, its k6, its facts, its free resources.
 
 What is asked of the host is cached for the session: its marker, its facts. Free memory and disk are
 measured before each run.

@@ -1,4 +1,4 @@
-"""One iteration: started on the generator or found there, followed, and its results fetched."""
+"""One iteration: starts it on the generator, follows k6, and fetches the results."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ class Iteration:
 
     def files(self) -> dict[str, bytes]:
         """The files of its workspace."""
-        return self.plan.files() | self.spec.trust.files()
+        plan = self.plan.expecting(self.results.latencies_s)
+        return plan.files() | self.spec.trust.files()
 
     def terms(self, k6_path: str = "") -> Terms:
         """On what terms the supervisor runs it."""

@@ -1,4 +1,4 @@
-"""Whether a target can be measured: k6, the way to its gateway, room, and what a script needs."""
+"""Preflight: whether a target can be measured (k6, gateway, free resources, script)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run under way: its thread, its progress, and Ctrl-C that brings home what was measured."""
+"""The handle of a run under way: its thread, its progress, and Ctrl-C."""
 
 from __future__ import annotations
 

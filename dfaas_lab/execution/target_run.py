@@ -1,4 +1,4 @@
-"""Measuring one target: its iterations in order, each stored before the next begins."""
+"""Measures one target: its iterations in order, each stored before the next begins."""
 
 from __future__ import annotations
 
@@ -54,6 +54,9 @@ _STILL_THERE = (
     OSError,
 )
 
+# In the target's cache: by function, for how long requests kept their VUs.
+_LATENCIES = "latencies"
+
 
 class TargetRun:
     """One target's part of a run.
@@ -87,7 +90,8 @@ class TargetRun:
         self._spec = spec
         self._target = target
         self._generator = generator
-        self._results = IterationResults(generator.remote, folder, target)
+        seen = part.target.cache.setdefault(_LATENCIES, {})
+        self._results = IterationResults(generator.remote, folder, target, seen)
         self._folder = folder
         self._liveness = Liveness(generator.remote)
         before = None if pause is None else functools.partial(pause, folder.run_id)

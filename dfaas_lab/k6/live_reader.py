@@ -1,4 +1,4 @@
-"""Reads k6's samples on a generator while they grow. It may fail at any time: nobody waits for it.
+"""Reads k6's samples on a generator while they grow; a failure here harms no run.
 
 It asks once a second, over a connection that is there, for the part that is new. ``grep`` sends the
 few bytes of each request that are shown; nothing else of k6 or its supervisor is touched. Above

@@ -1,4 +1,4 @@
-"""Calls a user's listener with k6's lines, in a thread of its own: it may be slow, or fail."""
+"""Calls the user's ``live`` callback with k6's log lines, in a thread of its own."""
 
 from __future__ import annotations
 

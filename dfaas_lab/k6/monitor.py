@@ -1,7 +1,7 @@
-"""Follows k6 on a generator, through lost connections, until it has ended.
+"""Monitors k6 on a generator until it has ended, through lost connections.
 
-The supervisor there owns limit, lease and order; this reads its journal and gives it the
-controller's words. What the numbers mean is ``results``' business, keeping them the store's.
+The supervisor there enforces time limit, lease and order. This reads what it writes, and sends it
+heartbeats and the request to stop. The samples are read later, by ``results``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads what k6 and its supervisor write while they run, as events; it fetches nothing itself."""
+"""Parses the output of k6 and of its supervisor into events. It fetches nothing."""
 
 from __future__ import annotations
 

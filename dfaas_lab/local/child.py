@@ -1,4 +1,4 @@
-"""A child process of the lab, from both sides: started by the process manager, bound to its life.
+"""A child process of the embedded lab: how it is started, and ends with the lab.
 
 The process manager starts it with a task, kills it and starts it again (:class:`Child`). The child
 reads its task, ends when the process manager dies, and announces that it serves.

@@ -1,7 +1,7 @@
-"""The lab's private directory: made, marked as in use, and removed with all that belongs to it.
+"""The private directory of an embedded lab: made, marked as in use, and removed.
 
-A directory is in use as long as its keeper holds the lock in it. One whose lock is free was left by
-a keeper that was killed: whoever finds it may end its processes and remove it.
+A directory is in use as long as its process manager holds the lock in it. One whose lock is free
+was left by one that was killed: whoever finds it may end its processes and remove it.
 """
 
 from __future__ import annotations

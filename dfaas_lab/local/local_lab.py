@@ -1,6 +1,6 @@
-"""An embedded lab as its owner holds it: started, used, ended.
+"""``LocalLab``: starts an embedded lab, and ends it.
 
-The processes belong to the keeper (:mod:`dfaas_lab.local.process_manager`).
+Its processes belong to a process manager (:mod:`dfaas_lab.local.process_manager`).
 """
 
 from __future__ import annotations

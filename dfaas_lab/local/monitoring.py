@@ -1,4 +1,4 @@
-"""One process of the lab's monitoring, which becomes Prometheus or node exporter.
+"""Starts Prometheus or node exporter for the embedded lab.
 
 The task (JSON on stdin) says which program and what is scraped. Each gateway has a Prometheus, so
 each target has its own view; node exporter tells of this machine, which they share.

@@ -1,4 +1,4 @@
-"""The parts of an embedded lab as its owner sees them: the way in, the SSH server, the gateways.
+"""The SSH server and the gateways of an embedded lab, as its owner reaches them.
 
 :class:`Pipe` is the client of the lab's process manager: orders go in as JSON lines, answers come
 out. When it closes, because its owner closed it or died, the lab ends.

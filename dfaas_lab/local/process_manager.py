@@ -1,4 +1,4 @@
-"""The keeper: one process per lab, which owns the lab's directory and the life of its processes.
+"""The process manager: one process per lab that starts and ends all others.
 
 It starts the SSH server and the gateways, obeys its owner (JSON lines on stdin, answers on stdout),
 and ends everything when the owner says so, closes the pipe, or dies. It is the subreaper of all

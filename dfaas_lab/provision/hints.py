@@ -1,4 +1,4 @@
-"""What to do next about a failed task, from what its module said. Text only."""
+"""Hints for a failed task, from the message of its module. Text only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Making a lab ready: the playbooks on its hosts and each target over HTTP, as one report."""
+"""Provisions a lab: the playbook on its hosts, then each target over HTTP. One report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of a playbook for a group of hosts, and what became of each of them."""
+"""One run of a playbook for a group of hosts, and the result of each host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a host is: processor, memory, system, clock, limits. Asked in one command; none changed."""
+"""The facts of a host: processor, memory, system, clock, limits. One command; nothing changes."""
 
 from __future__ import annotations
 

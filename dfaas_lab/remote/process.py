@@ -1,4 +1,4 @@
-"""One command on a host, over one SSH channel. What it means is its caller's business."""
+"""One command on a host, over one SSH channel: its streams and its exit code."""
 
 from __future__ import annotations
 

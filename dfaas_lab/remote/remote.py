@@ -1,4 +1,4 @@
-"""All SSH connections to one host: made when they are needed, shared, and replaced when lost."""
+"""``Remote``: a pool of SSH connections to one host, made when needed and replaced when lost."""
 
 from __future__ import annotations
 

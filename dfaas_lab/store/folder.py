@@ -1,4 +1,4 @@
-"""One run on disk: its manifest, its iterations and its frames; not what is in them."""
+"""The folder of one run: its manifest, its iterations and its frames."""
 
 from __future__ import annotations
 

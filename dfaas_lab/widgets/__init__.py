@@ -1,9 +1,10 @@
-"""The faces of progress: bars and a live chart in a notebook, a line in a terminal, or nothing.
+"""Progress views: bars and a live chart in a notebook, a line in a terminal, or nothing.
 
 They draw what :mod:`dfaas_lab.progress` and :mod:`dfaas_lab.k6.live` hold, and decide nothing. A
 face never fails: what cannot be drawn is not drawn.
 """
 
+from dfaas_lab.widgets.busy import busy
 from dfaas_lab.widgets.choose import (
     SafeView,
     SilentFace,
@@ -24,6 +25,7 @@ __all__ = [
     "SilentFace",
     "TerminalFace",
     "Together",
+    "busy",
     "chart_view",
     "choose_view",
     "forget_figure",

@@ -1,4 +1,4 @@
-"""Which face shows progress here, how often it is drawn, and that it never fails."""
+"""Chooses the progress view, limits how often it is drawn, and catches its errors."""
 
 from __future__ import annotations
 

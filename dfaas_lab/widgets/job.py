@@ -1,4 +1,4 @@
-"""A job in the background as a widget: its state, its bars, and a Stop that works."""
+"""A background job as a widget: its state, its bars, and a Stop button."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live chart in a notebook's cell, which ends as the figure of the run."""
+"""The live chart in a notebook cell; at the end the run's chart takes its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress in a terminal, or in a file that holds what was printed."""
+"""The progress view of a terminal, or of a file that holds printed text."""
 
 from __future__ import annotations
 
