@@ -334,7 +334,11 @@ class Run:
         >>> save_figure(run.chart(), "run.svg").name
         'run.svg'
         """
-        return charts.run_chart(self.summary, self.timeline, self.requests)
+        from dfaas_lab.charts.figure import on_show
+        from dfaas_lab.widgets import forget_figure
+
+        drawn = charts.run_chart(self.summary, self.timeline, self.requests)
+        return on_show(drawn, lambda: forget_figure(self.id))
 
     @cached_property
     def _figure(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
-_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", CA_FILE)
+_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", "absolute", CA_FILE)
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
 _NOT_THERE = re.compile(
