@@ -18,7 +18,7 @@ from dfaas_lab.printable import safe_html, safe_repr
 if TYPE_CHECKING:
     import polars as pl
 
-    from dfaas_lab.checks import GeneratorLook
+    from dfaas_lab.checks import GeneratorToCheck
     from dfaas_lab.execution.generator_session import GeneratorSession
     from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.provision.spec import GeneratorSpec
@@ -149,14 +149,14 @@ class Generator:
         """
         from dfaas_lab.checks import check_lab
 
-        return check_lab([self._look()])
+        return check_lab([self._to_check()])
 
-    def _look(self) -> GeneratorLook:
-        from dfaas_lab.checks import GeneratorLook
+    def _to_check(self) -> GeneratorToCheck:
+        from dfaas_lab.checks import GeneratorToCheck
 
         self._membership.check()
         session = self._session
-        return GeneratorLook.of(
+        return GeneratorToCheck.of(
             session.spec,
             session.remote,
             k6_version=session.wanted_k6(),
