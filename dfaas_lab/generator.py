@@ -147,9 +147,13 @@ class Generator:
         >>> generator.check().filter(pl.col("check") == "reachable")["ok"].to_list()
         [True]
         """
-        from dfaas_lab.checks import check_lab
+        from dfaas_lab.checks import check_lab, lacking
+        from dfaas_lab.widgets import busy
 
-        return check_lab([self._to_check()])
+        with busy("check", f"looks at {self.name}") as tell:
+            found = check_lab([self._to_check()])
+            tell(lacking(found))
+        return found
 
     def _to_check(self) -> GeneratorToCheck:
         from dfaas_lab.checks import GeneratorToCheck

@@ -101,6 +101,8 @@ def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(kernel: Ker
 def test_where_the_cell_shows_the_run_too_its_figure_is_there_once(kernel: Kernel) -> None:
     cell = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s"); run')
     assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
+    cell = kernel.run('lab.target.run_k6(load={"env": 5}, duration="1s").chart()')
+    assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
     alone = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", chart=False)')
     assert alone.with_mime("image/png") == []
     quiet = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", progress=False)')
