@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import posixpath
 import shlex
 import threading
@@ -90,7 +91,8 @@ def _held(path: Path, cancel: threading.Event, waiting: Callable[[], None]) -> I
         return cancel.is_set()
 
     try:
-        held = lock.acquire(poll_interval=_POLL_S, cancel_check=cancelled)
+        # No timeout at all would be refused where this thread holds the lock already.
+        held = lock.acquire(math.inf, _POLL_S, cancel_check=cancelled)
     except Timeout:
         raise interrupted() from None
     with held:
