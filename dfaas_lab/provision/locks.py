@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import math
 import posixpath
 import shlex
 import threading
@@ -92,7 +91,7 @@ def _held(path: Path, cancel: threading.Event, waiting: Callable[[], None]) -> I
 
     try:
         # No timeout at all would be refused where this thread holds the lock already.
-        held = lock.acquire(math.inf, _POLL_S, cancel_check=cancelled)
+        held = lock.acquire(threading.TIMEOUT_MAX, _POLL_S, cancel_check=cancelled)
     except Timeout:
         raise interrupted() from None
     with held:
