@@ -147,9 +147,13 @@ class Generator:
         >>> generator.check().filter(pl.col("check") == "reachable")["ok"].to_list()
         [True]
         """
-        from dfaas_lab.checks import check_lab
+        from dfaas_lab.checks import check_lab, lacking
+        from dfaas_lab.widgets import busy
 
-        return check_lab([self._look()])
+        with busy("check", f"looks at {self.name}") as tell:
+            found = check_lab([self._look()])
+            tell(lacking(found))
+        return found
 
     def _look(self) -> GeneratorLook:
         from dfaas_lab.checks import GeneratorLook

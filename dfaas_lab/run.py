@@ -238,13 +238,14 @@ class Run:
         """Whether the numbers can be believed, each doubt with its number, and what to know.
 
         The remarks tell of numbers that are as they were measured, and yet not to be taken as they
-        stand: too few requests, the instrument's share (:attr:`error_budget`).
+        stand: too few requests, the instrument's share (:attr:`error_budget`), a latency that does
+        not get steady (:meth:`stability`).
         """
+        from dfaas_lab.analysis import stability
         from dfaas_lab.analysis.error_budget import remarks_of
 
-        return replace(
-            self._judged, remarks=(*self._judged.remarks, *remarks_of(self.error_budget))
-        )
+        more = [*remarks_of(self.error_budget), *stability.remarks_of(self.stability())]
+        return replace(self._judged, remarks=(*self._judged.remarks, *more))
 
     @cached_property
     def _judged(self) -> Verdict:
@@ -309,13 +310,35 @@ class Run:
 
         return statistics(self.requests, self.summary, confidence=confidence)
 
+    def stability(self, confidence: float = 0.95) -> pl.DataFrame:
+        """Whether each function's latency got steady, and a warm-up to leave out (MSER-5).
+
+        The columns are those of :func:`dfaas_lab.analysis.stability.stability`; what is no chance
+        is a remark of the verdict, too. No number is changed by it.
+
+        Args:
+            confidence: How sure all remarks together are.
+
+        >>> run.stability().filter(function="env").select("warmup_s", "iterations").rows()
+        [(0, 3)]
+        """
+        from dfaas_lab.analysis.stability import stability
+        from dfaas_lab.analysis.statistics import check_confidence
+
+        check_confidence(confidence)
+        return stability(self.summary, self.timeline, confidence=confidence)
+
     def chart(self) -> alt.TopLevelMixin:
         """The run as a chart: latency over time, and what was delivered against what was asked.
 
         >>> save_figure(run.chart(), "run.svg").name
         'run.svg'
         """
-        return charts.run_chart(self.summary, self.timeline, self.requests)
+        from dfaas_lab.charts.figure import on_show
+        from dfaas_lab.widgets import forget_figure
+
+        drawn = charts.run_chart(self.summary, self.timeline, self.requests)
+        return on_show(drawn, lambda: forget_figure(self.id))
 
     @cached_property
     def _figure(self) -> dict[str, Any]:

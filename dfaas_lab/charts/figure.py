@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import altair as alt
 import polars as pl
@@ -64,6 +64,7 @@ MAX_PANELS = 24
 MAX_OVERLAID = 8  # iterations drawn one by one; above it, the range that they cover
 MAX_ROWS = 4000  # in one figure: Altair refuses 5,000, and a saved notebook grows with each
 _LINE = 80  # characters of a subtitle
+Shown = TypeVar("Shown", bound=alt.TopLevelMixin)
 
 
 class Figure(alt.ConcatChart):
@@ -73,10 +74,17 @@ class Figure(alt.ConcatChart):
     """
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+        vars(self).get("_tell", lambda: None)()
         if alt.renderers.active != "default":
             return super()._repr_mimebundle_(*args, **kwargs)
         bundle = chart_bundle(self)
         return bundle, shown_metadata(bundle)
+
+
+def on_show(chart: Shown, tell: Callable[[], None]) -> Shown:
+    """Call something when a notebook shows a figure, and return the same figure."""
+    object.__setattr__(chart, "_tell", tell)  # set as usual, it would be in the specification
+    return chart
 
 
 Drawn = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart

@@ -3,6 +3,7 @@
 What is found becomes the frame of ``Generator.check()`` and ``Lab.check()``.
 """
 
+from dfaas_lab.checks.finding import lacking
 from dfaas_lab.checks.host import check_generator, check_host
 from dfaas_lab.checks.lab import GeneratorLook, TargetLook, check_lab
 from dfaas_lab.checks.target import check_target
@@ -14,4 +15,5 @@ __all__ = [
     "check_host",
     "check_lab",
     "check_target",
+    "lacking",
 ]

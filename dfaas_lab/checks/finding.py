@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from dfaas_lab.display.check_frame import CheckFrame
+from dfaas_lab.display.words import count
 from dfaas_lab.errors import DfaasLabError
 
 
@@ -42,3 +43,9 @@ def attempt(check: str, look: Callable[[], Finding]) -> Finding:
         return look()
     except DfaasLabError as error:
         return Finding(check, False, error.message, error.hint)
+
+
+def lacking(found: pl.DataFrame) -> str:
+    """Say how much of what was looked at is lacking, in a few words."""
+    bad = found.filter(pl.col("ok").not_()).height
+    return f"{count(found.height, 'check')}, {f'{bad} lacking' if bad else 'nothing is lacking'}"

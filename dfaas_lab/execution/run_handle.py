@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.ending import interrupted, tell_of_attach
@@ -194,7 +194,12 @@ class RunHandle:
 
     def _chart(self) -> ProgressView | None:
         courses = {part.name: part.course for part in self._target_runs if part.course}
-        return chart_view(self._shown, courses, lambda: self.run._figure, self._folder.run_id)
+        return chart_view(self._shown, courses, self._figure, self._folder.run_id)
+
+    def _figure(self) -> dict[str, Any]:
+        """The run's figure as a MIME bundle; empty where nothing was measured."""
+        run = self.run
+        return {} if run.summary.is_empty() else run._figure
 
     def _come_home(self) -> None:
         """Wait until everything is stored, but not for a generator that does not answer."""

@@ -299,9 +299,9 @@ class TargetRun:
         said = (
             what,
             f"{elapsed_s:.0f} of {words.span(duration_s)}",
-            words.count(event.complete, "request"),
             *so_far(None if self.course is None else self.course.numbers()),
             *([f"{words.span(math.ceil(left_s))} left"] if left_s > 0 else []),
+            words.count(event.complete, "request"),
             f"run {self._folder.run_id}",
         )
         progress.update(self._target, done=done_s, text=" \u00b7 ".join(said))

@@ -4,6 +4,7 @@ They draw what :mod:`dfaas_lab.progress` and :mod:`dfaas_lab.k6.live` hold, and 
 face never fails: what cannot be drawn is not drawn.
 """
 
+from dfaas_lab.widgets.busy import busy
 from dfaas_lab.widgets.choose import (
     SafeView,
     SilentFace,
@@ -24,6 +25,7 @@ __all__ = [
     "SilentFace",
     "TerminalFace",
     "Together",
+    "busy",
     "chart_view",
     "choose_view",
     "forget_figure",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,9 +25,11 @@ class NotebookFace:
     Args:
         stop: Called by a button below the bars; None has no button. It cannot be pressed while a
             cell runs, since a kernel does one thing at a time.
+        bars: Whether there are bars, where ipywidgets is there.
     """
 
-    def __init__(self, stop: Callable[[], None] | None = None) -> None:
+    def __init__(self, stop: Callable[[], None] | None = None, *, bars: bool = True) -> None:
+        self._wanted = bars
         self._stop = stop
         self._handle: Any = None
         self._text: Any = None  # an output of its own, where there is a run
@@ -63,9 +66,9 @@ class NotebookFace:
         """Show the bars, in the cell that runs now."""
         from IPython.display import display
 
-        try:
-            self._bars = Bars(self._stop)
-        except ImportError:
+        with contextlib.suppress(ImportError):
+            self._bars = Bars(self._stop) if self._wanted else None
+        if self._bars is None:
             self._handle = display(ends(steps), raw=True, display_id=True)  # type: ignore[no-untyped-call]
             return
         if runs:

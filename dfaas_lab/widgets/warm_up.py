@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import time
 
 log = logging.getLogger(__name__)
+
+_BARS_FIRST_S = 0.5  # an import keeps other threads waiting, and somebody waits for the first bar
 
 
 @functools.cache
@@ -18,6 +21,7 @@ def warm_up() -> threading.Thread:
 
 
 def _load() -> None:
+    time.sleep(_BARS_FIRST_S)
     try:
         import altair as alt
 

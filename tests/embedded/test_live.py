@@ -129,7 +129,8 @@ def test_progress_moves_while_k6_runs(lab: Lab) -> None:
 def test_a_notebook_and_a_terminal_show_the_same(file: Path) -> None:
     with Kernel(file.parent) as kernel:
         ran = kernel.run(BOTH_FACES)
-        terminal = kernel.run("print(repr(shown.getvalue()))").printed
+        said = kernel.run("import json; print(json.dumps(shown.getvalue()))").printed
+    terminal = json.loads(said)
     shown = [state["value"] for state in ran.widgets if "value" in state]
     words = {html.unescape(value) for value in shown if isinstance(value, str)}
     sentences = {word for word in words if "iteration" in word}
@@ -139,4 +140,4 @@ def test_a_notebook_and_a_terminal_show_the_same(file: Path) -> None:
     assert values == sorted(values)
     assert len({value for value in values if 0 < value < 1}) >= 2
     (last,) = {text for text in ran.with_mime("text/plain") if "\u2713" in text}
-    assert terminal.strip().removesuffix("\\n'").endswith(last)
+    assert terminal.endswith(f"{last}\n")
