@@ -90,8 +90,8 @@ def _held(path: Path, cancel: threading.Event, waiting: Callable[[], None]) -> I
         return cancel.is_set()
 
     try:
-        # No timeout at all would be refused where this thread holds the lock already.
-        held = lock.acquire(threading.TIMEOUT_MAX, _POLL_S, cancel_check=cancelled)
+        # Two calls of one thread may wait for each other: without a time limit filelock refuses it.
+        held = lock.acquire(threading.TIMEOUT_MAX, poll_interval=_POLL_S, cancel_check=cancelled)
     except Timeout:
         raise interrupted() from None
     with held:

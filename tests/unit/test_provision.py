@@ -183,6 +183,8 @@ def test_the_module_s_own_message(result: dict[str, object], said: str) -> None:
         ("Failed to set the clock", "playbooks/tasks"),
         ("failed to transfer file to x y: dd: No space left on device", "remote_tmp"),
         ("mkdir: '/home/u/.ansible/tmp': No space left on device", "remote_tmp"),
+        ('Failed to create temporary directory. ( mkdir -p "` echo /no/.ansible/tmp `"', "missing"),
+        ('Failed to create temporary directory. ( mkdir -p "` echo /a  b/.a `" )', "blanks"),
         ("Timed out after 4 second(s).", "too long"),
         ("Request failed: <urlopen error [Errno 111] Connection refused>", "internet access"),
         ("Failed to update apt cache: GPG error: NO_PUBKEY 12", "k6_apt_key_url"),
