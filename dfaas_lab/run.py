@@ -256,10 +256,10 @@ class Run:
 
         # What is missing is told by itself.
         told = str(self._manifest.get("status"))
-        course = Completion(told, iterations_of(self._manifest), self._measured())
+        completion = Completion(told, iterations_of(self._manifest), self._measured())
         answers = answers_of(self.requests.lazy())
         evidence = Evidence(self.timeline, answers, self._hosts())
-        found = verdict_of(self.summary, self.k6_metrics, evidence, course)
+        found = verdict_of(self.summary, self.k6_metrics, evidence, completion)
         return replace(found, insecure=any(insecure_of(self._manifest)))
 
     def bounds(self) -> pl.DataFrame:

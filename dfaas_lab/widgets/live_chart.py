@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dfaas_lab.charts.live import live_svg
-from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.k6.live import LiveSeries
 from dfaas_lab.progress import ProgressView, Shown, Step
 from dfaas_lab.widgets.choose import SafeView, in_kernel
 
@@ -28,21 +28,21 @@ class LiveChart:
     The picture alone stays: a notebook that shows the run, too, has its specification once.
 
     Args:
-        courses: By target, what is measured.
+        series: By target, what is measured.
         figure: Makes the MIME bundle of the run's figure.
         run_id: The run's id.
     """
 
-    def __init__(self, courses: Mapping[str, LiveCourse], figure: Figure, run_id: str) -> None:
-        self._courses = courses
+    def __init__(self, series: Mapping[str, LiveSeries], figure: Figure, run_id: str) -> None:
+        self._series = series
         self._figure = figure
         self._run_id = run_id
         self._handle: Any = None
 
     def draw(self, steps: tuple[Step, ...]) -> None:  # noqa: ARG002 (it draws what was measured)
         """Bring the chart up to date."""
-        points = {name: course.points() for name, course in self._courses.items()}
-        total_s = max((course.total_s for course in self._courses.values()), default=0.0)
+        points = {name: series.points() for name, series in self._series.items()}
+        total_s = max((series.total_s for series in self._series.values()), default=0.0)
         shown = {"text/html": live_svg(points, total_s), "text/plain": "the run so far"}
         if self._handle is not None:
             self._handle.update(shown, raw=True)
@@ -73,7 +73,7 @@ class LiveChart:
 
 def chart_view(
     shown: Shown,
-    courses: Mapping[str, LiveCourse],
+    series: Mapping[str, LiveSeries],
     figure: Figure,
     run_id: str,
 ) -> ProgressView | None:
@@ -81,14 +81,14 @@ def chart_view(
 
     Args:
         shown: How the run is shown.
-        courses: By target, what is measured.
+        series: By target, what is measured.
         figure: Makes the MIME bundle of the run's figure.
         run_id: The run's id.
     """
     wanted = shown.progress is not False if shown.chart is None else shown.chart
-    if not wanted or not courses or not in_kernel():
+    if not wanted or not series or not in_kernel():
         return None
-    return SafeView(LiveChart(courses, figure, run_id), every_s=_EVERY_S)
+    return SafeView(LiveChart(series, figure, run_id), every_s=_EVERY_S)
 
 
 def forget_figure(run_id: str) -> None:

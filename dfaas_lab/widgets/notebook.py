@@ -15,7 +15,7 @@ _BAR_STYLES = {"running": "", "ok": "success", "failed": "danger", "interrupted"
 _EMPTY = {"text/html": "", "text/plain": ""}
 
 
-class NotebookFace:
+class NotebookView:
     """A bar for each step while it runs; a readable line for each in the saved notebook.
 
     Widgets are not saved with a notebook, nor shown by GitHub: the last thing drawn is plain HTML.

@@ -95,7 +95,9 @@ def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(kernel: Ker
     assert not any("<svg" in data.get("text/html", "") for data in cell.shown.values())
     words = [one["value"] for one in cell.widgets if isinstance(one.get("value"), str)]
     told = next(one for one in words if "iteration 2/2" in one and "p95" in one)
-    assert re.search(r"/s \u00b7 p50 .* ms \u00b7 p95 .* left \u00b7 run 2", told)
+    assert re.search(
+        r"/s \u00b7 p50 .* ms \u00b7 p95 .* left \u00b7 .* requests \u00b7 run 2", told
+    )
 
 
 def test_where_the_cell_shows_the_run_too_its_figure_is_there_once(kernel: Kernel) -> None:
