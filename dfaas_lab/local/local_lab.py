@@ -149,6 +149,7 @@ def start(
     sessions: int = 10,
     env: Mapping[str, str] | None = None,
     monitoring: bool = False,
+    scrape_interval_s: float = 1.0,
 ) -> LocalLab:
     """Start an embedded lab on loopback and return it when it serves.
 
@@ -160,6 +161,7 @@ def start(
         env: More variables for the environment of commands on the generator.
         monitoring: Whether each gateway gets a Prometheus, with node exporter; where there is none
             to be found or fetched, a warning says what to install.
+        scrape_interval_s: How often a Prometheus scrapes everything, in seconds.
 
     Raises:
         ConfigError: The lab cannot be on this machine; the text says what is missing.
@@ -185,6 +187,7 @@ def start(
         task["monitoring"] = {
             "prometheus": programs.prometheus,
             "exporter": programs.node_exporter,
+            "interval_s": scrape_interval_s,
         }
     return LocalLab(Pipe(task), task)
 

@@ -17,9 +17,6 @@ from typing import Any
 
 from dfaas_lab.local import child, processes
 
-INTERVAL_S = 1.0
-"""How often everything is scraped."""
-
 _READY_S = 10.0
 _HOST = "127.0.0.1"
 
@@ -31,16 +28,20 @@ def exporter_task(program: str) -> dict[str, Any]:
     return {"program": program, "arguments": arguments, "port": 0}
 
 
-def prometheus_task(program: str, name: str, scraped: dict[str, int]) -> dict[str, Any]:
+def prometheus_task(
+    program: str, name: str, scraped: dict[str, int], interval_s: float
+) -> dict[str, Any]:
     """What a Prometheus is told.
 
     Args:
         program: Its path.
         name: The gateway's name.
         scraped: The ports that it scrapes, by job.
+        interval_s: How often it scrapes them.
     """
+    every = f"{interval_s:g}s"
     config = {
-        "global": {"scrape_interval": f"{INTERVAL_S:g}s", "scrape_timeout": f"{INTERVAL_S:g}s"},
+        "global": {"scrape_interval": every, "scrape_timeout": every},
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": [f"{_HOST}:{port}"]}]}
             for job, port in scraped.items()

@@ -59,7 +59,7 @@ class ProcessManager:
             for name, child in self.children.items()
         }
 
-    def _monitor(self, programs: Mapping[str, str]) -> None:
+    def _monitor(self, programs: Mapping[str, Any]) -> None:
         """Start node exporter, and a Prometheus for each gateway; what fails is left out."""
         exporter = self._child("node_exporter", monitoring.exporter_task(programs["exporter"]))
         try:
@@ -70,7 +70,9 @@ class ProcessManager:
                     "node": exporter.task["port"],
                     "gateway": self.children[name].task["metrics_port"],
                 }
-                task = monitoring.prometheus_task(programs["prometheus"], name, scraped)
+                task = monitoring.prometheus_task(
+                    programs["prometheus"], name, scraped, programs["interval_s"]
+                )
                 found.append(self._child(f"prometheus-{name}", task))
             _start(found)
         except StartFailed:
