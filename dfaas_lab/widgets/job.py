@@ -41,11 +41,9 @@ def show_job(job: Job, plain: str, run_id: str, chart: ProgressView | None = Non
     bars = NotebookView(job.stop)
     # Here, and not in the thread: it belongs to the cell that runs now.
     bars.open(job.progress.snapshot(), [run_id])
-    view = SafeView(bars)
-    both = view if chart is None else Together(view, chart)
-    if chart is not None:
-        chart.draw(())
-    threading.Thread(target=_follow, args=(job, both), daemon=True).start()
+    view = Together(SafeView(bars), *([chart] if chart is not None else []))
+    view.draw(job.progress.snapshot())
+    threading.Thread(target=_follow, args=(job, view), daemon=True).start()
 
 
 def _follow(job: Job, view: ProgressView) -> None:

@@ -40,14 +40,16 @@ class LiveChart:
         self._handle: Any = None
 
     def draw(self, steps: tuple[Step, ...]) -> None:  # noqa: ARG002 (it draws what was measured)
-        """Bring the chart up to date."""
+        """Bring the chart up to date; the first time takes its place, in the cell that runs now."""
+        from IPython.display import display
+
+        if self._handle is None:
+            self._handle = display(_EMPTY, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         points = {name: series.points() for name, series in self._series.items()}
-        total_s = max((series.total_s for series in self._series.values()), default=0.0)
-        shown = {"text/html": live_svg(points, total_s), "text/plain": "the run so far"}
-        if self._handle is not None:
-            self._handle.update(shown, raw=True)
-        elif any(points.values()):
-            self._show(shown)
+        if any(points.values()):
+            total_s = max(series.total_s for series in self._series.values())
+            svg = live_svg(points, total_s)
+            self._handle.update({"text/html": svg, "text/plain": "the run so far"}, raw=True)
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Put the run's figure in its place; where there is none, what was drawn stays."""
@@ -59,16 +61,9 @@ class LiveChart:
             return
         from dfaas_lab.display.bundles import shown_metadata
 
-        if self._handle is None:
-            self._show(_EMPTY)
         self._handle.update(picture, raw=True, metadata=shown_metadata(picture))
         _final.clear()
         _final[self._run_id] = self._handle, _cell()
-
-    def _show(self, shown: Mapping[str, Any]) -> None:
-        from IPython.display import display
-
-        self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
 
 def chart_view(

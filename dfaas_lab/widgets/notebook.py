@@ -113,7 +113,9 @@ class Bars:
         self.box.close()
 
     def _add(self, label: str) -> None:
-        bar = self._widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "220px"})
+        bar = self._widgets.FloatProgress(
+            min=0.0, max=1.0, layout={"width": "180px", "min_width": "180px"}
+        )
         words = self._widgets.HTML()
         rows, below = len(self._rows), self.box.children
         self._rows[label] = bar, words
