@@ -204,8 +204,8 @@ class Lab:
                 host = None if target.host is None else Remote(target.host)
                 if host is not None:
                     stack.callback(host.close)
-                targets.append(target._look(host))
-            found = check_lab([one._look() for one in self.generators.values()], targets)
+                targets.append(target._to_check(host))
+            found = check_lab([one._to_check() for one in self.generators.values()], targets)
             tell(lacking(found))
             return found
 
@@ -420,7 +420,7 @@ class Lab:
 
         return self._on_hosts(take_down, progress)
 
-    def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
+    def _on_hosts(self, work: Callable[..., ProvisionReport], view: bool | None) -> ProvisionReport:
         from dfaas_lab.widgets import choose_view
 
         self._membership.check()
@@ -428,7 +428,7 @@ class Lab:
         try:
             return run_interruptible(
                 lambda progress, cancel: work(targets, progress=progress, cancel=cancel),
-                choose_view(face),
+                choose_view(view),
             )
         finally:
             for generator in self.generators.values():

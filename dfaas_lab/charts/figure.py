@@ -11,16 +11,16 @@ import altair as alt
 import polars as pl
 
 from dfaas_lab.charts.axes import axis, finite, inline, latency_y, spans_decades, up_from_0
-from dfaas_lab.charts.inks import (
+from dfaas_lab.charts.colours import (
     ANSWERED,
     DROPPED,
     FAILED,
     FAINT,
     GROUPS,
-    INK,
     P50,
     P99,
-    Ink,
+    TEXT,
+    LineStyle,
 )
 from dfaas_lab.display.bundles import chart_bundle, shown_metadata
 from dfaas_lab.printable import printable
@@ -30,12 +30,12 @@ __all__ = [
     "BLUE",
     "FAINT",
     "GROUPS",
-    "INK",
     "MAX_OVERLAID",
     "MAX_PANELS",
     "MAX_ROWS",
     "PURPLE",
     "SKY",
+    "TEXT",
     "VERMILION",
     "Drawn",
     "Figure",
@@ -43,10 +43,10 @@ __all__ = [
     "axis",
     "colour",
     "finite",
-    "group_inks",
+    "group_styles",
     "hidden",
     "inline",
-    "kind_inks",
+    "kind_styles",
     "latency_y",
     "long",
     "number",
@@ -135,7 +135,7 @@ def page(charts: Sequence[Drawn], title: str, notes: Iterable[str]) -> alt.Conca
         anchor="start",
         fontSize=15,
         subtitleFontSize=11,
-        color=INK,
+        color=TEXT,
         subtitleColor=FAINT,
         subtitlePadding=4,
         offset=14,
@@ -176,7 +176,7 @@ def panel_title(panel: Panel | str, subtitle: str, width: int) -> alt.TitleParam
         frame="group",
         fontSize=12,
         subtitleFontSize=10,
-        color=INK,
+        color=TEXT,
         subtitleColor=FAINT,
         offset=6,
     )
@@ -207,7 +207,7 @@ def colour(names: dict[str, str]) -> alt.Color:
         symbolType="square",
         symbolStrokeWidth=0,
         symbolOpacity=1,
-        labelColor=INK,
+        labelColor=TEXT,
         labelFontSize=11,
         labelLimit=400,
         offset=6,
@@ -216,9 +216,9 @@ def colour(names: dict[str, str]) -> alt.Color:
     return alt.Color("kind:N", scale=scale, legend=legend)
 
 
-def group_inks(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
+def group_styles(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
     """Return colour and dash for rows with a ``group``, with one legend for both."""
-    inks = [GROUPS[at % len(GROUPS)] for at in range(len(groups))]
+    styles = [GROUPS[at % len(GROUPS)] for at in range(len(groups))]
     legend = alt.Legend(
         title=None,
         orient="top",
@@ -226,29 +226,29 @@ def group_inks(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
         symbolType="stroke",
         symbolSize=300,
         symbolStrokeWidth=2,
-        labelColor=INK,
+        labelColor=TEXT,
         labelFontSize=11,
         labelLimit=180,
     )
-    hues = alt.Scale(domain=list(groups), range=[ink.colour for ink in inks])
-    dashes = alt.Scale(domain=list(groups), range=[list(ink.dash) or [1, 0] for ink in inks])
+    hues = alt.Scale(domain=list(groups), range=[style.colour for style in styles])
+    dashes = alt.Scale(domain=list(groups), range=[list(style.dash) or [1, 0] for style in styles])
     return (
         alt.Color("group:N", scale=hues, legend=legend),
         alt.StrokeDash("group:N", scale=dashes, legend=legend),
     )
 
 
-def kind_inks(kinds: dict[str, Ink]) -> tuple[Any, Any]:
+def kind_styles(kinds: dict[str, LineStyle]) -> tuple[Any, Any]:
     """Return colour and dash for rows with a ``kind`` whose names are at the ends of the lines.
 
     One kind has no scale: all panels of a figure share theirs.
     """
     if len(kinds) == 1:
-        (ink,) = kinds.values()
-        return alt.ColorValue(ink.colour), alt.StrokeDashValue(list(ink.dash) or [1, 0])
-    hues = alt.Scale(domain=list(kinds), range=[ink.colour for ink in kinds.values()])
+        (style,) = kinds.values()
+        return alt.ColorValue(style.colour), alt.StrokeDashValue(list(style.dash) or [1, 0])
+    hues = alt.Scale(domain=list(kinds), range=[style.colour for style in kinds.values()])
     dashes = alt.Scale(
-        domain=list(kinds), range=[list(ink.dash) or [1, 0] for ink in kinds.values()]
+        domain=list(kinds), range=[list(style.dash) or [1, 0] for style in kinds.values()]
     )
     return (
         alt.Color("kind:N", scale=hues, legend=None),

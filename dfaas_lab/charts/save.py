@@ -13,7 +13,7 @@ import altair as alt
 import vl_convert
 from PIL import Image
 
-from dfaas_lab.charts.inks import FAINT
+from dfaas_lab.charts.colours import FAINT
 from dfaas_lab.display.bundles import Spec, png, spec_of
 from dfaas_lab.display.origin import date_of, machines_of
 from dfaas_lab.errors import ConfigError

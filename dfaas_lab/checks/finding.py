@@ -37,10 +37,10 @@ def finding_frame(found: Iterable[tuple[str, Finding]]) -> pl.DataFrame:
     return CheckFrame(rows, schema=columns, orient="row")
 
 
-def attempt(check: str, look: Callable[[], Finding]) -> Finding:
+def attempt(check: str, make: Callable[[], Finding]) -> Finding:
     """Look, and return what was found or what kept us from it."""
     try:
-        return look()
+        return make()
     except DfaasLabError as error:
         return Finding(check, False, error.message, error.hint)
 

@@ -60,7 +60,7 @@ def create_run(
     folder = _open_folder(store, parts, workspaces, label, seed, campaign)
     try:
         listener = None if live is None else LogCallback(live)
-        line = None if listener is None else listener.tell
+        line = None if listener is None else listener.emit
         target_runs = [
             TargetRun(
                 part,

@@ -63,7 +63,7 @@ class Terms:
         return min(5, max(self.lease_s // 3, 1))
 
     @property
-    def beat_s(self) -> float:
+    def heartbeat_s(self) -> float:
         """How often the controller says that it is there."""
         return min(5.0, self.lease_s / 6) if self.lease_s else 5.0
 

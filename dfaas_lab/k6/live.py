@@ -114,7 +114,7 @@ class _Bin:
         )
 
 
-class LiveCourse:
+class LiveSeries:
     """A target's iterations so far, one after the other as planned. Safe to use from threads.
 
     Args:

@@ -29,7 +29,7 @@ class LogCallback:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def tell(self, line: str) -> None:
+    def emit(self, line: str) -> None:
         """Tell a line; returns at once."""
         if self._over.is_set():
             return

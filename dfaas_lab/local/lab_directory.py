@@ -38,12 +38,12 @@ class LabDirectory:
     @classmethod
     def make(cls) -> LabDirectory:
         """Make a new directory and take its lock."""
-        room = cls(Path(tempfile.mkdtemp(prefix=PREFIX, dir=_temporary())))
-        if not room.lock():  # pragma: no cover - nobody knows the path yet
-            raise OSError(f"{room.path} is locked by another process")
+        directory = cls(Path(tempfile.mkdtemp(prefix=PREFIX, dir=_temporary())))
+        if not directory.lock():  # pragma: no cover - nobody knows the path yet
+            raise OSError(f"{directory.path} is locked by another process")
         for name in ("home", "log", "ssh"):
-            (room.path / name).mkdir(mode=0o700)
-        return room
+            (directory.path / name).mkdir(mode=0o700)
+        return directory
 
     @property
     def mark(self) -> str:
@@ -65,7 +65,7 @@ class LabDirectory:
         return self.path / "log" / f"{name}.log"
 
     def lock(self) -> bool:
-        """Take the lock and keep it; False when another process has it, or the room is gone."""
+        """Take the lock and keep it; False when another has it, or it is gone."""
         self._lock = hold(self.path / _LOCK)
         return self._lock is not None
 
@@ -93,15 +93,15 @@ class LabDirectory:
 
 
 def sweep() -> None:
-    """Clear what labs of this user left whose keeper was killed."""
+    """Clear what labs of this user left whose process manager was killed."""
     for path in _temporary().glob(f"{PREFIX}*"):
         if not is_own_folder(path):
             continue
-        room = LabDirectory(path)
+        directory = LabDirectory(path)
         if not (path / _LOCK).exists():
             remove_newborn(path)
-        elif room.lock():
-            room.clear()
+        elif directory.lock():
+            directory.clear()
 
 
 def _temporary() -> Path:

@@ -69,7 +69,7 @@ class LocalGateway(LocalPart):
 
     Args:
         name: The target's name.
-        pipe: The way to the keeper.
+        pipe: The way to the process manager.
         ports: Where it serves.
         password: Of its user, ``admin``.
         functions: What is deployed at the start.
@@ -127,7 +127,7 @@ _CLOSE_S = 20.0
 
 
 class Pipe:
-    """The keeper's process, and the pipe by which it is told what to do."""
+    """The process manager's process, and the pipe by which it is told what to do."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -150,7 +150,7 @@ class Pipe:
             raise
 
     def order(self, order: Mapping[str, Any]) -> None:
-        """Have the keeper do something, and wait until it is done."""
+        """Have the process manager do something, and wait until it is done."""
         with self._lock:
             self._ask(order)
 
@@ -163,7 +163,7 @@ class Pipe:
             line = self._process.stdout.readline()
         except (BrokenPipeError, ValueError):
             line = b""
-        answer: dict[str, Any] = json.loads(line or '{"error": "its keeper has ended"}')
+        answer: dict[str, Any] = json.loads(line or '{"error": "its process manager has ended"}')
         if "error" in answer:
             raise DfaasLabError(
                 f"the embedded lab: {answer['error']}", hint="Start a new one: Lab.local()."
@@ -171,7 +171,7 @@ class Pipe:
         return answer
 
     def close(self) -> bool:
-        """End the lab; True when the keeper could end and remove everything."""
+        """End the lab; True when the process manager could end and remove everything."""
         with self._lock:
             try:
                 answers, _ = self._process.communicate(b'{"do": "close"}\n', timeout=_CLOSE_S)

@@ -76,8 +76,8 @@ class TargetEnd:
 
 
 @dataclass(frozen=True)
-class TargetTurn:
-    """A target whose turn it is, and how it is told and ended."""
+class TargetProvisioning:
+    """Provisioning of one target: its steps, its progress, its end."""
 
     target: TargetSetup
     progress: Progress

@@ -136,7 +136,7 @@ def read_facts(
         ) from error
 
 
-def with_room_now(
+def with_free_now(
     facts: HostFacts, remote: Remote, workspace_root: str, *, timeout: float = 15.0
 ) -> HostFacts:
     """Return a host's facts with what is free under a folder now; a disk fills up in between.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dfaas_lab.display import words
 from dfaas_lab.progress import Progress, ProgressView, StepState
 from dfaas_lab.widgets.choose import SafeView, in_kernel
-from dfaas_lab.widgets.notebook import NotebookFace
-from dfaas_lab.widgets.terminal import TerminalFace
+from dfaas_lab.widgets.notebook import NotebookView
+from dfaas_lab.widgets.terminal import TerminalView
 
 _LONG_S = 1.0
 
@@ -34,7 +34,7 @@ def busy(
     ...     tell("14 checks, 1 lacking")
     """
     view: ProgressView = SafeView(
-        NotebookFace(bars=False) if in_kernel() else TerminalFace(sys.stderr)
+        NotebookView(bars=False) if in_kernel() else TerminalView(sys.stderr)
     )
     steps, began = Progress(), clock()
     state: StepState = "failed"

@@ -17,7 +17,7 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-class TerminalFace:
+class TerminalView:
     """One line that is written over on a terminal; a line for each finished step anywhere.
 
     Args:

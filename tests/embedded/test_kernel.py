@@ -154,10 +154,13 @@ def test_the_stop_of_a_background_runs_widget_ends_it(kernel: Kernel, local: Loc
     assert "RUNNING" in said
     assert "DOUBTFUL" not in said
     kernel.watch(cell, lambda cell: any("iteration 1/1" in str(w) for w in cell.widgets))
+    kernel.watch(cell, lambda cell: any("<svg" in str(d) for d in cell.shown.values()))
+    places = set(cell.shown)
     kernel.click(cell.comms["ButtonModel"])
     kernel.watch(cell, lambda cell: any("\u25a0 node1" in str(d) for d in cell.shown.values()))
     assert k6_there(local.workspace_root) == []
     assert "Stopping" in "".join(str(one.get("description")) for one in cell.widgets)
+    assert set(cell.shown) == places  # nothing was shown that began in no cell
     told = _told(kernel, "told(handle.wait())")
     assert told["status"] == "interrupted"
     assert told["requests"] > 0

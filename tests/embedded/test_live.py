@@ -1,4 +1,4 @@
-"""What can be seen of a run while it goes on: k6's log lines, and progress on both faces."""
+"""What can be seen of a run while it goes on: k6's log lines, and progress on both views."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ BOTH_FACES = """
 import io, os
 os.environ["COLUMNS"] = "200"  # a narrow terminal cuts a line
 from dfaas_lab import Lab
-from dfaas_lab.widgets import NotebookFace, TerminalFace
+from dfaas_lab.widgets import NotebookView, TerminalView
 class Terminal(io.StringIO):
     def isatty(self):
         return True
 class Both:
-    def __init__(self, *faces):
-        self.faces = faces
+    def __init__(self, *views):
+        self.views = views
     def draw(self, steps):
-        [face.draw(steps) for face in self.faces]
+        [view.draw(steps) for view in self.views]
     def close(self, steps):
-        [face.close(steps) for face in self.faces]
+        [view.close(steps) for view in self.views]
 lab = Lab.from_file("lab.json")
 lab.provision(progress=False)
 shown = Terminal()
 handle = lab.target.start_k6(2, load={"env": 5}, duration="2s")
-run = handle.wait(Both(TerminalFace(shown), NotebookFace()))
+run = handle.wait(Both(TerminalView(shown), NotebookView()))
 """
 
 
