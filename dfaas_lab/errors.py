@@ -104,15 +104,40 @@ def _in_notebook(error: BaseException, run: Any) -> list[str]:
 
 
 class ConfigError(DfaasLabError):
-    """What was asked for cannot be done; it was refused before anything ran."""
+    """What was asked for cannot be done; it was refused before anything ran.
+
+    What helps: the hint names the argument and a value that is good; nothing was run.
+
+    >>> Function("No Name")
+    Traceback (most recent call last):
+        ...
+    dfaas_lab.errors.ConfigError: 'No Name' is no function name
+    A name is a DNS label ...
+    """
 
 
 class UnknownOption(ConfigError, TypeError):
-    """A call has an option that does not exist; the message names the nearest that does."""
+    """A call has an option that does not exist; the message names the nearest that does.
+
+    What helps: the name in the message, which is the nearest.
+
+    >>> target.run_k6(duraton="1s")
+    Traceback (most recent call last):
+        ...
+    dfaas_lab.errors.UnknownOption: ...duraton...
+    """
 
 
 class UnknownName(ConfigError, KeyError):
-    """Nothing is called so; the message names the nearest that is there."""
+    """Nothing is called so; the message names the nearest that is there.
+
+    What helps: the name in the message, or ``lab.targets`` and ``lab.generators``.
+
+    >>> lab.targets["nod1"]
+    Traceback (most recent call last):
+        ...
+    dfaas_lab.errors.UnknownName: ...node1...
+    """
 
 
 class ProvisionError(DfaasLabError):
@@ -132,7 +157,15 @@ class ProvisionError(DfaasLabError):
 
 
 class HostUnreachable(ProvisionError):
-    """A host did not answer, or did not let us in, while it was provisioned."""
+    """A host did not answer, or did not let us in, while it was provisioned.
+
+    What helps: ``ssh HOST`` by hand, with the same user, port and key; ``generator.check()``.
+
+    >>> Generator("127.0.0.1", port=1).provision(progress=False)
+    Traceback (most recent call last):
+        ...
+    dfaas_lab.errors.HostUnreachable: ...
+    """
 
     def __init__(self, message: str, *, host: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -141,7 +174,11 @@ class HostUnreachable(ProvisionError):
 
 
 class TaskFailed(ProvisionError):
-    """A task of the playbook failed on a host; ``detail`` is the module's own message."""
+    """A task of the playbook failed on a host; ``detail`` is the module's own message.
+
+    What helps: its hint; ``detail`` has the module's own words. Then ``provision()`` again: it
+    goes on.
+    """
 
     def __init__(self, message: str, *, host: str, task: str, detail: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -160,11 +197,24 @@ class RemoteError(DfaasLabError):
 
 
 class ConnectionFailed(RemoteError):
-    """No SSH connection could be made, or it was lost and did not come back."""
+    """No SSH connection could be made, or it was lost and did not come back.
+
+    What helps: ``generator.check()``, and ``ssh HOST`` by hand. k6 goes on without us until the
+    lease; ``lab.attach()`` brings home what it measured.
+
+    >>> away = {"gateway": target.gateway, "generator": Generator("127.0.0.1", port=1)}
+    >>> Target("mid", functions=[Function("env")], **away).run_k6()
+    Traceback (most recent call last):
+        ...
+    dfaas_lab.errors.ConnectionFailed: ...
+    """
 
 
 class CommandFailed(RemoteError):
-    """A command on a host ended with an exit code other than 0."""
+    """A command on a host ended with an exit code other than 0.
+
+    What helps: ``stderr``, and the command by hand on that host.
+    """
 
     def __init__(
         self, message: str, *, host: str, command: str, exit_code: int, stderr: str, hint: str = ""
@@ -176,7 +226,10 @@ class CommandFailed(RemoteError):
 
 
 class TransferFailed(RemoteError):
-    """A file could not be sent to or fetched from a host."""
+    """A file could not be sent to or fetched from a host.
+
+    What helps: room on both disks. The workspace is kept, and ``lab.attach()`` fetches it.
+    """
 
     def __init__(self, message: str, *, host: str, path: str, hint: str = "") -> None:
         super().__init__(message, host=host, hint=hint)
@@ -184,7 +237,11 @@ class TransferFailed(RemoteError):
 
 
 class WorkspaceError(RemoteError):
-    """A workspace could not be made, used or removed on a generator."""
+    """A workspace could not be made, used or removed on a generator.
+
+    What helps: room on the generator's disk, or a folder of your own:
+    ``Generator(workspace_root=...)``.
+    """
 
     def __init__(self, message: str, *, host: str, path: str, hint: str = "") -> None:
         super().__init__(message, host=host, hint=hint)
@@ -228,27 +285,55 @@ class K6Error(DfaasLabError):
 
 
 class K6Missing(K6Error):
-    """The generator has no usable k6, or was never provisioned."""
+    """The generator has no usable k6, or was never provisioned.
+
+    What helps: ``generator.provision()``.
+    """
 
 
 class K6ScriptError(K6Error):
-    """k6 refused the script or its options."""
+    """k6 refused the script or its options.
+
+    What helps: the last lines of k6 in the message; ``files=[...]`` for what a script opens by a
+    name that is not in its text.
+
+    >>> _ = Path("bad.js").write_text("export default function () {")
+    >>> target.run_k6(script="bad.js", progress=False)
+    Traceback (most recent call last):
+        ...
+    dfaas_lab.errors.K6ScriptError: ...
+    """
 
 
 class K6TimedOut(K6Error):
-    """k6 was stopped by the run's time limit; the data until then is stored."""
+    """k6 was stopped by the run's time limit; the data until then is stored.
+
+    What helps: ``Limits(timeout=...)``, or a shorter ``duration``.
+    """
 
 
 class K6Interrupted(K6Error):
-    """k6 was stopped by a signal that was not ours."""
+    """k6 was stopped by a signal that was not ours.
+
+    What helps: asking who ends processes on the generator (a reboot, an administrator, a time
+    limit).
+    """
 
 
 class K6Crashed(K6Error):
-    """k6 was killed or panicked."""
+    """k6 was killed or panicked.
+
+    What helps: the last lines of k6 in the message. Exit code 137 is often memory: fewer requests
+    per second, a shorter ``timeout`` of the function, or a larger generator.
+    """
 
 
 class ResultsUnreadable(K6Error):
-    """k6 ended, but what it wrote cannot be read; the raw files are stored."""
+    """k6 ended, but what it wrote cannot be read; the raw files are stored.
+
+    What helps: the raw files in the run's folder, and running it again; a full disk is a usual
+    cause.
+    """
 
 
 class ServiceError(DfaasLabError):
@@ -260,15 +345,36 @@ class ServiceError(DfaasLabError):
 
 
 class GatewayError(ServiceError):
-    """The OpenFaaS gateway did not answer, or refused."""
+    """The OpenFaaS gateway did not answer, or refused.
+
+    What helps: the URL, ``target.deployed()``, and ``Target(auth=..., ca=...)``.
+
+    >>> function = Function("env")
+    >>> gone = {"gateway": "http://127.0.0.1:1", "generator": generator}
+    >>> Target("gone", functions=[function], **gone).deployed()
+    Traceback (most recent call last):
+        ...
+    dfaas_lab.errors.GatewayError: ...
+    """
 
 
 class MetricsError(ServiceError):
-    """Prometheus did not answer, or refused."""
+    """Prometheus did not answer, or refused.
+
+    What helps: ``Target(prometheus=URL)``, or ``queries=`` where it names things differently.
+    """
 
 
 class StoreError(DfaasLabError):
-    """Results could not be written to, or read from, the store."""
+    """Results could not be written to, or read from, the store.
+
+    What helps: room and rights for the folder; ``lab.store.runs()`` lists what is there.
+
+    >>> Run.load("nowhere")
+    Traceback (most recent call last):
+        ...
+    dfaas_lab.errors.StoreError: ...
+    """
 
     def __init__(self, message: str, *, path: str, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -276,11 +382,17 @@ class StoreError(DfaasLabError):
 
 
 class CampaignError(DfaasLabError):
-    """A campaign cannot go on."""
+    """A campaign cannot go on.
+
+    What helps: waiting for the process that runs it, or another ``label=``.
+    """
 
 
 class CooldownTimeout(CampaignError):
-    """A target did not calm down between two loads; ``readings`` are the last."""
+    """A target did not calm down between two loads; ``readings`` are the last.
+
+    What helps: ``Cooldown(max_wait=...)``, a higher ``threshold``, or ``Cooldown.fixed("10s")``.
+    """
 
     def __init__(self, message: str, *, hint: str = "", readings: object = None) -> None:
         super().__init__(message, hint=hint)
@@ -288,7 +400,10 @@ class CooldownTimeout(CampaignError):
 
 
 class ResumeMismatch(CampaignError):
-    """The campaign in the store is not the one to be resumed."""
+    """The campaign in the store is not the one to be resumed.
+
+    What helps: asking for what is stored, or another ``label=`` for a new campaign.
+    """
 
 
 def _readable(text: str) -> str:

@@ -17,10 +17,12 @@ from dfaas_lab.errors import ConfigError, ResumeMismatch, StoreError
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.execution.preflight import preflight
+from dfaas_lab.names import check_options
 from dfaas_lab.progress import ELSEWHERE, ProgressView, Step
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.run import Run
 from dfaas_lab.secret import sealed
+from dfaas_lab.spec.run_spec import RunOptions
 from dfaas_lab.status import COMPLETE, FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
@@ -156,7 +158,7 @@ def sealed_sides(sides: Mapping[str, Target | Side]) -> dict[str, Target | Side]
 
 def _side(name: str, side: Target | Side, options: Mapping[str, Any]) -> Side:
     target, own = side if isinstance(side, tuple) else (side, {})
-    for option in ("iterations", "detach", "progress"):
+    for option in ("iterations", "detach", "progress", "chart"):
         if option in own or option in options:
             raise ConfigError(
                 f"a side that is measured in turn has no option {option!r}",
@@ -166,7 +168,9 @@ def _side(name: str, side: Target | Side, options: Mapping[str, Any]) -> Side:
         raise ConfigError(
             f"the side {name!r} is no target", hint="Give a target, or (target, {options})."
         )
-    return target, {**options, **own}
+    asked = {**options, **own}
+    check_options("run_interleaved()", asked, [*RunOptions.__annotations__, "live"])
+    return target, asked
 
 
 def _settings(sides: Mapping[str, Side], blocks: int, label: str | None) -> dict[str, Any]:

@@ -377,7 +377,7 @@ class Lab:
 
         Args:
             run_id: The run's id, or its unique beginning; without one, the newest run that has not
-                ended.
+                ended, of this lab's targets.
             progress: None chooses how progress is shown; False shows nothing.
 
         Raises:
@@ -388,10 +388,11 @@ class Lab:
         >>> lab.attach(run.id).status  # this one has ended
         'ok'
         """
-        from dfaas_lab.execution.attach import attach
+        from dfaas_lab.execution.attach import attach, newest
 
         self._membership.check()
-        folder = self.store.newest_open() if run_id is None else self.store.find(run_id)
+        store = self.store
+        folder = newest(store, self._sessions()) if run_id is None else store.find(run_id)
         if (run := Run(folder)).status in FINAL:
             return run
         return attach(folder, self._sessions(), shown=Shown(progress)).wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec, TypeVar
 
 from dfaas_lab.errors import UnknownName, UnknownOption
@@ -25,6 +25,28 @@ def near(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
+def check_options(
+    of: str, given: Iterable[str], known: Sequence[str], *, hint: str | None = None
+) -> None:
+    """Make sure that options exist.
+
+    Args:
+        of: What is called: ``"run_k6()"``.
+        given: The names that were given.
+        known: Those that exist.
+        hint: What to do; None lists them.
+
+    Raises:
+        UnknownOption: One does not exist; the nearest one is named.
+    """
+    for name in given:
+        if name not in known:
+            raise UnknownOption(
+                f"{of} has no option {name!r}{near(name, known)}",
+                hint=hint or f"Its options are: {', '.join(known)}.",
+            )
+
+
 def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _Result]]:
     """Refuse an option that is not in a function's signature, and name the nearest that is."""
 
@@ -34,12 +56,7 @@ def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _R
 
         @functools.wraps(function)
         def checked(*args: _Asked.args, **keywords: _Asked.kwargs) -> _Result:
-            for name in keywords:
-                if name not in options:
-                    raise UnknownOption(
-                        f"{function.__name__}() has no option {name!r}{near(name, options)}",
-                        hint=f"Its options are: {', '.join(options)}.",
-                    )
+            check_options(f"{function.__name__}()", keywords, options)
             return function(*args, **keywords)
 
         return checked

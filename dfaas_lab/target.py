@@ -271,6 +271,7 @@ class Target:
         handle = self._start(spec, label=label, live=live, shown=Shown(progress, chart))
         return handle.send() if detach else handle.start()
 
+    @known_options()
     def preview(
         self,
         load: float | Mapping[str, float] = DEFAULT_LOAD,

@@ -26,6 +26,7 @@ from dfaas_lab.errors import ConfigError, ResumeMismatch
 from dfaas_lab.load import seconds
 from dfaas_lab.load.plan import Plan
 from dfaas_lab.load.rates import Random
+from dfaas_lab.names import check_options, near
 from dfaas_lab.store import new_run_id
 
 if TYPE_CHECKING:
@@ -237,8 +238,9 @@ def _targets(
     names = [str(getattr(one, "name", one)) for one in asked]
     missing = [name for name in names if name not in targets]
     if missing or not names:
+        question = near(missing[0], targets) if missing else ""
         raise ConfigError(
-            f"the lab has no target {', '.join(missing) or '(none was named)'}",
+            f"the lab has no target {', '.join(missing) or '(none was named)'}{question}",
             hint=f"Its targets are: {', '.join(targets)}.",
         )
     return {name: targets[name] for name in names}
@@ -246,11 +248,7 @@ def _targets(
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
-        if name not in _OPTIONS:
-            raise ConfigError(
-                f"a campaign has no option {name!r}",
-                hint=_INSTEAD.get(name, f"Beside its own there are: {', '.join(_OPTIONS)}."),
-            )
+        check_options("campaign()", [name], [*_OPTIONS, *DEFAULTS], hint=_INSTEAD.get(name))
     return {name: value for name, value in options.items() if value is not None}
 
 

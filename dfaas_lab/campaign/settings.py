@@ -17,6 +17,7 @@ from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load import seconds
 from dfaas_lab.load.plan import Plan
+from dfaas_lab.names import near
 
 if TYPE_CHECKING:
     from dfaas_lab.target import Target
@@ -155,7 +156,8 @@ def request_digests(target: Target, names: Sequence[str]) -> dict[str, str]:
     missing = [name for name in names if name not in own]
     if missing:
         raise ConfigError(
-            f"{target.name} has no function {', '.join(missing)}, which the plan names",
+            f"{target.name} has no function {', '.join(missing)}, which the plan names"
+            f"{near(missing[0], own)}",
             hint=f"Its functions are: {', '.join(own)}.",
         )
     return {name: _digest(own[name]) for name in names}

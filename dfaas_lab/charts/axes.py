@@ -92,6 +92,16 @@ def up_from_0(field: str, title: str, highest: float, steps: int = 5) -> alt.Y:
     return alt.Y(field, axis=axis(title, values=values), scale=scale)
 
 
+def lower_edge(y: alt.Y) -> alt.Y:
+    """Return the vertical encoding of a band's ``low`` on the axis of its line.
+
+    Without ``stack``, Vega-Lite warns that it cannot stack where the axis is logarithmic.
+    """
+    low = y.copy()
+    low["shorthand"], low["stack"] = "low:Q", None
+    return low
+
+
 def round_ticks(highest: float, steps: int = 5) -> list[float]:
     """Return ticks from 0 to a round number that is not below ``highest``."""
     step = next(size for size in _round_numbers(highest / steps) if size * steps >= highest)

@@ -20,6 +20,7 @@ from dfaas_lab.charts.inks import (
     INK,
     P50,
     P99,
+    Ink,
 )
 from dfaas_lab.display.bundles import chart_bundle, shown_metadata
 from dfaas_lab.printable import printable
@@ -45,6 +46,7 @@ __all__ = [
     "group_inks",
     "hidden",
     "inline",
+    "kind_inks",
     "latency_y",
     "long",
     "number",
@@ -225,6 +227,24 @@ def group_inks(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
     return (
         alt.Color("group:N", scale=hues, legend=legend),
         alt.StrokeDash("group:N", scale=dashes, legend=legend),
+    )
+
+
+def kind_inks(kinds: dict[str, Ink]) -> tuple[Any, Any]:
+    """Return colour and dash for rows with a ``kind`` whose names are at the ends of the lines.
+
+    One kind has no scale: all panels of a figure share theirs.
+    """
+    if len(kinds) == 1:
+        (ink,) = kinds.values()
+        return alt.ColorValue(ink.colour), alt.StrokeDashValue(list(ink.dash) or [1, 0])
+    hues = alt.Scale(domain=list(kinds), range=[ink.colour for ink in kinds.values()])
+    dashes = alt.Scale(
+        domain=list(kinds), range=[list(ink.dash) or [1, 0] for ink in kinds.values()]
+    )
+    return (
+        alt.Color("kind:N", scale=hues, legend=None),
+        alt.StrokeDash("kind:N", scale=dashes, legend=None),
     )
 
 

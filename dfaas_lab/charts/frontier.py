@@ -17,7 +17,7 @@ _SIGNS = {
     "overloaded": ("cross", "#E5926A"),
     "doubtful": ("triangle-up", "#E8CBE4"),
     "failed": ("diamond", "#BBBBBB"),
-    "skipped": ("stroke", "#F2F2F2"),
+    "skipped": ("M-1,-0.2h2v0.4h-2Z", "#F2F2F2"),
 }
 
 

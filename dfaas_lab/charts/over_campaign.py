@@ -149,14 +149,12 @@ def _function(
 def _marks(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """Draw each kind: its band, its line, and a point at each rate, hollow where in doubt."""
     marks: list[alt.Chart] = []
-    low = y.copy()
-    low["shorthand"] = "low:Q"
     tooltip = ["kind:N", "value:Q", "low:Q", "high:Q"]
     for (kind,), of_kind in rows.group_by("kind", maintain_order=True):
         ink = _INKS[str(kind)]
         chart = alt.Chart(parts.inline(of_kind))
         band = chart.mark_area(color=ink.colour, opacity=0.14)
-        marks.append(band.encode(x, low, alt.Y2("high:Q")))
+        marks.append(band.encode(x, axes.lower_edge(y), alt.Y2("high:Q")))
         marks.append(chart.mark_line(**ink.line(strokeWidth=2)).encode(x, y))
         point = chart.mark_point(color=ink.colour, size=28, opacity=1, strokeWidth=1.4)
         fill = alt.condition("datum.doubtful", alt.value("white"), alt.value(ink.colour))

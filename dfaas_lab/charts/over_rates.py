@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import altair as alt
 import polars as pl
@@ -127,21 +127,17 @@ def _panel(
     highest = max([1.0, *rows["rate_rps"].to_list(), *rows["goodput"].drop_nulls().to_list()])
     x = axes.rate_x(rows["rate_rps"], _RATE, labels=False)
     top = alt.layer(
-        *(
-            mark
-            for column, kind in _LATENCY.items()
-            for mark in _marks(rows, column, kind, x, latency.y(), dots=dots)
-        ),
+        *_marks(rows, _LATENCY, x, latency.y(), dots=dots),
         *axes.line_ends(_ends(rows), x, latency, tall),
         title=parts.panel_title(panel.title, "", width),
         width=width,
         height=tall,
     )
     percent = axes.up_from_0("value:Q", "success (%)", 100.0, steps=2)
-    success = _marks(rows, "succeeded", "succeeded", x, percent, dots=dots)
+    success = _marks(rows, {"succeeded": "succeeded"}, x, percent, dots=dots)
     named = axes.rate_x(rows["rate_rps"], _RATE)
     rate = axes.up_from_0("value:Q", "goodput (req/s)", highest, steps=4)
-    goodput = _marks(rows, "goodput", "goodput", named, rate, dots=dots)
+    goodput = _marks(rows, {"goodput": "goodput"}, named, rate, dots=dots)
     return alt.vconcat(
         top,
         alt.layer(*success, width=width, height=low),
@@ -171,40 +167,38 @@ def _ends(rows: pl.DataFrame) -> list[tuple[str, float, float]]:
 
 
 def _marks(
-    rows: pl.DataFrame, column: str, kind: str, x: alt.X, y: alt.Y, *, dots: bool
+    rows: pl.DataFrame, kinds: dict[str, str], x: alt.X, y: alt.Y, *, dots: bool
 ) -> list[alt.Chart]:
-    ink = _INKS[kind]
-    each = parts.long(rows, ["rate_rps", "doubtful"], {column: kind}).filter(
-        pl.col("value").is_not_null()
-    )
+    """Draw the bands, then the lines over them, then the points: a line for each kind."""
+    each = parts.long(rows, ["rate_rps", "doubtful"], kinds).filter(pl.col("value").is_not_null())
     across = (
         each.group_by("rate_rps", "kind")
         .agg(pl.col("value").median(), low=pl.col("value").min(), high=pl.col("value").max())
-        .sort("rate_rps")
+        .sort("kind", "rate_rps")
+    )
+    hue, dash = parts.kind_inks({kind: _INKS[kind] for kind in kinds.values()})
+    band = alt.Chart(axes.inline(across)).mark_area(opacity=0.14)
+    line = alt.Chart(axes.inline(across)).mark_line(
+        strokeWidth=2, point=False if dots else {"size": 20, "filled": True}
     )
     tooltip = [
         alt.Tooltip("kind:N", title="what"),
         alt.Tooltip("rate_rps:Q", title="requests/s"),
         alt.Tooltip("value:Q", format=",.1f"),
     ]
-    ranges = axes.inline(across.drop("value", "kind"))
-    band = alt.Chart(ranges).mark_area(color=ink.colour, opacity=0.14)
-    low = y.copy()
-    low.shorthand = "low:Q"
-    line = alt.Chart(axes.inline(across.drop("low", "high"))).mark_line(
-        **ink.line(strokeWidth=2), point=False if dots else {"size": 20, "filled": True}
-    )
-    marks = [band.encode(x, low, alt.Y2("high:Q")), line.encode(x, y, tooltip=tooltip)]
+    marks = [
+        band.encode(x, axes.lower_edge(y), alt.Y2("high:Q"), hue),
+        line.encode(x, y, hue, dash, **({} if dots else {"tooltip": tooltip})),
+    ]
     for hollow in (False, True) if dots else ():
         of_kind = each.filter(doubtful=hollow).drop("doubtful")
         if not of_kind.is_empty():
             points = alt.Chart(axes.inline(of_kind)).mark_point(
-                color=ink.colour,
-                size=24,
-                opacity=0.85,
-                strokeWidth=1.2,
-                filled=not hollow,
-                fill="white" if hollow else ink.colour,
+                size=24, opacity=0.85, strokeWidth=1.2, **_fill(hollow=hollow)
             )
-            marks.append(points.encode(x, y, tooltip=tooltip))
+            marks.append(points.encode(x, y, hue, tooltip=tooltip))
     return marks
+
+
+def _fill(*, hollow: bool) -> dict[str, Any]:
+    return {"filled": False, "fill": "white"} if hollow else {"filled": True}

@@ -211,7 +211,7 @@ def _without_neighbour(series: str) -> pl.Expr:
 def _band(across: pl.DataFrame, kind: str, x: alt.X, latency: LatencyAxis) -> alt.Chart:
     known = across.drop("value").filter(pl.col("low").is_not_null())
     band = alt.Chart(axes.inline(known)).mark_area(color=_INKS[kind].colour, opacity=0.18)
-    drawn: alt.Chart = band.encode(x, latency.y("low:Q"), alt.Y2("high:Q"))
+    drawn: alt.Chart = band.encode(x, axes.lower_edge(latency.y()), alt.Y2("high:Q"))
     return drawn
 
 

@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NewType
 
+from dfaas_lab.display.compact import compact
+
 if TYPE_CHECKING:
     import altair as alt
 
@@ -73,7 +75,7 @@ def chart_bundle(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """Return a chart as Vega-Lite for viewers that draw it, and as a PNG for all others."""
     spec = spec_of(chart)
     bundle: dict[str, Any] = {
-        _VEGALITE_5: spec | {"$schema": _SCHEMA_5},
+        _VEGALITE_5: compact(spec) | {"$schema": _SCHEMA_5},
         "text/plain": f"<{type(chart).__name__}>",
     }
     picture = _attempt(lambda: {"image/png": base64.b64encode(png(spec)).decode("ascii")})

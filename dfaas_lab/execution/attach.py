@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import ConfigError, StoreError
+from dfaas_lab.errors import ConfigError, DfaasLabError, StoreError
 from dfaas_lab.execution.create import last_run_of
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.execution.part import Part
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dfaas_lab.execution.part import TargetSession
     from dfaas_lab.progress import Shown
     from dfaas_lab.spec.manifest_functions import Entry
-    from dfaas_lab.store import RunFolder
+    from dfaas_lab.store import RunFolder, Store
 
 log = logging.getLogger("dfaas_lab")
 
@@ -46,19 +46,54 @@ def attach(
         StoreError: The run is of a dfaas_lab that wrote no workspaces down.
     """
     orders = orders_of(folder.read())
-    if not orders or any("workspaces" not in entry for entry in orders.values()):
-        raise StoreError(f"run {folder.run_id} does not say where it runs", path=str(folder.path))
-    stored = {name: checked(StoredRun, entry) for name, entry in orders.items()}
-    own = [_of_lab(targets, name, entry.generator) for name, entry in stored.items()]
+    found = _found(folder, orders, targets)
     return RunHandle(
         [
             _target_run(folder, orders, entry, target, pause, is_watched(shown))
-            for entry, target in zip(stored.values(), own, strict=True)
+            for entry, target in found
         ],
         folder,
-        keep=last_run_of(own),
+        keep=last_run_of([target for _, target in found]),
         shown=shown,
     )
+
+
+def newest(store: Store, targets: Mapping[str, TargetSession]) -> RunFolder:
+    """Return the newest run that these targets can attach to; those of other labs are passed over.
+
+    Args:
+        store: Where the runs are.
+        targets: The lab's targets, by name.
+
+    Raises:
+        StoreError: Every run has ended, or those that have not are of other labs.
+    """
+    refused: list[DfaasLabError] = []
+    for folder in store.open_runs():
+        try:
+            _found(folder, orders_of(folder.read()), targets)
+        except (ConfigError, StoreError) as error:
+            refused.append(error)
+        else:
+            return folder
+    if not refused:
+        return store.newest_open()
+    raise StoreError(
+        f"{len(refused)} runs in {store.root} have not ended, and none is of this lab. Of the "
+        f"newest: {refused[0].message}",
+        path=str(store.root),
+        hint="Open the lab as it was when the run began. lab.store.runs() lists all.",
+    )
+
+
+def _found(
+    folder: RunFolder, orders: Mapping[str, Entry], targets: Mapping[str, TargetSession]
+) -> list[tuple[StoredRun, TargetSession]]:
+    """What was asked of each target of a run, and the lab's target for it."""
+    if not orders or any("workspaces" not in entry for entry in orders.values()):
+        raise StoreError(f"run {folder.run_id} does not say where it runs", path=str(folder.path))
+    stored = {name: checked(StoredRun, entry) for name, entry in orders.items()}
+    return [(entry, _of_lab(targets, name, entry.generator)) for name, entry in stored.items()]
 
 
 def _of_lab(targets: Mapping[str, TargetSession], name: str, generator: str) -> TargetSession:

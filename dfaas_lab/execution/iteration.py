@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError
 from dfaas_lab.execution.iteration_results import IterationResults, scratch
@@ -17,6 +17,7 @@ from dfaas_lab.k6.launch import Terms, start
 from dfaas_lab.k6.monitor import End, K6Monitor, look
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, remove
+from dfaas_lab.retry import retry
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.generator_session import GeneratorSession
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from dfaas_lab.secret_values import SecretValues
     from dfaas_lab.spec.run_spec import RunSpec
 
+
+Result = TypeVar("Result")
 
 Pause = Callable[[str, int, threading.Event], None]
 """Called with the run's id before an iteration begins: with its number, and what ends the run."""
@@ -115,32 +118,38 @@ class Iteration:
         """
         first = self.number == self.spec.numbers[0]
         rest_s = 0.0 if first or self.spec.detached else self.spec.rest_s
-        pause = self.pause
-        deadline = time.monotonic() + PATIENCE_S + rest_s
-        while True:
-            try:
-                if unsure:
-                    with self.liveness.asking():
-                        if self._found(closed):
-                            return Found()
-                if closed:
-                    return NotStarted()
-                stop.wait(rest_s)
-                rest_s = 0.0
-                if pause is not None:
-                    pause(self.number, stop)
-                    pause, deadline = None, time.monotonic() + PATIENCE_S
-                if stop.is_set():
-                    return NotStarted()
-                with self.liveness.asking():
-                    return Started(self._start())
-            except ConnectionFailed:
-                unsure = True
-                if self.liveness.given_up(stop):
-                    raise Lost from None
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(RETRY_S)
+        if unsure and self._patiently(stop, lambda: self._was_begun(closed)):
+            return Found()
+        if closed:
+            return NotStarted()
+        stop.wait(rest_s)
+        if (pause := self.pause) is not None:
+            self._patiently(stop, lambda: pause(self.number, stop))
+        tried = False
+
+        def start_once() -> Started | Found | NotStarted:
+            nonlocal tried
+            if tried and self._was_begun(closed):
+                return Found()
+            tried = True
+            return NotStarted() if stop.is_set() else Started(self._start())
+
+        return self._patiently(stop, start_once)
+
+    def _patiently(self, stop: threading.Event, ask: Callable[[], Result]) -> Result:
+        """Ask the generator until it answers; one that an interrupt does not wait for is lost."""
+        try:
+            return retry(
+                ask,
+                on=ConnectionFailed,
+                pause_s=RETRY_S,
+                within_s=PATIENCE_S,
+                give_up=lambda: self.liveness.given_up(stop),
+            )
+        except ConnectionFailed:
+            if self.liveness.given_up(stop):
+                raise Lost from None
+            raise
 
     def follow(
         self,
@@ -204,16 +213,18 @@ class Iteration:
         return plan.secrets
 
     def _start(self) -> Process:
-        terms = self.terms(self.generator.k6_path())
-        return start(self.generator.remote, [self.workspace], [self.files()], [terms])
+        with self.liveness.asking():
+            terms = self.terms(self.generator.k6_path())
+            return start(self.generator.remote, [self.workspace], [self.files()], [terms])
 
-    def _found(self, closed: bool) -> bool:
+    def _was_begun(self, closed: bool) -> bool:
         """Whether it was begun; a workspace that was only half sent is removed."""
         remote = self.generator.remote
-        state = look(remote, self.workspace)
-        if state == "sent":
-            time.sleep(1.0)  # whoever sent it may start it in this moment
+        with self.liveness.asking():
             state = look(remote, self.workspace)
-        if state == "sent" and not closed:
-            remove(remote, self.workspace)
+            if state == "sent":
+                time.sleep(1.0)  # whoever sent it may start it in this moment
+                state = look(remote, self.workspace)
+            if state == "sent" and not closed:
+                remove(remote, self.workspace)
         return state == "begun" or (state == "sent" and closed)

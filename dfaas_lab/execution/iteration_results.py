@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from dfaas_lab.k6.results import Frames, read
 from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
+from dfaas_lab.retry import retry
 from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
@@ -73,16 +73,15 @@ class IterationResults:
             WorkspaceError: It is gone.
             ConnectionFailed: The generator stayed away, or ``give_up`` said so.
         """
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return fetch(
-                    self.remote, workspace, into, without=sent_names(), wanted=WANTED, cut=CUT
-                )
-            except ConnectionFailed:  # fetching again is idempotent
-                if give_up() or time.monotonic() > deadline:
-                    raise
-                time.sleep(RETRY_S)
+        retry(
+            lambda: fetch(
+                self.remote, workspace, into, without=sent_names(), wanted=WANTED, cut=CUT
+            ),
+            on=ConnectionFailed,
+            pause_s=RETRY_S,
+            within_s=PATIENCE_S,
+            give_up=give_up,
+        )
 
     def store(
         self,

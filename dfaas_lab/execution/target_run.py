@@ -8,7 +8,6 @@ import logging
 import math
 import shlex
 import threading
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +29,7 @@ from dfaas_lab.k6.live import LiveCourse
 from dfaas_lab.k6.live_reader import reading_live
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, lines, remove
+from dfaas_lab.retry import retry
 from dfaas_lab.status import COMPLETE, worst
 
 if TYPE_CHECKING:
@@ -261,19 +261,18 @@ class TargetRun:
 
     def _remove(self, stop: threading.Event, *iterations: Iteration) -> None:
         """Remove workspaces whose results are safe here; what stays there harms nobody."""
-        deadline = time.monotonic() + PATIENCE_S
+        workspaces = [iteration.workspace for iteration in iterations]
         with self._liveness.asking():
-            while True:
-                try:
-                    return remove(
-                        self._generator.remote, *(iteration.workspace for iteration in iterations)
-                    )
-                except DfaasLabError as error:  # removing again is idempotent
-                    lost = isinstance(error, ConnectionFailed) and not stop.is_set()
-                    if not lost or time.monotonic() > deadline:
-                        log.warning("%s keeps a workspace: %s", self._generator.host, error)
-                        return None
-                    time.sleep(RETRY_S)
+            try:
+                retry(
+                    lambda: remove(self._generator.remote, *workspaces),
+                    on=ConnectionFailed,
+                    pause_s=RETRY_S,
+                    within_s=PATIENCE_S,
+                    give_up=stop.is_set,
+                )
+            except DfaasLabError as error:
+                log.warning("%s keeps a workspace: %s", self._generator.host, error)
 
     def _read_live(self, iteration: Iteration) -> contextlib.AbstractContextManager[None]:
         if self.course is None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.names import near
 
 Thresholds = Mapping[str, "str | Sequence[str] | Mapping[str, str | Sequence[str]]"]
 
@@ -79,7 +80,7 @@ def rules_of(thresholds: Thresholds | None, rates: Mapping[str, float]) -> dict[
 def _check_function(name: str, rates: Mapping[str, float]) -> None:
     if name not in rates:
         raise ConfigError(
-            f"thresholds name {name!r}, which is no function of the load",
+            f"thresholds name {name!r}, which is no function of the load{near(name, rates)}",
             hint=f"The load's functions are: {', '.join(rates)}.",
         )
     if not rates[name]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
+from typing import Any
 
 from dfaas_lab.generator import Generator
 from dfaas_lab.labfile import GeneratorEntry, LabFile, TargetEntry
@@ -27,31 +28,18 @@ def targets_of(file: LabFile) -> list[Target]:
 
 
 def _generator(entry: GeneratorEntry) -> Generator:
-    return Generator(
-        entry.host,
-        **entry.options(),  # type: ignore[arg-type]
-        variables={**({"python": entry.python} if entry.python else {}), **entry.variables},
-    )
+    return Generator(**_given(entry))
 
 
 def _target(entry: TargetEntry, file: LabFile, generators: dict[str, Generator]) -> Target:
-    header = entry.served_by_header or "Dfaas-Node-Id"
     names = {function.name for function in entry.functions}
-    return Target(
-        entry.name,
-        gateway=entry.gateway,
-        generator=generators[entry.generator],
-        functions=entry.functions,
-        prometheus=entry.prometheus,
-        auth=entry.auth,
-        host=entry.host,
-        install_monitoring=entry.install_monitoring,
-        via=generators[entry.via] if entry.via else None,
-        limits=file.limits,
-        thresholds={name: rules for name, rules in file.thresholds.items() if name in names}
-        or None,
-        served_by_header=header,
-        queries=entry.queries,
-        ca=entry.ca,
-        insecure=entry.insecure,
-    )
+    thresholds = {name: rules for name, rules in file.thresholds.items() if name in names}
+    used = {
+        role: generators[name] for role in ("generator", "via") if (name := getattr(entry, role))
+    }
+    return Target(**_given(entry) | used, limits=file.limits, thresholds=thresholds or None)
+
+
+def _given(entry: GeneratorEntry | TargetEntry) -> dict[str, Any]:
+    """The arguments that the file gives."""
+    return {name: value for name, value in vars(entry).items() if value is not None}

@@ -34,15 +34,10 @@ def campaign_of(
     low, high = source.at((_AT, "sizes"), partial(_pair, keys.sizes))
     source.at((_AT, "duration"), partial(seconds, keys.duration))
     return {
+        **keys.model_dump(exclude={"functions", "rates", "sizes"}),
         "plan": source.at((_AT,), lambda: Plan(names, rates, sizes=(low, high))),
-        "iterations": keys.iterations,
-        "duration": keys.duration,
-        "targets": keys.targets,
         "cooldown": source.at((_AT, "cooldown"), partial(_cooldown, keys.cooldown)),
         "overload": source.at((_AT, "overload"), partial(_made, Overload, keys.overload)),
-        "order": keys.order,
-        "seed": keys.seed,
-        "label": keys.label,
     }
 
 

@@ -39,17 +39,15 @@ def host_of(source: Source, keys: Ssh, written: str, at_address: Place, place: P
     def path(value: str | None, key: str) -> Path | None:
         return source.file(value, address, (*place, key)) if value else None
 
+    plain = keys.model_dump(include={"user", "port", "host_keys", "connect_timeout", "become"})
+
     def make() -> Host:
         return Host(
             address,
-            user=keys.user,
-            port=keys.port,
+            **plain,
             key=path(keys.key, "key"),
             jump=host_at_address(source, keys.jump, (*place, "jump")) if keys.jump else None,
             known_hosts=path(keys.known_hosts, "known_hosts"),
-            host_keys=keys.host_keys,
-            connect_timeout=keys.connect_timeout,
-            become=keys.become,
             become_password=source.secret(
                 keys.become_password, keys.become_password_env, (*place, "become_password")
             ),
@@ -90,11 +88,11 @@ def workspace_root_of(source: Source, keys: GeneratorKeys, host: Host, place: Pl
 def variables_of(source: Source, keys: GeneratorKeys, host: Host, place: Place) -> dict[str, Any]:
     """The variables, checked; one that is a place may have the host's address in it."""
     variables = dict(keys.variables)
+    if keys.python and "python" in variables:
+        raise source.refused(((*place, "python"), "python is given twice: here and beside"))
     for name, value in variables.items():
         at = (*place, name)
         if name in PLACES and isinstance(value, str):
             variables[name] = source.filled(value, host.address, at)
         source.at(at, partial(check_variable, name, variables[name]))
-    if keys.python and "python" in variables:
-        raise source.refused(((*place, "python"), "python is given twice: here and beside"))
-    return variables
+    return {"python": keys.python, **variables} if keys.python else variables

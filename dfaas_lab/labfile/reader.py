@@ -130,9 +130,7 @@ def _generator_entry(source: Source, keys: GeneratorKeys, place: Place) -> Gener
         name=keys.name or host.address,
         host=host,
         workspace_root=workspace_root_of(source, keys, host, (*place, "workspace_root")),
-        k6_version=keys.k6_version,
-        k6_source=keys.k6_source,
-        python=keys.python,
+        **keys.model_dump(include={"k6_version", "k6_source"}),
         variables=variables_of(source, keys, host, (*place, "variables")),
     )
 
@@ -168,7 +166,7 @@ def _target(
     via = entry.via if isinstance(entry.via, str) else generator if entry.via else None
     prometheus, at_prometheus = entry.prometheus, (*place, "prometheus")
     return TargetEntry(
-        name=entry.name,
+        **entry.model_dump(include={"name", "install_monitoring", "served_by_header", "insecure"}),
         gateway=source.url(entry.gateway, address, (*place, "gateway")),
         generator=generator,
         functions=_functions(source, entry, shared, address, place),
@@ -176,11 +174,8 @@ def _target(
         auth=auth_of(source, entry.auth, (*place, "auth")) if entry.auth else None,
         host=host,
         via=via and _generator(source, via, generators, (*place, "via")),
-        install_monitoring=entry.install_monitoring,
-        served_by_header=entry.served_by_header,
         queries=_queries(source, entry, address, place),
         ca=source.file(entry.ca, address, (*place, "ca")) if entry.ca else None,
-        insecure=entry.insecure,
     )
 
 

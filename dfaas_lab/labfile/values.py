@@ -14,28 +14,14 @@ from dfaas_lab.load import Function
 
 @dataclass(frozen=True)
 class GeneratorEntry:
-    """One generator of a lab file; None means the default of :class:`dfaas_lab.Generator`.
-
-    ``variables`` are those of the playbooks.
-    """
+    """The arguments of a :class:`dfaas_lab.Generator`; None means its default."""
 
     name: str
     host: Host
     workspace_root: str | None = None
     k6_version: str | None = None
     k6_source: str | None = None
-    python: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
-
-    def options(self) -> dict[str, str]:
-        """The keyword arguments for ``Generator`` that the file gives."""
-        given = {
-            "name": self.name,
-            "workspace_root": self.workspace_root,
-            "k6_version": self.k6_version,
-            "k6_source": self.k6_source,
-        }
-        return {key: value for key, value in given.items() if value is not None}
 
 
 PACKAGED = ("containerd", "kubernetes", "local")
@@ -44,9 +30,9 @@ PACKAGED = ("containerd", "kubernetes", "local")
 
 @dataclass(frozen=True)
 class TargetEntry:
-    """One target of a lab file; ``generator`` and ``via`` are names of generators of the file.
+    """The arguments of a :class:`dfaas_lab.Target`; None means its default.
 
-    ``served_by_header`` None means the default of :class:`dfaas_lab.Target`.
+    ``generator`` and ``via`` are names of generators of the file.
     """
 
     name: str

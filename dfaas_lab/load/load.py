@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from numbers import Real
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import seconds
 from dfaas_lab.load.function import Function
+from dfaas_lab.names import near
 
 MAX_RATE_RPS = 1_000_000
 _MOST_ROUNDING = 1e-3
@@ -148,10 +148,8 @@ def _rates(load: float | Mapping[str, float], functions: Sequence[Function]) -> 
         raise ConfigError("the load is empty", hint=f"Name a rate for one of: {', '.join(names)}.")
     for name in asked:
         if name not in names:
-            near = difflib.get_close_matches(str(name), names, n=1)
             raise ConfigError(
-                f"the target has no function {name!r}"
-                + (f"; did you mean {near[0]!r}?" if near else ""),
+                f"the target has no function {name!r}{near(name, names)}",
                 hint=f"Its functions are: {', '.join(names)}.",
             )
     return {name: _rate(name, rate) for name, rate in asked.items()}

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from typing import TextIO
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.local.local_lab import start
+from dfaas_lab.store.files import beside
 
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -66,8 +68,8 @@ def _try(path: Path) -> None:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        _beside(path).touch(mode=0o600, exist_ok=False)
-        _beside(path).unlink()
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
     except OSError as error:
         raise ConfigError(
             f"the lab file {path} cannot be written: {error.strerror or error}",
@@ -75,15 +77,10 @@ def _try(path: Path) -> None:
         ) from error
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}")
-
-
 def _write(path: Path, text: str) -> None:
-    beside = _beside(path)
-    beside.touch(mode=0o600, exist_ok=False)
-    beside.write_text(text, encoding="utf-8")
-    beside.rename(path)
+    with beside(path) as part:
+        part.touch(mode=0o600)
+        part.write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager

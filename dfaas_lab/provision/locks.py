@@ -84,18 +84,17 @@ def _held(path: Path, cancel: threading.Event, waiting: Callable[[], None]) -> I
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # An object of its own for each call: two threads are two owners.
     lock = FileLock(path, thread_local=False)
-    with contextlib.suppress(Timeout):
-        lock.acquire(timeout=0)
-    while not lock.is_locked:
-        if cancel.is_set():
-            raise interrupted()
+
+    def cancelled() -> bool:
         waiting()
-        with contextlib.suppress(Timeout):
-            lock.acquire(timeout=_POLL_S)
+        return cancel.is_set()
+
     try:
+        held = lock.acquire(poll_interval=_POLL_S, cancel_check=cancelled)
+    except Timeout:
+        raise interrupted() from None
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _lock_file(key: Hashable) -> Path:

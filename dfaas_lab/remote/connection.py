@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import random
 import socket
-import time
 from typing import TYPE_CHECKING, Any, Literal
 
 import paramiko
@@ -30,6 +28,7 @@ from dfaas_lab.remote.host_keys import (
 from dfaas_lab.remote.key_file import KeyFile, check_readable
 from dfaas_lab.remote.proxy import ProxySocket
 from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
+from dfaas_lab.retry import retry
 
 if TYPE_CHECKING:
     from dfaas_lab.config import Host
@@ -86,21 +85,18 @@ def _quiet(logger: logging.Logger) -> None:
 
 
 def _connect(host: ResolvedHost) -> Connection:
-    patience_until = time.monotonic() + min(_TURNED_AWAY_S, host.connect_timeout)
-    while True:
-        try:
-            return _connected(host)
-        except ConnectionFailed as error:
-            # A command that ended was not turned away: it cannot reach the host.
-            hopeless = host.proxy_command or not _turned_away(error)
-            if hopeless or time.monotonic() > patience_until:
-                raise
-        time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - so that those who wait do not meet
+    return retry(
+        lambda: _connected(host),
+        # A command that ended was not turned away: it cannot reach the host.
+        on=lambda error: not host.proxy_command and _turned_away(error),
+        pause_s=(0.1, 0.5),  # so that those who wait do not meet
+        within_s=min(_TURNED_AWAY_S, host.connect_timeout),
+    )
 
 
-def _turned_away(error: ConnectionFailed) -> bool:
+def _turned_away(error: BaseException) -> bool:
     """Whether the host closed the connection before it said a word: nothing was done there yet."""
-    cause = error.__cause__
+    cause = error.__cause__ if isinstance(error, ConnectionFailed) else None
     closed = cause is not None and isinstance(cause.__context__, EOFError | ConnectionResetError)
     return closed and "banner" in str(cause)
 

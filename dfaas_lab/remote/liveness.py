@@ -21,8 +21,8 @@ UNREACHABLE_S = 3.0
 PATIENCE_S = 60.0
 """For how long what is idempotent is tried again over a connection that is lost."""
 
-RETRY_S = 0.5
-"""The pause between two such tries."""
+RETRY_S = (0.5, 0.5)
+"""The shortest and the longest pause between two such tries."""
 
 
 class Liveness:

@@ -9,11 +9,11 @@ from typing import Any
 
 import httpcore
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from dfaas_lab.certificates import Trust
 from dfaas_lab.errors import ConfigError, ServiceError
 from dfaas_lab.redaction import masked
+from dfaas_lab.retry import retry
 from dfaas_lab.secret import without_locals
 from dfaas_lab.services.transport import BoundedTransport, Deadline, TooLarge
 
@@ -130,15 +130,14 @@ class Session:
         Raises:
             ServiceError: There was no answer, or it refused.
         """
-        again = Retrying(
-            retry=retry_if_exception_type(_BROKEN),
-            stop=stop_after_attempt(3 if method in _IDEMPOTENT else 1),
-            wait=wait_random_exponential(multiplier=0.1, max=0.5),
-            reraise=True,
-        )
         self.deadline.restart(self.timeout_s)
         try:
-            answer = again(lambda: self._send(self._request(method, path, params, json)))
+            answer = retry(
+                lambda: self._send(self._request(method, path, params, json)),
+                on=_BROKEN,
+                pause_s=(0.0, 0.3),
+                attempts=3 if method in _IDEMPOTENT else 1,
+            )
         except httpx.TransportError as error:
             raise self.silent(error) from error
         if answer.status_code < 300 or answer.status_code in accept:

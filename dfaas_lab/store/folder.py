@@ -111,11 +111,8 @@ class RunFolder:
             self.path.lstat()  # one that is damaged may be claimed, to be removed
             self.staging.mkdir(exist_ok=True)
         lock = FileLock(self.measuring_lock, thread_local=False)
-        while True:  # at least once: who shall stop a run must hold it
-            with contextlib.suppress(Timeout):
-                lock.acquire(timeout=0.2)
-            if lock.is_locked or give_up.is_set():
-                break
+        with contextlib.suppress(Timeout):  # tried at least once: who shall stop a run must hold it
+            lock.acquire(poll_interval=0.2, cancel_check=give_up.is_set)
         try:
             yield lock.is_locked
         finally:

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -126,8 +126,20 @@ class Store:
         ids = (path.name.removeprefix("run_id=") for path in paths)
         return sorted(run_id for run_id in ids if _RUN_ID.fullmatch(run_id))
 
+    def open_runs(self) -> Iterator[RunFolder]:
+        """The runs that have not ended, newest first.
+
+        >>> list(lab.store.open_runs())
+        []
+        """
+        for run_id in reversed(self.run_ids()):
+            folder = self.find(run_id)
+            with contextlib.suppress(StoreError):  # an odd or damaged one is passed over
+                if folder.read().get("status") in OPEN:
+                    yield folder
+
     def newest_open(self) -> RunFolder:
-        """The newest run that has not ended, which ``lab.attach()`` can take over.
+        """The newest run that has not ended.
 
         Raises:
             StoreError: Every run has ended.
@@ -138,11 +150,8 @@ class Store:
         dfaas_lab.errors.StoreError: every run in ... has ended
         Name one to read it: lab.attach(RUN_ID). lab.store.runs() lists all.
         """
-        for run_id in reversed(self.run_ids()):
-            folder = self.find(run_id)
-            with contextlib.suppress(StoreError):  # an odd or damaged one is passed over
-                if folder.read().get("status") in OPEN:
-                    return folder
+        for folder in self.open_runs():
+            return folder
         raise StoreError(
             f"every run in {self.root} has ended",
             path=str(self.root),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import subprocess
@@ -10,6 +9,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import polars as pl
@@ -36,24 +37,74 @@ with Lab.from_file(sys.argv[1]) as lab:
 """
 
 
-def kill_campaigns(folder: Path, *, kills: int, seed: int) -> None:
-    """Run a campaign without kills, and one that is killed; they must be the same set."""
+@dataclass(frozen=True)
+class Hit:
+    """What was stored of a campaign when its controller was killed."""
+
+    loads: int
+    overloaded: int
+    skipped: int
+
+
+def kill_campaigns(folder: Path, *, kills: int, seed: int) -> list[Hit]:
+    """Run a campaign without kills, and others that are killed; they must be the same set.
+
+    Args:
+        folder: Where the stores are made.
+        kills: How many kills must find a campaign that was begun and is not finished.
+        seed: Of the moments.
+
+    Returns:
+        What each of these kills found.
+    """
     from dfaas_lab import Lab
 
     chance = random.Random(seed)
+    hits: list[Hit] = []
     with start(functions=NARROW) as lab:
-        whole, killed = (_file(folder, lab.facts(), name) for name in ("whole", "killed"))
+        whole = _file(folder, lab.facts(), "whole")
         with Lab.from_file(whole) as provisioned:
             make_ready(provisioned)
         whole_s = _measure(whole, kill_after_s=None)
-        for _ in range(kills):
-            # Each goes on a part of the way; the last ones may find it finished.
-            _measure(killed, kill_after_s=chance.uniform(0, 1.6 * whole_s / kills))
-        _measure(killed, kill_after_s=None)
-        expected, found = _outcomes(whole), _outcomes(killed)
-        assert found == expected
-        assert any(skipped for *_, skipped in found)
-        _check_once(killed)
+        expected = _outcomes(whole)
+        assert any(skipped for *_, skipped in expected)
+        for number in count(1):
+            killed = _file(folder, lab.facts(), f"killed{number}")
+            hits += _killed(killed, kills - len(hits), whole_s, chance)
+            assert _outcomes(killed) == expected
+            _check_once(killed)
+            if len(hits) == kills:
+                return hits
+    raise AssertionError
+
+
+def _killed(file: Path, most: int, whole_s: float, chance: random.Random) -> list[Hit]:
+    """Run a campaign to its end, with so many kills on its way at most."""
+    hits: list[Hit] = []
+    while len(hits) < most:
+        if _measure(file, kill_after_s=chance.uniform(0, 1.6 * whole_s / most)) is None:
+            hits += _found(file)
+        else:
+            return hits
+    assert _measure(file, kill_after_s=None)
+    return hits
+
+
+def _found(file: Path) -> list[Hit]:
+    """What is stored of a campaign; nothing where it is not begun, or finished."""
+    from dfaas_lab import Lab
+    from dfaas_lab.errors import DfaasLabError
+
+    with Lab.from_file(file) as lab:
+        try:
+            campaign = lab.campaign(label="killed")
+        except DfaasLabError:  # it was not begun
+            return []
+        frame = campaign.outcomes.unique("load_id")
+        if campaign.status == "finished":
+            return []
+    overloaded = frame["overloaded"].fill_null(False).sum()
+    return [Hit(frame.height, int(overloaded), int(frame["skipped"].sum()))]
 
 
 def _file(folder: Path, facts: dict[str, object], name: str) -> Path:
@@ -62,16 +113,18 @@ def _file(folder: Path, facts: dict[str, object], name: str) -> Path:
     return file
 
 
-def _measure(file: Path, *, kill_after_s: float | None) -> float:
+def _measure(file: Path, *, kill_after_s: float | None) -> float | None:
+    """Run the controller; how long it took to the end, None where it was killed before."""
     command = [sys.executable, "-c", CONTROLLER, str(file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as controller:
         try:
             assert controller.stdout
             assert controller.stdout.readline() == "ready\n"
             began = time.monotonic()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                assert controller.wait(kill_after_s) == 0
+            assert controller.wait(kill_after_s) == 0
             return time.monotonic() - began
+        except subprocess.TimeoutExpired:
+            return None
         finally:
             controller.kill()
 

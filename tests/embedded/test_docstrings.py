@@ -16,10 +16,16 @@ import pytest
 
 import dfaas_lab
 from dfaas_lab import Cooldown, Lab, Plan, charts
+from dfaas_lab.errors import UnknownName, UnknownOption
 from dfaas_lab.store import Store, new_run_id
 
 # What is public, though not among the package's own names, and what ends what the others need.
-_MORE = {"Store": Store, **{name: getattr(charts, name) for name in charts.__all__}}
+_MORE = {
+    "Store": Store,
+    "UnknownName": UnknownName,
+    "UnknownOption": UnknownOption,
+    **{name: getattr(charts, name) for name in charts.__all__},
+}
 _LAST = ("Generator.close", "Lab.teardown", "Lab.close")
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -86,7 +92,7 @@ def names(lab: Lab) -> dict[str, Any]:
         "campaign": campaign,
         "handle": target.start_k6(load={"env": 5}, duration="1s"),
     }
-    used = {"pl": pl, "timedelta": timedelta, "new_run_id": new_run_id}
+    used = {"pl": pl, "timedelta": timedelta, "new_run_id": new_run_id, "Path": Path}
     public = {name: getattr(dfaas_lab, name) for name in dfaas_lab.__all__}
     return {**public, **_MORE, **used, **made}
 

@@ -82,6 +82,7 @@ def test_an_interrupt_works_after_provision_in_the_same_cell(
     assert any("lab.attach('" in text for text in ended.with_mime("text/plain"))
 
 
+@pytest.mark.slow
 def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(kernel: Kernel) -> None:
     cell = kernel.run('run = lab.target.run_k6(2, load={"env": 20}, duration="3s")')
     drawn = [text for text in cell.with_mime("text/html") if "<svg" in text]

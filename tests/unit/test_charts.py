@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,7 +22,6 @@ from PIL import Image
 
 from dfaas_lab.charts import (
     comparison_chart,
-    decomposition_chart,
     distribution_chart,
     node_chart,
     overlay_chart,
@@ -36,7 +35,7 @@ from dfaas_lab.charts.inks import GROUPS
 from dfaas_lab.display.bundles import chart_bundle, mimebundle, shown_width
 from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.schemas import REQUESTS
+from tests.unit.chart_gallery import changes, every_chart, requests_of
 from tests.unit.frames import summary, timeline
 
 ROOT = Path(__file__).parents[2]
@@ -249,25 +248,6 @@ def test_a_point_of_several_seconds_keeps_the_worst_and_says_so() -> None:
     assert {row["top"] for row in rows(chart) if "base" in row} == {20}
 
 
-def requests_of(latencies: list[float], per_second: int) -> pl.DataFrame:
-    """The requests of one iteration of one function."""
-    began = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = [
-        {
-            "run_id": "r1",
-            "target": "mid",
-            "iteration": 1,
-            "function": "f",
-            "started_at": began + timedelta(seconds=at / per_second),
-            "latency_ms": latency,
-            "failed": False,
-            "http_status": 200,
-        }
-        for at, latency in enumerate(latencies)
-    ]
-    return pl.DataFrame(rows, schema=REQUESTS)
-
-
 def test_with_requests_a_point_of_several_seconds_has_the_quantiles_of_its_requests() -> None:
     seconds = 6000
     # Every twentieth request takes 500 ms: p95 of ten of them is between both, by interpolation.
@@ -317,50 +297,6 @@ def test_a_doubtful_run_has_hollow_points() -> None:
     frame = pl.concat([summary(["f"], rate_rps=at, run_id=f"r{at:g}") for at in (5.0, 10.0)])
     assert "hollow: DOUBTFUL" in draw(rates_chart(frame, doubtful=["r10"]))
     assert "hollow" not in draw(rates_chart(frame))
-
-
-def every_chart() -> dict[str, alt.TopLevelMixin]:
-    """One of each, with many functions and long names."""
-    functions = ["f" * 40, "env"]
-    requests = pl.concat(
-        [
-            requests_of([float(at % 50 + 1) for at in range(400)], 20).with_columns(
-                function=pl.lit(name), target=pl.lit(target)
-            )
-            for name in functions
-            for target in ("left", "right")
-        ]
-    )
-    frames = pl.concat([summary(functions, target=one) for one in ("left", "right")])
-    times = pl.concat([timeline(functions, target=one, seconds=400) for one in ("left", "right")])
-    node = pl.DataFrame(
-        {
-            "time": [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=at) for at in range(9)],
-            "metric": ["cpu_fraction"] * 9,
-            "function": pl.Series([None] * 9, dtype=pl.String),
-            "instance": ["10.0.0.60:9100"] * 9,
-            "value": [at / 10 for at in range(9)],
-        }
-    )
-    return {
-        "run": run_chart(frames, times, requests),
-        "one function": run_chart(summary(["f"]), timeline(["f"])),
-        "rates": rates_chart(frames),
-        "distribution": distribution_chart(requests),
-        "distribution by target": distribution_chart(requests, by="target"),
-        "overlay": overlay_chart(frames, times, by="target"),
-        "status": status_chart(requests),
-        "decomposition": decomposition_chart(requests.with_columns(waiting_ms=pl.lit(4.0))),
-        "node": node_chart(node, frames),
-        "comparison": comparison_chart(changes(4.0)),
-    }
-
-
-def changes(high: float) -> pl.DataFrame:
-    """A comparison's frame with one change of 10 % and the upper end of its interval."""
-    row = {"side_a": "a" * 24, "side_b": "b" * 24, "target": "mid", "function": "env"}
-    row |= {"measure": "latency_ms_p95", "change": 0.1, "low": -0.1, "high": high, "differs": False}
-    return pl.DataFrame([row])
 
 
 def test_one_wide_interval_does_not_hide_the_changes() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dfaas_lab import labfile
 from dfaas_lab.config import Host, Limits
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.labfile import LabFile, parse, read
+from dfaas_lab.labfile import GeneratorEntry, LabFile, parse, read
 from dfaas_lab.load import Function
 
 FULL = """\
@@ -95,12 +95,8 @@ def test_a_full_file(tmp_path: Path) -> None:
         jump=Host("bastion", user="me"),
         become_password="hunter2",
     )
-    assert generator.options() == {
-        "name": "gen",
-        "workspace_root": "/srv/runs",
-        "k6_version": "1.1.0",
-        "k6_source": "copy",
-    }
+    assert (generator.name, generator.workspace_root) == ("gen", "/srv/runs")
+    assert (generator.k6_version, generator.k6_source) == ("1.1.0", "copy")
     mid, heavy = lab.targets
     figlet = Function(
         "figlet",
@@ -159,7 +155,7 @@ def test_the_same_in_json_and_toml(tmp_path: Path) -> None:
     )
     assert as_yaml.generators == as_json.generators == as_toml.generators
     assert as_yaml.targets == as_json.targets == as_toml.targets
-    assert as_yaml.generators[0].options() == {"name": "g"}
+    assert as_yaml.generators[0] == GeneratorEntry("g", Host("g"))
 
 
 def test_what_the_embedded_lab_prints_is_a_lab_file(tmp_path: Path) -> None:
@@ -188,7 +184,7 @@ def test_what_the_embedded_lab_prints_is_a_lab_file(tmp_path: Path) -> None:
     }
     facts["targets"][0]["auth"]["password"] = "x$${y}"  # type: ignore[index]
     lab = parse(facts, path=tmp_path / "serve.json", env={})
-    assert lab.generators[0].python == "/usr/bin/python3"
+    assert lab.generators[0].variables["python"] == "/usr/bin/python3"
     assert lab.targets[0].auth == ("admin", "x${y}")
     assert lab.targets[0].functions == (Function("figlet"), Function("echo", method="POST"))
 

@@ -66,7 +66,7 @@ def built() -> Iterator[tuple[str, Pattern]]:
     yield "output, ended", journal._ended
     yield "output, stopping", journal._stopping
     yield "secret_values, a word", _found("ab1")
-    for asked in {*thresholds._ASKED_OF.values()}:
+    for asked in sorted({*thresholds._ASKED_OF.values()}):
         rule = thresholds._EXPRESSION.format(asked=asked, number=thresholds._NUMBER)
         yield f"threshold {asked}", re.compile(rule)
     for number, (pattern, _) in enumerate(hints._HINTS):

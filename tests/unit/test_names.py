@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dfaas_lab import Function, Generator, Lab, Target, names
+from dfaas_lab import Function, Generator, Lab, Plan, Target, names
 from dfaas_lab.errors import ConfigError
 
 
@@ -28,12 +28,27 @@ def test_the_examples_are_true() -> None:
 
 
 @pytest.mark.parametrize("kind", [TypeError, ConfigError])
-@pytest.mark.parametrize("method", ["lab.run_k6", "target.run_k6", "target.start_k6"])
+@pytest.mark.parametrize(
+    "method", ["lab.run_k6", "lab.campaign", "target.run_k6", "target.start_k6", "target.preview"]
+)
 def test_an_option_that_does_not_exist(lab: Lab, kind: type[Exception], method: str) -> None:
     owner, _, name = method.partition(".")
     call = getattr(lab if owner == "lab" else lab.target, name)
     with pytest.raises(kind, match="did you mean 'duration'"):
         call(duraton="3s")
+
+
+def test_the_same_of_a_comparison_of_a_plan_and_of_thresholds(lab: Lab) -> None:
+    sides = {"a": lab.target, "b": lab.target}
+    with pytest.raises(TypeError, match="did you mean 'duration'"):
+        lab.run_interleaved(sides, duraton="3s")
+    with pytest.raises(ConfigError, match=r"no function figlt.*did you mean 'figlet'"):
+        lab.campaign(Plan(["figlt"], [1]))
+    with pytest.raises(ConfigError, match="no target nod1; did you mean 'node1'"):
+        lab.campaign(Plan(["figlet"], [1]), targets="nod1")
+    for options in ({"load": {"figlt": 1}}, {"thresholds": {"figlt": "p(95)<9"}}):
+        with pytest.raises(ConfigError, match="did you mean 'figlet'"):
+            lab.run_k6(**options)
 
 
 def test_a_target_that_does_not_exist(lab: Lab) -> None:

@@ -11,8 +11,17 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from dfaas_lab.progress import Step
-from dfaas_lab.widgets import SafeView, SilentFace, TerminalFace, choose_view
+from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.progress import Shown, Step, draw_until
+from dfaas_lab.widgets import (
+    SafeView,
+    SilentFace,
+    TerminalFace,
+    chart_view,
+    choose_view,
+    is_watched,
+)
+from dfaas_lab.widgets.notebook import Bars
 
 HALF = Step("run", 5, 10, "iteration 2 of 3")
 DONE = Step("run", 10, 10, "3 iterations", "ok")
@@ -92,7 +101,8 @@ def test_a_face_that_cannot_draw_falls_silent() -> None:
 
 
 SHOW = """
-from dfaas_lab.progress import Step
+from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.progress import Shown, Step, draw_until
 from dfaas_lab.widgets import choose_view
 face = choose_view()
 face.draw((Step("provision", 1, 4, "<b>task</b> $x$"),))
@@ -138,3 +148,52 @@ def test_what_is_saved_can_be_read_without_widgets(shown: nbformat.NotebookNode)
 def test_without_ipywidgets_a_notebook_has_the_text(tmp_path: Path) -> None:
     book = execute([HIDE, SHOW, CLOSE], tmp_path)
     assert "&lt;i&gt;" in book.cells[1].outputs[0].data["text/html"]
+
+
+def test_bars_are_drawn_less_than_ten_times_a_second() -> None:
+    drawn: list[float] = []
+    waited: list[float] = []
+
+    class Face(SilentFace):
+        def draw(self, steps: tuple[Step, ...]) -> None:
+            drawn.append(sum(waited))
+
+    def ended(within_s: float) -> bool:
+        waited.append(within_s)
+        return sum(waited) > 3
+
+    draw_until(ended, SafeView(Face()), lambda: (HALF,))
+    assert 15 < len(drawn) < 30
+
+
+def test_what_costs_more_is_drawn_less_often() -> None:
+    now, drawn = [0.0], []
+
+    class Face(SilentFace):
+        def draw(self, steps: tuple[Step, ...]) -> None:
+            drawn.append(now[0])
+
+    view = SafeView(Face(), every_s=1.0, clock=lambda: now[0])
+    for tenth in range(31):
+        now[0] = tenth / 10
+        view.draw((HALF,))
+    assert drawn == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_stop_is_pressed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    stopped: list[bool] = []
+    bars = Bars(lambda: stopped.append(True))
+    bars.update((HALF,))
+    assert bars.box.children[-1].children[-1] is bars.button
+    bars.button.click()
+    assert stopped == [True]
+    assert bars.button.disabled
+    assert bars.button.description == "Stopping"
+    bars.update((HALF, Step("other")))
+    assert [len(row.children) for row in bars.box.children] == [2, 2, 2]
+    bars.close()
+
+
+def test_outside_of_a_notebook_there_is_no_chart() -> None:
+    assert chart_view(Shown(chart=True), {"a": LiveCourse(1)}, dict, "r1") is None
+    assert not is_watched(Shown(progress=False))

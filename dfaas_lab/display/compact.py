@@ -1,0 +1,168 @@
+"""The same Vega-Lite figure in less room, for saved notebooks.
+
+There each value has a line of its own, indented by its depth. What all axes of a figure say is said
+once in its ``config``, and what all layers of a panel say of a channel once for the panel:
+https://vega.github.io/vega-lite/docs/layer.html, "Combining Layers". Data become CSV, in which a
+column's name is written once.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import NoneType
+from typing import Any
+
+_PARTS = ("concat", "vconcat", "hconcat", "layer")
+# Of an axis: what is style, and may stand in config.axis.
+_STYLE = (
+    "domainColor",
+    "gridColor",
+    "labelColor",
+    "labelFontSize",
+    "tickColor",
+    "titleColor",
+    "titleFontSize",
+    "titleFontWeight",
+)
+_POSITIONS = ("x", "y")
+# Without it, Vega-Lite does not see that a layer has the channel, and does not merge the two.
+_IDENTITY = "field"
+_MANY_ROWS = 4
+
+
+def compact(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a specification that draws the same picture.
+
+    Args:
+        spec: Vega-Lite, as Altair writes it: the data by name in ``datasets``.
+    """
+    smaller = _with_shared_channels(_with_shared_style(spec))
+    return _with_tables(smaller) if "datasets" in spec else smaller
+
+
+def _with_shared_style(spec: Mapping[str, Any]) -> dict[str, Any]:
+    axes = [channel.get("axis") for channel in _position_channels(spec)]
+    said = _said_by_all([one for one in axes if isinstance(one, dict)])
+    style = {key: said[key] for key in _STYLE if key in said}
+    if not style or None in axes:
+        return dict(spec)  # an axis that is Vega's own would be changed, too
+    config = {**spec.get("config", {}), "axis": style}
+    return {**_without_style(spec, style), "config": config}
+
+
+def _position_channels(unit: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for part in _parts(unit):
+        yield from _position_channels(part)
+    encoding = unit.get("encoding", {})
+    yield from (encoding[name] for name in _POSITIONS if _IDENTITY in encoding.get(name, {}))
+
+
+def _said_by_all(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    first = told[0] if told else {}
+    return {
+        key: value
+        for key, value in first.items()
+        if all(key in one and one[key] == value for one in told)
+    }
+
+
+def _without_style(unit: Mapping[str, Any], style: Mapping[str, Any]) -> dict[str, Any]:
+    changed = _each_part(unit, lambda part: _without_style(part, style))
+    if "encoding" in changed:
+        changed["encoding"] = {
+            name: _without_axis_style(channel, style) if name in _POSITIONS else channel
+            for name, channel in changed["encoding"].items()
+        }
+    return changed
+
+
+def _without_axis_style(channel: Any, style: Mapping[str, Any]) -> Any:
+    if not isinstance(channel, dict) or not isinstance(channel.get("axis"), dict):
+        return channel
+    axis = {key: value for key, value in channel["axis"].items() if key not in style}
+    return {**channel, "axis": axis}
+
+
+def _with_shared_channels(unit: Mapping[str, Any]) -> dict[str, Any]:
+    changed = _each_part(unit, _with_shared_channels)
+    layers = changed.get("layer", [])
+    if len(layers) < 2 or "encoding" in changed or not all("encoding" in one for one in layers):
+        return changed
+    told = [layer["encoding"] for layer in layers]
+    shared = {name: _shared(name, told) for name in _POSITIONS}
+    shared = {name: properties for name, properties in shared.items() if properties}
+    changed["layer"] = [{**layer, "encoding": _rest(layer["encoding"], shared)} for layer in layers]
+    return {**changed, "encoding": shared} if shared else changed
+
+
+def _shared(name: str, told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all layers say of a channel; nothing where one has no field there."""
+    channels = [encoding[name] for encoding in told if _IDENTITY in encoding.get(name, {})]
+    if len(channels) < len(told):
+        return {}
+    said = _said_by_all(channels)
+    said.pop(_IDENTITY, None)
+    return said
+
+
+def _rest(encoding: Mapping[str, Any], shared: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        name: {key: value for key, value in channel.items() if key not in shared.get(name, ())}
+        if name in shared
+        else channel
+        for name, channel in encoding.items()
+    }
+
+
+def _with_tables(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Write many rows as CSV, and give the data short names."""
+    every = {
+        old: (f"d{at}", *_table(rows)) for at, (old, rows) in enumerate(spec["datasets"].items())
+    }
+    smaller = _renamed(spec, {old: (new, form) for old, (new, _, form) in every.items()})
+    return {**smaller, "datasets": {new: rows for new, rows, _ in every.values()}}
+
+
+def _renamed(unit: Mapping[str, Any], names: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
+    changed = _each_part(unit, lambda part: _renamed(part, names))
+    if changed.get("data", {}).get("name") in names:
+        name, form = names[changed["data"]["name"]]
+        changed["data"] = {"name": name, **form}
+    return changed
+
+
+def _table(rows: Any) -> tuple[Any, dict[str, Any]]:
+    """Return rows as CSV and how it is read; as they are where CSV cannot tell what is in them."""
+    if not isinstance(rows, list) or len(rows) < _MANY_ROWS:
+        return rows, {}
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    kinds = {name: _kind(row.get(name) for row in rows) for name in columns}
+    if None in kinds.values():
+        return rows, {}
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    # Nothing at all is null, for a number.
+    table.writerows([columns, *([row.get(name) for name in columns] for row in rows)])
+    numbers = {name: kind for name, kind in kinds.items() if kind == "number"}
+    return text.getvalue(), {"format": {"type": "csv", "parse": numbers}}
+
+
+def _kind(values: Iterable[Any]) -> str | None:
+    found = {type(one) for one in values}
+    if found <= {int, float, NoneType}:
+        return "number"
+    return "string" if found == {str} else None
+
+
+def _parts(unit: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for kind in _PARTS:
+        yield from unit.get(kind, ())
+
+
+def _each_part(unit: Mapping[str, Any], change: Any) -> dict[str, Any]:
+    return {
+        key: [change(part) for part in value] if key in _PARTS else value
+        for key, value in unit.items()
+    }
