@@ -21,7 +21,7 @@ FOR_DEMO := $(VENV)/ready-demo-$(STATE)
 FOR_NOTEBOOK := $(VENV)/ready-notebook-$(STATE)
 FOR_TEST := $(VENV)/ready-test-$(STATE)
 # Nothing of another environment may act here.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 help:
 	@echo "make demo    measure the embedded lab and draw the result, in about half a minute"
