@@ -165,8 +165,12 @@ def main() -> None:
         return
     wakeup = _wakeup()
     processes.become_subreaper()
-    room.sweep()
-    own = LabDirectory.make()
+    try:
+        room.sweep()
+        own = LabDirectory.make()
+    except Exception:  # whatever it is, the owner must hear of it
+        _say({"error": traceback.format_exc()})
+        return
     try:
         keeper = Keeper(own, task)
         _say({"ports": keeper.start(), "room": str(own.path)})
