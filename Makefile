@@ -2,7 +2,7 @@
 # Python 3.11 or later is all that must be there (and the ssh client, which Ansible uses).
 
 .DELETE_ON_ERROR:
-.PHONY: demo notebook test test-all lint $(LINTS) soak bench clean help
+.PHONY: demo notebook docs test test-all lint $(LINTS) soak bench clean help
 
 # The first that is new enough and works (a version manager may offer names that do not).
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11; do \
@@ -19,6 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 STATE := $(firstword $(shell cksum pyproject.toml))
 FOR_DEMO := $(VENV)/ready-demo-$(STATE)
 FOR_NOTEBOOK := $(VENV)/ready-notebook-$(STATE)
+FOR_DOCS := $(VENV)/ready-docs-$(STATE)
 FOR_TEST := $(VENV)/ready-test-$(STATE)
 # Nothing of another environment may act here.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
@@ -26,6 +27,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 help:
 	@echo "make demo    measure the embedded lab and draw the result, in about half a minute"
 	@echo "make notebook  open JupyterLab with the first notebook"
+	@echo "make docs    build the documentation, in build/site"
 	@echo "make test    lint, types, import contracts, unit and embedded tests, the notebooks"
 	@echo "make test-all  what make test leaves out: the slow tests, and real hosts"
 	@echo "make lint    the first three of these"
@@ -38,6 +40,9 @@ demo: $(FOR_DEMO)
 
 notebook: $(FOR_NOTEBOOK)
 	$(BIN)/jupyter lab notebooks/01_first_run.ipynb $(JUPYTER)
+
+docs: $(FOR_DOCS)
+	$(BIN)/python docs/build.py
 
 test: lint
 	$(BIN)/python -m pytest $(BESIDE) -m "not slow" --nbmake notebooks tests/embedded tests/unit
@@ -91,7 +96,12 @@ $(FOR_NOTEBOOK): $(VENV)/made
 	@test -e $(FOR_TEST) || $(PIP) install -e '.[local,notebook]'
 	@touch $@
 
+$(FOR_DOCS): $(VENV)/made
+	@echo "Installing dfaas_lab and Sphinx into $(VENV) (a minute or two, once) ..."
+	@test -e $(FOR_TEST) || $(PIP) install -e '.[local,notebook,docs]'
+	@touch $@
+
 $(FOR_TEST): $(VENV)/made
 	@echo "Installing dfaas_lab and its tests into $(VENV) (a minute or two, once) ..."
-	@$(PIP) install -e '.[local,notebook,test]'
+	@$(PIP) install -e '.[local,notebook,docs,test]'
 	@touch $@

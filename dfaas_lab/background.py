@@ -1,4 +1,4 @@
-"""A job in a thread, its progress on the screen, and Ctrl-C that ends the job before it goes on.
+"""Runs a job in a thread with progress on the screen; Ctrl-C ends the job first.
 
 The main thread only waits: so a Kernel Interrupt is taken at once, and no library can take its
 signal handlers.
@@ -48,17 +48,17 @@ class _Job(Generic[Result]):
         return self._result[0]
 
 
-def run_interruptible(work: Work[Result], face: ProgressView | None = None) -> Result:
+def run_interruptible(work: Work[Result], view: ProgressView | None = None) -> Result:
     """Run the work in a thread and wait, drawing; a KeyboardInterrupt ends the work first.
 
     Args:
         work: Called with the progress to tell and the event that asks it to end.
-        face: What draws; None is silence.
+        view: What draws; None is silence.
     """
     job = _Job(work)
     try:
         job.start()  # an interrupt may come before it returns
-        draw_until(job.done.wait, face, job.progress.snapshot)
+        draw_until(job.done.wait, view, job.progress.snapshot)
     except KeyboardInterrupt:
         job.cancel.set()
         job.done.wait(_LONGEST_END_S)
@@ -66,6 +66,6 @@ def run_interruptible(work: Work[Result], face: ProgressView | None = None) -> R
             "it was ended on the way. What was done stays; call it again to do the rest."
         ) from None
     finally:
-        if face is not None:
-            face.close(job.progress.snapshot())
+        if view is not None:
+            view.close(job.progress.snapshot())
     return job.result()

@@ -1,4 +1,4 @@
-"""Which authorities are trusted for https: this system's, those of a file, or any."""
+"""Trust in https certificates: the system's authorities, those of a file, or any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``dfaas-lab``: what can be done without a line of Python. It prints; others do."""
+"""The command ``dfaas-lab``: parses arguments, calls the package, and prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far one clock is ahead of another, with the uncertainty of how it was measured. Pure."""
+"""The skew of two clocks, with its uncertainty. Pure."""
 
 from __future__ import annotations
 

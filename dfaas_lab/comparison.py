@@ -1,11 +1,11 @@
-"""How two or more sides differ, with intervals and in words: ``compare()`` and its result."""
+"""``compare()`` and its result: how two or more sides differ, with intervals and in words."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 _SAME = 0.2  # a wider interval says nothing of sameness
+_SHOWN = 2  # of one function, where more differ
 _WIDE = 10  # a change of more than tenfold is told as that
 _WORDS = {
     "latency_ms_mean": "mean latency",
@@ -44,8 +45,8 @@ class Measured(Protocol):
 class Comparison:
     """How sides differ; ``str()`` says it in sentences.
 
-    What differs has a sentence each; all that does not has one sentence per function.
-    ``sentences`` has one for every row of ``frame``.
+    Of each function the clearest differences have a sentence each, all others one together, and
+    what does not differ one. ``sentences`` has one for every row of ``frame``.
 
     Args:
         sides: What the sides are called; all are compared with the first.
@@ -108,21 +109,29 @@ class Comparison:
 
     @property
     def _told(self) -> Iterator[str]:
-        """What differs, a sentence each; then what does not, a sentence per side and function."""
-        rest: dict[tuple[object, ...], list[int]] = {}
-        rows, sentences = self.frame.rows(named=True), self.sentences
+        """Of each side and function: the clearest differences, the others, and what is left."""
+        groups: dict[tuple[object, ...], list[int]] = {}
+        rows = self.frame.rows(named=True)
         for index, row in enumerate(rows):
-            if row["differs"]:
-                yield sentences[index]
-            else:
-                rest.setdefault((row["side_b"], row["target"], row["function"]), []).append(index)
-        powers = self.power.rows(named=True)
-        for group in rest.values():
-            if len(group) == 1:
-                yield sentences[group[0]]
-            else:
-                both = [(rows[i], powers[i] if powers else {}) for i in group]
-                yield _without_difference(both, several=len(self.sides) > 2)
+            groups.setdefault((row["side_b"], row["target"], row["function"]), []).append(index)
+        several = len(self.sides) > 2
+        for group in groups.values():
+            differ = sorted(
+                (i for i in group if rows[i]["differs"]), key=lambda i: -_clear(rows[i])
+            )
+            shown = differ if len(differ) <= _SHOWN + 1 else differ[:_SHOWN]
+            yield from (self.sentences[index] for index in shown)
+            if more := [rows[index] for index in differ[len(shown) :]]:
+                yield _more(more, several=several)
+            yield from self._undecided([i for i in group if not rows[i]["differs"]])
+
+    def _undecided(self, group: Sequence[int]) -> Iterator[str]:
+        if len(group) == 1:
+            yield self.sentences[group[0]]
+        elif group:
+            rows, powers = self.frame.rows(named=True), self.power.rows(named=True)
+            both = [(rows[i], powers[i] if powers else {}) for i in group]
+            yield _without_difference(both, several=len(self.sides) > 2)
 
     @property
     def _head(self) -> str:
@@ -169,7 +178,6 @@ def compare(
 
     >>> print(compare(before, after))
     20... compared with 20... (two runs): ... numbers differ. ...
-    mean latency of env is ...
     """
     check_confidence(confidence)
     a, b = complete_iterations(run_a.summary), complete_iterations(run_b.summary)
@@ -230,6 +238,19 @@ def _pairs(a: pl.DataFrame, b: pl.DataFrame, sides: tuple[str, str]) -> Iterator
         if key in others:
             target = None if key[0] is None else str(key[0])
             yield Pair(sides, (target, str(key[1])), group, others[key])
+
+
+def _clear(row: Mapping[str, Any]) -> float:
+    """How clearly a row differs: how far its limits are from 0, by how far they are apart."""
+    low, high = row["low"], row["high"]
+    return float(min(abs(low), abs(high)) / max(high - low, 1e-12))
+
+
+def _more(rows: Sequence[Mapping[str, Any]], *, several: bool) -> str:
+    higher = sum(row["change"] > 0 for row in rows)
+    way = {len(rows): "all higher", 0: "all lower"}.get(higher, f"{higher} of them higher")
+    on = f" on {rows[0]['side_b']}" if several else ""
+    return f"{len(rows)} more numbers of {_function(rows[0])} differ{on}, {way} (see frame)"
 
 
 def _sentence(row: Mapping[str, object], several: bool) -> str:

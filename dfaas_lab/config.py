@@ -1,4 +1,4 @@
-"""The values by which a user names hosts and limits. No I/O, no connection."""
+"""``Host`` and ``Limits``: values by which a user names hosts and limits. No I/O."""
 
 from __future__ import annotations
 

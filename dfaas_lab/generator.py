@@ -1,4 +1,4 @@
-"""What one can do to one generator: provision it, look at it, hold its connections."""
+"""``Generator``: the SSH host that runs k6. Provision it, check it, close its connections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dfaas_lab.printable import safe_html, safe_repr
 if TYPE_CHECKING:
     import polars as pl
 
-    from dfaas_lab.checks import GeneratorLook
+    from dfaas_lab.checks import GeneratorToCheck
     from dfaas_lab.execution.generator_session import GeneratorSession
     from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.provision.spec import GeneratorSpec
@@ -147,16 +147,20 @@ class Generator:
         >>> generator.check().filter(pl.col("check") == "reachable")["ok"].to_list()
         [True]
         """
-        from dfaas_lab.checks import check_lab
+        from dfaas_lab.checks import check_lab, lacking
+        from dfaas_lab.widgets import busy
 
-        return check_lab([self._look()])
+        with busy("check", f"looks at {self.name}") as tell:
+            found = check_lab([self._to_check()])
+            tell(lacking(found))
+        return found
 
-    def _look(self) -> GeneratorLook:
-        from dfaas_lab.checks import GeneratorLook
+    def _to_check(self) -> GeneratorToCheck:
+        from dfaas_lab.checks import GeneratorToCheck
 
         self._membership.check()
         session = self._session
-        return GeneratorLook.of(
+        return GeneratorToCheck.of(
             session.spec,
             session.remote,
             k6_version=session.wanted_k6(),

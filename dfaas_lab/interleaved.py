@@ -1,4 +1,4 @@
-"""Sides measured in turn: randomised blocks, stored as they are made, resumed later."""
+"""Measures sides in turn, in randomised blocks that are stored and can be resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session of one experiment: its generators, targets and results store, ended together."""
+"""``Lab``: the session of one experiment with its generators, targets and results store."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.background import run_interruptible
 from dfaas_lab.display.cards import card
+from dfaas_lab.display.words import count
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
 from dfaas_lab.membership import Membership
@@ -100,14 +101,17 @@ class Lab:
         ['figlet', 'env', 'echo', 'sha512sum', 'primes', 'hello']
         """
         from dfaas_lab.local.as_lab import start_local
+        from dfaas_lab.widgets import busy
 
-        local, found = start_local(targets, functions)
-        try:
-            lab = cls(found, store=store)
-        except BaseException:
-            local.close()
-            raise
-        lab._local = local
+        with busy("embedded lab", "starts") as tell:
+            local, found = start_local(targets, functions)
+            try:
+                lab = cls(found, store=store)
+            except BaseException:
+                local.close()
+                raise
+            lab._local = local
+            tell(f"ready, {count(len(found), 'target')}")
         return lab
 
     @classmethod
@@ -188,18 +192,22 @@ class Lab:
         >>> lab.check().filter(~pl.col("ok")).height  # what is not as it should be
         0
         """
-        from dfaas_lab.checks import check_lab
+        from dfaas_lab.checks import check_lab, lacking
         from dfaas_lab.remote.remote import Remote
+        from dfaas_lab.widgets import busy
 
         self._membership.check()
         with ExitStack() as stack:
+            tell = stack.enter_context(busy("check", f"looks at {', '.join(self.targets)}"))
             targets = []
             for target in self.targets.values():
                 host = None if target.host is None else Remote(target.host)
                 if host is not None:
                     stack.callback(host.close)
-                targets.append(target._look(host))
-            return check_lab([one._look() for one in self.generators.values()], targets)
+                targets.append(target._to_check(host))
+            found = check_lab([one._to_check() for one in self.generators.values()], targets)
+            tell(lacking(found))
+            return found
 
     @sealing("env")
     @known_options()
@@ -412,7 +420,7 @@ class Lab:
 
         return self._on_hosts(take_down, progress)
 
-    def _on_hosts(self, work: Callable[..., ProvisionReport], face: bool | None) -> ProvisionReport:
+    def _on_hosts(self, work: Callable[..., ProvisionReport], view: bool | None) -> ProvisionReport:
         from dfaas_lab.widgets import choose_view
 
         self._membership.check()
@@ -420,7 +428,7 @@ class Lab:
         try:
             return run_interruptible(
                 lambda progress, cancel: work(targets, progress=progress, cancel=cancel),
-                choose_view(face),
+                choose_view(view),
             )
         finally:
             for generator in self.generators.values():

@@ -1,4 +1,4 @@
-"""Whether a lab and what belongs to it may be used: not once the last lab that has it is closed."""
+"""Refuses the use of a lab's targets and generators once the lab is closed."""
 
 from __future__ import annotations
 

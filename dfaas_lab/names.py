@@ -1,4 +1,4 @@
-"""Names that people type: options and keys, each with the nearest valid one where it is wrong."""
+"""Checks names that people type (options, keys) and suggests the nearest valid one."""
 
 from __future__ import annotations
 

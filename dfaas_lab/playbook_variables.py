@@ -1,4 +1,4 @@
-"""What the playbooks may be told about a generator, and why the rest is refused. No I/O.
+"""Checks the variables of a generator that the playbooks take. No I/O.
 
 ``playbooks/group_vars/all.yml`` says what each variable means and what holds by default.
 """
@@ -14,6 +14,8 @@ from dfaas_lab.validation import nearest
 
 # As Go's modules and k6's releases have them: 1.1.0, v2.0.0-rc1.
 _VERSION = re.compile(r"v?[0-9][0-9A-Za-z.+-]{0,63}", re.ASCII)
+# Ansible gives the name to "echo", as words: blanks in a row become one, and marks are read.
+_NO_ECHO = re.compile(r"""^ | {2}| $|[\t\n"'\\`$;&|<>()*?\[\]#!]""")
 _SECONDS = re.compile("[0-9]{1,7}", re.ASCII)
 K6_SOURCES = ("auto", "copy", "release", "apt", "present")
 
@@ -103,6 +105,11 @@ def check_variable(name: str, value: Any) -> None:
         raise ConfigError(
             "an empty k6_release_checksum verifies nothing",
             hint="Give sha256:..., or leave it out: the release's own list is used.",
+        )
+    if name == "remote_tmp" and value and _NO_ECHO.search(value):
+        raise ConfigError(
+            f"remote_tmp={value!r} is no folder that Ansible can use",
+            hint="Give one without two blanks in a row, quotes, brackets, *, ?, $ and the like.",
         )
     if name == "install_dir" and value and not str(value).startswith("/"):
         raise ConfigError(

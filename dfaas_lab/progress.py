@@ -1,4 +1,4 @@
-"""Progress as state: what is under way and how far. Drawing it is the faces' business."""
+"""Progress as state: what is under way and how far. Views draw it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which values may be shown and stored, by the names they go under. Pure."""
+"""Redaction: which values may be shown and stored, by their names. Pure."""
 
 from __future__ import annotations
 

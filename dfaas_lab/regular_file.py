@@ -1,4 +1,4 @@
-"""Reading a file that somebody names: only a regular one, and only so much of it.
+"""Reads a file that a user names: only a regular one, up to a number of bytes.
 
 A FIFO would wait for ever, a device such as ``/dev/zero`` never ends, and a huge file fills memory.
 """

@@ -1,4 +1,4 @@
-"""Measures a run again on a target, and tells what is different this time."""
+"""Reproduces a run: measures it again on a target, and reports what differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets as a type: passwords, tokens and values of the environment that no repr shows.
+"""The type ``Secret``: passwords, tokens and environment values that no repr shows.
 
 A :class:`Secret` is a text for whoever uses it (a library that encodes or sends it), and ``***``
 for whoever prints it: ``str()``, a repr, an f-string, the local variables in some tracebacks.

@@ -1,4 +1,4 @@
-"""Known secret values, and a mask that hides them in any text, however a program wrote them. Pure.
+"""Masks known secret values in any text, however a program wrote them. Pure.
 
 What goes under the name of a secret is hidden by :mod:`dfaas_lab.redaction`; here the values
 themselves are known: those of a script's environment.

@@ -1,4 +1,4 @@
-"""The statuses that an iteration and a run can have, and which of some is the worst. Pure."""
+"""The statuses of iterations and runs, and which of them is the worst. Pure."""
 
 from __future__ import annotations
 

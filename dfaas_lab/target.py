@@ -1,4 +1,4 @@
-"""What one can do to one target: load its functions, deploy them, look at its metrics."""
+"""``Target``: a gateway and its functions under test. Measure, deploy, read metrics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from dfaas_lab.checks import TargetLook
+    from dfaas_lab.checks import TargetToCheck
     from dfaas_lab.execution.run_handle import RunHandle
     from dfaas_lab.generator import Generator
     from dfaas_lab.k6.thresholds import Thresholds
@@ -376,12 +376,12 @@ class Target:
         generator = self.generator._session
         check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
 
-    def _look(self, host: Remote | None) -> TargetLook:
+    def _to_check(self, host: Remote | None) -> TargetToCheck:
         """The target as it is looked at; ``host`` is its own SSH host, where it has one."""
-        from dfaas_lab.checks import TargetLook
+        from dfaas_lab.checks import TargetToCheck
 
         gateway, prometheus = self._services()
-        return TargetLook(
+        return TargetToCheck(
             self.name,
             gateway,
             self.functions,

@@ -1,4 +1,4 @@
-"""How people name things: hosts, URLs, folders on a host, and the nearest valid name. No I/O."""
+"""Checks names that people give: hosts, URLs, folders; and finds the nearest valid one. No I/O."""
 
 from __future__ import annotations
 

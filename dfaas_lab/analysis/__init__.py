@@ -1,1 +1,1 @@
-"""What the frames of a run say: statistics, comparison, and whether to believe them."""
+"""Statistics of a run's frames: intervals, comparisons of runs, and the verdict."""

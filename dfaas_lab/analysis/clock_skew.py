@@ -1,4 +1,4 @@
-"""How far the gateways' clocks were ahead of the generator's while a run was measured. Pure."""
+"""Clock skew between gateways and their generator while a run was measured. Pure."""
 
 from __future__ import annotations
 

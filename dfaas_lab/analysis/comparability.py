@@ -1,4 +1,4 @@
-"""What of two runs cannot be compared, or only with care, in words. Pure."""
+"""Why two runs cannot be compared, or only with care: the notes of a comparison. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the measures of two sides differ, with simultaneous intervals. Pure: frames in, frames out.
+"""Differences of two sides, with simultaneous confidence intervals. Pure: frames in, frames out.
 
 The repeated unit is the iteration. All numbers of one comparison are judged together: with eight
 functions and eleven measures, one of twenty intervals that each hold for themselves would miss

@@ -1,4 +1,4 @@
-"""How much of each latency and response time can be the instrument's own doing. Pure.
+"""The error budget: how much of a latency can come from the measuring itself. Pure.
 
 Three things of k6 and its host are in a number and are no property of the node: requests that were
 sent late, time that k6 waited for a processor, and the steps of the generator's clock.

@@ -1,4 +1,4 @@
-"""How many requests of a load the gateway counted, against the rows of the load. Pure.
+"""Compares how many requests the gateway counted with the rows of the load. Pure.
 
 The gateway's counter is read when Prometheus scrapes it: what it counted is known between two
 scrapes. The rest of the load is taken from its own rows, so that the number is one of the whole

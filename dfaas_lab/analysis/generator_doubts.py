@@ -1,4 +1,4 @@
-"""What a generator itself did that speaks against the numbers of a run. Pure."""
+"""Doubts about a run that come from its generator: CPU, memory, open files. Pure."""
 
 from __future__ import annotations
 

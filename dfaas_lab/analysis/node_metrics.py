@@ -1,4 +1,4 @@
-"""Means over a window of what a target's Prometheus measured: per iteration, node and function."""
+"""Means of a target's Prometheus metrics over a window: per iteration, node and function."""
 
 from __future__ import annotations
 

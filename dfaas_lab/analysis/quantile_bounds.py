@@ -1,7 +1,4 @@
-"""Bounds of quantiles: what they could be with all that is missing, and when they mean little.
-
-Pure.
-"""
+"""Bounds of quantiles where requests are missing, and quantiles of too few requests. Pure."""
 
 from __future__ import annotations
 

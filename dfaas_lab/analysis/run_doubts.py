@@ -1,4 +1,4 @@
-"""What a run's own frames say against its numbers: books, lateness, kinds of answers. Pure."""
+"""Doubts about a run that come from its own frames: missing requests, lateness, answers. Pure."""
 
 from __future__ import annotations
 

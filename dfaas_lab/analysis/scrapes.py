@@ -1,4 +1,4 @@
-"""What Prometheus scraped, over exactly a window: rates of counters, samples of gauges.
+"""Rates of counters and samples of gauges over exactly a window of Prometheus's scrapes.
 
 Only scrapes inside the window count. A rate that looks back (PromQL's ``rate()``) shows mostly what
 was before a short window. Nothing here asks Prometheus.

@@ -139,15 +139,15 @@ def requests_of(group: pl.DataFrame) -> int:
 
 def remarks_on(values: Values) -> Iterator[str]:
     """Sentences on what makes iterations other than independent repetitions of one thing."""
-    correlation, course = lag1(values), trend(values)
+    correlation, drift = lag1(values), trend(values)
     if correlation is not None and correlation.p <= _UNLIKELY:
         yield (
             f"each iteration is like the one before it (correlation {correlation.value:.1f}): "
             "longer rests or more iterations make the interval surer"
         )
-    if course is not None and course.p <= _UNLIKELY:
-        way = "rises" if course.value > 0 else "falls"
-        yield f"it {way} from iteration to iteration (rank correlation {course.value:.1f})"
+    if drift is not None and drift.p <= _UNLIKELY:
+        way = "rises" if drift.value > 0 else "falls"
+        yield f"it {way} from iteration to iteration (rank correlation {drift.value:.1f})"
 
 
 def _rows(

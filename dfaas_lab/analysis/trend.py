@@ -1,4 +1,4 @@
-"""Whether a series of measurements is steady: correlation, trend and warm-up. Numbers, no frames.
+"""Tests whether a series of measurements is steady: autocorrelation, trend, warm-up. No frames.
 
 Intervals over iterations take the iterations for independent. These tests say when they are not
 (Le Boudec 2010, Performance Evaluation of Computer and Communication Systems, section 2.3).
@@ -74,7 +74,28 @@ def trend(values: Values) -> Correlation | None:
     n = len(values)
     if n < _FEWEST_FOR_TREND or not np.isfinite(values).all() or np.ptp(values) == 0:
         return None
-    rho = float(np.corrcoef(_ranks(values), np.arange(n))[0, 1])
+    return _rank_correlation(values, np.arange(n, dtype=np.float64))
+
+
+def start(values: Values) -> Correlation | None:
+    """Whether the first 5 values differ from the second half; None for fewer than 10 values.
+
+    The correlation of the ranks with being one of the first, tested by Student's t on ranks
+    (Conover & Iman 1981, The American Statistician 35, 124-129).
+
+    >>> start(np.array([90.0, 60, 40, 20, 12] + [10.0, 11] * 20)).p < 0.001
+    True
+    """
+    rest = values[max(len(values) // 2, _BATCH) :]
+    both = np.concatenate([values[:_BATCH], rest])
+    if len(both) < 2 * _BATCH or not np.isfinite(both).all() or np.ptp(both) == 0:
+        return None
+    return _rank_correlation(both, (np.arange(len(both)) < _BATCH).astype(np.float64))
+
+
+def _rank_correlation(values: Values, other: Values) -> Correlation:
+    n = len(values)
+    rho = float(np.corrcoef(_ranks(values), other)[0, 1])
     rho = max(-1.0, min(1.0, round(rho, 12)))
     t = math.inf if abs(rho) == 1 else rho * math.sqrt((n - 2) / (1 - rho**2))
     return Correlation(rho, student_tail(t, n - 2))

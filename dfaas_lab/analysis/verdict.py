@@ -1,4 +1,4 @@
-"""Whether a run's numbers can be believed: the doubts, each with its number and what to do."""
+"""The verdict: checks a run's numbers and collects the doubts about them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def verdict_of(
     summary: pl.DataFrame,
     k6_metrics: pl.DataFrame,
     evidence: Evidence | None = None,
-    course: Completion | None = None,
+    completion: Completion | None = None,
 ) -> Verdict:
     """Judge a run by its summary, the script's own metrics and what its generator did.
 
@@ -88,11 +88,11 @@ def verdict_of(
         k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock; and
             ``dfaas_repeats``.
         evidence: What else is known of it.
-        course: How the run ended, and how many iterations it should have.
+        completion: How the run ended, and how many iterations it should have.
     """
-    running = course is not None and course.status == "running"
-    doubts = course.doubts(summary) if course else []
-    nothing = summary.is_empty() and not (course and any((course.stored or {}).values()))
+    running = completion is not None and completion.status == "running"
+    doubts = completion.doubts(summary) if completion else []
+    nothing = summary.is_empty() and not (completion and any((completion.stored or {}).values()))
     if nothing and not running and not any(d.what.startswith("iterations") for d in doubts):
         doubts.append(Doubt("iterations", "0", "1 or more"))
     doubts.extend(_of_frames(summary, k6_metrics, evidence or Evidence()))

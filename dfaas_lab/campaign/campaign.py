@@ -1,4 +1,4 @@
-"""A campaign as its user has it: preview, run, outcomes, charts, export."""
+"""The campaign object of the user: preview, run, outcomes, charts, export."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Campaign:
             with self._folder.running():
                 self._run_targets()
         finally:
-            self._look()
+            self._note_progress()
         return self
 
     def _run_targets(self) -> None:
@@ -178,7 +178,7 @@ class Campaign:
     def _steps(self, loops: Sequence[TargetLoop]) -> Any:
         settings = self._settings
         return steps_of(
-            {name: loop.course for name, loop in zip(self._targets, loops, strict=True)},
+            {name: loop.state for name, loop in zip(self._targets, loops, strict=True)},
             settings.iterations,
             settings.duration_s,
         )
@@ -198,7 +198,7 @@ class Campaign:
         return outcomes_of(self._store, self._settings, self._plans(), self._known())
 
     def chart(self) -> alt.TopLevelMixin:
-        """The campaign as charts: latency and success against rate, the node, the course.
+        """The campaign as charts: latency and success against rate, the node, time.
 
         >>> save_figure(campaign.chart(), "campaign.pdf").name
         'campaign.pdf'
@@ -257,7 +257,7 @@ class Campaign:
     def _known(self) -> dict[str, dict[str, LoadRecord]]:
         return {name: self._folder.loads(name) for name in self._targets}
 
-    def _look(self) -> Campaign:
+    def _note_progress(self) -> Campaign:
         """Note how far it is, for who shows it: a display asks no disk."""
         done = sum(not record.missing for own in self._known().values() for record in own.values())
         loads = sum(len(plan) for plan in self._plans().values())
@@ -295,7 +295,7 @@ def status_of(folder: CampaignFolder) -> str:
 def _ended(loops: Sequence[TargetLoop], errors: Sequence[BaseException]) -> str:
     if errors:
         return "failed"
-    return "finished" if all(loop.course.done for loop in loops) else "interrupted"
+    return "finished" if all(loop.state.done for loop in loops) else "interrupted"
 
 
 def _now() -> dict[str, str]:

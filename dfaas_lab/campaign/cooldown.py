@@ -1,4 +1,4 @@
-"""The rest before an iteration: until a node is idle again, or a fixed time."""
+"""Cooldown: the wait before an iteration, until the node is idle or for a fixed time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a run's doubts are the generator's own fault, and in which iteration."""
+"""Separates the doubts that the generator caused, by iteration."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ _FATAL = (K6Missing, K6ScriptError, ConfigError, StoreError)
 
 
 @dataclass
-class Course:
+class LoopState:
     """How far a target is: what its progress line says. Written by its loop, read by others."""
 
     loads: int
@@ -99,7 +99,7 @@ class TargetLoop:
         self._runs: dict[str, list[str]] = {}
         self._record = LoadRecord(PlannedLoad({}), 0)
         self._timeout: CooldownTimeout | None = None
-        self.course = Course(len(self._plan))
+        self.state = LoopState(len(self._plan))
 
     def run(self) -> None:
         """Measure every load that is not stored and not ruled out.
@@ -122,18 +122,18 @@ class TargetLoop:
                 return
             load = self._plan[int(index)]
             record = known.get(load.load_id) or LoadRecord(load, self._settings.iterations)
-            self.course.position = position
+            self.state.position = position
             if record.missing and dominance.below(int(index)) is not None:
-                self.course.skipped += 1
+                self.state.skipped += 1
                 continue
             if record.missing:
                 record = self._measure(record)
             if record.missing:
                 return
-            self.course.measured += 1
+            self.state.measured += 1
             if record.overloaded:
                 dominance.add(load)
-        self.course.done = True
+        self.state.done = True
 
     def _prepare(self) -> None:
         stored = self._folder.read().get("baselines", {}).get(self._target.name)
@@ -153,10 +153,10 @@ class TargetLoop:
     def _measure(self, record: LoadRecord) -> LoadRecord:
         """Measure the iterations of a load that are missing, until none is or it is stopped."""
         self._record = record
-        self.course.load = str(record.load)
+        self.state.load = str(record.load)
         log.info(
             "%s: load %d of %d: %s",
-            self._target.name, self.course.position, self.course.loads, record.load,
+            self._target.name, self.state.position, self.state.loads, record.load,
         )  # fmt: skip
         if record.load.idle:
             self._measure_idle()
@@ -166,7 +166,7 @@ class TargetLoop:
         began, count = time.monotonic(), len(self._record.missing)
         while self._record.missing and not self._stop.is_set():
             self._one_run()
-        self.course.iteration_s = (time.monotonic() - began) / max(count, 1)
+        self.state.iteration_s = (time.monotonic() - began) / max(count, 1)
         return self._record
 
     def _one_run(self) -> None:
@@ -217,7 +217,7 @@ class TargetLoop:
 
     def _follow(self, handle: RunHandle) -> None:
         """Wait for a run's end, and take it down."""
-        self.course.handle = handle.start()
+        self.state.handle = handle.start()
         while not handle.done:
             if self._stop.is_set():
                 handle.stop()
@@ -228,7 +228,7 @@ class TargetLoop:
         except DfaasLabError as failure:
             error = failure
         finally:
-            self.course.handle = None
+            self.state.handle = None
         run = handle.run
         self._take_down(run.id, error)
         if self._timeout is not None:
@@ -399,7 +399,7 @@ class TargetLoop:
         self._folder.write_load(self._target.name, self._record)
 
     def _tell(self, text: str) -> None:
-        self.course.text = text
+        self.state.text = text
 
     def _own_runs(self) -> dict[str, list[str]]:
         """The runs of this campaign on this target that are not taken down, by load id."""

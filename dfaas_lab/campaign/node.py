@@ -1,4 +1,4 @@
-"""Reads a target's node: replicas from its gateway, the rest from its Prometheus.
+"""Reads the state of a node: replicas from its gateway, the rest from its Prometheus.
 
 Nothing here ends a campaign: what is not measured is null, and ``reason`` says why.
 """

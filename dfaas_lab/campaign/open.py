@@ -1,4 +1,4 @@
-"""Makes a campaign: a new one, or the stored one that is asked for again."""
+"""Creates a campaign, or opens the stored one with the same label or settings."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def open_campaign(
     folder, settings = _same(store, settings, label)
     return Campaign(
         own, store, folder, settings, label=label, options=given, progress=progress
-    )._look()
+    )._note_progress()
 
 
 def campaigns_of(store: Path) -> pl.DataFrame:
@@ -226,7 +226,7 @@ def _stored_one(
     return Campaign(
         own, store, found[0], settings,
         label=entries.get("label"), options=options, progress=progress,
-    )._look()  # fmt: skip
+    )._note_progress()  # fmt: skip
 
 
 def _targets(

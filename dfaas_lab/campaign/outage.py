@@ -1,4 +1,4 @@
-"""Whether a gateway was away while an iteration ran, and waiting until it is back."""
+"""Detects that a gateway was away during an iteration, and waits until it is back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a campaign measured, as one frame: summaries of its runs beside readings of the nodes."""
+"""The frame ``outcomes``: summaries of a campaign's runs with the readings of the nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a node counts as overloaded: the thresholds, and the decision. Pure.
+"""Decides whether a node is overloaded: the thresholds and the rule. Pure.
 
 The rules are those of the existing DFaaS tools, with CPU as a fraction of all cores.
 """

@@ -1,4 +1,4 @@
-"""What a campaign would cost: loads, time, data, from what it took so far. Pure."""
+"""Estimates what a campaign costs: loads, time and data, from what it took so far. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of a node: idle, or while it was loaded. Values; None means "not measured"."""
+"""Readings of a node, idle or under load. Values; None means "not measured"."""
 
 from __future__ import annotations
 

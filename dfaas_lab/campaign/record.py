@@ -1,4 +1,4 @@
-"""What is known of one load on one target: its attempts by iteration. Values, no I/O.
+"""The record of one load on one target: its attempts by iteration. Values, no I/O.
 
 An attempt is one iteration of a run that measured this load. An iteration is attempted again where
 the generator was at fault, where the gateway was away, or where the attempt was cut short.

@@ -1,4 +1,4 @@
-"""What a campaign was asked: plan, iterations, targets, thresholds. Two of them can be compared."""
+"""The settings of a campaign: plan, iterations, targets, thresholds. Two can be compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures: frames of the contract in, Altair charts out. No files, no global setting.
+"""The charts: frames in, Altair charts out. They write no file and change no global setting.
 
 A chart carries no data beyond what it draws: frames are aggregated in polars first, extremes stay.
 It carries no ``config`` either, so it can be placed beside others (``a.chart() | b.chart()``).

@@ -1,11 +1,11 @@
-"""The figures of what requests came to: their statuses, and what their time was spent on."""
+"""Charts of requests by HTTP status, and of how the time of a request is made up."""
 
 from __future__ import annotations
 
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes, inks
+from dfaas_lab.charts import axes, colours
 from dfaas_lab.charts import figure as parts
 
 _CLASSES = {
@@ -63,7 +63,7 @@ def _bars(title: str, counts: pl.DataFrame, width: int) -> parts.Drawn:
     drawn = bars.mark_bar(height=14).encode(
         across, y, parts.colour(_CLASSES), tooltip=["status:N", "requests:Q"]
     )
-    number = bars.mark_text(align="left", dx=4, color=inks.INK, fontSize=10)
+    number = bars.mark_text(align="left", dx=4, color=colours.TEXT, fontSize=10)
     return alt.layer(
         drawn,
         number.encode(across, y, text=alt.Text("requests:Q", format=",")),
@@ -123,7 +123,7 @@ def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
         width=width,
         height=180,
     )
-    labels = alt.Axis(title=None, labelAngle=0, labelColor=inks.INK, domainColor=inks.FAINT)
+    labels = alt.Axis(title=None, labelAngle=0, labelColor=colours.TEXT, domainColor=colours.FAINT)
     drawn: alt.Chart = chart.mark_bar(stroke="white", strokeWidth=0.4).encode(
         alt.X("band:N", sort=order, axis=labels),
         y,

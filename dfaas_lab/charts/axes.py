@@ -1,4 +1,4 @@
-"""The axes of the figures: time, latencies, rates; and names at the ends of lines."""
+"""Axes of the charts (time, latency, rate), and labels at the ends of lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts.inks import FAINT, GRID, INK
+from dfaas_lab.charts.colours import FAINT, GRID, TEXT
 
 _LABEL = 11  # pixels from one label to the next
 _SHORT_S = 120  # a longer time is told in minutes and seconds
@@ -40,8 +40,8 @@ def axis(
         gridColor=GRID,
         domainColor=FAINT,
         tickColor=FAINT,
-        labelColor=INK,
-        titleColor=INK,
+        labelColor=TEXT,
+        titleColor=TEXT,
         titleFontWeight="normal",
         titleFontSize=11,
         labelFontSize=10,
@@ -196,7 +196,7 @@ def line_ends(
         free = max(free + _LABEL, wanted)
         row = [{"name": name, x.shorthand.split(":")[0]: at, "end": value}]
         words = alt.Chart(inline(row)).mark_text(
-            align="left", dx=5, dy=wanted - free, color=INK, fontSize=10
+            align="left", dx=5, dy=wanted - free, color=TEXT, fontSize=10
         )
         charts.append(
             words.encode(x, alt.Y("end:Q", axis=y.y()["axis"], scale=y.y()["scale"]), text="name:N")

@@ -1,4 +1,4 @@
-"""A timeline with fewer points: seconds put together, with quantiles that are those of requests.
+"""Reduces a timeline to fewer points: bins of several seconds, with quantiles of requests.
 
 A quantile is never averaged, and no median of quantiles is taken: of several seconds there is the
 quantile of their requests or, where these are not given, the largest of the seconds' own.

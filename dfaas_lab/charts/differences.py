@@ -1,4 +1,4 @@
-"""The forest plot of a comparison: each change with its interval."""
+"""The chart of a comparison: a forest plot, each change with its interval."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _beyond(rows: pl.DataFrame, ends: tuple[float, float]) -> pl.DataFrame:
 
 def _forest(rows: pl.DataFrame) -> alt.LayerChart:
     ends = _ends(rows)
-    names = alt.Axis(title=None, labelLimit=260, labelColor=figure.INK)
+    names = alt.Axis(title=None, labelLimit=260, labelColor=figure.TEXT)
     y = alt.Y("row:N", sort=rows["row"].to_list(), axis=names)
     base = alt.Chart(figure.inline(rows)).encode(y)
     # Some room beside the outermost mark.
@@ -92,7 +92,7 @@ def _forest(rows: pl.DataFrame) -> alt.LayerChart:
             "datum.differs == 'differs'", alt.value(figure.BLUE), alt.value("white")
         ),
     )
-    zero = alt.Chart(figure.inline([{"x": 0}])).mark_rule(color=figure.INK, strokeDash=[3, 3])
+    zero = alt.Chart(figure.inline([{"x": 0}])).mark_rule(color=figure.TEXT, strokeDash=[3, 3])
     arrows = alt.Chart(figure.inline(_beyond(rows, ends))).mark_point(
         color=figure.BLUE, filled=True, size=40, opacity=1
     )

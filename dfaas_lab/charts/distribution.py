@@ -1,4 +1,4 @@
-"""The figure of a distribution: the share of requests that are at least so fast."""
+"""The chart of a distribution: the share of requests that are at least so fast."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes, inks
+from dfaas_lab.charts import axes, colours
 from dfaas_lab.charts import figure as parts
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.display import words
@@ -83,7 +83,7 @@ def _panel(
     points = alt.Chart(axes.inline(marked)).mark_point(
         filled=True, size=36, opacity=1, stroke="white", strokeWidth=1
     )
-    colour, dash = parts.group_inks(groups)
+    colour, dash = parts.group_styles(groups)
     return alt.layer(
         *_percentiles(y),
         line.encode(x, y, alt.Order("share:Q"), colour, dash, tooltip=tooltip),
@@ -100,8 +100,10 @@ def _percentiles(y: alt.Y) -> list[alt.Chart]:
     for name, share in _MARKED.items():
         at = alt.Chart(axes.inline([{"share": 100 * share, "name": name}]))
         low = name == "p95"
-        words = at.mark_text(align="left", x=4, dy=7 if low else -6, color=inks.FAINT, fontSize=10)
-        rule = at.mark_rule(color=inks.FAINT, strokeDash=[1, 3])
+        words = at.mark_text(
+            align="left", x=4, dy=7 if low else -6, color=colours.FAINT, fontSize=10
+        )
+        rule = at.mark_rule(color=colours.FAINT, strokeDash=[1, 3])
         marks += [rule.encode(y), words.encode(y, text="name:N")]
     return marks
 

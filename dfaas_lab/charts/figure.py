@@ -1,26 +1,26 @@
-"""What the figures have in common: colours, axes, panels, the page. It knows no frame's meaning."""
+"""Parts that all charts share: panels, titles, colour scales, the page."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import altair as alt
 import polars as pl
 
 from dfaas_lab.charts.axes import axis, finite, inline, latency_y, spans_decades, up_from_0
-from dfaas_lab.charts.inks import (
+from dfaas_lab.charts.colours import (
     ANSWERED,
     DROPPED,
     FAILED,
     FAINT,
     GROUPS,
-    INK,
     P50,
     P99,
-    Ink,
+    TEXT,
+    LineStyle,
 )
 from dfaas_lab.display.bundles import chart_bundle, shown_metadata
 from dfaas_lab.printable import printable
@@ -30,12 +30,12 @@ __all__ = [
     "BLUE",
     "FAINT",
     "GROUPS",
-    "INK",
     "MAX_OVERLAID",
     "MAX_PANELS",
     "MAX_ROWS",
     "PURPLE",
     "SKY",
+    "TEXT",
     "VERMILION",
     "Drawn",
     "Figure",
@@ -43,10 +43,10 @@ __all__ = [
     "axis",
     "colour",
     "finite",
-    "group_inks",
+    "group_styles",
     "hidden",
     "inline",
-    "kind_inks",
+    "kind_styles",
     "latency_y",
     "long",
     "number",
@@ -64,6 +64,7 @@ MAX_PANELS = 24
 MAX_OVERLAID = 8  # iterations drawn one by one; above it, the range that they cover
 MAX_ROWS = 4000  # in one figure: Altair refuses 5,000, and a saved notebook grows with each
 _LINE = 80  # characters of a subtitle
+Shown = TypeVar("Shown", bound=alt.TopLevelMixin)
 
 
 class Figure(alt.ConcatChart):
@@ -73,10 +74,17 @@ class Figure(alt.ConcatChart):
     """
 
     def _repr_mimebundle_(self, *args: Any, **kwargs: Any) -> Any:
+        vars(self).get("_tell", lambda: None)()
         if alt.renderers.active != "default":
             return super()._repr_mimebundle_(*args, **kwargs)
         bundle = chart_bundle(self)
         return bundle, shown_metadata(bundle)
+
+
+def on_show(chart: Shown, tell: Callable[[], None]) -> Shown:
+    """Call something when a notebook shows a figure, and return the same figure."""
+    object.__setattr__(chart, "_tell", tell)  # set as usual, it would be in the specification
+    return chart
 
 
 Drawn = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
@@ -127,7 +135,7 @@ def page(charts: Sequence[Drawn], title: str, notes: Iterable[str]) -> alt.Conca
         anchor="start",
         fontSize=15,
         subtitleFontSize=11,
-        color=INK,
+        color=TEXT,
         subtitleColor=FAINT,
         subtitlePadding=4,
         offset=14,
@@ -168,7 +176,7 @@ def panel_title(panel: Panel | str, subtitle: str, width: int) -> alt.TitleParam
         frame="group",
         fontSize=12,
         subtitleFontSize=10,
-        color=INK,
+        color=TEXT,
         subtitleColor=FAINT,
         offset=6,
     )
@@ -199,7 +207,7 @@ def colour(names: dict[str, str]) -> alt.Color:
         symbolType="square",
         symbolStrokeWidth=0,
         symbolOpacity=1,
-        labelColor=INK,
+        labelColor=TEXT,
         labelFontSize=11,
         labelLimit=400,
         offset=6,
@@ -208,9 +216,9 @@ def colour(names: dict[str, str]) -> alt.Color:
     return alt.Color("kind:N", scale=scale, legend=legend)
 
 
-def group_inks(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
+def group_styles(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
     """Return colour and dash for rows with a ``group``, with one legend for both."""
-    inks = [GROUPS[at % len(GROUPS)] for at in range(len(groups))]
+    styles = [GROUPS[at % len(GROUPS)] for at in range(len(groups))]
     legend = alt.Legend(
         title=None,
         orient="top",
@@ -218,29 +226,29 @@ def group_inks(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
         symbolType="stroke",
         symbolSize=300,
         symbolStrokeWidth=2,
-        labelColor=INK,
+        labelColor=TEXT,
         labelFontSize=11,
         labelLimit=180,
     )
-    hues = alt.Scale(domain=list(groups), range=[ink.colour for ink in inks])
-    dashes = alt.Scale(domain=list(groups), range=[list(ink.dash) or [1, 0] for ink in inks])
+    hues = alt.Scale(domain=list(groups), range=[style.colour for style in styles])
+    dashes = alt.Scale(domain=list(groups), range=[list(style.dash) or [1, 0] for style in styles])
     return (
         alt.Color("group:N", scale=hues, legend=legend),
         alt.StrokeDash("group:N", scale=dashes, legend=legend),
     )
 
 
-def kind_inks(kinds: dict[str, Ink]) -> tuple[Any, Any]:
+def kind_styles(kinds: dict[str, LineStyle]) -> tuple[Any, Any]:
     """Return colour and dash for rows with a ``kind`` whose names are at the ends of the lines.
 
     One kind has no scale: all panels of a figure share theirs.
     """
     if len(kinds) == 1:
-        (ink,) = kinds.values()
-        return alt.ColorValue(ink.colour), alt.StrokeDashValue(list(ink.dash) or [1, 0])
-    hues = alt.Scale(domain=list(kinds), range=[ink.colour for ink in kinds.values()])
+        (style,) = kinds.values()
+        return alt.ColorValue(style.colour), alt.StrokeDashValue(list(style.dash) or [1, 0])
+    hues = alt.Scale(domain=list(kinds), range=[style.colour for style in kinds.values()])
     dashes = alt.Scale(
-        domain=list(kinds), range=[list(ink.dash) or [1, 0] for ink in kinds.values()]
+        domain=list(kinds), range=[list(style.dash) or [1, 0] for style in kinds.values()]
     )
     return (
         alt.Color("kind:N", scale=hues, legend=None),

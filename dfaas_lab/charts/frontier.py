@@ -1,4 +1,4 @@
-"""The overload frontier of two functions as a grid: what was measured, overloaded, skipped."""
+"""The chart of the overload frontier of two functions: measured, overloaded and skipped loads."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> Any:
     legend = alt.Legend(
         title=None,
         orient="top",
-        symbolFillColor=parts.INK,
-        symbolStrokeColor=parts.INK,
-        labelColor=parts.INK,
+        symbolFillColor=parts.TEXT,
+        symbolStrokeColor=parts.TEXT,
+        labelColor=parts.TEXT,
         labelFontSize=11,
     )
     signs = chart.mark_point(
-        filled=True, fill=parts.INK, stroke=parts.INK, size=size * size / 16, opacity=1
+        filled=True, fill=parts.TEXT, stroke=parts.TEXT, size=size * size / 16, opacity=1
     ).encode(x, y, shape=alt.Shape("state:N", scale=shapes, legend=legend))
     title = parts.panel_title(Panel(target, "", target), "", 270)
     return alt.layer(tiles, signs).properties(
@@ -119,8 +119,8 @@ def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> Any:
 def _axis(title: str) -> alt.Axis:
     return alt.Axis(
         title=title,
-        labelColor=parts.INK,
-        titleColor=parts.INK,
+        labelColor=parts.TEXT,
+        titleColor=parts.TEXT,
         titleFontWeight="normal",
         labelAngle=0,
         labelOverlap=True,

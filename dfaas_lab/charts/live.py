@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dfaas_lab.charts.inks import DROPPED, FAILED, FAINT, GRID, GROUPS, INK, P50, P95, PAPER, Ink
+from dfaas_lab.charts.colours import (
+    DROPPED,
+    FAILED,
+    FAINT,
+    GRID,
+    GROUPS,
+    P50,
+    P95,
+    PAPER,
+    TEXT,
+    LineStyle,
+)
 from dfaas_lab.display import words
 from dfaas_lab.display.cards import text
 from dfaas_lab.k6.live import LivePoint
@@ -25,25 +36,25 @@ Value = Callable[[LivePoint], float | None]
 @dataclass(frozen=True)
 class _Line:
     name: str
-    ink: Ink
+    style: LineStyle
     value: Value
     points: Sequence[LivePoint]
 
 
-def live_svg(courses: Mapping[str, Sequence[LivePoint]], total_s: float) -> str:
+def live_svg(series: Mapping[str, Sequence[LivePoint]], total_s: float) -> str:
     """Return the chart.
 
     Args:
-        courses: By target, what was measured so far.
+        series: By target, what was measured so far.
         total_s: How long the run is planned to last, in seconds; 0 where that is not known.
     """
-    ends = [one.start_s + one.width_s for points in courses.values() for one in points]
+    ends = [one.start_s + one.width_s for points in series.values() for one in points]
     until_s = max([total_s, 1.0, *ends])
-    of_which = "" if len(courses) == 1 else ", p95"
+    of_which = "" if len(series) == 1 else ", p95"
     panels = [
-        ("requests that ended, per second", _rates(courses)),
-        (f"latency of successful requests (ms){of_which}", _slow(courses)),
-        ("failed and dropped requests, per second", _failures(courses)),
+        ("requests that ended, per second", _rates(series)),
+        (f"latency of successful requests (ms){of_which}", _slow(series)),
+        ("failed and dropped requests, per second", _failures(series)),
     ]
     height = _TOP + len(panels) * (_HEIGHT + _GAP) + _BOTTOM
     body = "".join(
@@ -53,41 +64,41 @@ def live_svg(courses: Mapping[str, Sequence[LivePoint]], total_s: float) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" viewBox="0 0 {_WIDTH} {height}" '
         f'role="img" aria-label="the run so far" style="max-width:100%;background:{PAPER}" '
-        f'font-family="sans-serif" font-size="11" fill="{INK}">'
+        f'font-family="sans-serif" font-size="11" fill="{TEXT}">'
         f"{body}{_times(until_s, height)}</svg>"
     )
 
 
-def _rates(courses: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
-    if len(courses) == 1:
-        return [_Line("", P50, lambda one: one.rate_rps, *courses.values())]
-    return _each(courses, lambda one: one.rate_rps)
+def _rates(series: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
+    if len(series) == 1:
+        return [_Line("", P50, lambda one: one.rate_rps, *series.values())]
+    return _each(series, lambda one: one.rate_rps)
 
 
-def _slow(courses: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
-    if len(courses) == 1:
-        (points,) = courses.values()
+def _slow(series: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
+    if len(series) == 1:
+        (points,) = series.values()
         return [
             _Line("median", P50, lambda one: one.p50_ms, points),
             _Line("p95", P95, lambda one: one.p95_ms, points),
         ]
-    return _each(courses, lambda one: one.p95_ms)
+    return _each(series, lambda one: one.p95_ms)
 
 
-def _failures(courses: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
-    if len(courses) == 1:
-        (points,) = courses.values()
+def _failures(series: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
+    if len(series) == 1:
+        (points,) = series.values()
         return [
-            _Line("failed", Ink(FAILED), lambda one: one.failed_rps, points),
-            _Line("dropped", Ink(DROPPED, (2, 2)), lambda one: one.dropped_rps, points),
+            _Line("failed", LineStyle(FAILED), lambda one: one.failed_rps, points),
+            _Line("dropped", LineStyle(DROPPED, (2, 2)), lambda one: one.dropped_rps, points),
         ]
-    return _each(courses, lambda one: one.failed_rps + one.dropped_rps)
+    return _each(series, lambda one: one.failed_rps + one.dropped_rps)
 
 
-def _each(courses: Mapping[str, Sequence[LivePoint]], value: Value) -> list[_Line]:
+def _each(series: Mapping[str, Sequence[LivePoint]], value: Value) -> list[_Line]:
     return [
         _Line(name if index < _MOST_NAMED else "", GROUPS[index % len(GROUPS)], value, points)
-        for index, (name, points) in enumerate(courses.items())
+        for index, (name, points) in enumerate(series.items())
     ]
 
 
@@ -111,8 +122,8 @@ def _drawn(lines: Sequence[_Line], floor: int, most: float, until_s: float) -> I
         path, last = _path(line, floor, most, until_s)
         if not path or last is None:
             continue
-        dash = " ".join(map(str, line.ink.dash)) or "none"
-        stroke = f'fill="none" stroke="{line.ink.colour}" stroke-dasharray="{dash}"'
+        dash = " ".join(map(str, line.style.dash)) or "none"
+        stroke = f'fill="none" stroke="{line.style.colour}" stroke-dasharray="{dash}"'
         yield f'<path d="{path}" {stroke} stroke-width="1.6" stroke-linejoin="round"/>'
         if line.name:
             x, y = last
@@ -120,8 +131,8 @@ def _drawn(lines: Sequence[_Line], floor: int, most: float, until_s: float) -> I
                 y -= 11
             taken.append(y)
             yield (
-                f'<text x="{x + 5:.1f}" y="{y + 4:.1f}" fill="{INK}">'
-                f'<tspan fill="{line.ink.colour}">\u25cf</tspan> {text(line.name)}</text>'
+                f'<text x="{x + 5:.1f}" y="{y + 4:.1f}" fill="{TEXT}">'
+                f'<tspan fill="{line.style.colour}">\u25cf</tspan> {text(line.name)}</text>'
             )
 
 

@@ -1,4 +1,4 @@
-"""The figure of a node: what Prometheus measured while the load went on, on one time axis."""
+"""The chart of a node's metrics (Prometheus) over the time of a run."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _panel(
     x = alt.X("at:Q", scale=scale, axis=time)
     y = axes.up_from_0("value:Q", unit, max([least, *rows["value"].to_list()]), steps=4)
     line = alt.Chart(axes.inline(rows.select("at", "value", "group"))).mark_line(strokeWidth=1.8)
-    drawn = line.encode(x, y, *parts.group_inks(groups), tooltip=["group:N", "at:Q", "value:Q"])
+    drawn = line.encode(x, y, *parts.group_styles(groups), tooltip=["group:N", "at:Q", "value:Q"])
     band = alt.Chart(axes.inline(loads)).mark_rect(color="#7F9CD6", opacity=0.15)
     under = (
         [band.encode(alt.X("start:Q", scale=scale, axis=time), alt.X2("end:Q"))] if loads else []

@@ -1,4 +1,4 @@
-"""The figures of a campaign: latency and success against rate, the node, the course in time."""
+"""The chart of a campaign: latency and success against rate, the node, and time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import polars as pl
 
 from dfaas_lab.analysis.intervals import FEWEST, mean_interval
-from dfaas_lab.charts import axes, inks
+from dfaas_lab.charts import axes, colours
 from dfaas_lab.charts import figure as parts
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.figure import Panel
 
 _LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
 _SUCCESS = {"success": "success"}
-_INKS = {"latency p50": inks.P50, "latency p95": inks.P95, "success": inks.SUCCEEDED}
+_STYLES = {"latency p50": colours.P50, "latency p95": colours.P95, "success": colours.SUCCEEDED}
 _RATE = "rate asked for (requests/s)"
 _WIDTH = parts.width_of(2)
 # Shapes tell the states apart, not colours alone.
@@ -151,13 +151,13 @@ def _marks(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     marks: list[alt.Chart] = []
     tooltip = ["kind:N", "value:Q", "low:Q", "high:Q"]
     for (kind,), of_kind in rows.group_by("kind", maintain_order=True):
-        ink = _INKS[str(kind)]
+        style = _STYLES[str(kind)]
         chart = alt.Chart(parts.inline(of_kind))
-        band = chart.mark_area(color=ink.colour, opacity=0.14)
+        band = chart.mark_area(color=style.colour, opacity=0.14)
         marks.append(band.encode(x, axes.lower_edge(y), alt.Y2("high:Q")))
-        marks.append(chart.mark_line(**ink.line(strokeWidth=2)).encode(x, y))
-        point = chart.mark_point(color=ink.colour, size=28, opacity=1, strokeWidth=1.4)
-        fill = alt.condition("datum.doubtful", alt.value("white"), alt.value(ink.colour))
+        marks.append(chart.mark_line(**style.line(strokeWidth=2)).encode(x, y))
+        point = chart.mark_point(color=style.colour, size=28, opacity=1, strokeWidth=1.4)
+        fill = alt.condition("datum.doubtful", alt.value("white"), alt.value(style.colour))
         marks.append(point.encode(x, y, fill=fill, tooltip=tooltip))
     return marks or [alt.Chart(parts.inline([])).mark_point().encode(x, y)]
 
@@ -180,7 +180,7 @@ def _overload_words(rows: pl.DataFrame) -> str:
 
 def _limit(percent: float) -> alt.Chart:
     rule = alt.Chart(parts.inline([{"limit": percent}]))
-    drawn: alt.Chart = rule.mark_rule(color=parts.INK, strokeDash=[5, 4]).encode(y="limit:Q")
+    drawn: alt.Chart = rule.mark_rule(color=parts.TEXT, strokeDash=[5, 4]).encode(y="limit:Q")
     return drawn
 
 
@@ -277,7 +277,7 @@ def _legend() -> alt.Legend:
         title=None,
         orient="top",
         direction="horizontal",
-        labelColor=parts.INK,
+        labelColor=parts.TEXT,
         labelFontSize=11,
         symbolOpacity=1,
         symbolStrokeWidth=0,

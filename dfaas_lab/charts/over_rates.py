@@ -1,4 +1,4 @@
-"""The figure of several runs at different rates: latency, success and goodput against the rate."""
+"""The chart of several runs at different rates: latency, success and goodput against rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes, inks
+from dfaas_lab.charts import axes, colours
 from dfaas_lab.charts import figure as parts
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.figure import Panel
@@ -23,10 +23,10 @@ _LATENCY = {
     "latency_ms_p99": "latency p99",
 }
 _RATE = "rate asked for (requests/s)"
-_INKS = {
-    **dict(zip(_LATENCY.values(), (inks.P50, inks.P95, inks.P99), strict=True)),
-    "succeeded": inks.SUCCEEDED,
-    "goodput": inks.P50,
+_STYLES = {
+    **dict(zip(_LATENCY.values(), (colours.P50, colours.P95, colours.P99), strict=True)),
+    "succeeded": colours.SUCCEEDED,
+    "goodput": colours.P50,
 }
 
 
@@ -150,7 +150,7 @@ def _as_asked(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
     """Draw the line on which every request that was asked for succeeds."""
     ends = [{"rate_rps": rate, "value": rate} for rate in rows["rate_rps"].unique().sort()]
     line = alt.Chart(axes.inline(ends)).mark_line(
-        color=inks.ASKED, strokeWidth=6, strokeCap="round"
+        color=colours.ASKED, strokeWidth=6, strokeCap="round"
     )
     drawn: alt.Chart = line.encode(x, y)
     return drawn
@@ -176,7 +176,7 @@ def _marks(
         .agg(pl.col("value").median(), low=pl.col("value").min(), high=pl.col("value").max())
         .sort("kind", "rate_rps")
     )
-    hue, dash = parts.kind_inks({kind: _INKS[kind] for kind in kinds.values()})
+    hue, dash = parts.kind_styles({kind: _STYLES[kind] for kind in kinds.values()})
     band = alt.Chart(axes.inline(across)).mark_area(opacity=0.14)
     line = alt.Chart(axes.inline(across)).mark_line(
         strokeWidth=2, point=False if dots else {"size": 20, "filled": True}

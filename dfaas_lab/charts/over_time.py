@@ -1,4 +1,4 @@
-"""The figure of one run: latency over time, and what became of the requests asked for."""
+"""The chart of one run: latency over time, and the outcome of the requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes, inks
+from dfaas_lab.charts import axes, colours
 from dfaas_lab.charts import figure as parts
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.binned import SERIES, binned, planned, seconds_per_point, within
@@ -15,7 +15,9 @@ from dfaas_lab.display import words
 
 _QUANTILES = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
 _MOST = {"latency_ms_max": "latency max"}
-_INKS = dict(zip((_QUANTILES | _MOST).values(), (inks.P50, inks.P95, inks.MOST), strict=True))
+_STYLES = dict(
+    zip((_QUANTILES | _MOST).values(), (colours.P50, colours.P95, colours.MOST), strict=True)
+)
 _OUTCOME = {
     "answered": "requests answered",
     "failed": "failed",
@@ -25,7 +27,7 @@ _OUTCOME = {
 _COLOURS = dict(
     zip(
         _OUTCOME.values(),
-        (inks.ANSWERED, inks.FAILED, inks.UNFINISHED, inks.DROPPED),
+        (colours.ANSWERED, colours.FAILED, colours.UNFINISHED, colours.DROPPED),
         strict=True,
     )
 )
@@ -184,19 +186,19 @@ def _line(
     """Draw a line, and as a point each value that has no neighbour to be joined with."""
     if kind in _MOST.values() and not rows["value"].count():
         return []  # an older run has none
-    ink = _INKS[kind]
+    style = _STYLES[kind]
     tooltip = [
         alt.Tooltip("kind:N", title="what"),
         alt.Tooltip("middle:Q", title="time (s)"),
         alt.Tooltip("value:Q", title="ms", format=",.1f"),
     ]
     encoding = [x, latency.y(), *([alt.Detail("series:N")] if series else [])]
-    line = alt.Chart(axes.inline(rows)).mark_line(**ink.line(**drawn))
+    line = alt.Chart(axes.inline(rows)).mark_line(**style.line(**drawn))
     charts = [line.encode(*encoding, tooltip=tooltip)]
     alone = rows.filter(_without_neighbour("series" if series else "kind"))
     if not alone.is_empty():
         points = alt.Chart(axes.inline(alone)).mark_circle(
-            color=ink.colour, size=16, opacity=drawn.get("opacity", 1.0)
+            color=style.colour, size=16, opacity=drawn.get("opacity", 1.0)
         )
         charts.append(points.encode(*encoding, tooltip=tooltip))
     return charts
@@ -210,7 +212,7 @@ def _without_neighbour(series: str) -> pl.Expr:
 
 def _band(across: pl.DataFrame, kind: str, x: alt.X, latency: LatencyAxis) -> alt.Chart:
     known = across.drop("value").filter(pl.col("low").is_not_null())
-    band = alt.Chart(axes.inline(known)).mark_area(color=_INKS[kind].colour, opacity=0.18)
+    band = alt.Chart(axes.inline(known)).mark_area(color=_STYLES[kind].colour, opacity=0.18)
     drawn: alt.Chart = band.encode(x, axes.lower_edge(latency.y()), alt.Y2("high:Q"))
     return drawn
 
@@ -247,7 +249,9 @@ def _outcomes(rows: pl.DataFrame, x: alt.X, asked: list[dict[str, float]]) -> li
     highest = max([1.0, *drawn["top"].to_list(), *(line["top"] for line in asked)])
     y = axes.up_from_0("top:Q", "requests/s", highest, steps=3)
     bars = alt.Chart(axes.inline(drawn)).mark_bar(stroke="white", strokeWidth=0.4)
-    rule = alt.Chart(axes.inline(asked)).mark_rule(color=inks.INK, strokeDash=[4, 3], strokeWidth=1)
+    rule = alt.Chart(axes.inline(asked)).mark_rule(
+        color=colours.TEXT, strokeDash=[4, 3], strokeWidth=1
+    )
     tooltip = [
         alt.Tooltip("kind:N", title="what"),
         alt.Tooltip("start:Q", title="from (s)"),

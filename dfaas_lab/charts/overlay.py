@@ -1,4 +1,4 @@
-"""The figure of a comparison: runs or targets in one panel, on the same axes."""
+"""The chart of several runs or targets in one panel, on the same axes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _panel(
     lines = [
         alt.Chart(axes.inline(rows.filter(kind=kind)))
         .mark_line(strokeWidth=thick, point={"size": 12, "filled": True})
-        .encode(x, axis.y(), *parts.group_inks(groups), tooltip=tooltip)
+        .encode(x, axis.y(), *parts.group_styles(groups), tooltip=tooltip)
         for kind, thick in (("p50", 2.4), ("p95", 1.2))
     ]
     return alt.layer(*lines, title=parts.panel_title(str(name), "", width), width=width, height=190)

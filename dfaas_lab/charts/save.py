@@ -1,4 +1,4 @@
-"""Writes a figure for a paper: PDF, SVG or PNG, in its width, offline."""
+"""Writes a chart as PDF, SVG or PNG, in the width that a paper needs. Works offline."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import altair as alt
 import vl_convert
 from PIL import Image
 
-from dfaas_lab.charts.inks import FAINT
+from dfaas_lab.charts.colours import FAINT
 from dfaas_lab.display.bundles import Spec, png, spec_of
 from dfaas_lab.display.origin import date_of, machines_of
 from dfaas_lab.errors import ConfigError

@@ -1,17 +1,19 @@
-"""Looking at generators and targets and saying what they lack. Nothing is changed anywhere.
+"""Checks of generators and targets: what they lack. Nothing is changed anywhere.
 
 What is found becomes the frame of ``Generator.check()`` and ``Lab.check()``.
 """
 
+from dfaas_lab.checks.finding import lacking
 from dfaas_lab.checks.host import check_generator, check_host
-from dfaas_lab.checks.lab import GeneratorLook, TargetLook, check_lab
+from dfaas_lab.checks.lab import GeneratorToCheck, TargetToCheck, check_lab
 from dfaas_lab.checks.target import check_target
 
 __all__ = [
-    "GeneratorLook",
-    "TargetLook",
+    "GeneratorToCheck",
+    "TargetToCheck",
     "check_generator",
     "check_host",
     "check_lab",
     "check_target",
+    "lacking",
 ]

@@ -1,4 +1,4 @@
-"""What a look at something found: good or not, and what to do about it. It looks at nothing."""
+"""One finding of a check: good or not, and what to do. It checks nothing itself."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from dfaas_lab.display.check_frame import CheckFrame
+from dfaas_lab.display.words import count
 from dfaas_lab.errors import DfaasLabError
 
 
@@ -36,9 +37,15 @@ def finding_frame(found: Iterable[tuple[str, Finding]]) -> pl.DataFrame:
     return CheckFrame(rows, schema=columns, orient="row")
 
 
-def attempt(check: str, look: Callable[[], Finding]) -> Finding:
+def attempt(check: str, make: Callable[[], Finding]) -> Finding:
     """Look, and return what was found or what kept us from it."""
     try:
-        return look()
+        return make()
     except DfaasLabError as error:
         return Finding(check, False, error.message, error.hint)
+
+
+def lacking(found: pl.DataFrame) -> str:
+    """Say how much of what was looked at is lacking, in a few words."""
+    bad = found.filter(pl.col("ok").not_()).height
+    return f"{count(found.height, 'check')}, {f'{bad} lacking' if bad else 'nothing is lacking'}"

@@ -1,4 +1,4 @@
-"""Looking at a host, and at what makes it a generator: k6, its limits, its workspace root."""
+"""Checks a host, and what makes it a generator: k6, its limits, its workspace root."""
 
 from __future__ import annotations
 

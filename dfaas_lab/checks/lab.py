@@ -1,4 +1,4 @@
-"""Looking at all of a lab at once: its generators side by side, then its targets."""
+"""Checks a whole lab: its generators side by side, then its targets."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class GeneratorLook:
-    """A generator to look at, and what it shall be; None takes any k6, or any playbook.
+class GeneratorToCheck:
+    """A generator to check, and what it shall be; None takes any k6, or any playbook.
 
     ``on_facts`` is called with the host's facts.
     """
@@ -51,14 +51,14 @@ class GeneratorLook:
         *,
         k6_version: str | None,
         on_facts: Callable[[HostFacts], None] | None = None,
-    ) -> GeneratorLook:
-        """Return the look at a generator that shall be as the spec says, with that k6."""
+    ) -> GeneratorToCheck:
+        """Return a generator to check, which shall be as the spec says, with that k6."""
         return cls(spec.name, remote, spec.workspace_root, k6_version, spec.digest(), on_facts)
 
 
 @dataclass(frozen=True)
-class TargetLook:
-    """A target to look at; ``generator`` is the name of its generator, ``host`` its SSH host.
+class TargetToCheck:
+    """A target to check; ``generator`` is the name of its generator, ``host`` its SSH host.
 
     ``host_needed`` is whether provisioning logs in there: a lab may name a host for its address
     alone.
@@ -74,50 +74,52 @@ class TargetLook:
 
 
 def check_lab(
-    generators: Sequence[GeneratorLook], targets: Sequence[TargetLook] = ()
+    generators: Sequence[GeneratorToCheck], targets: Sequence[TargetToCheck] = ()
 ) -> pl.DataFrame:
-    """Look at generators and targets, and return ``host, check, ok, detail, fix``.
+    """Check generators and targets, and return ``host, check, ok, detail, fix``.
 
     ``ok`` is null for what is not good, but can be done without. A host that does not answer holds
     nothing up but itself. Nothing is changed anywhere.
     """
-    asked = _side_by_side(_look_at_generator, generators)
-    facts = {look.name: found for look, (_, found) in zip(generators, asked, strict=True)}
-    remotes = {look.name: look.remote for look in generators}
+    asked = _side_by_side(_generator_findings, generators)
+    facts = {one.name: found for one, (_, found) in zip(generators, asked, strict=True)}
+    remotes = {one.name: one.remote for one in generators}
 
-    def look_at(target: TargetLook) -> Found:
+    def findings_of(target: TargetToCheck) -> Found:
         # A generator that cannot be asked has said so already.
         known = facts.get(target.generator)
-        return _look_at_target(target, known, remotes[target.generator] if known else None)
+        return _target_findings(target, known, remotes[target.generator] if known else None)
 
-    found = [rows for rows, _ in asked] + _side_by_side(look_at, targets)
+    found = [rows for rows, _ in asked] + _side_by_side(findings_of, targets)
     return finding_frame(row for rows in found for row in rows)
 
 
-def _look_at_generator(look: GeneratorLook) -> tuple[Found, HostFacts | None]:
+def _generator_findings(one: GeneratorToCheck) -> tuple[Found, HostFacts | None]:
     findings, facts = check_generator(
-        look.remote,
-        workspace_root=look.workspace_root,
-        k6_version=look.k6_version,
-        playbook_digest=look.playbook_digest,
+        one.remote,
+        workspace_root=one.workspace_root,
+        k6_version=one.k6_version,
+        playbook_digest=one.playbook_digest,
     )
-    if facts is not None and look.on_facts is not None:
-        look.on_facts(facts)
-    return [(look.name, finding) for finding in findings], facts
+    if facts is not None and one.on_facts is not None:
+        one.on_facts(facts)
+    return [(one.name, finding) for finding in findings], facts
 
 
-def _look_at_target(look: TargetLook, facts: HostFacts | None, generator: Remote | None) -> Found:
-    findings = [] if look.host is None else check_host(look.host)[0]
-    if not look.host_needed:
+def _target_findings(
+    one: TargetToCheck, facts: HostFacts | None, generator: Remote | None
+) -> Found:
+    findings = [] if one.host is None else check_host(one.host)[0]
+    if not one.host_needed:
         findings = [replace(finding, ok=finding.ok or None) for finding in findings]
     findings += check_target(
-        look.gateway,
-        look.functions,
-        look.prometheus,
+        one.gateway,
+        one.functions,
+        one.prometheus,
         generator=generator,
         generator_skew=facts.skew if facts else None,
     )
-    return [(look.name, finding) for finding in findings]
+    return [(one.name, finding) for finding in findings]
 
 
 def _side_by_side(work: Callable[[T], U], things: Sequence[T]) -> list[U]:
@@ -127,5 +129,5 @@ def _side_by_side(work: Callable[[T], U], things: Sequence[T]) -> list[U]:
     try:
         return list(pool.map(work, things))
     finally:
-        # After an interrupt nothing is waited for: every look ends by its own time limit.
+        # After an interrupt nothing is waited for: every check ends by its own time limit.
         pool.shutdown(wait=False, cancel_futures=True)

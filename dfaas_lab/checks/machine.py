@@ -1,4 +1,4 @@
-"""What this machine has of what dfaas_lab needs, and what to do about what it lacks.
+"""Checks what this machine has of what dfaas_lab needs, and says what to install.
 
 It looks and changes nothing.
 """
@@ -37,7 +37,7 @@ def check_machine(folder: Path | None = None) -> pl.DataFrame:
         A frame with ``host, check, ok, detail, fix``; ``ok`` is null for what is missing but only
         needed for a part of the whole.
     """
-    findings = [look() for look in _LOOKS]
+    findings = [check() for check in _CHECKS]
     findings.append(_disk(folder or Path.cwd()))
     return finding_frame(("this machine", finding) for finding in findings)
 
@@ -168,7 +168,7 @@ def _modules(check: str, modules: list[str], extra: str) -> Finding:
     )
 
 
-_LOOKS: tuple[Callable[[], Finding], ...] = (
+_CHECKS: tuple[Callable[[], Finding], ...] = (
     _system,
     _python,
     _ssh,

@@ -1,4 +1,4 @@
-"""Looking at a target: its gateway, its clock, its functions, its Prometheus."""
+"""Checks a target: its gateway, its clock, its functions, its Prometheus."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def check_target(
     """
     findings = []
     if generator is not None:
-        look = "gateway from the generator"
-        findings.append(attempt(look, lambda: _from_generator(look, generator, gateway.url)))
+        check = "gateway from the generator"
+        findings.append(attempt(check, lambda: _from_generator(check, generator, gateway.url)))
     reached = attempt("gateway", lambda: _gateway(gateway))
     findings.append(reached)
     if reached.ok:

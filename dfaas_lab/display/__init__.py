@@ -1,1 +1,1 @@
-"""How a result looks where it is shown. Pure: frames, texts and charts in; HTML and MIME out."""
+"""How results are shown: HTML, text and MIME bundles. Pure."""

@@ -1,4 +1,4 @@
-"""What a notebook is given to show: MIME bundles made of a table, a chart and a picture of it.
+"""MIME bundles for notebooks: a table, a chart and a picture of the chart.
 
 It knows no frame and no class of the domain, and reads no file.
 """

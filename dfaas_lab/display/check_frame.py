@@ -1,4 +1,4 @@
-"""What ``check()`` found: a frame like any other, which a notebook shows with all its text."""
+"""The frame that ``check()`` returns: a notebook shows all of its text."""
 
 from __future__ import annotations
 

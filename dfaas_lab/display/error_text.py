@@ -1,4 +1,4 @@
-"""An error as a notebook shows it: the cell's own line, what happened, and what to do.
+"""The traceback of an error in a notebook: the cell's line, the message and the hint.
 
 These are 15 lines at most. IPython asks an exception for its traceback (``_render_traceback_``).
 Scripts never come here.

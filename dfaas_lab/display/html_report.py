@@ -1,4 +1,4 @@
-"""A report: one HTML page that needs no network, with each figure as PNG and each frame as Parquet.
+"""The HTML report: one page that works offline, with charts as PNG and frames as Parquet.
 
 It measures and summarises nothing; what is in it is made elsewhere.
 """

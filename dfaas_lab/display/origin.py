@@ -1,4 +1,4 @@
-"""Where a run's numbers come from, in words from its manifest: date, machines, versions."""
+"""The origin of a run's numbers in words, from its manifest: date, machines, versions."""
 
 from __future__ import annotations
 

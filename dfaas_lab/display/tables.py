@@ -1,4 +1,4 @@
-"""A summary as a table for people: HTML for notebooks and pages, aligned text for terminals.
+"""A summary as a table: HTML for notebooks and pages, aligned text for terminals.
 
 All text is escaped: a target, a function or a label may hold anything. Null is a dash.
 """

@@ -1,4 +1,4 @@
-"""Numbers as people write them in a sentence: ``12 ms``, ``1.4 s``, ``70 %``, ``2 min 5 s``."""
+"""Numbers as text with units: ``12 ms``, ``1.4 s``, ``70 %``, ``2 min 5 s``."""
 
 from __future__ import annotations
 

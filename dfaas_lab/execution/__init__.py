@@ -1,1 +1,1 @@
-"""A run, from what is asked to what is stored: orders, iterations on their way, their end."""
+"""Measuring a run: preflight, create, iterations, results, attach."""

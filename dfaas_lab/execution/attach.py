@@ -1,4 +1,4 @@
-"""Takes a stored run over from the controller that began it, from what its manifest says."""
+"""Attaches to a stored run: resumes it from its manifest, whoever started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a run: its folder, with a manifest of all that is known before anything is measured."""
+"""Creates a run: its folder and a manifest of all that is known before it is measured."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def create_run(
     folder = _open_folder(store, parts, workspaces, label, seed, campaign)
     try:
         listener = None if live is None else LogCallback(live)
-        line = None if listener is None else listener.tell
+        line = None if listener is None else listener.emit
         target_runs = [
             TargetRun(
                 part,

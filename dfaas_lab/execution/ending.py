@@ -1,4 +1,4 @@
-"""How a run goes and how it ended, in a line for people: its bar, and what an interrupt says.
+"""Text lines about a run: its progress bar, and the message of an interrupt.
 
 It reads what is stored. Where that cannot be read, the line is shorter; nothing is raised.
 """
@@ -28,16 +28,16 @@ def so_far(found: LiveNumbers | None) -> list[str]:
 
     >>> from dfaas_lab.k6.live import LiveNumbers
     >>> so_far(LiveNumbers(rate_rps=19.7, p50_ms=4.81, p95_ms=86.0, failed=3, dropped=0))
-    ['20/s', 'p50 4.8 ms', 'p95 86 ms', '3 failed']
+    ['20/s', '3 failed', 'p50 4.8 ms', 'p95 86 ms']
     """
     if found is None or found.rate_rps is None:
         return []
     return [
         f"{found.rate_rps:.{0 if found.rate_rps >= 9.95 else 1}f}/s",
-        *([f"p50 {words.latency(found.p50_ms)}"] if found.p50_ms is not None else []),
-        *([f"p95 {words.latency(found.p95_ms)}"] if found.p95_ms is not None else []),
         *([f"{found.failed:,} failed"] if found.failed else []),
         *([f"{found.dropped:,} dropped"] if found.dropped else []),
+        *([f"p50 {words.latency(found.p50_ms)}"] if found.p50_ms is not None else []),
+        *([f"p95 {words.latency(found.p95_ms)}"] if found.p95_ms is not None else []),
     ]
 
 

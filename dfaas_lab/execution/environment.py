@@ -1,4 +1,4 @@
-"""What a run runs on: facts of its generators and targets, for the manifest.
+"""The environment of a run for its manifest: facts of generators and targets.
 
 If a host does not answer, the run continues and the manifest records the problem.
 """

@@ -1,4 +1,4 @@
-"""Writes how a run ended into its manifest: its status and the clock skew of its gateways."""
+"""Finalizes a run: writes its status and the clock skew into its manifest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.clock_skew import clock_skew
 from dfaas_lab.errors import DfaasLabError
-from dfaas_lab.run import Run, stored_status
+from dfaas_lab.run import Run
+from dfaas_lab.stored_run import StoredRun
 
 if TYPE_CHECKING:
     from dfaas_lab.store import RunFolder
@@ -23,7 +24,7 @@ def finalize(folder: RunFolder, *, status: str) -> None:
     Raises:
         StoreError: It cannot be written.
     """
-    status = stored_status(folder, status)
+    status = StoredRun(folder).status(status)
     folder.update(status=status, clock_skew=clock_skew(folder.frame("k6_metrics")))
     with contextlib.suppress(DfaasLabError):  # a listing without it is still a listing
         folder.update(outcome=_outcome(folder))

@@ -1,4 +1,4 @@
-"""Writes how many requests the gateway counted into the summary of a stored iteration."""
+"""Adds the gateway's request counts to the summary of a stored iteration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One generator as this process uses it: its connections, its k6, facts of it, free resources.
+"""The session of one generator: its connections, its k6, its facts, its free resources.
 
 What is asked of the host is cached for the session: its marker, its facts. Free memory and disk are
 measured before each run.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dfaas_lab.errors import K6Missing
 from dfaas_lab.provision import cache
 from dfaas_lab.provision.marker import read_marker
-from dfaas_lab.remote.facts import read_facts, with_room_now
+from dfaas_lab.remote.facts import read_facts, with_free_now
 from dfaas_lab.remote.remote import Remote
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class GeneratorSession:
         if self._facts is None:
             self.facts()
         else:
-            self._facts = with_room_now(self._facts, self.remote, self.workspace_root)
+            self._facts = with_free_now(self._facts, self.remote, self.workspace_root)
 
     def free_resources(self) -> dict[str, int | None]:
         """``memory_bytes`` and ``disk_bytes`` for workspaces as far as known; asks nothing."""

@@ -1,4 +1,4 @@
-"""One iteration: started on the generator or found there, followed, and its results fetched."""
+"""One iteration: starts it on the generator, follows k6, and fetches the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError
 from dfaas_lab.execution.iteration_results import IterationResults, scratch
 from dfaas_lab.k6.launch import Terms, start
-from dfaas_lab.k6.monitor import End, K6Monitor, look
+from dfaas_lab.k6.monitor import End, K6Monitor, workspace_state
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, remove
 from dfaas_lab.retry import retry
@@ -85,7 +85,8 @@ class Iteration:
 
     def files(self) -> dict[str, bytes]:
         """The files of its workspace."""
-        return self.plan.files() | self.spec.trust.files()
+        plan = self.plan.expecting(self.results.latencies_s)
+        return plan.files() | self.spec.trust.files()
 
     def terms(self, k6_path: str = "") -> Terms:
         """On what terms the supervisor runs it."""
@@ -221,10 +222,10 @@ class Iteration:
         """Whether it was begun; a workspace that was only half sent is removed."""
         remote = self.generator.remote
         with self.liveness.asking():
-            state = look(remote, self.workspace)
+            state = workspace_state(remote, self.workspace)
             if state == "sent":
                 time.sleep(1.0)  # whoever sent it may start it in this moment
-                state = look(remote, self.workspace)
+                state = workspace_state(remote, self.workspace)
             if state == "sent" and not closed:
                 remove(remote, self.workspace)
         return state == "begun" or (state == "sent" and closed)

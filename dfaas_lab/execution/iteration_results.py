@@ -1,11 +1,11 @@
-"""The results of one iteration: fetched from the generator, made into frames, and stored."""
+"""Results of one iteration: fetched from the generator, converted to frames, and stored."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from dfaas_lab.k6.custom_script import RUNS_IN, WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
+from dfaas_lab.k6.seen_latency import kept, seen_latencies
 from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
@@ -41,6 +42,8 @@ log = logging.getLogger("dfaas_lab")
 
 # A larger file is read line by line.
 _WHOLE_BYTES = 256 << 20
+# Where the generator puts what was written by an absolute name, as seen from the script.
+_ROOT = os.path.relpath(f"{WRITTEN}/root", RUNS_IN)
 _CSV_ERROR = b'msg="CSV: Error writing to file"'
 
 
@@ -52,11 +55,14 @@ class IterationResults:
         remote: The generator.
         folder: The run's folder in the store.
         target: The target's name.
+        latencies_s: By function, for how long requests kept their VUs; each iteration's results
+            change it.
     """
 
     remote: Remote
     folder: RunFolder
     target: str
+    latencies_s: dict[str, float] = field(default_factory=dict)
 
     def has(self, number: int) -> bool:
         """Whether that iteration (0: the warm-up) is stored."""
@@ -121,7 +127,7 @@ class IterationResults:
             if (fetched / "samples.csv").exists():
                 # All that there is.
                 kept["samples.csv"] = _hidden(fetched / "samples.csv", secrets)
-        kept |= _left_out(fetched)
+        kept |= _left_out(fetched, secrets)
         kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
@@ -148,7 +154,7 @@ class IterationResults:
         samples = fetched / "samples.csv"
         if status not in COMPLETE and not samples.exists():
             samples.touch()  # k6 did not come so far: nothing was measured, and that can be said
-        return read(
+        frames = read(
             samples,
             run_id=self.folder.run_id,
             target=self.target,
@@ -158,6 +164,8 @@ class IterationResults:
             started_at=_began_at(fetched),
             status=status,
         )
+        self.latencies_s.update(kept(self.latencies_s, seen_latencies(frames.requests)))
+        return frames
 
 
 def scratch() -> PrivateFolder:
@@ -208,11 +216,11 @@ def _secrets(plan: K6Plan | CustomScript, fetched: Path) -> SecretValues:
     return plan.secrets
 
 
-def _left_out(fetched: Path) -> dict[str, bytes | Path]:
+def _left_out(fetched: Path, secrets: SecretValues) -> dict[str, bytes | Path]:
     """The names of the files that a script wrote and that are too large to be kept."""
     said = (fetched / LEFT_OUT).read_text(errors="replace") if (fetched / LEFT_OUT).exists() else ""
     lines = (line for line in said.split("\n") if line.startswith(f"./{WRITTEN}/"))
-    names = [os.path.relpath(line, RUNS_IN) for line in lines]
+    names = [secrets.hidden_in(_name(line)) for line in lines]
     if not names:
         return {}
     log.warning("%d files that the script wrote are too large to be kept", len(names))
@@ -220,9 +228,23 @@ def _left_out(fetched: Path) -> dict[str, bytes | Path]:
 
 
 def _written(fetched: Path, secrets: SecretValues) -> dict[str, bytes | Path]:
-    """What a script wrote in its handleSummary(), by the name that it gave."""
-    files = (file for file in sorted((fetched / WRITTEN).rglob("*")) if file.is_file())
-    return {os.path.relpath(file, fetched / RUNS_IN): _hidden(file, secrets) for file in files}
+    """What a script wrote in its handleSummary(), by the name that it gave, without secrets."""
+    kept: dict[str, bytes | Path] = {}
+    for file in sorted((fetched / WRITTEN).rglob("*")):
+        if file.is_file():
+            name = shown = secrets.hidden_in(_name(file.relative_to(fetched)))
+            number = 1
+            while name in kept:  # they differed by a secret
+                number += 1
+                name = f"{shown} ({number})"
+            kept[name] = _hidden(file, secrets)
+    return kept
+
+
+def _name(path: str | Path) -> str:
+    """The name that a script gave to a file, by its place in the workspace."""
+    name = os.path.relpath(path, RUNS_IN)
+    return name.removeprefix(_ROOT) if name.startswith(f"{_ROOT}/") else name
 
 
 def _hidden(file: Path, secrets: SecretValues) -> bytes | Path:

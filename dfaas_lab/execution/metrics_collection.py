@@ -1,4 +1,4 @@
-"""Collects the node's metrics of a run's iterations, and stores each beside its iteration.
+"""Collects the node's metrics of each iteration and stores them beside it.
 
 Prometheus keeps what it scraped: it is asked between two loads at most once a minute, and at the
 run's end for all that is left, so that an iteration does not wait for a scrape and no load is

@@ -1,4 +1,4 @@
-"""Asks a target's Prometheus for windows: of the load, by the generator's clock, and of now."""
+"""Asks a target's Prometheus for a window of time: that of a load, or now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One target's part of a run, as the engine sees it. ``Target`` makes it; it knows no facade."""
+"""One target's part of a run: its session and the run's description."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a target can be measured: k6, the way to its gateway, room, and what a script needs."""
+"""Preflight: whether a target can be measured (k6, gateway, free resources, script)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def preflight_all(parts: Sequence[Part]) -> list[Part]:
     ready: dict[int, Part] = {}
     errors: dict[int, BaseException] = {}
 
-    def look(index: int, part: Part) -> None:
+    def check(index: int, part: Part) -> None:
         try:
             ready[index] = preflight(part)
         except BaseException as error:  # raised again in the thread that waits
@@ -33,7 +33,7 @@ def preflight_all(parts: Sequence[Part]) -> list[Part]:
 
     threads = [
         # Daemons: an interrupt waits for none of them.
-        threading.Thread(target=look, args=(index, part), daemon=True)
+        threading.Thread(target=check, args=(index, part), daemon=True)
         for index, part in enumerate(parts)
     ]
     for thread in threads:

@@ -1,4 +1,4 @@
-"""A run under way: its thread, its progress, and Ctrl-C that brings home what was measured."""
+"""The handle of a run under way: its thread, its progress, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.ending import interrupted, tell_of_attach
@@ -151,8 +151,8 @@ class RunHandle:
         self._stop.set()
         self.start()
 
-    def wait(self, face: ProgressView | None = None) -> Run:
-        """Wait for the end and return the run; ``face`` draws progress, where one is given.
+    def wait(self, view: ProgressView | None = None) -> Run:
+        """Wait for the end and return the run; ``view`` draws progress, where one is given.
 
         A KeyboardInterrupt ends k6, brings its data home, and goes on; a second one leaves at once,
         and so does the first where the generator is silent for 3 s: then ``lab.attach()`` can fetch
@@ -165,9 +165,9 @@ class RunHandle:
         ['ok']
         """
         try:
-            face = face or self._face()
+            view = view or self._view()
             self.start()
-            draw_until(self._done.wait, face, self.progress.snapshot)
+            draw_until(self._done.wait, view, self.progress.snapshot)
         except KeyboardInterrupt:
             self._stop.set()
             if self._new and (self._thread is None or self._thread.ident is None):
@@ -175,8 +175,8 @@ class RunHandle:
             self._come_home()
             raise interrupted(self.run) from None
         finally:
-            if face is not None:
-                face.close(self.progress.snapshot())
+            if view is not None:
+                view.close(self.progress.snapshot())
         if self._errors:
             raise self._error()
         return self.run
@@ -188,13 +188,18 @@ class RunHandle:
         self._keep(self._ended)
         self._done.set()
 
-    def _face(self) -> ProgressView:
+    def _view(self) -> ProgressView:
         view, chart = choose_view(self._shown.progress), self._chart()
         return view if chart is None else Together(view, chart)
 
     def _chart(self) -> ProgressView | None:
-        courses = {part.name: part.course for part in self._target_runs if part.course}
-        return chart_view(self._shown, courses, lambda: self.run._figure, self._folder.run_id)
+        series = {part.name: part.live for part in self._target_runs if part.live}
+        return chart_view(self._shown, series, self._figure, self._folder.run_id)
+
+    def _figure(self) -> dict[str, Any]:
+        """The run's figure as a MIME bundle; empty where nothing was measured."""
+        run = self.run
+        return {} if run.summary.is_empty() else run._figure
 
     def _come_home(self) -> None:
         """Wait until everything is stored, but not for a generator that does not answer."""

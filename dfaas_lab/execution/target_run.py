@@ -1,4 +1,4 @@
-"""Measuring one target: its iterations in order, each stored before the next begins."""
+"""Measures one target: its iterations in order, each stored before the next begins."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dfaas_lab.execution.iteration import Found, Iteration, Lost, NotStarted, St
 from dfaas_lab.execution.iteration_results import IterationResults
 from dfaas_lab.execution.metrics_collection import MetricsCollection
 from dfaas_lab.k6.launch import start
-from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.k6.live import LiveSeries
 from dfaas_lab.k6.live_reader import reading_live
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, lines, remove
@@ -53,6 +53,9 @@ _STILL_THERE = (
     StoreError,
     OSError,
 )
+
+# In the target's cache: by function, for how long requests kept their VUs.
+_LATENCIES = "latencies"
 
 
 class TargetRun:
@@ -87,7 +90,8 @@ class TargetRun:
         self._spec = spec
         self._target = target
         self._generator = generator
-        self._results = IterationResults(generator.remote, folder, target)
+        seen = part.target.cache.setdefault(_LATENCIES, {})
+        self._results = IterationResults(generator.remote, folder, target, seen)
         self._folder = folder
         self._liveness = Liveness(generator.remote)
         before = None if pause is None else functools.partial(pause, folder.run_id)
@@ -100,7 +104,7 @@ class TargetRun:
         self._closed = closed or spec.detached
         self._metrics = MetricsCollection(node_metrics, at_once=pause is not None)
         self._statuses: list[str] = []
-        self.course = LiveCourse(self._total_s) if watched else None
+        self.live = LiveSeries(self._total_s) if watched else None
         """What is measured while it goes on; None where nobody looks."""
         self.over = False
         """Whether ``run`` has ended."""
@@ -275,10 +279,10 @@ class TargetRun:
                 log.warning("%s keeps a workspace: %s", self._generator.host, error)
 
     def _read_live(self, iteration: Iteration) -> contextlib.AbstractContextManager[None]:
-        if self.course is None:
+        if self.live is None:
             return contextlib.nullcontext()
-        self.course.begin(self._before_s(iteration))
-        return reading_live(self._generator.remote, iteration.workspace, self.course)
+        self.live.begin(self._before_s(iteration))
+        return reading_live(self._generator.remote, iteration.workspace, self.live)
 
     def _before_s(self, iteration: Iteration) -> float:
         """The planned time before an iteration, without rests."""
@@ -295,9 +299,9 @@ class TargetRun:
         said = (
             what,
             f"{elapsed_s:.0f} of {words.span(duration_s)}",
-            words.count(event.complete, "request"),
-            *so_far(None if self.course is None else self.course.numbers()),
+            *so_far(None if self.live is None else self.live.numbers()),
             *([f"{words.span(math.ceil(left_s))} left"] if left_s > 0 else []),
+            words.count(event.complete, "request"),
             f"run {self._folder.run_id}",
         )
         progress.update(self._target, done=done_s, text=" \u00b7 ".join(said))

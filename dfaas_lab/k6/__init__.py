@@ -1,1 +1,1 @@
-"""k6: what is sent to it, how it is run on a generator, and what comes back."""
+"""k6: its script and options, running it on a generator, and reading its samples."""

@@ -1,4 +1,4 @@
-"""What is counted from requests: the summary, the timeline, and a script's own metrics."""
+"""Aggregates of requests: the summary, the timeline, and a script's own metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A k6 script of the user's own: what is sent, its environment, how long it may take."""
+"""A k6 script of the user: its files, its environment, its time limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dfaas_lab.k6.option_names import is_option
 from dfaas_lab.k6.plan import SYSTEM_TAGS, json_bytes
 from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.k6.script_archive import without_env
-from dfaas_lab.k6.script_files import folders_written, read_files
+from dfaas_lab.k6.script_files import absolute_names, files_named, folders_written, read_files
 from dfaas_lab.load import Load
 from dfaas_lab.secret import SecretBytes, plain, sealed
 from dfaas_lab.secret_values import SecretValues
@@ -155,8 +155,13 @@ class CustomScript:
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the sources, and the environment as the shell reads it."""
         sources = {f"{FOLDER}/{name}": content for name, content in self.sources.items()}
-        folders = "".join(f"{name}\n" for name in folders_written(self.sources.values()))
-        return {**sources, "env": self._exports(), "folders": folders.encode()}
+        texts = list(self.sources.values())
+        return {
+            **sources,
+            "env": self._exports(),
+            "folders": _lines(folders_written(texts, self.env)),
+            "absolute": _lines(absolute_names(texts, self.env)),
+        }
 
     def _exports(self) -> SecretBytes:
         lines = (f"export {name}={shlex.quote(plain(value))}\n" for name, value in self.env.items())
@@ -198,6 +203,10 @@ class CustomScript:
         known = (*self.public, *(gateway + path for path in paths), *host, *names)
         return replace(self, public=tuple(dict.fromkeys(known)))
 
+    def expecting(self, latencies_s: Mapping[str, float]) -> CustomScript:  # noqa: ARG002
+        """The same: a script makes its VUs itself."""
+        return self
+
     def knowing(self, environment: bytes) -> CustomScript:
         """The same with the environment of a workspace, where another controller gave it."""
         if self.env:
@@ -208,7 +217,7 @@ class CustomScript:
     @cached_property
     def secrets(self) -> SecretValues:
         """The values of its environment, to be hidden wherever they turn up."""
-        return SecretValues(self.env, self.public)
+        return SecretValues(self.env, (*self.public, *files_named(self.env)))
 
     def lasting(self, duration_s: float) -> CustomScript:
         """Not possible: a script has its own duration.
@@ -220,6 +229,10 @@ class CustomScript:
             f"a script of your own has no warm-up of {duration_s:g} s",
             hint="Leave warmup out, and warm up in the script: a scenario with a startTime.",
         )
+
+
+def _lines(names: Iterable[str]) -> SecretBytes:
+    return SecretBytes("".join(f"{name}\n" for name in names).encode())
 
 
 def _words(environment: bytes) -> list[str]:

@@ -1,4 +1,4 @@
-"""What k6's exit code and our own stop mean for an iteration; raising and storing is not done here.
+"""The status and the error of an iteration, from k6's exit code and the stop reason.
 
 The codes are those of k6's source, ``errext/exitcodes/codes.go``, and of POSIX shells (126, 127,
 and 128 + the number of a signal).

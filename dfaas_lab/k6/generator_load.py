@@ -1,4 +1,4 @@
-"""What the generator's own system did while k6 ran: its processors, memory, files and faults."""
+"""The load of the generator itself while k6 ran: CPU, memory, open files, faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""k6 on a generator: sent and started under its supervisor, which owns limit, lease and order."""
+"""Starts k6 on a generator under its supervisor, which enforces time limit and lease."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
-_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", CA_FILE)
+_PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", "absolute", CA_FILE)
 _SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
 _STOP_GRACE_S = 10
 _NOT_THERE = re.compile(
@@ -63,7 +63,7 @@ class Terms:
         return min(5, max(self.lease_s // 3, 1))
 
     @property
-    def beat_s(self) -> float:
+    def heartbeat_s(self) -> float:
         """How often the controller says that it is there."""
         return min(5.0, self.lease_s / 6) if self.lease_s else 5.0
 

@@ -1,4 +1,4 @@
-"""What k6 has measured so far, as bins over the time of a run. For people: results come later.
+"""Live statistics of a running k6: bins over time, for the live chart only.
 
 Memory is bounded: latencies are counted in steps of 1 %, and a run has at most 200 bins.
 """
@@ -114,7 +114,7 @@ class _Bin:
         )
 
 
-class LiveCourse:
+class LiveSeries:
     """A target's iterations so far, one after the other as planned. Safe to use from threads.
 
     Args:

@@ -1,4 +1,4 @@
-"""Reads k6's samples on a generator while they grow. It may fail at any time: nobody waits for it.
+"""Reads k6's samples on a generator while they grow; a failure here harms no run.
 
 It asks once a second, over a connection that is there, for the part that is new. ``grep`` sends the
 few bytes of each request that are shown; nothing else of k6 or its supervisor is touched. Above
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from dfaas_lab.k6.live import LiveCourse, Row
+from dfaas_lab.k6.live import LiveSeries, Row
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace
 
@@ -56,10 +56,10 @@ def script_for(folder: str) -> str:
 
 
 @contextlib.contextmanager
-def reading_live(remote: Remote, workspace: Workspace, course: LiveCourse) -> Iterator[None]:
-    """Read an iteration's samples into a course meanwhile; a failure ends it, silently."""
+def reading_live(remote: Remote, workspace: Workspace, series: LiveSeries) -> Iterator[None]:
+    """Read an iteration's samples into a series meanwhile; a failure ends it, silently."""
     over = threading.Event()
-    work = (remote, workspace, course, over)
+    work = (remote, workspace, series, over)
     threading.Thread(target=_read, args=work, name="dfaas-lab-samples", daemon=True).start()
     try:
         yield
@@ -67,11 +67,11 @@ def reading_live(remote: Remote, workspace: Workspace, course: LiveCourse) -> It
         over.set()
 
 
-def _read(remote: Remote, workspace: Workspace, course: LiveCourse, over: threading.Event) -> None:
+def _read(remote: Remote, workspace: Workspace, series: LiveSeries, over: threading.Event) -> None:
     try:
-        if remote.has_room:
+        if remote.has_free_channel:
             with remote.open(script_for(workspace.path)) as process:
-                LiveReader(process, course).until(over)
+                LiveReader(process, series).until(over)
     except Exception:  # whatever it is: nobody waits for what is shown
         log.debug("the samples cannot be read live", exc_info=True)
 
@@ -81,12 +81,12 @@ class LiveReader:
 
     Args:
         process: A shell in the workspace.
-        course: What is told of it.
+        series: What is told of it.
     """
 
-    def __init__(self, process: Channel, course: LiveCourse) -> None:
+    def __init__(self, process: Channel, series: LiveSeries) -> None:
         self._process = process
-        self._course = course
+        self._series = series
         self._at = 0  # bytes that need not be read again
 
     def until(self, over: threading.Event) -> None:
@@ -125,4 +125,4 @@ class LiveReader:
             rows.append((row[2].decode(), int(row[3]), float(row[4])))
             end = int(row[1]) + len(row[0]) - len(row[1]) - 1
         self._at += end
-        self._course.add(rows)
+        self._series.add(rows)

@@ -1,4 +1,4 @@
-"""Calls a user's listener with k6's lines, in a thread of its own: it may be slow, or fail."""
+"""Calls the user's ``live`` callback with k6's log lines, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LogCallback:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def tell(self, line: str) -> None:
+    def emit(self, line: str) -> None:
         """Tell a line; returns at once."""
         if self._over.is_set():
             return

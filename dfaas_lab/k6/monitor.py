@@ -1,7 +1,7 @@
-"""Follows k6 on a generator, through lost connections, until it has ended.
+"""Monitors k6 on a generator until it has ended, through lost connections.
 
-The supervisor there owns limit, lease and order; this reads its journal and gives it the
-controller's words. What the numbers mean is ``results``' business, keeping them the store's.
+The supervisor there enforces time limit, lease and order. This reads what it writes, and sends it
+heartbeats and the request to stop. The samples are read later, by ``results``.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ class End:
     disk_full: bool = False
 
 
-def look(remote: Remote, workspace: Workspace) -> Literal["absent", "sent", "begun"]:
+def workspace_state(remote: Remote, workspace: Workspace) -> Literal["absent", "sent", "begun"]:
     """Say how far a workspace is: not there, sent but nothing begins it, or begun (or waiting)."""
     script = (
         f"cd {shlex.quote(workspace.path)} 2>/dev/null || exit 3; . ./alive.sh; "
         "word started || [ -s ended ] || alive supervisor"
     )
-    result = _looked(remote, script)
+    result = _read_only(remote, script)
     if result.exit_code == 3:
         return "absent"
     return "begun" if result else "sent"
 
 
-def _looked(remote: Remote, script: str) -> CommandResult:
+def _read_only(remote: Remote, script: str) -> CommandResult:
     """Run what only looks; a host that does not answer in time is one that is lost.
 
     Raises:
@@ -107,13 +107,13 @@ class K6Monitor:
         self._process = process
         self._elapsed = elapsed
         self._line = line
-        self._journal = K6Output(workspace.id, hide)
+        self._output = K6Output(workspace.id, hide)
         self._stop_sent_at: float | None = None
         self._acknowledged = False
         self._lost_at: float | None = None
         self._connected_at = time.monotonic()
-        self._beats = 0
-        self._beat_at = 0.0
+        self._heartbeats = 0
+        self._heartbeat_at = 0.0
 
     def until_end(self, stop: threading.Event) -> End:
         """Follow until k6 has ended; ``stop`` asks it to end.
@@ -150,12 +150,12 @@ class K6Monitor:
     def _connected(self) -> Process:
         if self._process is None:
             path = shlex.quote(self._workspace.path)
-            offset = self._journal.offset + 1
+            offset = self._output.offset + 1
             self._process = self._remote.open(
                 f"cd {path} && exec sh ./follow.sh {offset}",
                 timeout=UNREACHABLE_S if self._stop_sent_at else 10,
             )
-            self._beat_at = 0.0
+            self._heartbeat_at = 0.0
             self._connected_at = time.monotonic()
             if self._stop_sent_at is not None and not self._acknowledged:
                 self._process.send(b"stop interrupt\n", timeout=UNREACHABLE_S)
@@ -166,19 +166,23 @@ class K6Monitor:
         if stop.is_set() and self._stop_sent_at is None:
             self._stop_sent_at = now
             process.send(b"stop interrupt\n", timeout=UNREACHABLE_S)
-        if now - self._beat_at >= self._beat_s:
-            self._beats += 1
-            self._beat_at = now
-            process.send(f"beat {self._beats}-{now}\n".encode(), timeout=UNREACHABLE_S)
+        if now - self._heartbeat_at >= self._heartbeat_s:
+            self._heartbeats += 1
+            self._heartbeat_at = now
+            process.send(f"beat {self._heartbeats}-{now}\n".encode(), timeout=UNREACHABLE_S)
 
     @property
-    def _beat_s(self) -> float:
-        return self._terms.beat_s if self._stop_sent_at is None else min(self._terms.beat_s, 0.5)
+    def _heartbeat_s(self) -> float:
+        return (
+            self._terms.heartbeat_s
+            if self._stop_sent_at is None
+            else min(self._terms.heartbeat_s, 0.5)
+        )
 
     def _check_alive(self, process: Process) -> None:
-        """Leave a connection on which no beat is answered: its other end may be gone."""
-        heard_at = max(process.heard_at, self._connected_at)
-        if time.monotonic() - heard_at > max(3 * self._beat_s, 3.0):
+        """Leave a connection on which no heartbeat is answered: its other end may be gone."""
+        last_seen = max(process.last_seen, self._connected_at)
+        if time.monotonic() - last_seen > max(3 * self._heartbeat_s, 3.0):
             process.abandon()
             raise ConnectionFailed(
                 f"{self._remote.host}: no answer", host=self._remote.host.address
@@ -186,7 +190,7 @@ class K6Monitor:
 
     def _read(self, chunk: bytes) -> End | None:
         ended: Ended | None = None
-        for event in self._journal.feed(chunk):
+        for event in self._output.feed(chunk):
             if isinstance(event, LogLine):
                 log.info("%s", event.text)
                 if self._line is not None:
@@ -199,11 +203,11 @@ class K6Monitor:
                 ended = event
         if ended is None:
             return None
-        tail = self._journal.tail()
+        tail = self._output.tail()
         return End(ended.exit_code, ended.reason, ended.killed, tail, disk_full=ended.disk_full)
 
     def _asked(self) -> End | None:
-        """Ask the files how it stands, where the journal does not tell: it ended without a word."""
+        """Ask the files how it stands, where the output does not tell: it ended without a word."""
         path = shlex.quote(self._workspace.path)
         script = (
             f"cd {path} || exit 3; read -r code full <exit; reason=; killed=; alive=; "
@@ -213,7 +217,7 @@ class K6Monitor:
             'echo "$code,$full,$reason,$killed,$alive"'
         )
         try:
-            result = _looked(self._remote, script)
+            result = _read_only(self._remote, script)
         except ConnectionFailed:
             return None  # the next step connects again
         if result.exit_code == 3:
@@ -226,7 +230,7 @@ class K6Monitor:
             int(code) if code.isdecimal() and len(code) <= 3 else None,
             reason or None,
             bool(killed),
-            self._journal.tail(),
+            self._output.tail(),
             skipped=code == "skipped",
             disk_full=bool(full),
         )
@@ -259,7 +263,7 @@ class K6Monitor:
             return None
         if time.monotonic() - max(self._stop_sent_at, self._remote.last_seen) < UNREACHABLE_S:
             return None
-        return End(None, "interrupt", False, self._journal.tail(), reached=False)
+        return End(None, "interrupt", False, self._output.tail(), reached=False)
 
     def _hang_up(self) -> None:
         process, self._process = self._process, None

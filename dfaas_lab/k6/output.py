@@ -1,4 +1,4 @@
-"""Reads what k6 and its supervisor write while they run, as events; it fetches nothing itself."""
+"""Parses the output of k6 and of its supervisor into events. It fetches nothing."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ class K6Output:
         hide: What takes from a line what may be secret.
 
     Example:
-        >>> journal = K6Output("a1")
-        >>> journal.feed(b"running (0m05.0s), 010/010 VUs, 50 complete and 0 interrupted it")
+        >>> output = K6Output("a1")
+        >>> output.feed(b"running (0m05.0s), 010/010 VUs, 50 complete and 0 interrupted it")
         []
-        >>> journal.feed(b"erations\n@a1 ended 105 interrupt - -\n")[-1]
+        >>> output.feed(b"erations\n@a1 ended 105 interrupt - -\n")[-1]
         Ended(exit_code=105, reason='interrupt', killed=False, disk_full=False)
     """
 

@@ -1,4 +1,4 @@
-"""What k6 is asked to do, as data: scenarios, virtual users, requests, thresholds. Pure."""
+"""The plan of a k6 run as data: scenarios, virtual users, requests, thresholds. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import base64
 import hashlib
 import json
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from importlib import resources
@@ -25,11 +26,12 @@ _RESERVE_S = 20.0
 _SETUP_S_PER_VU = 0.005
 # A VU that k6 makes during the load costs a dropped iteration, a ready one 0.5 ms and 0.15 MB (0.25
 # MB when it has sent a request; measured with k6 1.1.0). It also opens a connection of its own, for
-# k6 takes its VUs in turn. So up to 200 are ready for whatever the time limit allows, up to 500 for
-# a latency of 2 s, and any number for 1 s.
-_CHEAP_VUS = 200
+# k6 takes its VUs in turn. So up to 400 are ready for whatever the time limit allows, up to 500 for
+# a latency of 2 s, and any number for 1 s, or for twice the latency that was seen before.
+_CHEAP_VUS = 400
 _READY_VUS, _READY_FOR_S = 500, 2.0
 _ALWAYS_READY_FOR_S = 1.0
+_LATENCY_MARGIN = 2.0
 _SILENT_S = 5
 _BYTES_PER_VU = 1_000_000
 _BYTES_PER_REQUEST = 1_600  # 14 lines of samples.csv
@@ -50,6 +52,7 @@ class Scenario:
         url: Where it is called.
         duration_s: How long the load lasts.
         cheap_vus: How many VUs may be made ready whatever they are needed for.
+        latency_s: For how long a request kept its VU before, in seconds; 0 where that is not known.
     """
 
     id: str
@@ -57,6 +60,7 @@ class Scenario:
     url: str
     duration_s: float
     cheap_vus: int = _CHEAP_VUS
+    latency_s: float = 0.0
 
     @property
     def graceful_stop_s(self) -> float:
@@ -76,6 +80,7 @@ class Scenario:
         wanted = max(
             math.ceil(rate_rps * _ALWAYS_READY_FOR_S),
             min(math.ceil(rate_rps * _READY_FOR_S), _READY_VUS),
+            math.ceil(rate_rps * _LATENCY_MARGIN * self.latency_s),
             self.cheap_vus,
         )
         return min(self.max_vus, wanted)
@@ -132,12 +137,15 @@ class K6Plan:
         gateway: The gateway's URL.
         thresholds: By function, k6's expressions on ``http_req_duration``, or by metric.
         served_by_header: The answers' header that names the node which served the request.
+        latencies_s: By function, for how long a request kept its VU before, in seconds: so many VUs
+            are ready. It changes nothing else, and is in no manifest.
     """
 
     load: Load
     gateway: str
     thresholds: Thresholds | None = None
     served_by_header: str = "Dfaas-Node-Id"
+    latencies_s: Mapping[str, float] = field(default_factory=dict, compare=False)
 
     is_builtin: ClassVar[bool] = True
     script_name: ClassVar[str] = "script.js"
@@ -156,11 +164,14 @@ class K6Plan:
             Scenario(f"f{index}", share, self._url(share.function), self.load.duration_s)
             for index, share in enumerate(active)
         ]
-        # All of them share what is cheap, each by what it may need.
-        in_all = max(sum(scenario.max_vus for scenario in scenarios), _CHEAP_VUS)
+        cheap = _shared(_CHEAP_VUS, [scenario.max_vus for scenario in scenarios])
         return tuple(
-            replace(scenario, cheap_vus=_CHEAP_VUS * scenario.max_vus // in_all)
-            for scenario in scenarios
+            replace(
+                scenario,
+                cheap_vus=vus,
+                latency_s=self.latencies_s.get(scenario.share.function.name, 0.0),
+            )
+            for scenario, vus in zip(scenarios, cheap, strict=True)
         )
 
     @property
@@ -209,6 +220,10 @@ class K6Plan:
     def lasting(self, duration_s: float) -> K6Plan:
         """The same plan for another duration, in seconds, without thresholds: a warm-up."""
         return replace(self, load=replace(self.load, duration_s=duration_s), thresholds=None)
+
+    def expecting(self, latencies_s: Mapping[str, float]) -> K6Plan:
+        """The same with VUs ready for latencies that were seen before, by function."""
+        return replace(self, latencies_s=dict(latencies_s))
 
     def knowing(self, environment: bytes) -> K6Plan:  # noqa: ARG002 - of a script there is one
         """The same: a load has no environment."""
@@ -269,6 +284,19 @@ class K6Plan:
             for scenario in self.scenarios
             for metric, rules in asked.get(scenario.share.function.name, {}).items()
         }
+
+
+def _shared(vus: int, wanted: Sequence[int]) -> list[int]:
+    """Share VUs out: whoever wants few gets all of them, the others the same each.
+
+    >>> _shared(400, [12, 60, 500, 900])
+    [12, 60, 164, 164]
+    """
+    shares = [0] * len(wanted)
+    for place, index in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+        shares[index] = min(wanted[index], vus // (len(wanted) - place))
+        vus -= shares[index]
+    return shares
 
 
 def script() -> bytes:

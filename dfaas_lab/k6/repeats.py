@@ -1,7 +1,8 @@
-"""Requests that k6's HTTP client sent again by itself, found by the bytes that were sent. Pure.
+"""Finds requests that k6's HTTP client sent twice, by the bytes that were sent. Pure.
 
-Go repeats a GET whose kept connection was closed without an answer (``net/http``, ``isReplayable``)
-and tells nobody: k6 writes one request. But the bytes of both are in its ``data_sent``.
+Go repeats a request whose kept connection was closed without an answer, if it may be repeated
+(``net/http``, ``isReplayable``: by its method, or by an idempotency key), and tells nobody: k6
+writes one request. But the bytes of both are in its ``data_sent``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from dfaas_lab.k6.samples import Samples
     from dfaas_lab.load import Function, Load
 
+_SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
+_KEYS = ("idempotency-key", "x-idempotency-key")
+
 METRIC = "dfaas_repeats"
 """The metric of ``run.k6_metrics`` that counts them; without a row there were none."""
 
@@ -24,8 +28,8 @@ METRIC = "dfaas_repeats"
 def repeats_of(samples: Samples, scenarios: Mapping[str, str], load: Load | None) -> pl.DataFrame:
     """Count them by function, as rows of ``k6_metrics``.
 
-    A request without a body has the same bytes each time. TLS adds its own: there, and of a
-    script's requests, it is not known.
+    All requests of a function have the same bytes. TLS adds its own, by the connection: there, and
+    of a script's requests, only the gateway's own count tells (``gateway_count``).
     """
     is_encrypted = bool((samples.requests["tls_ms"] > 0).any())
     functions = {share.function.name: share.function for share in load or ()}
@@ -56,4 +60,4 @@ def _rows(
 def _is_replayable(function: Function | None) -> bool:
     if function is None:
         return False
-    return function.method in ("GET", "HEAD", "OPTIONS", "TRACE") and not function.body_bytes()
+    return function.method in _SAFE or any(name.lower() in _KEYS for name in function.headers)

@@ -1,4 +1,4 @@
-"""The frame of requests, out of k6's samples: names, times, latencies, and what answers said."""
+"""The frame of requests, from k6's samples: names, times, latencies, answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``k6 inspect`` says that a script needs. Pure."""
+"""The requirements of a script, from ``k6 inspect``. Pure."""
 
 from __future__ import annotations
 

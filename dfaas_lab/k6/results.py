@@ -1,7 +1,6 @@
-"""From k6's samples to the frames of one iteration: requests, timeline, summary, k6_metrics.
+"""Converts k6's samples to the frames of one iteration: requests, timeline, summary.
 
-It knows the contract's columns and what they mean; reading the file is `samples`' business,
-keeping the frames is the store's.
+It knows the columns and what they mean. ``samples`` reads the file; the store keeps the frames.
 """
 
 from __future__ import annotations

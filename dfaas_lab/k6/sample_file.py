@@ -1,4 +1,4 @@
-"""The file of k6's samples: its columns, types and whole lines. It knows nothing of requests.
+"""Reads the file of k6's samples: columns, types, whole lines. It knows no requests.
 
 The columns are read by name, for they depend on k6's version and on ``options.systemTags``; any
 but the first three may be missing.

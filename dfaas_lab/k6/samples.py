@@ -1,7 +1,7 @@
-"""k6's samples.csv as one row per HTTP request, and the other samples. No names, no statistics.
+"""Splits k6's samples into one row per HTTP request, and the other samples.
 
-The rows of one request stand next to each other and share
-their time stamp (nanoseconds, the request's end), scenario, VU and VU iteration.
+The rows of one request are neighbours, with the same time stamp (nanoseconds, the request's end),
+scenario, VU and VU iteration.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When each request was planned: k6's starts and drops joined with the plan's moments. Pure.
+"""When each request was planned: joins k6's starts and drops with the plan. Pure.
 
 k6 attempts every planned request in order: it starts it, or drops it. So the n-th of all starts and
 drops of a scenario, by time, is the n-th planned request.

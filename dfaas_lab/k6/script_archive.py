@@ -1,4 +1,4 @@
-"""An archive of ``k6 archive``, without the environment that k6 writes into it. Pure."""
+"""Reads an archive of ``k6 archive`` and removes the environment from it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a script of the user's own says of its requests and metrics: name, method, group, tags.
+"""Columns that come from a user's script: name, method, group, tags.
 
 k6 writes tags as ``a=1&b=2``, without quoting: of a value that holds ``&x=``, the rest is read as
 a tag of its own.

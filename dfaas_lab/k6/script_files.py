@@ -1,14 +1,16 @@
-"""The files that go with a script of the user's own: those it names, and those that are given."""
+"""The files that are sent with a user's script: those it names, and those given."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.redaction import names_a_secret
 from dfaas_lab.regular_file import read_regular
+from dfaas_lab.secret import plain
 
 _TEXT = r"""["'`]([^"'`$\n]+)["'`]"""
 _RELATIVE = r"""["'`](\.{1,2}/[^"'`$\n]+)["'`]"""
@@ -24,7 +26,9 @@ _QUOTED = re.compile(_TEXT)
 _SOURCE = (".proto", ".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # What handleSummary() may write: "results/summary.json" needs its folder.
 # Names with three or more folders up are imports.
-_WRITTEN = re.compile(r"""["'`]((?:[^"'`/:$\n]{1,100}/){1,9})[^"'`/\n]{1,200}\.\w+["'`]""")
+_WRITTEN = re.compile(r"""["'`]((?:[^"'`/:\n]{0,100}/){0,9}[^"'`/:\n]{1,200}\.\w{1,20})["'`]""")
+_ENV = re.compile(r"\$\{__ENV\.(\w{1,100})\}")
+_IS_FILE = re.compile(r"/[^\x00-\x1f]{0,1000}/?[^\x00-\x1f/]{1,200}\.\w{1,20}")
 _MOST_BYTES = 200_000_000
 _MOST_FILES = 10_000
 
@@ -57,12 +61,45 @@ def read_files(script: Path, files: Iterable[str | Path] = ()) -> dict[Path, byt
     return found
 
 
-def folders_written(sources: Iterable[bytes]) -> list[str]:
-    """The relative folders of file names in the text of some sources: k6 itself makes none."""
-    found = (name for text in sources for name in _WRITTEN.findall(text.decode(errors="replace")))
-    plain = (os.path.normpath(name) for name in found)
-    inside = {name for name in plain if not name.startswith(("/", "../../../"))}
-    return sorted(inside - {".", "..", "../.."})[:100]
+def folders_written(sources: Iterable[bytes], env: Mapping[str, str]) -> list[str]:
+    """The relative folders of file names in the text of some sources: k6 itself makes none.
+
+    Args:
+        sources: The scripts.
+        env: What ``${__ENV.NAME}`` in a name is.
+    """
+    found = {os.path.dirname(name) for name in _written(sources, env)}  # noqa: PTH120 - text
+    inside = {name for name in found if not name.startswith(("/", "../../../"))}
+    return sorted(inside - {"", "..", "../.."})[:100]
+
+
+def absolute_names(sources: Iterable[bytes], env: Mapping[str, str]) -> list[str]:
+    """The absolute names of files in the text of some sources, and in ``env``: they may be written.
+
+    Args:
+        sources: The scripts.
+        env: What ``${__ENV.NAME}`` in a name is.
+    """
+    given = set(map(os.path.normpath, files_named(env)))
+    return sorted(given | {name for name in _written(sources, env) if name.startswith("/")})[:100]
+
+
+def files_named(env: Mapping[str, str]) -> list[str]:
+    """The values of an environment that are absolute names of files, and so no secrets."""
+    return [
+        plain(value)
+        for name, value in env.items()
+        if _IS_FILE.fullmatch(plain(value)) and not names_a_secret(name)
+    ]
+
+
+def _written(sources: Iterable[bytes], env: Mapping[str, str]) -> Iterator[str]:
+    for source in sources:
+        for name in _WRITTEN.findall(source.decode(errors="replace")):
+            filled = _ENV.sub(lambda found: plain(env.get(found[1], "")), name)
+            if "$" not in filled and "\n" not in filled:
+                # Two slashes at the beginning mean something else to POSIX.
+                yield os.path.normpath(filled).replace("//", "/")
 
 
 def _given(name: str | Path, beside: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Thresholds as a user gives them, checked, and as k6 takes them. Pure."""
+"""Thresholds: checked, and converted to k6's form. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lab written down in a file: read it and check it. No connection is made, nothing is built.
+"""Lab files: reads and checks the description of a lab. It connects to nothing.
 
 What is described becomes plain values (:class:`LabFile`); ``Lab.from_file`` makes objects of them.
 A file with one generator and two targets, and most of what can be said::

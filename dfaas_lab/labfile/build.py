@@ -1,4 +1,4 @@
-"""The targets that a lab file describes, with their generators. Connects to nothing."""
+"""Builds generators and targets from a lab file. It connects to nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The campaign that a lab file describes, as the arguments of ``lab.campaign()``."""
+"""The campaign of a lab file, as arguments of ``lab.campaign()``."""
 
 from __future__ import annotations
 

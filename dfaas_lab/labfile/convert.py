@@ -1,4 +1,4 @@
-"""The parts of a lab file that are values by themselves: hosts, functions, passwords, limits."""
+"""Converts keys of a lab file to values: hosts, functions, passwords, limits."""
 
 from __future__ import annotations
 

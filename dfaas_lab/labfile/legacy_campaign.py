@@ -1,4 +1,4 @@
-"""What the existing tools' configuration says of a campaign, translated into our keys."""
+"""Translates the campaign in the existing tools' configuration to our keys."""
 
 from __future__ import annotations
 

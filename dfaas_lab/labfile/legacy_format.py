@@ -1,4 +1,4 @@
-"""The existing tools' configuration file, translated into ours. It is used unchanged.
+"""Translates the existing tools' configuration file to our keys; it is used unchanged.
 
 It has ``remote_hosts`` (each becomes a target) and ``plugin_settings.dfaas`` (what is common to
 all targets, the campaign, and the generator at ``k6_host``). The newer plug-in, also called

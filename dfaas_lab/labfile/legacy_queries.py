@@ -1,4 +1,4 @@
-"""What the existing tools' configuration says of Prometheus: their file of queries, and power.
+"""Translates the existing tools' Prometheus queries and power settings to our keys.
 
 Their file lists PromQL with ``{time_span}``, ``{function_name}`` and ``{pid_regex}``. The tools
 evaluate it every 10 s of a load, each time looking back for a whole time span, so also at what was

@@ -1,4 +1,4 @@
-"""From a lab file's data to its values: names are resolved, and what cannot be is refused."""
+"""Reads a lab file: validates its keys, resolves names, refuses what cannot be."""
 
 from __future__ import annotations
 

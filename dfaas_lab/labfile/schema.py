@@ -1,4 +1,4 @@
-"""The keys that a lab file may have, and their types (pydantic). Meaning is given in ``reader``."""
+"""The schema of a lab file: its keys and their types (pydantic)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a lab file's words come from: its places in errors, its paths, placeholders and secrets."""
+"""The source of a lab file: its lines in errors, its paths, placeholders and secrets."""
 
 from __future__ import annotations
 

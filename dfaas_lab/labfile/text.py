@@ -1,4 +1,4 @@
-"""The text of a lab file: YAML, TOML or JSON to plain data, and environment variables put in."""
+"""Parses the text of a lab file (YAML, TOML, JSON), and fills in environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lab file says, as plain values. Secrets are left out of every repr."""
+"""A lab file as plain values. Secrets are left out of every repr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of a target: durations, functions, loads, plans of loads. Pure values, no I/O."""
+"""What is asked of a target: durations, functions, loads, plans. Pure values, no I/O."""
 
 from dfaas_lab.load.duration import format_duration, seconds
 from dfaas_lab.load.function import Function

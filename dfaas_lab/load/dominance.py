@@ -1,4 +1,4 @@
-"""Which loads of a plan need no measurement, because an overloaded load is below them."""
+"""Rules out the loads of a plan that are above an overloaded load."""
 
 from __future__ import annotations
 

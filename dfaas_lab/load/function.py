@@ -1,4 +1,4 @@
-"""One function of a target, as a request that can be made of it."""
+"""``Function``: one function of a target, and the request that is made of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan: every combination of functions and rates, made one at a time. Nothing is built ahead."""
+"""``Plan``: every combination of functions and rates, made one at a time when asked for."""
 
 from __future__ import annotations
 

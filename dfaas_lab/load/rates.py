@@ -1,4 +1,4 @@
-"""The rates that a plan asks of each function: a grid, powers, a random sample, or a list.
+"""The rates of a plan: linear, exponential, random, or a list.
 
 Rates are whole requests per second, rising and distinct. Each class is a value that can be
 iterated: ``list(Linear(0, 20, step=10))`` is ``[0, 10, 20]``.

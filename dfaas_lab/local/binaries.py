@@ -13,9 +13,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-from filelock import FileLock
-
 log = logging.getLogger("dfaas_lab")
 
 _PACKAGES = ("prometheus", "prometheus-node-exporter")
@@ -58,6 +55,9 @@ def _on_path() -> Binaries | None:
 
 
 def _cached() -> tuple[Binaries | None, str]:
+    import platformdirs
+    from filelock import FileLock
+
     cache = Path(platformdirs.user_cache_dir("dfaas_lab")) / "prometheus"
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / "usr/bin"

@@ -1,4 +1,4 @@
-"""A child process of the lab, from both sides: started by the process manager, bound to its life.
+"""A child process of the embedded lab: how it is started, and ends with the lab.
 
 The process manager starts it with a task, kills it and starts it again (:class:`Child`). The child
 reads its task, ends when the process manager dies, and announces that it serves.
@@ -36,14 +36,16 @@ class Child:
         name: Its name, and that of its log.
         module: The module that is run.
         task: What it is to do; the ports of the first start are kept for later ones.
-        room: The lab's directory.
+        directory: The lab's directory.
     """
 
-    def __init__(self, name: str, module: str, task: dict[str, Any], room: LabDirectory) -> None:
+    def __init__(
+        self, name: str, module: str, task: dict[str, Any], directory: LabDirectory
+    ) -> None:
         self.name = name
         self.task = task
         self._module = module
-        self._room = room
+        self._directory = directory
         self._pid: int | None = None
         self._answers = -1
 
@@ -51,13 +53,13 @@ class Child:
         """Start it; :meth:`await_ready` tells when it serves."""
         task_in, task_out = os.pipe()
         answers, answers_in = os.pipe()
-        log = os.open(self._room.log(self.name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        log = os.open(self._directory.log(self.name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         argv = [sys.executable, "-P", "-m", self._module]
-        env = {**os.environ, MARK: self._room.mark}
+        env = {**os.environ, MARK: self._directory.mark}
         self._pid = processes.spawn(
             argv, env=env, stdin=task_in, stdout=answers_in, stderr=log, session=True
         )
-        tied = {**self.task, "keeper": os.getpid(), "room": str(self._room.path)}
+        tied = {**self.task, "manager": os.getpid(), "directory": str(self._directory.path)}
         os.write(task_out, json.dumps(tied).encode() + b"\n")
         for descriptor in (task_in, task_out, answers_in, log):
             os.close(descriptor)
@@ -83,7 +85,7 @@ class Child:
         self.task.update(json.loads(line))
 
     def _log_tail(self) -> str:
-        lines = self._room.log(self.name).read_text(encoding="utf-8", errors="replace")
+        lines = self._directory.log(self.name).read_text(encoding="utf-8", errors="replace")
         return "\n".join(lines.splitlines()[-15:])
 
     def kill(self) -> None:
@@ -108,7 +110,7 @@ class Child:
 
 
 def task() -> dict[str, Any]:
-    """Return what the keeper asks of this process: one JSON object on stdin.
+    """Return what the process manager asks of this process: one JSON object on stdin.
 
     Not on the command line and not in the environment: it holds a password.
     """
@@ -116,25 +118,25 @@ def task() -> dict[str, Any]:
     return given
 
 
-def to_keeper(keeper: int, room: Path) -> None:
-    """End this process, and what the lab started, when the keeper dies without a word."""
+def bind_to_manager(manager: int, directory: Path) -> None:
+    """End this process, and what the lab started, when the process manager dies without a word."""
 
     def orphaned(_number: int, _frame: FrameType | None) -> None:
-        # One of the keeper's children gets the lock and clears up; the others only end.
-        left = LabDirectory(room)
+        # One of the process manager's children gets the lock and clears up; the others only end.
+        left = LabDirectory(directory)
         if left.lock():
             left.clear()
         os._exit(0)
 
     signal.signal(signal.SIGHUP, orphaned)
     processes.signal_at_parents_death(signal.SIGHUP)
-    if os.getppid() != keeper:  # it died before the kernel knew what we want
+    if os.getppid() != manager:  # it died before the kernel knew what we want
         orphaned(0, None)
 
 
 def announce(**facts: object) -> None:
-    """Tell the keeper that this process serves; what is printed from now on goes to its log."""
-    print(json.dumps(facts), flush=True)  # noqa: T201 - the keeper reads it
+    """Tell the process manager that this process serves; later output goes to its log."""
+    print(json.dumps(facts), flush=True)  # noqa: T201 - the process manager reads it
     os.dup2(2, 1)
 
 

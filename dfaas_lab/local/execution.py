@@ -1,4 +1,4 @@
-"""One execution of a function: a process with the body on stdin and the answer on stdout.
+"""One execution of a function: a process with the body on stdin, the answer on stdout.
 
 As OpenFaaS's classic watchdog does it. Nothing is known of HTTP.
 """

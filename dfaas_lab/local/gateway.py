@@ -184,13 +184,13 @@ async def _serve(task: GatewayTask) -> None:
 
 
 def main() -> None:
-    """Serve until this process is ended; tied to a keeper where the task names one."""
+    """Serve until this process is ended; tied to a process manager where the task names one."""
     task: dict[str, Any] = child.task()
-    if "keeper" in task:
-        room = Path(task.pop("room"))
-        child.to_keeper(task.pop("keeper"), room)
+    if "manager" in task:
+        directory = Path(task.pop("directory"))
+        child.bind_to_manager(task.pop("manager"), directory)
         # The functions' place, by which they are found when this process is gone.
-        os.chdir(LabDirectory(room).home)
+        os.chdir(LabDirectory(directory).home)
     disable_created_metrics()  # type: ignore[no-untyped-call]  # OpenFaaS has none
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_OUTPUT_BYTES, _MAX_OUTPUT_BYTES))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

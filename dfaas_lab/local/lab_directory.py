@@ -1,7 +1,7 @@
-"""The lab's private directory: made, marked as in use, and removed with all that belongs to it.
+"""The private directory of an embedded lab: made, marked as in use, and removed.
 
-A directory is in use as long as its keeper holds the lock in it. One whose lock is free was left by
-a keeper that was killed: whoever finds it may end its processes and remove it.
+A directory is in use as long as its process manager holds the lock in it. One whose lock is free
+was left by one that was killed: whoever finds it may end its processes and remove it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class LabDirectory:
     @classmethod
     def make(cls) -> LabDirectory:
         """Make a new directory and take its lock."""
-        room = cls(*make_held(PREFIX, _temporary(), _LOCK))
-        if room._lock is None:
-            raise OSError(f"no file in {room.path} can be locked")
+        directory = cls(*make_held(PREFIX, _temporary(), _LOCK))
+        if directory._lock is None:
+            raise OSError(f"no file in {directory.path} can be locked")
         for name in ("home", "log", "ssh"):
-            (room.path / name).mkdir(mode=0o700)
-        return room
+            (directory.path / name).mkdir(mode=0o700)
+        return directory
 
     @property
     def mark(self) -> str:
@@ -64,7 +64,7 @@ class LabDirectory:
         return self.path / "log" / f"{name}.log"
 
     def lock(self) -> bool:
-        """Take the lock and keep it; False when another process has it, or the room is gone."""
+        """Take the lock and keep it; False when another has it, or it is gone."""
         self._lock = hold(self.path / _LOCK)
         return self._lock is not None
 
@@ -92,15 +92,15 @@ class LabDirectory:
 
 
 def sweep() -> None:
-    """Clear what labs of this user left whose keeper was killed."""
+    """Clear what labs of this user left whose process manager was killed."""
     for path in _temporary().glob(f"{PREFIX}*"):
         if not is_own_folder(path):
             continue
-        room = LabDirectory(path)
+        directory = LabDirectory(path)
         if not (path / _LOCK).exists():
             remove_newborn(path)
-        elif room.lock():
-            room.clear()
+        elif directory.lock():
+            directory.clear()
 
 
 def _temporary() -> Path:

@@ -1,6 +1,6 @@
-"""An embedded lab as its owner holds it: started, used, ended.
+"""``LocalLab``: starts an embedded lab, and ends it.
 
-The processes belong to the keeper (:mod:`dfaas_lab.local.process_manager`).
+Its processes belong to a process manager (:mod:`dfaas_lab.local.process_manager`).
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class LocalLab:
     """A running embedded lab. Made by :func:`start`; ends with ``close()`` or its ``with`` block.
 
     Args:
-        pipe: The way to the keeper.
-        task: What the keeper was told.
+        pipe: The way to the process manager.
+        task: What the process manager was told.
     """
 
     def __init__(self, pipe: Pipe, task: Mapping[str, Any]) -> None:
         self._pipe = pipe
-        self._room = LabDirectory(Path(pipe.ready["room"]))
+        self._directory = LabDirectory(Path(pipe.ready["directory"]))
         self._closed = False
         ports = pipe.ready["ports"]
-        self.path = self._room.path
-        self.workspace_root = str(self._room.workspace_root)
+        self.path = self._directory.path
+        self.workspace_root = str(self._directory.workspace_root)
         self.functions = list(images(task["gateways"][0]["functions"]))
-        self.ssh = _ssh(self._room, ports["ssh"]["port"], task["ssh"]["user"])
+        self.ssh = _ssh(self._directory, ports["ssh"]["port"], task["ssh"]["user"])
         self.ssh_server = LocalSshServer("ssh", pipe)
         self.gateways = [
             LocalGateway(
@@ -57,7 +57,7 @@ class LocalLab:
         ]
 
     @property
-    def keeper_pid(self) -> int:
+    def manager_pid(self) -> int:
         """The process that keeps the lab."""
         return self._pipe.pid
 
@@ -105,11 +105,11 @@ class LocalLab:
             self._clear()
 
     def _clear(self) -> None:
-        """Clear up after a keeper that was killed, or wait for its orphan that does so."""
+        """Clear up after a process manager that was killed, or wait for its orphan that does so."""
         until = time.monotonic() + _CLEAR_S
         while self.path.exists() and time.monotonic() < until:
-            if self._room.lock():
-                self._room.clear()
+            if self._directory.lock():
+                self._directory.clear()
             else:
                 time.sleep(0.01)
 
@@ -128,16 +128,16 @@ class LocalLab:
         return f"LocalLab(ssh={self.ssh.host}:{self.ssh.port}, gateways={self.gateways})"
 
 
-def _ssh(room: LabDirectory, port: int, user: str) -> LocalSsh:
+def _ssh(directory: LabDirectory, port: int, user: str) -> LocalSsh:
     return LocalSsh(
         host="127.0.0.1",
         port=port,
         user=user,
-        key=room.path / "ssh/client_key",
-        known_hosts=room.path / "ssh/known_hosts",
+        key=directory.path / "ssh/client_key",
+        known_hosts=directory.path / "ssh/known_hosts",
         python=sys.executable,
-        home=room.home,
-        remote_tmp=room.home / ".ansible/tmp",
+        home=directory.home,
+        remote_tmp=directory.home / ".ansible/tmp",
     )
 
 
@@ -149,6 +149,7 @@ def start(
     sessions: int = 10,
     env: Mapping[str, str] | None = None,
     monitoring: bool = False,
+    scrape_interval_s: float = 1.0,
 ) -> LocalLab:
     """Start an embedded lab on loopback and return it when it serves.
 
@@ -160,6 +161,7 @@ def start(
         env: More variables for the environment of commands on the generator.
         monitoring: Whether each gateway gets a Prometheus, with node exporter; where there is none
             to be found or fetched, a warning says what to install.
+        scrape_interval_s: How often a Prometheus scrapes everything, in seconds.
 
     Raises:
         ConfigError: The lab cannot be on this machine; the text says what is missing.
@@ -185,6 +187,7 @@ def start(
         task["monitoring"] = {
             "prometheus": programs.prometheus,
             "exporter": programs.node_exporter,
+            "interval_s": scrape_interval_s,
         }
     return LocalLab(Pipe(task), task)
 

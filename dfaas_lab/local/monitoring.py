@@ -1,4 +1,4 @@
-"""One process of the lab's monitoring, which becomes Prometheus or node exporter.
+"""Starts Prometheus or node exporter for the embedded lab.
 
 The task (JSON on stdin) says which program and what is scraped. Each gateway has a Prometheus, so
 each target has its own view; node exporter tells of this machine, which they share.
@@ -17,9 +17,6 @@ from typing import Any
 
 from dfaas_lab.local import child, processes
 
-INTERVAL_S = 1.0
-"""How often everything is scraped."""
-
 _READY_S = 10.0
 _HOST = "127.0.0.1"
 
@@ -31,16 +28,20 @@ def exporter_task(program: str) -> dict[str, Any]:
     return {"program": program, "arguments": arguments, "port": 0}
 
 
-def prometheus_task(program: str, name: str, scraped: dict[str, int]) -> dict[str, Any]:
+def prometheus_task(
+    program: str, name: str, scraped: dict[str, int], interval_s: float
+) -> dict[str, Any]:
     """What a Prometheus is told.
 
     Args:
         program: Its path.
         name: The gateway's name.
         scraped: The ports that it scrapes, by job.
+        interval_s: How often it scrapes them.
     """
+    every = f"{interval_s:g}s"
     config = {
-        "global": {"scrape_interval": f"{INTERVAL_S:g}s", "scrape_timeout": f"{INTERVAL_S:g}s"},
+        "global": {"scrape_interval": every, "scrape_timeout": every},
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": [f"{_HOST}:{port}"]}]}
             for job, port in scraped.items()
@@ -81,10 +82,10 @@ def _free_port() -> int:
         return port
 
 
-def _command(task: dict[str, Any], room: Path, port: int) -> list[str]:
+def _command(task: dict[str, Any], directory: Path, port: int) -> list[str]:
     command = [task["program"], *task["arguments"], f"--web.listen-address={_HOST}:{port}"]
     if "folder" in task:
-        folder = room / task["folder"]
+        folder = directory / task["folder"]
         folder.mkdir(mode=0o700, exist_ok=True)
         config = folder / "prometheus.yml"
         config.write_text(json.dumps(task["config"]), encoding="utf-8")  # JSON is YAML, too
@@ -93,14 +94,14 @@ def _command(task: dict[str, Any], room: Path, port: int) -> list[str]:
 
 
 def main() -> None:
-    """Become the program, which ends when the keeper dies."""
+    """Become the program, which ends when the process manager dies."""
     task = child.task()
-    room, keeper = Path(task["room"]), task["keeper"]
+    directory, manager = Path(task["directory"]), task["manager"]
     port = task["port"] or _free_port()
-    command = _command(task, room, port)
-    os.chdir(room)
+    command = _command(task, directory, port)
+    os.chdir(directory)
     processes.signal_at_parents_death(signal.SIGKILL)  # it stays across the exec
-    if os.getppid() != keeper:
+    if os.getppid() != manager:
         return
     child.announce(port=port)
     os.execve(command[0], command, {**os.environ, "GOMAXPROCS": "1"})  # noqa: S606 (no shell is meant)

@@ -1,4 +1,4 @@
-"""The parts of an embedded lab as its owner sees them: the way in, the SSH server, the gateways.
+"""The SSH server and the gateways of an embedded lab, as its owner reaches them.
 
 :class:`Pipe` is the client of the lab's process manager: orders go in as JSON lines, answers come
 out. When it closes, because its owner closed it or died, the lab ends.
@@ -69,7 +69,7 @@ class LocalGateway(LocalPart):
 
     Args:
         name: The target's name.
-        pipe: The way to the keeper.
+        pipe: The way to the process manager.
         ports: Where it serves.
         password: Of its user, ``admin``.
         functions: What is deployed at the start.
@@ -124,7 +124,7 @@ _CLOSE_S = 20.0
 
 
 class Pipe:
-    """The keeper's process, and the pipe by which it is told what to do."""
+    """The process manager's process, and the pipe by which it is told what to do."""
 
     def __init__(self, task: Mapping[str, Any]) -> None:
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -147,7 +147,7 @@ class Pipe:
             raise
 
     def order(self, order: Mapping[str, Any]) -> None:
-        """Have the keeper do something, and wait until it is done."""
+        """Have the process manager do something, and wait until it is done."""
         with self._lock:
             self._ask(order)
 
@@ -160,7 +160,7 @@ class Pipe:
             line = self._process.stdout.readline()
         except (BrokenPipeError, ValueError):
             line = b""
-        answer: dict[str, Any] = json.loads(line or '{"error": "its keeper has ended"}')
+        answer: dict[str, Any] = json.loads(line or '{"error": "its process manager has ended"}')
         if "error" in answer:
             raise DfaasLabError(
                 f"the embedded lab: {answer['error']}", hint="Start a new one: Lab.local()."
@@ -168,7 +168,7 @@ class Pipe:
         return answer
 
     def close(self) -> bool:
-        """End the lab; True when the keeper could end and remove everything."""
+        """End the lab; True when the process manager could end and remove everything."""
         with self._lock:
             try:
                 answers, _ = self._process.communicate(b'{"do": "close"}\n', timeout=_CLOSE_S)

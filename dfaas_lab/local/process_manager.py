@@ -1,4 +1,4 @@
-"""The keeper: one process per lab, which owns the lab's directory and the life of its processes.
+"""The process manager: one process per lab that starts and ends all others.
 
 It starts the SSH server and the gateways, obeys its owner (JSON lines on stdin, answers on stdout),
 and ends everything when the owner says so, closes the pipe, or dies. It is the subreaper of all
@@ -18,30 +18,29 @@ import traceback
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from dfaas_lab.local import lab_directory as room
-from dfaas_lab.local import monitoring, processes
+from dfaas_lab.local import lab_directory, monitoring, processes
 from dfaas_lab.local.child import Child, StartFailed
 from dfaas_lab.local.lab_directory import LabDirectory
 
 _END_S = 10.0
 
 
-class Keeper:
+class ProcessManager:
     """The processes of one lab.
 
     Args:
-        room: The lab's directory.
+        directory: The lab's directory.
         task: What the lab is to be: ``ssh`` and ``gateways``, each a child's task.
     """
 
-    def __init__(self, room: LabDirectory, task: Mapping[str, Any]) -> None:
-        ssh = Child("ssh", "dfaas_lab.local.ssh_server", task["ssh"], room)
+    def __init__(self, directory: LabDirectory, task: Mapping[str, Any]) -> None:
+        ssh = Child("ssh", "dfaas_lab.local.ssh_server", task["ssh"], directory)
         gateways = [
-            Child(gateway["name"], "dfaas_lab.local.gateway", gateway, room)
+            Child(gateway["name"], "dfaas_lab.local.gateway", gateway, directory)
             for gateway in task["gateways"]
         ]
         self.children = {child.name: child for child in (ssh, *gateways)}
-        self._room = room
+        self._directory = directory
         self._gateways = [child.name for child in gateways]
         self._monitoring = task.get("monitoring")
 
@@ -60,7 +59,7 @@ class Keeper:
             for name, child in self.children.items()
         }
 
-    def _monitor(self, programs: Mapping[str, str]) -> None:
+    def _monitor(self, programs: Mapping[str, Any]) -> None:
         """Start node exporter, and a Prometheus for each gateway; what fails is left out."""
         exporter = self._child("node_exporter", monitoring.exporter_task(programs["exporter"]))
         try:
@@ -71,7 +70,9 @@ class Keeper:
                     "node": exporter.task["port"],
                     "gateway": self.children[name].task["metrics_port"],
                 }
-                task = monitoring.prometheus_task(programs["prometheus"], name, scraped)
+                task = monitoring.prometheus_task(
+                    programs["prometheus"], name, scraped, programs["interval_s"]
+                )
                 found.append(self._child(f"prometheus-{name}", task))
             _start(found)
         except StartFailed:
@@ -80,7 +81,7 @@ class Keeper:
             self.children |= {child.name: child for child in (exporter, *found)}
 
     def _child(self, name: str, task: dict[str, Any]) -> Child:
-        return Child(name, "dfaas_lab.local.monitoring", task, self._room)
+        return Child(name, "dfaas_lab.local.monitoring", task, self._directory)
 
     def obey(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Do what the owner asks, and return the answer."""
@@ -166,15 +167,15 @@ def main() -> None:
     wakeup = _wakeup()
     processes.become_subreaper()
     try:
-        room.sweep()
+        lab_directory.sweep()
         own = LabDirectory.make()
     except Exception:  # whatever it is, the owner must hear of it
         _say({"error": traceback.format_exc()})
         return
     try:
-        keeper = Keeper(own, task)
-        _say({"ports": keeper.start(), "room": str(own.path)})
-        keeper.serve(owner, wakeup)
+        manager = ProcessManager(own, task)
+        _say({"ports": manager.start(), "directory": str(own.path)})
+        manager.serve(owner, wakeup)
     except StartFailed as error:
         _say({"error": str(error)})
     except Exception:  # whatever it is, the owner must hear of it

@@ -1,4 +1,4 @@
-"""What the lab asks of the kernel about processes: start, watch, find and end them. Linux only.
+"""Starts, watches, finds and ends processes through the kernel. Linux only.
 
 It knows nothing of SSH, gateways or labs.
 """

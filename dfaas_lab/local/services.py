@@ -1,4 +1,4 @@
-"""The functions of an embedded gateway: which there are, at which scale, with which limits.
+"""The functions of an embedded gateway: their replicas and limits.
 
 Nothing is executed here, and nothing is known of HTTP.
 """

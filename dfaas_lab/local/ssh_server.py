@@ -1,6 +1,6 @@
 """The embedded SSH server: a process that lets one key in, on loopback only.
 
-What a session does is in :mod:`dfaas_lab.local.ssh_session`; who starts this is the keeper.
+The process manager starts it. What a session does is in :mod:`dfaas_lab.local.ssh_session`.
 """
 
 from __future__ import annotations
@@ -100,16 +100,16 @@ class Server(asyncssh.SSHServer):
         self._free += 1
 
 
-def environment(room: LabDirectory, user: str, extra: Mapping[str, str]) -> dict[str, str]:
+def environment(directory: LabDirectory, user: str, extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a command: the same on every machine."""
     return {
-        "HOME": str(room.home),
+        "HOME": str(directory.home),
         "LANG": "C.UTF-8",
         "LOGNAME": user,
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "SHELL": "/bin/sh",
         "USER": user,
-        MARK: room.mark,
+        MARK: directory.mark,
         **extra,
     }
 
@@ -128,12 +128,15 @@ def _write_known_hosts(path: Path, host: str, port: int, key: asyncssh.SSHKey) -
 
 
 async def _serve(task: Mapping[str, Any]) -> None:
-    room = LabDirectory(Path(task["room"]))
-    client_key, host_key = _key(room.path / "ssh/client_key"), _key(room.path / "ssh/host_key")
-    env = environment(room, task["user"], task["env"])
+    directory = LabDirectory(Path(task["directory"]))
+    client_key, host_key = (
+        _key(directory.path / "ssh/client_key"),
+        _key(directory.path / "ssh/host_key"),
+    )
+    env = environment(directory, task["user"], task["env"])
     listener = listen("127.0.0.1", task["port"])
     port: int = listener.getsockname()[1]
-    _write_known_hosts(room.path / "ssh/known_hosts", "127.0.0.1", port, host_key)
+    _write_known_hosts(directory.path / "ssh/known_hosts", "127.0.0.1", port, host_key)
     await asyncssh.create_server(
         lambda: Server(task["user"], client_key, env, task["sessions"]),
         sock=listener,
@@ -152,10 +155,10 @@ async def _serve(task: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Serve until the keeper ends this process."""
+    """Serve until the process manager ends this process."""
     task = child.task()
-    child.to_keeper(task["keeper"], Path(task["room"]))
-    os.chdir(LabDirectory(Path(task["room"])).home)
+    child.bind_to_manager(task["manager"], Path(task["directory"]))
+    os.chdir(LabDirectory(Path(task["directory"])).home)
     asyncio.run(_serve(task))
 
 

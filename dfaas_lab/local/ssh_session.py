@@ -1,4 +1,4 @@
-"""One session of the embedded SSH server: a command or SFTP, and what the client says to it.
+"""One session of the embedded SSH server: a command or SFTP.
 
 How a command runs is in :mod:`dfaas_lab.local.ssh_command`.
 """

@@ -1,4 +1,4 @@
-"""The cache of this session: which hosts and targets are ready, so that each is made ready once."""
+"""The cache of ready hosts and targets: each is made ready once per session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From Ansible's events to rows and errors. Pure but for the progress it is given."""
+"""Converts Ansible's events to rows and errors."""
 
 from __future__ import annotations
 

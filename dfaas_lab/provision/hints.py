@@ -1,4 +1,4 @@
-"""What to do next about a failed task, from what its module said. Text only."""
+"""Hints for a failed task, from the message of its module. Text only."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ _APT_LOCK = r"(get|to|acquire) lock|(was|is) locked|dpkg.{0,300}\block\b|fronten
 
 _HINTS = (
     (
+        r"temporary directory.{0,900}` echo [^`]{0,500}[^ `] {2,}[^ `]",
+        "Ansible makes one of several blanks in a row, and that home (or TMPDIR) has such a name: "
+        "name a folder without (variables={'remote_tmp': '/var/tmp/...'}).",
+    ),
+    (
         r"Failed to create temporary directory|failed to transfer file|"
         r"/\.ansible/tmp.{0,300}No space left",
-        "Ansible's temporary files have no place there: free some space in that user's home "
-        "(df ~), or name another folder that it may write to (remote_tmp).",
+        "Ansible's temporary files have no place there: that user's home is missing, full or not "
+        "its own (ls -ld ~; df ~). Mend it, or name another folder that it may write to "
+        "(variables={'remote_tmp': '/var/tmp/...'}).",
     ),
     (
         r"Timed out after|action timed out|exceeded the timeout",

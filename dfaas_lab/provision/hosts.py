@@ -1,4 +1,4 @@
-"""Provisioning hosts: look at them, lock them, and run the playbook in batches where needed."""
+"""Provisions hosts: checks them, locks them, and runs the playbook in batches."""
 
 from __future__ import annotations
 

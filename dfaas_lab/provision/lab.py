@@ -1,4 +1,4 @@
-"""Making a lab ready: the playbooks on its hosts and each target over HTTP, as one report."""
+"""Provisions a lab: the playbook on its hosts, then each target over HTTP. One report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dfaas_lab.provision.locks import interrupted
 from dfaas_lab.provision.provision import provision, teardown
 from dfaas_lab.provision.report import ProvisionReport, joined
 from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec
-from dfaas_lab.provision.targets import TargetSetup, TargetTurn, end_of
+from dfaas_lab.provision.targets import TargetProvisioning, TargetSetup, end_of
 
 # More at the same time would be many connections from one machine, and no faster.
 _AT_ONCE = 16
@@ -66,7 +66,7 @@ def prepare(
     with ThreadPoolExecutor(_AT_ONCE + 1) as pool:
         work = partial(provision, force=force, progress=progress, cancel=cancel)
         playbook = pool.submit(work, generators, hosts)
-        ends = [pool.submit(TargetTurn(t, progress, cancel).run, playbook) for t in todo]
+        ends = [pool.submit(TargetProvisioning(t, progress, cancel).run, playbook) for t in todo]
     report, failures = end_of(playbook)
     done = [end.result() for end in ends]
     failures += [end.failure for end in done if end.failure is not None]

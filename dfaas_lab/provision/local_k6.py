@@ -1,4 +1,4 @@
-"""The k6 of this machine that may be copied to a generator. Nothing is installed here."""
+"""Finds the k6 of this machine that can be copied to a generator."""
 
 from __future__ import annotations
 

@@ -90,7 +90,8 @@ def _held(path: Path, cancel: threading.Event, waiting: Callable[[], None]) -> I
         return cancel.is_set()
 
     try:
-        held = lock.acquire(poll_interval=_POLL_S, cancel_check=cancelled)
+        # Two calls of one thread may wait for each other: without a time limit filelock refuses it.
+        held = lock.acquire(threading.TIMEOUT_MAX, poll_interval=_POLL_S, cancel_check=cancelled)
     except Timeout:
         raise interrupted() from None
     with held:
@@ -143,7 +144,7 @@ def hold_there(
     script = _HOLD % (shlex.quote(folder), _MINE.decode(), silence_s, _BUSY.decode())
     with remote.open(f"/bin/sh -c {shlex.quote(script)}") as process:
         waited = _wait_there(process, cancel, waiting)
-        with _heard(process, silence_s / 5):
+        with _kept_alive(process, silence_s / 5):
             yield waited
         with contextlib.suppress(RemoteError):
             process.send_eof()
@@ -166,7 +167,7 @@ def _wait_there(process: Process, cancel: threading.Event, waiting: Callable[[],
 
 
 @contextlib.contextmanager
-def _heard(process: Process, every_s: float) -> Iterator[None]:
+def _kept_alive(process: Process, every_s: float) -> Iterator[None]:
     """Send a sign of life again and again, until the block ends."""
     done = threading.Event()
 

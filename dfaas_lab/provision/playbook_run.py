@@ -1,4 +1,4 @@
-"""One run of a playbook for a group of hosts, and what became of each of them."""
+"""One run of a playbook for a group of hosts, and the result of each host."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dfaas_lab.provision.ansible import Play, PlayEnd, run_play
 from dfaas_lab.provision.events import LONGEST_DETAIL, PlaybookEvents, bar
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.remote_tasks import end_tasks
+from dfaas_lab.provision.remote_tmp import usable_tmp
 from dfaas_lab.provision.report import TaskRow
 from dfaas_lab.provision.spec import GeneratorSpec, Key, Spec, TargetSpec
 
@@ -61,7 +62,7 @@ def run_group(
     events = PlaybookEvents(labels, progress)
     end: PlayEnd | None = None
     try:
-        play = _play(playbook, by_name, mark)
+        play = _play(playbook, by_name, remotes, mark)
         end = run_play(play, on_event=events.handle, cancel=cancel)
     finally:
         if end is None or end.exit_code != 0:
@@ -101,9 +102,13 @@ def _went_through(end: PlayEnd) -> bool:
     return end.exit_code in (0, 2, 4, 6)
 
 
-def _play(playbook: str, by_name: Mapping[str, Spec], mark: str) -> Play:
+def _play(
+    playbook: str, by_name: Mapping[str, Spec], remotes: Mapping[Key, Remote], mark: str
+) -> Play:
     """Return the run of a playbook for these hosts."""
     items = {name: spec.item(name) for name, spec in by_name.items()}
+    for name, item in items.items():
+        item["remote_tmp"] = item.get("remote_tmp") or usable_tmp(remotes[by_name[name].key])
     own = local_k6()
     first = next(iter(by_name.values()))
     return Play(

@@ -1,4 +1,4 @@
-"""Making hosts ready with the playbook, each once per session, and undoing it (teardown)."""
+"""Provisions hosts with the playbook, each once per session; and teardown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ending what an interrupted playbook left running on a host, found by the run's mark.
+"""Ends tasks that an interrupted playbook left on a host, found by the run's mark.
 
 Closing ssh does not end a module without a terminal: it would go on, and hold its locks.
 """

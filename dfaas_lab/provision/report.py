@@ -1,4 +1,4 @@
-"""What provisioning did: a report with a row for each task, and failures joined to one error."""
+"""``ProvisionReport``: a row for each task; and failures joined to one error."""
 
 from __future__ import annotations
 

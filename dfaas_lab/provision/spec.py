@@ -1,4 +1,4 @@
-"""What is to be provisioned, as values, and how it is said to the playbooks."""
+"""What shall be provisioned, as values, and as variables of the playbooks."""
 
 from __future__ import annotations
 

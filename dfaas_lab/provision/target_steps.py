@@ -1,4 +1,4 @@
-"""Making a target ready over HTTP: its functions deployed and answering, its Prometheus there.
+"""The steps that make a target ready over HTTP: deploy, wait, ask Prometheus.
 
 The hosts themselves are made ready by the playbooks.
 """

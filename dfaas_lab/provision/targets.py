@@ -1,4 +1,4 @@
-"""Setting one target up over HTTP, once the hosts that it needs are ready; rows and an error.
+"""Provisions one target over HTTP, once its hosts are ready.
 
 The steps are in ``target_steps``; the whole lab is set up in ``provision.lab``.
 """
@@ -76,8 +76,8 @@ class TargetEnd:
 
 
 @dataclass(frozen=True)
-class TargetTurn:
-    """A target whose turn it is, and how it is told and ended."""
+class TargetProvisioning:
+    """Provisioning of one target: its steps, its progress, its end."""
 
     target: TargetSetup
     progress: Progress

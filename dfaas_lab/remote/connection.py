@@ -1,4 +1,4 @@
-"""Opening one Fabric connection to a host, and saying clearly why it could not be opened."""
+"""Opens one Fabric connection to a host, or says why it could not be opened."""
 
 from __future__ import annotations
 

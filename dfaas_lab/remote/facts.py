@@ -1,4 +1,4 @@
-"""What a host is: processor, memory, system, clock, limits. Asked in one command; none changed."""
+"""The facts of a host: processor, memory, system, clock, limits. One command; nothing changes."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def read_facts(
         ) from error
 
 
-def with_room_now(
+def with_free_now(
     facts: HostFacts, remote: Remote, workspace_root: str, *, timeout: float = 15.0
 ) -> HostFacts:
     """Return a host's facts with what is free under a folder now; a disk fills up in between.

@@ -1,4 +1,4 @@
-"""Which host keys are trusted: what is in the known-hosts files, and what is revoked there."""
+"""Checks host keys against the known-hosts files, with revoked keys."""
 
 from __future__ import annotations
 

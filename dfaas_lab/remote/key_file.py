@@ -1,4 +1,4 @@
-"""What a key's file says about itself without its passphrase."""
+"""Reads what a key file says without its passphrase: its type, and whether it has one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a host has not responded, so that Ctrl-C can stop waiting for it.
+"""Liveness: how long a host has not responded, so that Ctrl-C can stop waiting for it.
 
 The rule: a host counts as silent while an answer is awaited and nothing, on any connection, has
 come from it since (``Remote.last_seen``). Time in which nothing is asked of it does not count.

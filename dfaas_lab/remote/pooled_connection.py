@@ -1,4 +1,4 @@
-"""One SSH connection, with the channels that are open on it. Who shares it is for ``remote``."""
+"""One SSH connection of the pool, with its open channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One command on a host, over one SSH channel. What it means is its caller's business."""
+"""One command on a host, over one SSH channel: its streams and its exit code."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ class Process:
         *,
         host: str,
         release: Callable[[], None],
-        heard: Callable[[], None] = lambda: None,
+        on_seen: Callable[[], None] = lambda: None,
         drop: Callable[[], None] = lambda: None,
     ) -> None:
         self._channel = channel
         self._host = host
         self._release: Callable[[], None] | None = release
-        self._heard = heard
+        self._on_seen = on_seen
         self._drop = drop
         self._said = b""  # the end of what came on standard error while standard output was read
         self._before: bytearray | None = (
@@ -88,7 +88,7 @@ class Process:
         )
         self._ahead = b""  # what came with it of the command's own
         self._learn: Callable[[bool], None] = lambda _: None
-        self.heard_at = time.monotonic()
+        self.last_seen = time.monotonic()
         """When anything came from the command, as ``time.monotonic()``."""
 
     def start(
@@ -141,14 +141,14 @@ class Process:
     def receive(self, *, timeout: float, most: int = _CHUNK) -> bytes | None:
         """Return what standard output holds: ``b""`` at its end, None if nothing came in time.
 
-        Standard error is heard (``heard_at``), and kept for the result.
+        Standard error is heard (``last_seen``), and kept for the result.
         """
         deadline = time.monotonic() + timeout
         self._channel.settimeout(timeout)
         try:
             if self._channel.recv_stderr_ready() and (said := self._channel.recv_stderr(_CHUNK)):
                 self._said = (self._said + said)[-_CHUNK:]
-                self._hear()
+                self._mark_seen()
             data = self._recv(most, deadline)
         except TooMuchOutput as error:
             raise self._lost(error) from error
@@ -156,7 +156,7 @@ class Process:
             return None
         except (OSError, EOFError) as error:
             raise self._lost(error) from error
-        self._hear()
+        self._mark_seen()
         return data
 
     def finish(
@@ -224,7 +224,7 @@ class Process:
             raise self.given_up(str(error)) from error
         if part and time.monotonic() > deadline:
             raise TimeoutError
-        self._hear()
+        self._mark_seen()
         return part
 
     def given_up(self, why: str) -> ConnectionFailed:
@@ -244,9 +244,9 @@ class Process:
         self.close()
         self._drop()
 
-    def _hear(self) -> None:
-        self.heard_at = time.monotonic()
-        self._heard()
+    def _mark_seen(self) -> None:
+        self.last_seen = time.monotonic()
+        self._on_seen()
 
     def __enter__(self) -> Process:
         return self

@@ -1,4 +1,4 @@
-"""All SSH connections to one host: made when they are needed, shared, and replaced when lost."""
+"""``Remote``: a pool of SSH connections to one host, made when needed and replaced when lost."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ class Remote:
         It is one for a POSIX shell, whatever the user's shell is.
         """
         link, channel = self._channel(timeout, "session", None)
-        self._hear()
+        self._mark_seen()
         process = Process(
             channel,
             host=self.host.address,
             release=lambda: self._release(link),
-            heard=self._hear,
+            on_seen=self._mark_seen,
             drop=lambda: self._drop(link),
         )
         try:
@@ -108,7 +108,7 @@ class Remote:
         return Tunnel(channel, release=lambda: self._release(link))
 
     @property
-    def has_room(self) -> bool:
+    def has_free_channel(self) -> bool:
         """Whether a command can be started without connecting anew."""
         with self._lock:
             return any(link.alive and link.used < link.capacity for link in self._links)
@@ -189,7 +189,7 @@ class Remote:
         if just_closed:
             time.sleep(0.02)  # the host has not noticed yet that its last channel is closed
 
-    def _hear(self) -> None:
+    def _mark_seen(self) -> None:
         self.last_seen = time.monotonic()
 
     def _drop(self, link: PooledConnection) -> None:

@@ -1,4 +1,4 @@
-"""The output of a script on a host, whatever the login shell prints before it."""
+"""The output of a script on a host, without what the login shell prints before it."""
 
 from __future__ import annotations
 

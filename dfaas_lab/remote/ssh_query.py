@@ -1,4 +1,4 @@
-"""What the ssh configuration says about one host, as ``ssh -G`` prints it.
+"""Runs ``ssh -G`` and parses the ssh configuration of one host.
 
 OpenSSH itself reads ``~/.ssh/config`` and ``/etc/ssh/ssh_config``, so ``Include``, ``Match`` and
 tokens mean what they mean to ``ssh``. What is set is told from what is this client's default by

@@ -1,4 +1,4 @@
-"""A stream through a host to an address behind it, and the error where there is no way."""
+"""A TCP stream through a host to an address behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What gateways and Prometheus answer, checked in one place before anything uses it."""
+"""Schemas of what gateways and Prometheus answer, checked before anything uses it."""
 
 from __future__ import annotations
 

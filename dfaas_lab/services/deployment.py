@@ -1,4 +1,4 @@
-"""What is sent to deploy a function: its own settings over those that stand there. Pure."""
+"""The body of a deployment: new settings over those that are there. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTTP service by its URL: asking it, and saying clearly why it did not answer."""
+"""One HTTP service: asks its URL, and says why it did not answer."""
 
 from __future__ import annotations
 

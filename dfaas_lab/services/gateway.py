@@ -1,4 +1,4 @@
-"""The OpenFaaS gateway of a target: which functions it has, deploying them, its clock.
+"""The client of an OpenFaaS gateway: lists, deploys and calls functions; its clock.
 
 Load goes to it from k6, never from here.
 """

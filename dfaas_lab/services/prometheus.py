@@ -1,4 +1,4 @@
-"""Prometheus: questions in PromQL become frames. What is asked is other modules' business."""
+"""The client of Prometheus: PromQL in, frames out."""
 
 from __future__ import annotations
 

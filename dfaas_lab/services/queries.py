@@ -1,4 +1,4 @@
-"""The questions to a target's Prometheus, read from a YAML file: packaged, or the user's own.
+"""The PromQL queries of a target, from a YAML file: packaged, or the user's own.
 
 A file holds, by metric, one question or a list of them; the first one that has data counts::
 

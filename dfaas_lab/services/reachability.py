@@ -1,4 +1,4 @@
-"""Whether a gateway can be reached from the generator that shall load it."""
+"""Checks that a gateway can be reached from its generator."""
 
 from __future__ import annotations
 

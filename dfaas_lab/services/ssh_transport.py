@@ -1,4 +1,4 @@
-"""HTTP through somebody else's stream, where this machine cannot reach a service itself.
+"""HTTP over an SSH tunnel, where this machine cannot reach a service itself.
 
 It knows nothing of SSH: it is given a way to connect (``Remote.open_tunnel``).
 """

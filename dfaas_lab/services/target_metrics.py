@@ -1,4 +1,4 @@
-"""What a target's Prometheus measured over exactly a window, as one frame."""
+"""The frame ``metrics``: what a target's Prometheus measured over exactly a window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP with bounds: a deadline for a whole question, and a limit of bytes, decoded ones included.
+"""HTTP with bounds: one deadline per question, and a limit of bytes.
 
 httpx's own time limits hold between two bytes, so an answer that drips never ends; and it decodes
 what it is sent, however large that becomes.

@@ -1,1 +1,1 @@
-"""What is written down of a run beside its numbers, and running it again from that."""
+"""The description of a run: checked, previewed, written to its manifest and read back."""

@@ -1,4 +1,4 @@
-"""Functions as they are stored with a run, with each body once; and back again.
+"""Functions in a manifest: written with each body once, and read back.
 
 What may be secret is left out. A folder may have come in a stranger's archive: all that is read
 is checked.

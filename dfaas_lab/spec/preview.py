@@ -1,4 +1,4 @@
-"""What a run would cost, from its plan alone. Pure."""
+"""Estimates what a run costs, from its plan alone. Pure."""
 
 from __future__ import annotations
 

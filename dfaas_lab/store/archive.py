@@ -1,4 +1,4 @@
-"""One run as one file, to be sent to others; opened without trusting what is inside.
+"""A run as one archive file: written, and opened without trust in its content.
 
 An archive is a zip file of the run's folder. Opening one runs no code and writes nothing but plain
 files, of the names that a run has, into a private folder.

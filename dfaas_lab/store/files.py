@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and names that are safe on disk. No frames."""
+"""Writes files whole or not at all, and makes names safe on disk."""
 
 from __future__ import annotations
 

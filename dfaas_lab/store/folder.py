@@ -1,4 +1,4 @@
-"""One run on disk: its manifest, its iterations and its frames; not what is in them."""
+"""The folder of one run: its manifest, its iterations and its frames."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class RunFolder:
             self.staging.mkdir(exist_ok=True)
         lock = FileLock(self.measuring_lock, thread_local=False)
         with contextlib.suppress(Timeout):  # tried at least once: who shall stop a run must hold it
-            lock.acquire(poll_interval=0.2, cancel_check=give_up.is_set)
+            lock.acquire(threading.TIMEOUT_MAX, 0.2, cancel_check=give_up.is_set)
         try:
             yield lock.is_locked
         finally:

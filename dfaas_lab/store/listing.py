@@ -1,4 +1,4 @@
-"""Runs as a frame: one row each, also where a manifest cannot be read."""
+"""The listing of runs as a frame: one row each, also of a damaged run."""
 
 from __future__ import annotations
 

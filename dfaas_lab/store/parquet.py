@@ -1,4 +1,4 @@
-"""Frames as Parquet files: written, read in older forms too, scanned and exported."""
+"""Parquet files of frames: written, read (older forms, too), scanned and exported."""
 
 from __future__ import annotations
 

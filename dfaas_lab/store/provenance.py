@@ -1,4 +1,4 @@
-"""What a run was made with, so that it can be repeated in a year; and nothing secret.
+"""The provenance of a run: versions, commit, machine. It holds no secret.
 
 Facts of generators and targets are gathered by those who talk to them and passed in.
 """

@@ -1,4 +1,4 @@
-"""Which runs go, and how: whole, so that a reader meets all of a run or nothing of it."""
+"""Prunes runs: chooses them and removes each as a whole."""
 
 from __future__ import annotations
 

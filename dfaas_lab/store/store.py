@@ -1,4 +1,4 @@
-"""All runs in one folder: making and finding them, and where to turn for everything else."""
+"""``Store``: all runs in one folder. Makes, finds, lists and scans them."""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""The faces of progress: bars and a live chart in a notebook, a line in a terminal, or nothing.
+"""Progress views: bars and a live chart in a notebook, a line in a terminal, or nothing.
 
 They draw what :mod:`dfaas_lab.progress` and :mod:`dfaas_lab.k6.live` hold, and decide nothing. A
-face never fails: what cannot be drawn is not drawn.
+view never fails: what cannot be drawn is not drawn.
 """
 
+from dfaas_lab.widgets.busy import busy
 from dfaas_lab.widgets.choose import (
     SafeView,
-    SilentFace,
+    SilentView,
     Together,
     choose_view,
     in_kernel,
@@ -14,16 +15,17 @@ from dfaas_lab.widgets.choose import (
 )
 from dfaas_lab.widgets.job import show_job
 from dfaas_lab.widgets.live_chart import LiveChart, chart_view, forget_figure
-from dfaas_lab.widgets.notebook import NotebookFace
-from dfaas_lab.widgets.terminal import TerminalFace
+from dfaas_lab.widgets.notebook import NotebookView
+from dfaas_lab.widgets.terminal import TerminalView
 
 __all__ = [
     "LiveChart",
-    "NotebookFace",
+    "NotebookView",
     "SafeView",
-    "SilentFace",
-    "TerminalFace",
+    "SilentView",
+    "TerminalView",
     "Together",
+    "busy",
     "chart_view",
     "choose_view",
     "forget_figure",

@@ -1,4 +1,4 @@
-"""Which face shows progress here, how often it is drawn, and that it never fails."""
+"""Chooses the progress view, limits how often it is drawn, and catches its errors."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from collections.abc import Callable
 from typing import TextIO
 
 from dfaas_lab.progress import ProgressView, Shown, Step
-from dfaas_lab.widgets.notebook import NotebookFace
-from dfaas_lab.widgets.terminal import TerminalFace, is_terminal
+from dfaas_lab.widgets.notebook import NotebookView
+from dfaas_lab.widgets.terminal import TerminalView, is_terminal
 from dfaas_lab.widgets.warm_up import warm_up
 
 log = logging.getLogger(__name__)
 
 
 def choose_view(progress: bool | None = None, *, stream: TextIO | None = None) -> ProgressView:
-    """Return the face for where this runs.
+    """Return the view for where this runs.
 
     Args:
         progress: None or True chooses (bars in a notebook, else a line of text); False is silence.
         stream: Where text goes; None means standard error.
     """
     if progress is False:
-        return SilentFace()
+        return SilentView()
     if in_kernel():
         warm_up()
-        return SafeView(NotebookFace())
-    return SafeView(TerminalFace(sys.stderr if stream is None else stream))
+        return SafeView(NotebookView())
+    return SafeView(TerminalView(sys.stderr if stream is None else stream))
 
 
 def in_kernel() -> bool:
@@ -44,7 +44,7 @@ def is_watched(shown: Shown) -> bool:
     return bool(wanted) and (in_kernel() or is_terminal(sys.stderr))
 
 
-class SilentFace:
+class SilentView:
     """Shows nothing."""
 
     def draw(self, steps: tuple[Step, ...]) -> None:
@@ -55,10 +55,10 @@ class SilentFace:
 
 
 class SafeView:
-    """Another face, silent from the first time that it fails.
+    """Another view, silent from the first time that it fails.
 
     Args:
-        face: The other face.
+        view: The other view.
         every_s: The least time between two drawings, where it costs more than the others; what
             comes in between is not drawn.
         clock: Tells the time in seconds.
@@ -66,12 +66,12 @@ class SafeView:
 
     def __init__(
         self,
-        face: ProgressView,
+        view: ProgressView,
         *,
         every_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._face: ProgressView = face
+        self._view: ProgressView = view
         self._every_s = every_s
         self._clock = clock
         self._next_s = float("-inf")
@@ -83,34 +83,34 @@ class SafeView:
             return
         self._next_s = now + self._every_s
         try:
-            self._face.draw(steps)
+            self._view.draw(steps)
         except Exception:
             self._fall_silent()
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Close, or fall silent."""
         try:
-            self._face.close(steps)
+            self._view.close(steps)
         except Exception:
             self._fall_silent()
 
     def _fall_silent(self) -> None:
         log.debug("progress could not be drawn", exc_info=True)
-        self._face = SilentFace()
+        self._view = SilentView()
 
 
 class Together:
-    """Several faces, one below the other."""
+    """Several views, one below the other."""
 
-    def __init__(self, *faces: ProgressView) -> None:
-        self._faces = faces
+    def __init__(self, *views: ProgressView) -> None:
+        self._views = views
 
     def draw(self, steps: tuple[Step, ...]) -> None:
         """Draw all."""
-        for face in self._faces:
-            face.draw(steps)
+        for view in self._views:
+            view.draw(steps)
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Close all."""
-        for face in self._faces:
-            face.close(steps)
+        for view in self._views:
+            view.close(steps)

@@ -1,4 +1,4 @@
-"""A step of progress as a line of text: while it goes on, and when it has ended."""
+"""A step of progress as a line of text: while it goes on, and at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live chart in a notebook's cell, which ends as the figure of the run."""
+"""The live chart in a notebook cell; at the end the run's chart takes its place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dfaas_lab.charts.live import live_svg
-from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.k6.live import LiveSeries
 from dfaas_lab.progress import ProgressView, Shown, Step
 from dfaas_lab.widgets.choose import SafeView, in_kernel
 
@@ -28,26 +28,30 @@ class LiveChart:
     The picture alone stays: a notebook that shows the run, too, has its specification once.
 
     Args:
-        courses: By target, what is measured.
+        series: By target, what is measured.
         figure: Makes the MIME bundle of the run's figure.
         run_id: The run's id.
     """
 
-    def __init__(self, courses: Mapping[str, LiveCourse], figure: Figure, run_id: str) -> None:
-        self._courses = courses
+    def __init__(self, series: Mapping[str, LiveSeries], figure: Figure, run_id: str) -> None:
+        self._series = series
         self._figure = figure
         self._run_id = run_id
         self._handle: Any = None
+        self._in_cell = -1
 
     def draw(self, steps: tuple[Step, ...]) -> None:  # noqa: ARG002 (it draws what was measured)
-        """Bring the chart up to date."""
-        points = {name: course.points() for name, course in self._courses.items()}
-        total_s = max((course.total_s for course in self._courses.values()), default=0.0)
-        shown = {"text/html": live_svg(points, total_s), "text/plain": "the run so far"}
-        if self._handle is not None:
-            self._handle.update(shown, raw=True)
-        elif any(points.values()):
-            self._show(shown)
+        """Bring the chart up to date; the first time takes its place, in the cell that runs now."""
+        from IPython.display import display
+
+        if self._handle is None:
+            self._in_cell = _cell()
+            self._handle = display(_EMPTY, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        points = {name: series.points() for name, series in self._series.items()}
+        if any(points.values()):
+            total_s = max(series.total_s for series in self._series.values())
+            svg = live_svg(points, total_s)
+            self._handle.update({"text/html": svg, "text/plain": "the run so far"}, raw=True)
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Put the run's figure in its place; where there is none, what was drawn stays."""
@@ -59,21 +63,14 @@ class LiveChart:
             return
         from dfaas_lab.display.bundles import shown_metadata
 
-        if self._handle is None:
-            self._show(_EMPTY)
         self._handle.update(picture, raw=True, metadata=shown_metadata(picture))
         _final.clear()
-        _final[self._run_id] = self._handle, _cell()
-
-    def _show(self, shown: Mapping[str, Any]) -> None:
-        from IPython.display import display
-
-        self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        _final[self._run_id] = self._handle, self._in_cell
 
 
 def chart_view(
     shown: Shown,
-    courses: Mapping[str, LiveCourse],
+    series: Mapping[str, LiveSeries],
     figure: Figure,
     run_id: str,
 ) -> ProgressView | None:
@@ -81,14 +78,14 @@ def chart_view(
 
     Args:
         shown: How the run is shown.
-        courses: By target, what is measured.
+        series: By target, what is measured.
         figure: Makes the MIME bundle of the run's figure.
         run_id: The run's id.
     """
     wanted = shown.progress is not False if shown.chart is None else shown.chart
-    if not wanted or not courses or not in_kernel():
+    if not wanted or not series or not in_kernel():
         return None
-    return SafeView(LiveChart(courses, figure, run_id), every_s=_EVERY_S)
+    return SafeView(LiveChart(series, figure, run_id), every_s=_EVERY_S)
 
 
 def forget_figure(run_id: str) -> None:

@@ -1,7 +1,8 @@
-"""Progress in a notebook: bars while it goes on, text when it has ended."""
+"""The progress view of a notebook: bars, then text at the end."""
 
 from __future__ import annotations
 
+import contextlib
 import html
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,7 +15,7 @@ _BAR_STYLES = {"running": "", "ok": "success", "failed": "danger", "interrupted"
 _EMPTY = {"text/html": "", "text/plain": ""}
 
 
-class NotebookFace:
+class NotebookView:
     """A bar for each step while it runs; a readable line for each in the saved notebook.
 
     Widgets are not saved with a notebook, nor shown by GitHub: the last thing drawn is plain HTML.
@@ -24,26 +25,31 @@ class NotebookFace:
     Args:
         stop: Called by a button below the bars; None has no button. It cannot be pressed while a
             cell runs, since a kernel does one thing at a time.
+        bars: Whether there are bars, where ipywidgets is there.
     """
 
-    def __init__(self, stop: Callable[[], None] | None = None) -> None:
+    def __init__(self, stop: Callable[[], None] | None = None, *, bars: bool = True) -> None:
+        self._wanted = bars
         self._stop = stop
         self._handle: Any = None
         self._text: Any = None  # an output of its own, where there is a run
         self._bars: Any = None
         self._last: tuple[Step, ...] = ()
+        self._runs: set[str] = set()
 
     def draw(self, steps: tuple[Step, ...]) -> None:
         """Bring the bars up to date."""
         if not steps or steps == self._last:
             return
         self._last = steps
+        runs = {step.run_id for step in steps if step.run_id}
         if self._handle is None:
-            self.open(steps, {step.run_id for step in steps if step.run_id})
+            self.open(steps, runs)
         elif self._bars is None:
             self._handle.update(ends(steps), raw=True)
         else:
             self._bars.update(steps)
+            self._name(runs)
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Put text in the place of the bars."""
@@ -59,16 +65,23 @@ class NotebookFace:
         if self._bars is not None:
             self._bars.close()
 
+    def _name(self, runs: set[str]) -> None:
+        """Say how the runs that go on now are found again: a comparison makes one after another."""
+        if runs and runs != self._runs and self._text is not None:
+            self._runs = runs
+            self._text.update(how_to_attach(runs), raw=True)
+
     def open(self, steps: tuple[Step, ...], runs: Iterable[str]) -> None:
         """Show the bars, in the cell that runs now."""
         from IPython.display import display
 
-        try:
-            self._bars = Bars(self._stop)
-        except ImportError:
+        with contextlib.suppress(ImportError):
+            self._bars = Bars(self._stop) if self._wanted else None
+        if self._bars is None:
             self._handle = display(ends(steps), raw=True, display_id=True)  # type: ignore[no-untyped-call]
             return
         if runs:
+            self._runs = set(runs)
             self._text = display(how_to_attach(runs), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._bars.update(steps)
         self._handle = display(self._bars.box, display_id=True)  # type: ignore[no-untyped-call]
@@ -110,7 +123,9 @@ class Bars:
         self.box.close()
 
     def _add(self, label: str) -> None:
-        bar = self._widgets.FloatProgress(min=0.0, max=1.0, layout={"width": "220px"})
+        bar = self._widgets.FloatProgress(
+            min=0.0, max=1.0, layout={"width": "180px", "min_width": "180px"}
+        )
         words = self._widgets.HTML()
         rows, below = len(self._rows), self.box.children
         self._rows[label] = bar, words

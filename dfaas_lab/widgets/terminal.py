@@ -1,4 +1,4 @@
-"""Progress in a terminal, or in a file that holds what was printed."""
+"""The progress view of a terminal, or of a file that holds printed text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-class TerminalFace:
+class TerminalView:
     """One line that is written over on a terminal; a line for each finished step anywhere.
 
     Args:

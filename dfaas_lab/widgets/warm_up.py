@@ -1,12 +1,15 @@
-"""Loads what draws charts while there is time: the first one takes seconds otherwise."""
+"""Imports the chart libraries in the background, since the first chart takes seconds."""
 
 from __future__ import annotations
 
 import functools
 import logging
 import threading
+import time
 
 log = logging.getLogger(__name__)
+
+_BARS_FIRST_S = 0.5  # an import keeps other threads waiting, and somebody waits for the first bar
 
 
 @functools.cache
@@ -18,6 +21,7 @@ def warm_up() -> threading.Thread:
 
 
 def _load() -> None:
+    time.sleep(_BARS_FIRST_S)
     try:
         import altair as alt
 

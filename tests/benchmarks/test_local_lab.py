@@ -59,7 +59,7 @@ def test_requests(local_lab: LocalLab) -> None:
     gateway = local_lab.gateways[0]
     process = next(
         child
-        for child in psutil.Process(local_lab.keeper_pid).children()
+        for child in psutil.Process(local_lab.manager_pid).children()
         if "dfaas_lab.local.gateway" in child.cmdline()
     )
     with httpx.Client(base_url=gateway.url) as client, ThreadPoolExecutor(4) as pool:

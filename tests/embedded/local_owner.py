@@ -36,7 +36,7 @@ def main() -> None:
     mode, targets = sys.argv[1], int(sys.argv[2])
     with start(targets, {"slow": "sleep 1000"}) as lab:
         client = busy(lab)
-        facts = {"keeper": lab.keeper_pid, "path": str(lab.path), "url": lab.gateways[0].url}
+        facts = {"manager": lab.manager_pid, "path": str(lab.path), "url": lab.gateways[0].url}
         print(json.dumps(facts), flush=True)
         if mode == "wait":
             time.sleep(1000)

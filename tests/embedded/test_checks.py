@@ -18,8 +18,8 @@ import polars as pl
 import pytest
 
 from dfaas_lab.checks import (
-    GeneratorLook,
-    TargetLook,
+    GeneratorToCheck,
+    TargetToCheck,
     check_generator,
     check_host,
     check_lab,
@@ -227,12 +227,12 @@ def test_a_whole_lab(lab: LocalLab, remote: Remote, gateway: Gateway) -> None:
     away = Remote(host_of(lab, port=free_port()))
     frame = check_lab(
         [
-            GeneratorLook("here", remote, lab.workspace_root),
-            GeneratorLook("away", away, lab.workspace_root),
+            GeneratorToCheck("here", remote, lab.workspace_root),
+            GeneratorToCheck("away", away, lab.workspace_root),
         ],
         [
-            TargetLook("near", gateway, [Function("echo")], "here", host=remote),
-            TargetLook("far", gateway, [Function("nobody")], "away"),
+            TargetToCheck("near", gateway, [Function("echo")], "here", host=remote),
+            TargetToCheck("far", gateway, [Function("nobody")], "away"),
         ],
     )
     lacks = frame.filter(ok=False)
@@ -254,8 +254,11 @@ def test_a_host_that_cannot_be_asked_hides_no_other(
     (tmp_path / ".ssh/config").write_text("Host odd\n  RevokedHostKeys ~/.ssh/revoked\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     odd = Remote(Host("odd", connect_timeout=1.0))
-    looks = [GeneratorLook("odd", odd, "/x"), GeneratorLook("here", remote, lab.workspace_root)]
-    target = TargetLook("near", gateway, [Function("echo")], "odd", host=odd)
+    looks = [
+        GeneratorToCheck("odd", odd, "/x"),
+        GeneratorToCheck("here", remote, lab.workspace_root),
+    ]
+    target = TargetToCheck("near", gateway, [Function("echo")], "odd", host=odd)
     frame = check_lab(looks, [target])
     for host in ("odd", "near"):
         [row] = frame.filter(ok=False, host=host).rows(named=True)
@@ -276,13 +279,13 @@ def test_what_does_not_answer_is_said_to_within_a_bound(
         hidden = Gateway(f"http://127.0.0.1:{hole.port}")
         frame = check_lab(
             [
-                GeneratorLook("off", off, lab.workspace_root),
-                GeneratorLook("on", remote, str(lab.path)),
+                GeneratorToCheck("off", off, lab.workspace_root),
+                GeneratorToCheck("on", remote, str(lab.path)),
             ],
             [
-                TargetLook("slow", Gateway(tarpit.url), functions, "off"),
-                TargetLook("blind", gateway, functions, "off", Prometheus(tarpit.url)),
-                TargetLook("hidden", hidden, functions, "on"),
+                TargetToCheck("slow", Gateway(tarpit.url), functions, "off"),
+                TargetToCheck("blind", gateway, functions, "off", Prometheus(tarpit.url)),
+                TargetToCheck("hidden", hidden, functions, "on"),
             ],
         )
     lacks = frame.filter(pl.col("ok").not_(), pl.col("check") != "k6")

@@ -95,11 +95,15 @@ def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(kernel: Ker
     assert not any("<svg" in data.get("text/html", "") for data in cell.shown.values())
     words = [one["value"] for one in cell.widgets if isinstance(one.get("value"), str)]
     told = next(one for one in words if "iteration 2/2" in one and "p95" in one)
-    assert re.search(r"/s \u00b7 p50 .* ms \u00b7 p95 .* left \u00b7 run 2", told)
+    assert re.search(
+        r"/s \u00b7 p50 .* ms \u00b7 p95 .* left \u00b7 .* requests \u00b7 run 2", told
+    )
 
 
 def test_where_the_cell_shows_the_run_too_its_figure_is_there_once(kernel: Kernel) -> None:
     cell = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s"); run')
+    assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
+    cell = kernel.run('lab.target.run_k6(load={"env": 5}, duration="1s").chart()')
     assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
     alone = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", chart=False)')
     assert alone.with_mime("image/png") == []
@@ -150,10 +154,13 @@ def test_the_stop_of_a_background_runs_widget_ends_it(kernel: Kernel, local: Loc
     assert "RUNNING" in said
     assert "DOUBTFUL" not in said
     kernel.watch(cell, lambda cell: any("iteration 1/1" in str(w) for w in cell.widgets))
+    kernel.watch(cell, lambda cell: any("<svg" in str(d) for d in cell.shown.values()))
+    places = set(cell.shown)
     kernel.click(cell.comms["ButtonModel"])
     kernel.watch(cell, lambda cell: any("\u25a0 node1" in str(d) for d in cell.shown.values()))
     assert k6_there(local.workspace_root) == []
     assert "Stopping" in "".join(str(one.get("description")) for one in cell.widgets)
+    assert set(cell.shown) == places  # nothing was shown that began in no cell
     told = _told(kernel, "told(handle.wait())")
     assert told["status"] == "interrupted"
     assert told["requests"] > 0

@@ -1,4 +1,4 @@
-"""What can be seen of a run while it goes on: k6's log lines, and progress on both faces."""
+"""What can be seen of a run while it goes on: k6's log lines, and progress on both views."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ BOTH_FACES = """
 import io, os
 os.environ["COLUMNS"] = "200"  # a narrow terminal cuts a line
 from dfaas_lab import Lab
-from dfaas_lab.widgets import NotebookFace, TerminalFace
+from dfaas_lab.widgets import NotebookView, TerminalView
 class Terminal(io.StringIO):
     def isatty(self):
         return True
 class Both:
-    def __init__(self, *faces):
-        self.faces = faces
+    def __init__(self, *views):
+        self.views = views
     def draw(self, steps):
-        [face.draw(steps) for face in self.faces]
+        [view.draw(steps) for view in self.views]
     def close(self, steps):
-        [face.close(steps) for face in self.faces]
+        [view.close(steps) for view in self.views]
 lab = Lab.from_file("lab.json")
 lab.provision(progress=False)
 shown = Terminal()
 handle = lab.target.start_k6(2, load={"env": 5}, duration="2s")
-run = handle.wait(Both(TerminalFace(shown), NotebookFace()))
+run = handle.wait(Both(TerminalView(shown), NotebookView()))
 """
 
 
@@ -129,7 +129,8 @@ def test_progress_moves_while_k6_runs(lab: Lab) -> None:
 def test_a_notebook_and_a_terminal_show_the_same(file: Path) -> None:
     with Kernel(file.parent) as kernel:
         ran = kernel.run(BOTH_FACES)
-        terminal = kernel.run("print(repr(shown.getvalue()))").printed
+        said = kernel.run("import json; print(json.dumps(shown.getvalue()))").printed
+    terminal = json.loads(said)
     shown = [state["value"] for state in ran.widgets if "value" in state]
     words = {html.unescape(value) for value in shown if isinstance(value, str)}
     sentences = {word for word in words if "iteration" in word}
@@ -139,4 +140,4 @@ def test_a_notebook_and_a_terminal_show_the_same(file: Path) -> None:
     assert values == sorted(values)
     assert len({value for value in values if 0 < value < 1}) >= 2
     (last,) = {text for text in ran.with_mime("text/plain") if "\u2713" in text}
-    assert terminal.strip().removesuffix("\\n'").endswith(last)
+    assert terminal.endswith(f"{last}\n")

@@ -1,4 +1,4 @@
-"""A lab leaves no process, port or file behind, however its owner, its keeper or its parts end."""
+"""A lab leaves no process, port or file behind, however its owner, manager or parts end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Owner:
     """A lab and the process that owns it."""
 
     process: subprocess.Popen[str]
-    keeper: int
+    manager: int
     path: Path
     url: str
 
@@ -48,7 +48,7 @@ def owner(tmp: Path, mode: str, targets: int = 1) -> Iterator[Owner]:
     try:
         assert process.stdout is not None
         facts = json.loads(process.stdout.readline())
-        yield Owner(process, facts["keeper"], Path(facts["path"]), facts["url"])
+        yield Owner(process, facts["manager"], Path(facts["path"]), facts["url"])
     finally:
         # Its ssh client too: this group is the owner's, the lab is not in it.
         with contextlib.suppress(ProcessLookupError):
@@ -72,7 +72,7 @@ def test_with_ends_everything(leftovers: Leftovers, tmp_path: Path) -> None:
     for targets in (1, 3):
         with owner(tmp_path, "close", targets) as own, held_request(own.url):
             assert len(leftovers.note_ports()) >= 1 + 2 * targets
-            assert len(leftovers.found()) >= 2 + 1 + targets + 4  # owner, keeper, parts, detached
+            assert len(leftovers.found()) >= 2 + 1 + targets + 4  # owner, manager, parts, detached
             own.process.communicate("", timeout=30)
             assert own.process.returncode == 0
             leftovers.wait_for_none()
@@ -114,7 +114,7 @@ def test_a_forked_child_of_the_owner_does_not_keep_the_lab(
     forked = int(process.stdout.readline())
     process.kill()
     process.wait()
-    try:  # it holds the pipe to the keeper, which still must end
+    try:  # it holds the pipe to the process manager, which still must end
         until = time.monotonic() + 15
         while len(leftovers.found()) > 1 and time.monotonic() < until:
             time.sleep(0.05)
@@ -125,10 +125,10 @@ def test_a_forked_child_of_the_owner_does_not_keep_the_lab(
     leftovers.wait_for_none()
 
 
-def test_a_killed_keeper_takes_its_lab_along(leftovers: Leftovers, tmp_path: Path) -> None:
+def test_a_killed_manager_takes_its_lab_along(leftovers: Leftovers, tmp_path: Path) -> None:
     with owner(tmp_path, "wait") as own, held_request(own.url):
         leftovers.note_ports()
-        os.kill(own.keeper, signal.SIGKILL)
+        os.kill(own.manager, signal.SIGKILL)
         own.process.kill()
         leftovers.wait_for_none()
 
@@ -138,14 +138,14 @@ def test_what_a_fully_killed_lab_left_is_cleared_by_the_next(
 ) -> None:
     with owner(tmp_path, "wait") as own:
         leftovers.note_ports()
-        keeper = psutil.Process(own.keeper)
-        parts = [one for one in keeper.children() if "dfaas_lab" in " ".join(one.cmdline())]
+        manager = psutil.Process(own.manager)
+        parts = [one for one in manager.children() if "dfaas_lab" in " ".join(one.cmdline())]
         own.process.kill()
         own.process.wait()  # no orphans' clearer may be left, so all at once
-        for one in (keeper, *parts):
+        for one in (manager, *parts):
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.suspend()
-        for one in (*parts, keeper):
+        for one in (*parts, manager):
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
     with owner(tmp_path, "close") as second:
@@ -196,15 +196,15 @@ def test_close_is_idempotent_and_orders_after_it_are_errors() -> None:
     lab.close()
     lab.close()
     assert not path.exists()
-    with pytest.raises(DfaasLabError, match="keeper has ended"):
+    with pytest.raises(DfaasLabError, match="process manager has ended"):
         lab.ssh_server.kill()
 
 
-def test_close_after_the_keeper_was_killed_leaves_nothing() -> None:
+def test_close_after_the_manager_was_killed_leaves_nothing() -> None:
     with start() as lab:
         client = busy(lab)
-        family = psutil.Process(lab.keeper_pid).children(recursive=True)
-        psutil.Process(lab.keeper_pid).kill()
+        family = psutil.Process(lab.manager_pid).children(recursive=True)
+        psutil.Process(lab.manager_pid).kill()
     client.kill()
     client.communicate()
     _, alive = psutil.wait_procs(family, timeout=10)
@@ -216,7 +216,7 @@ def test_an_exception_in_the_block_ends_the_lab_and_goes_on() -> None:
     with pytest.raises(ZeroDivisionError), start() as lab:
         _ = 1 / 0
     assert not lab.path.exists()
-    assert not psutil.pid_exists(lab.keeper_pid)
+    assert not psutil.pid_exists(lab.manager_pid)
 
 
 def test_a_directory_nobody_may_enter_is_removed_too() -> None:

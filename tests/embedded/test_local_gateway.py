@@ -398,8 +398,8 @@ def test_each_lab_has_a_password_of_its_own(gateway: LocalGateway, local_lab: Lo
 def test_the_password_is_in_no_command_line_and_no_environment(
     lab: LocalLab, gateway: LocalGateway
 ) -> None:
-    keeper = psutil.Process(lab.keeper_pid)
-    for process in (keeper, *keeper.children(recursive=True)):
+    manager = psutil.Process(lab.manager_pid)
+    for process in (manager, *manager.children(recursive=True)):
         shown = " ".join(process.cmdline()) + str(process.environ())
         assert gateway.auth[1] not in shown
     assert gateway.auth[1] not in repr(lab)

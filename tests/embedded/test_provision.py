@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -21,12 +22,14 @@ import pytest
 from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.errors import ConfigError, HostUnreachable, ProvisionError, TaskFailed
-from dfaas_lab.local import LocalLab
+from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import cache
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.provision import provision
+from dfaas_lab.provision.remote_tmp import usable_tmp
 from dfaas_lab.provision.spec import GeneratorSpec
+from dfaas_lab.remote.remote import Remote
 from tests.embedded.tarpit import Tarpit
 from tests.sessions import new_session, outcome
 
@@ -205,7 +208,7 @@ def test_no_value_is_a_template(local_lab: LocalLab, tmp_path: Path) -> None:
     wishes: list[dict[str, Any]] = [
         {"python": template()},
         {"remote_tmp": template()},
-        {"install_dir": f"/{template()}"},
+        {"install_dir": f"{tmp_path}/k6/{template()}"},
         {**release, "variables": {"k6_release_url": template()}},
         {
             **release,
@@ -323,3 +326,34 @@ def _nothing_remembered() -> Iterator[None]:
     cache.evict()
     yield
     cache.evict()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["home  of   somebody", "not there"])
+def test_a_home_that_ansible_cannot_use_is_no_obstacle(tmp_path: Path, name: str) -> None:
+    """Blanks in a row, no home at all; one blank is nothing to Ansible."""
+    home = tmp_path / name
+    if name != "not there":
+        home.mkdir()
+    with start(env={"HOME": str(home)}) as lab:
+        assert provision([spec_of(lab, tmp_path, remote_tmp=None)], progress=False)
+        there = Remote(host_of(lab))
+        assert usable_tmp(there) == f"/var/tmp/dfaas-lab-ansible-{os.getuid()}"
+        (tmp_path / "an other").mkdir()
+        lab.ssh_server.restart(env={"HOME": str(tmp_path / "an other")})
+        assert usable_tmp(there) == ""
+        there.close()
+
+
+@pytest.mark.slow
+def test_a_folder_of_somebody_else_is_not_taken_for_ours(tmp_path: Path) -> None:
+    ours = Path(f"/var/tmp/dfaas-lab-ansible-{os.getuid()}")
+    with start(env={"HOME": "/none"}) as lab:
+        there = Remote(host_of(lab))
+        try:
+            shutil.rmtree(ours, ignore_errors=True)
+            ours.symlink_to(tmp_path)
+            assert usable_tmp(there) == ""
+        finally:
+            ours.unlink()
+            there.close()

@@ -346,3 +346,28 @@ def test_a_time_limit_follows_from_what_the_environment_says(lab: Lab, tmp_path:
     order = run.provenance["orders"][lab.target.name]
     # k6's graceful stop of 30 s, a minute each for setup and teardown, 20 s to start
     assert (order["limit_s"], order["max_vus"]) == (100 + 30 + 60 + 60 + 20, 3)
+
+
+def test_what_a_script_writes_by_an_absolute_name_is_kept_too(lab: Lab, tmp_path: Path) -> None:
+    """Of that run alone: a file that was there before, or is too large, is not taken for it."""
+    out = tmp_path / "out [1]"
+    (out / "deep").mkdir(parents=True)
+    (out / "old.json").write_text("of somebody before")
+    (tmp_path / "absolute.js").write_text(
+        "export default function () {}\n"
+        "export function handleSummary() { return {\n"
+        f"'{out}/first.json': '{{}}', [`${{__ENV.DIR}}/second.html`]: 'the TOKEN is xyzzy-4711',\n"
+        f"[__ENV.OUT]: 'x', '{out}/large.bin': 'x'.repeat(2e8 + 1), 'near.txt': 'here',\n"
+        "[`${__ENV.TOKEN}.txt`]: 'y' }; }\n"
+        f"const unused = ['{out}/old.json', '{out}/never.json', '/etc/hostname.conf'];\n"
+    )
+    env = {"DIR": f"{out}/deep", "OUT": f"{out}/third.csv", "TOKEN": "xyzzy-4711"}
+    run = lab.target.run_k6(script=tmp_path / "absolute.js", env=env, progress=False)
+    assert run.status == "ok"
+    kept = {name: path for name, path in run.files.select("name", "path").rows() if path}
+    assert set(kept) == {
+        f"{out}/first.json", "***/second.html", f"{out}/third.csv", "near.txt", "***.txt",
+    }  # fmt: skip
+    assert Path(kept["***/second.html"]).read_text() == "the TOKEN is ***"
+    assert run.files.filter(pl.col("path").is_null())["name"].to_list() == [f"{out}/large.bin"]
+    assert not [file for file in run.path.rglob("*") if "xyzzy" in file.name]

@@ -19,7 +19,7 @@ import pytest
 from dfaas_lab.errors import ConnectionFailed, WorkspaceError
 from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.launch import Terms, _archive, _script, inspect
-from dfaas_lab.k6.monitor import End, K6Monitor, look
+from dfaas_lab.k6.monitor import End, K6Monitor, workspace_state
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, fetch
@@ -171,7 +171,7 @@ def test_a_pid_that_somebody_else_has_since_a_reboot_is_no_supervisor(
     note_this_process(place, "1")
     (place / "pid").write_text(f"{os.getpid()} 1\n")
     workspace = Workspace(str(root), place.name)
-    assert look(remote, workspace) == "sent"
+    assert workspace_state(remote, workspace) == "sent"
     ends: list[End] = []
     following = K6Monitor(remote, workspace, Terms(k6_path="", limit_s=60, lease_s=0))
     stop = threading.Event()

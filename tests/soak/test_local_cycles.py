@@ -31,7 +31,7 @@ def test_cycles(tmp_path: Path, cycle: int) -> None:
 
 
 @pytest.mark.parametrize("seed", CYCLES)
-@pytest.mark.parametrize("victim", ["owner", "keeper", "both", "everything"])
+@pytest.mark.parametrize("victim", ["owner", "manager", "both", "everything"])
 def test_killed_at_a_random_moment(tmp_path: Path, victim: str, seed: int) -> None:
     """From the interpreter's start, through the lab's start and work, to its end."""
     leftovers = Leftovers(tmp_path)
@@ -50,7 +50,7 @@ def test_killed_at_a_random_moment(tmp_path: Path, victim: str, seed: int) -> No
     if victim != "everything":
         leftovers.wait_for_no_process()
     if victim != "owner":
-        # Killed in the middle of its start or end a keeper leaves nobody: the next lab clears up.
+        # Killed while it starts or ends a manager leaves nobody: the next lab clears up.
         with owner(tmp_path, "close") as after:
             after.process.communicate("", timeout=30)
     leftovers.wait_for_none()
@@ -58,12 +58,12 @@ def test_killed_at_a_random_moment(tmp_path: Path, victim: str, seed: int) -> No
 
 def kill(owner: subprocess.Popen[bytes], leftovers: Leftovers, victim: str) -> None:
     found = leftovers.found()
-    keepers = [one for one in found if is_python_of(one, "dfaas_lab.local.process_manager")]
+    managers = [one for one in found if is_python_of(one, "dfaas_lab.local.process_manager")]
     parts = [one for one in found if is_python_of(one, "dfaas_lab.local.")]
     victims = {
         "owner": [psutil.Process(owner.pid)] if owner.poll() is None else [],
-        "keeper": keepers,
-        "both": [*keepers, *found[:1]],
+        "manager": managers,
+        "both": [*managers, *found[:1]],
         "everything": parts,
     }[victim]
     for number in (signal.SIGSTOP, signal.SIGKILL):  # at one moment, as far as we can

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from dfaas_lab.charts import inks
-from dfaas_lab.charts.inks import Ink
+from dfaas_lab.charts import colours
+from dfaas_lab.charts.colours import LineStyle
 
 # Linear sRGB to what is seen without the long (protanopia) or medium (deuteranopia) cones: Machado,
 # Oliveira & Fernandes (2009), severity 1.0.
@@ -26,7 +26,7 @@ _SEEN = {
     ],
 }
 _TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-TOGETHER = [inks.P50, inks.P95, inks.P99]
+TOGETHER = [colours.P50, colours.P95, colours.P99]
 
 
 def linear(colour: str) -> np.ndarray:
@@ -53,7 +53,7 @@ def contrast(colour: str, ground: str = "#FFFFFF") -> float:
 
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(TOGETHER, 2)))
-def test_quantiles_differ_in_lightness_and_dash(pair: tuple[Ink, Ink]) -> None:
+def test_quantiles_differ_in_lightness_and_dash(pair: tuple[LineStyle, LineStyle]) -> None:
     assert abs(lightness(pair[0].colour) - lightness(pair[1].colour)) > 15
     assert pair[0].dash != pair[1].dash
 
@@ -65,14 +65,14 @@ def test_median_and_p95_differ_for_every_reader(seen: str) -> None:
 
 
 def test_groups_have_each_their_own_dash() -> None:
-    assert len({ink.dash for ink in inks.GROUPS}) == len(inks.GROUPS)
+    assert len({style.dash for style in colours.GROUPS}) == len(colours.GROUPS)
 
 
-@pytest.mark.parametrize("colour", [inks.INK, inks.FAINT])
+@pytest.mark.parametrize("colour", [colours.TEXT, colours.FAINT])
 def test_text_can_be_read(colour: str) -> None:
     assert contrast(colour) >= 4.5
 
 
-@pytest.mark.parametrize("ink", [*TOGETHER, inks.MOST, *inks.GROUPS[3:5]])
-def test_lines_can_be_seen(ink: Ink) -> None:
-    assert contrast(ink.colour) >= 3.0
+@pytest.mark.parametrize("style", [*TOGETHER, colours.MOST, *colours.GROUPS[3:5]])
+def test_lines_can_be_seen(style: LineStyle) -> None:
+    assert contrast(style.colour) >= 3.0

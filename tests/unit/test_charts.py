@@ -31,7 +31,7 @@ from dfaas_lab.charts import (
     status_chart,
 )
 from dfaas_lab.charts.axes import up_from_0
-from dfaas_lab.charts.inks import GROUPS
+from dfaas_lab.charts.colours import GROUPS
 from dfaas_lab.display.bundles import chart_bundle, mimebundle, shown_width
 from dfaas_lab.display.html_report import Section, write_report
 from dfaas_lab.errors import ConfigError
@@ -330,7 +330,7 @@ def test_lines_of_a_node_are_told_apart_in_every_panel() -> None:
         ]
     )
     drawn = draw(node_chart(frame))
-    assert all(f'stroke="{ink.colour.lower()}"' in drawn.lower() for ink in GROUPS[:3])
+    assert all(f'stroke="{style.colour.lower()}"' in drawn.lower() for style in GROUPS[:3])
     assert ">node<" in drawn
     assert ">10.0.0.60:9100<" not in drawn
 

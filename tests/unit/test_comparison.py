@@ -157,6 +157,17 @@ def test_what_does_not_differ_has_one_sentence_per_function() -> None:
     assert told.endswith(" more halve it")
 
 
+def test_a_function_that_is_slower_all_over_says_so_in_three_sentences() -> None:
+    """The clearest first; five numbers differ alike."""
+    runs = (Measured("a", summary(np.ones(8))), Measured("b", summary(np.full(8, 2.0), seed=2)))
+    comparison = compare(*runs)
+    assert comparison.frame["differs"].sum() == 5
+    _, *told = str(comparison).split("\n")
+    assert all(" of f0 is 9" in line or " of f0 is 10" in line for line in told[:2])
+    assert told[2] == "3 more numbers of f0 differ, all higher (see frame)"
+    assert [line for line in told[3:] if not line.startswith("Note")] == [comparison.sentences[-1]]
+
+
 def test_limits_that_say_nothing_are_not_told_in_millions_of_percent() -> None:
     wild = np.exp(np.array([0.0, 5.0, -5.0]))
     got = compare_blocks({"old": summary(np.ones(3)), "new": summary(wild, seed=2)})

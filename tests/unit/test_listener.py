@@ -14,13 +14,13 @@ def _threads() -> list[threading.Thread]:
 def test_all_that_is_told_is_heard_in_order_by_one_thread() -> None:
     heard: list[tuple[str, int]] = []
     listener = LogCallback(lambda line: heard.append((line, threading.get_ident())))
-    listener.tell("0")
-    tellers = [threading.Thread(target=listener.tell, args=("x",)) for _ in range(8)]
+    listener.emit("0")
+    tellers = [threading.Thread(target=listener.emit, args=("x",)) for _ in range(8)]
     for teller in tellers:
         teller.start()
     for teller in tellers:
         teller.join()
-    listener.tell("1")
+    listener.emit("1")
     listener.close()
     assert [line for line, _ in heard] == ["0", *"x" * 8, "1"]
     assert len({thread for _, thread in heard}) == 1
@@ -37,10 +37,10 @@ def test_who_raised_is_called_no_more() -> None:
         raise ValueError(line)
 
     listener = LogCallback(listen)
-    listener.tell("0")
+    listener.emit("0")
     assert failed.wait(10)
     for _ in range(3):
-        listener.tell("1")
+        listener.emit("1")
     listener.close()
     assert heard == ["0"]
     assert not _threads()
@@ -56,8 +56,8 @@ def test_who_blocks_is_told_nothing_more_after_the_end() -> None:
         free.wait(60)
 
     listener = LogCallback(listen)
-    listener.tell("0")
-    listener.tell("1")
+    listener.emit("0")
+    listener.emit("1")
     assert called.wait(10)
     listener.close()  # returns although nobody listens
     (thread,) = _threads()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfaas_lab.k6.live import MOST_BINS, Latencies, LiveCourse, Row
+from dfaas_lab.k6.live import MOST_BINS, Latencies, LiveSeries, Row
 
 S = 10**9
 T0 = 1_795_628_096 * S
@@ -20,8 +20,8 @@ def request(ended_s: float, latency_ms: float = 5.0, *, failed: bool = False) ->
     return [("http_req_duration", time_ns, latency_ms), ("http_req_failed", time_ns, float(failed))]
 
 
-def course(*rows: list[Row], total_s: float = 10.0) -> LiveCourse:
-    made = LiveCourse(total_s)
+def series(*rows: list[Row], total_s: float = 10.0) -> LiveSeries:
+    made = LiveSeries(total_s)
     made.add(row for some in rows for row in some)
     return made
 
@@ -30,7 +30,7 @@ def test_rate_latency_failures_and_drops_of_the_iteration_so_far() -> None:
     slow = [request(n / 20, 100.0) for n in range(10)]
     fast = [request(0.5 + n / 20, 4.0, failed=n % 10 == 0) for n in range(90)]
     dropped = [("dropped_iterations", T0 + 2 * S, 1.0)] * 3
-    found = course(*slow, *fast, dropped).numbers()
+    found = series(*slow, *fast, dropped).numbers()
     assert found.rate_rps == pytest.approx(20, abs=1)
     assert found.p50_ms == pytest.approx(4.0, rel=0.01)
     assert found.p95_ms == pytest.approx(100.0, rel=0.01)
@@ -38,13 +38,13 @@ def test_rate_latency_failures_and_drops_of_the_iteration_so_far() -> None:
 
 
 def test_nothing_is_known_before_the_first_second_is_over() -> None:
-    assert course().numbers().rate_rps is None
-    assert course(request(0.2)).numbers().rate_rps is None
-    assert course(request(0.2)).points() == []
+    assert series().numbers().rate_rps is None
+    assert series(request(0.2)).numbers().rate_rps is None
+    assert series(request(0.2)).points() == []
 
 
 def test_latencies_are_of_successful_requests() -> None:
-    found = course(*[request(10 + n / 10, 10_000.0, failed=True) for n in range(30)])
+    found = series(*[request(10 + n / 10, 10_000.0, failed=True) for n in range(30)])
     assert found.numbers().p95_ms is None
     assert found.points()[11].p95_ms is None
     assert found.points()[11].failed_rps == 10  # ten seconds after the first was sent
@@ -52,19 +52,19 @@ def test_latencies_are_of_successful_requests() -> None:
 
 def test_a_request_is_counted_where_the_script_has_no_such_metric_as_failures() -> None:
     rows = [request(n / 10)[:1] for n in range(30)]
-    found = course(*rows)
+    found = series(*rows)
     assert found.numbers().failed == 0
     assert found.points()[1].rate_rps == 10
 
 
 def test_time_goes_on_where_nothing_is_answered() -> None:
-    found = course(*[request(n / 10) for n in range(20)], [("vus", T0 + 9 * S, 3.0)])
+    found = series(*[request(n / 10) for n in range(20)], [("vus", T0 + 9 * S, 3.0)])
     assert found.numbers().rate_rps == 0
     assert len(found.points()) == 9
 
 
 def test_iterations_follow_one_another() -> None:
-    found = course(*[request(n / 10) for n in range(50)])
+    found = series(*[request(n / 10) for n in range(50)])
     found.begin(5.0)
     again = [(metric, time_ns + 100 * S, value) for metric, time_ns, value in request(0.0)]
     found.add([*again, ("vus", T0 + 103 * S, 1.0)])
@@ -74,7 +74,7 @@ def test_iterations_follow_one_another() -> None:
 
 
 def test_a_long_run_has_no_more_bins_than_a_figure_has_room_for() -> None:
-    found = course(*[request(float(n)) for n in range(0, 40_000, 7)], total_s=0.0)
+    found = series(*[request(float(n)) for n in range(0, 40_000, 7)], total_s=0.0)
     assert len(found.points()) <= MOST_BINS
     assert found.points()[3].width_s == 256
     assert sum(point.rate_rps * 256 for point in found.points()) == pytest.approx(5714, abs=40)

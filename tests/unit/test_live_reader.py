@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab.k6 import live_reader
-from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.k6.live import LiveSeries
 from dfaas_lab.k6.live_reader import LiveReader, script_for
 from tests.unit.test_live import T0, S
 
@@ -70,8 +70,8 @@ def rows(number: int, first: int = 0) -> str:
 
 
 def test_each_sample_counts_once_however_the_file_grows(tmp_path: Path, shell: Shell) -> None:
-    course = LiveCourse(10)
-    reader = LiveReader(shell, course)
+    series = LiveSeries(10)
+    reader = LiveReader(shell, series)
     look(shell, reader)  # there is no file yet
     content = (HEADER + rows(400)).encode()
     with (tmp_path / "samples.csv").open("wb", buffering=0) as file:
@@ -80,9 +80,9 @@ def test_each_sample_counts_once_however_the_file_grows(tmp_path: Path, shell: S
             if end % 5 == 0:
                 look(shell, reader)
     look(shell, reader)
-    found = course.points()
+    found = series.points()
     assert [round(point.rate_rps) for point in found] == [100, 100, 100]
-    assert course.numbers().failed == 40
+    assert series.numbers().failed == 40
 
 
 def test_a_file_that_grows_faster_than_is_read_is_read_in_parts(
@@ -91,12 +91,12 @@ def test_a_file_that_grows_faster_than_is_read_is_read_in_parts(
     monkeypatch.setattr(live_reader, "_MOST_READ", 20_000)
     monkeypatch.setattr(live_reader, "_LONGEST_LINE", 200)
     (tmp_path / "samples.csv").write_text(HEADER + rows(1000))
-    course = LiveCourse(10)
-    reader = LiveReader(shell, course)
+    series = LiveSeries(10)
+    reader = LiveReader(shell, series)
     seen = []
     for _ in range(16):
         look(shell, reader)
-        seen.append(course.numbers().failed)
+        seen.append(series.numbers().failed)
     assert seen[0] < 20
     assert seen == sorted(seen)
     assert seen[-1] == 100
@@ -114,11 +114,11 @@ OTHERS = {
 @pytest.mark.parametrize("content", OTHERS.values(), ids=OTHERS)
 def test_what_is_no_samples_file_shows_nothing(content: str, tmp_path: Path, shell: Shell) -> None:
     (tmp_path / "samples.csv").write_bytes(content.encode("latin-1"))
-    course = LiveCourse(10)
-    reader = LiveReader(shell, course)
+    series = LiveSeries(10)
+    reader = LiveReader(shell, series)
     for _ in range(3):
         look(shell, reader)
-    assert course.points() == []
+    assert series.points() == []
 
 
 def test_too_long_an_answer_ends_it(
@@ -127,13 +127,13 @@ def test_too_long_an_answer_ends_it(
     monkeypatch.setattr(live_reader, "_MOST_SENT", 10_000)
     (tmp_path / "samples.csv").write_text(HEADER + rows(2000))
     with pytest.raises(ValueError, match="too much"):
-        look(shell, LiveReader(shell, LiveCourse(10)))
+        look(shell, LiveReader(shell, LiveSeries(10)))
 
 
 def test_it_ends_with_its_input_and_leaves_no_process(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     (tmp_path / "samples.csv").write_text(HEADER + rows(10))
-    look(shell, LiveReader(shell, LiveCourse(10)))
+    look(shell, LiveReader(shell, LiveSeries(10)))
     shell.close()
     assert shell.process.returncode is not None
 
@@ -142,5 +142,5 @@ def test_it_ends_at_once_when_the_iteration_is_over(tmp_path: Path, shell: Shell
     over = threading.Event()
     over.set()
     began = time.monotonic()
-    LiveReader(shell, LiveCourse(10)).until(over)
+    LiveReader(shell, LiveSeries(10)).until(over)
     assert time.monotonic() - began < 5

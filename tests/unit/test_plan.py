@@ -87,7 +87,8 @@ def test_no_metric_is_summed_up_for_nothing() -> None:
         (1, "10s", "60s", 12, 12),
         (10, "10s", "1s", 10, 10),  # no more than there are requests
         (15, "10s", "60s", 152, 152),  # all that the time limit asks for
-        (50, "10s", "60s", 200, 502),
+        (36, "10s", "60s", 362, 362),
+        (50, "10s", "60s", 400, 502),
         (200, "10s", "60s", 400, 2002),
         (1000, "10s", "60s", 1000, 10_002),
     ],
@@ -101,9 +102,25 @@ def test_vus_are_ready_where_that_is_cheap(
 
 
 def test_functions_share_what_is_cheap() -> None:
+    """Those that may need few get all of them, whatever the others may need."""
     functions = [Function(f"f{n}") for n in range(20)]
     scenarios = K6Plan(Load.of(10, duration="60s", functions=functions), "http://h").scenarios
     assert {scenario.ready_vus for scenario in scenarios} == {20}
+    two = [Function("slow"), Function("quick")]
+    load = Load.of({"slow": 5, "quick": 300}, duration="60s", functions=two)
+    assert [scenario.ready_vus for scenario in K6Plan(load, "http://h").scenarios] == [52, 500]
+
+
+def test_vus_are_ready_for_twice_the_latency_that_was_seen() -> None:
+    load = Load.of(100, duration="60s", functions=[Function("env", timeout="20s")])
+    plan = K6Plan(load, "http://h")
+    ready = [
+        scenario.ready_vus
+        for seen in (0.01, 1.5, 3.0, 30.0)
+        for scenario in plan.expecting({"env": seen, "other": 9.0}).scenarios
+    ]
+    assert ready == [400, 400, 600, 2002]
+    assert plan.expecting({"env": 3.0}) == plan
 
 
 def test_thresholds_of_no_function_are_refused() -> None:

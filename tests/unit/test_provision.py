@@ -183,6 +183,8 @@ def test_the_module_s_own_message(result: dict[str, object], said: str) -> None:
         ("Failed to set the clock", "playbooks/tasks"),
         ("failed to transfer file to x y: dd: No space left on device", "remote_tmp"),
         ("mkdir: '/home/u/.ansible/tmp': No space left on device", "remote_tmp"),
+        ('Failed to create temporary directory. ( mkdir -p "` echo /no/.ansible/tmp `"', "missing"),
+        ('Failed to create temporary directory. ( mkdir -p "` echo /a  b/.a `" )', "blanks"),
         ("Timed out after 4 second(s).", "too long"),
         ("Request failed: <urlopen error [Errno 111] Connection refused>", "internet access"),
         ("Failed to update apt cache: GPG error: NO_PUBKEY 12", "k6_apt_key_url"),
@@ -366,8 +368,8 @@ def test_waiting_for_a_lock_ends_when_it_is_cancelled() -> None:
         pass
 
 
-class RememberingFace:
-    """A face that keeps what it was asked to draw."""
+class RememberingView:
+    """A view that keeps what it was asked to draw."""
 
     def __init__(self) -> None:
         self.drawn: list[tuple[Step, ...]] = []
@@ -381,7 +383,7 @@ class RememberingFace:
 
 
 def test_work_in_a_thread_is_drawn_and_its_result_returned() -> None:
-    face = RememberingFace()
+    view = RememberingView()
 
     def work(progress: Progress, cancel: threading.Event) -> int:
         progress.update("a bar", text="on it")
@@ -389,13 +391,13 @@ def test_work_in_a_thread_is_drawn_and_its_result_returned() -> None:
         progress.finish("a bar")
         return 7
 
-    assert run_interruptible(work, face) == 7
-    assert face.drawn[0][0].text == "on it"
-    assert [steps[0].state for steps in face.closed] == ["ok"]
+    assert run_interruptible(work, view) == 7
+    assert view.drawn[0][0].text == "on it"
+    assert [steps[0].state for steps in view.closed] == ["ok"]
 
 
 def test_an_interrupt_lets_the_work_end_first() -> None:
-    face = RememberingFace()
+    view = RememberingView()
     ended = threading.Event()
 
     def work(progress: Progress, cancel: threading.Event) -> None:
@@ -405,9 +407,9 @@ def test_an_interrupt_lets_the_work_end_first() -> None:
         ended.set()
 
     with pytest.raises(KeyboardInterrupt):
-        run_interruptible(work, face)
+        run_interruptible(work, view)
     assert ended.is_set()
-    assert len(face.closed) == 1
+    assert len(view.closed) == 1
 
 
 def test_processes_are_ended_by_what_they_were_started_with() -> None:

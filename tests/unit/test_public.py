@@ -55,7 +55,7 @@ _OF_LAB = {
 _OF_RUN = {
     "id", "label", "status", "path", "load", "save", "chart", "verdict", "provenance", "reproduce",
     "summary", "requests", "timeline", "metrics", "node_metrics", "k6_metrics", "files", "bounds",
-    "statistics", "error_budget",
+    "statistics", "error_budget", "stability",
 }  # fmt: skip
 
 

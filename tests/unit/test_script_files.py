@@ -15,7 +15,7 @@ from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.option_names import is_option
 from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.k6.script_archive import without_env
-from dfaas_lab.k6.script_files import folders_written
+from dfaas_lab.k6.script_files import absolute_names, folders_written
 
 INSPECTED = {"totalDuration": "33s", "maxVUs": 2, "scenarios": {}, "systemTags": ["url", "name"]}
 
@@ -110,7 +110,7 @@ def test_a_script_below_odd_folders_is_read(tmp_path: Path) -> None:
 def test_the_folders_that_a_script_writes_to_are_known() -> None:
     text = b"""return { "out/report.html": x, './a/b/c.json': y, "../up/x.txt": 1, "/abs/x.txt": 2,
                [`plain.xml`]: z, "http://host/path/x.html": 3, "text/html": 4, stdout: "k/v." }"""
-    assert folders_written([text]) == ["../up", "a/b", "out"]
+    assert folders_written([text], {}) == ["../up", "a/b", "out"]
 
 
 # Archives of k6 archive
@@ -180,3 +180,25 @@ def test_an_environment_is_read_back_as_it_was_sent() -> None:
     assert again.env == env
     assert sent.knowing(b"export A=other\n").env == env
     assert CustomScript("a.js", {"a.js": b""}).knowing(b"export A='cut").env == {}
+
+
+def test_absolute_names_of_files_that_may_be_written() -> None:
+    text = b"""
+    import { a } from "../../../lib/x.js";
+    http.get("http://host/function/x.html"); http.get(base + "/function/env");
+    const files = { "/tmp/out.json": data, '/tmp//a b/[1].html': html };
+    files[`${__ENV.DIR}/deep/summary.json`] = 1; files[`${__ENV.NONE}/x.json`] = 2;
+    files[`/tmp/${Date.now()}.json`] = 3; files["/tmp/../etc/x.csv"] = 4;
+    """
+    env = {
+        "DIR": "/data",
+        "OUT": "/results/all.csv",
+        "TOKEN": "/secret/x.y",
+        "N": "1",
+        "REL": "a.b",
+    }
+    assert absolute_names([text], env) == [
+        "/data/deep/summary.json", "/etc/x.csv", "/results/all.csv", "/tmp/a b/[1].html",
+        "/tmp/out.json", "/x.json",
+    ]  # fmt: skip
+    assert folders_written([text], {"DIR": "here"}) == ["here/deep"]

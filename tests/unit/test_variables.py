@@ -103,6 +103,9 @@ def test_what_is_no_version_is_refused(version: Any) -> None:
         ("k6_release_url", "http://a\x1b[2J"),
         ("k6_apt_key_name", b"a"),
         ("remote_tmp", 7),
+        ("remote_tmp", "/tmp/a  b"),
+        ("remote_tmp", "/tmp/$HOME"),
+        ("remote_tmp", "/tmp/[a]"),
         ("python", {"a": "b"}),
     ],
 )

@@ -116,7 +116,7 @@ def test_doubts_of_one_kind_are_one() -> None:
 
 
 def test_a_run_that_runs_is_running() -> None:
-    verdict = verdict_of(_summary(), NO_METRICS, course=Completion("running", {"mid": 3}))
+    verdict = verdict_of(_summary(), NO_METRICS, completion=Completion("running", {"mid": 3}))
     assert (str(verdict), verdict.valid) == ("RUNNING", False)
 
 
@@ -307,8 +307,8 @@ def test_the_worst_second_is_one_of_the_load(tmp_path: Path) -> None:
 
 def test_an_iteration_that_made_no_request_is_one_that_was_made() -> None:
     nothing = pl.DataFrame(schema=schemas.SUMMARY)
-    course = Completion("ok", {"mid": 2}, {"mid": 2})
-    assert verdict_of(nothing, pl.DataFrame(schema=schemas.K6_METRICS), course=course).valid
+    completion = Completion("ok", {"mid": 2}, {"mid": 2})
+    assert verdict_of(nothing, pl.DataFrame(schema=schemas.K6_METRICS), completion=completion).valid
     missing = Completion("ok", {"mid": 2}, {"mid": 1})
-    verdict = verdict_of(nothing, pl.DataFrame(schema=schemas.K6_METRICS), course=missing)
+    verdict = verdict_of(nothing, pl.DataFrame(schema=schemas.K6_METRICS), completion=missing)
     assert str(verdict) == "DOUBTFUL: iterations: 1 (expected 2)"

@@ -11,12 +11,12 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.k6.live import LiveSeries
 from dfaas_lab.progress import Shown, Step, draw_until
 from dfaas_lab.widgets import (
     SafeView,
-    SilentFace,
-    TerminalFace,
+    SilentView,
+    TerminalView,
     chart_view,
     choose_view,
     is_watched,
@@ -42,44 +42,44 @@ class Full(io.StringIO):
 
 
 def test_no_progress_is_silence() -> None:
-    assert isinstance(choose_view(False), SilentFace)
+    assert isinstance(choose_view(False), SilentView)
 
 
 def test_a_terminal_gets_one_line_written_over() -> None:
     stream = Terminal()
-    face = TerminalFace(stream)
-    face.draw((HALF,))
-    face.draw((Step("run", 6, 10, "iteration 2 of 3"),))
+    view = TerminalView(stream)
+    view.draw((HALF,))
+    view.draw((Step("run", 6, 10, "iteration 2 of 3"),))
     assert "\n" not in stream.getvalue()
     assert "[##########..........] run: iteration 2 of 3" in stream.getvalue()
-    face.close((DONE,))
+    view.close((DONE,))
     assert stream.getvalue().endswith("\r\x1b[K\u2713 run: 3 iterations\n")
 
 
 def test_what_did_not_change_is_not_written_again() -> None:
     stream = Terminal()
-    face = TerminalFace(stream)
-    face.draw((HALF,))
+    view = TerminalView(stream)
+    view.draw((HALF,))
     once = stream.getvalue()
-    face.draw((HALF,))
+    view.draw((HALF,))
     assert stream.getvalue() == once
 
 
 def test_a_file_gets_a_line_for_each_end_only() -> None:
     stream = io.StringIO()
-    face = TerminalFace(stream)
+    view = TerminalView(stream)
     for _ in range(5):
-        face.draw((HALF,))
+        view.draw((HALF,))
     assert stream.getvalue() == ""
-    face.draw((DONE, Step("rest")))
-    face.close((DONE, Step("rest", state="interrupted")))
+    view.draw((DONE, Step("rest")))
+    view.close((DONE, Step("rest", state="interrupted")))
     assert stream.getvalue() == "\u2713 run: 3 iterations\n\u25a0 rest\n"
 
 
 def test_a_tasks_name_cannot_steer_the_terminal() -> None:
     stream = Terminal()
-    face = TerminalFace(stream)
-    face.draw((Step("\x1b[2J\r\nroot#", text="\x07"),))
+    view = TerminalView(stream)
+    view.draw((Step("\x1b[2J\r\nroot#", text="\x07"),))
     shown = stream.getvalue().removeprefix("\r\x1b[K")
     assert shown.isprintable()
 
@@ -94,23 +94,23 @@ def test_a_real_terminal_is_recognised() -> None:
 
 
 def test_a_face_that_cannot_draw_falls_silent() -> None:
-    face = choose_view(stream=Full())
-    face.draw((DONE,))
-    face.close((DONE,))
-    SafeView(TerminalFace(io.StringIO())).draw((DONE,))
+    view = choose_view(stream=Full())
+    view.draw((DONE,))
+    view.close((DONE,))
+    SafeView(TerminalView(io.StringIO())).draw((DONE,))
 
 
 SHOW = """
-from dfaas_lab.k6.live import LiveCourse
+from dfaas_lab.k6.live import LiveSeries
 from dfaas_lab.progress import Shown, Step, draw_until
 from dfaas_lab.widgets import choose_view
-face = choose_view()
-face.draw((Step("provision", 1, 4, "<b>task</b> $x$"),))
-face.draw((Step("provision", 2, 4, "<b>task</b> $x$"), Step("run")))
+view = choose_view()
+view.draw((Step("provision", 1, 4, "<b>task</b> $x$"),))
+view.draw((Step("provision", 2, 4, "<b>task</b> $x$"), Step("run")))
 """
 CLOSE = """
 done = Step("provision", 4, 4, "4 tasks", "ok")
-face.close((done, Step("run", text="<i>", state="failed")))
+view.close((done, Step("run", text="<i>", state="failed")))
 """
 HIDE = "import sys; sys.modules['ipywidgets'] = None"
 
@@ -154,7 +154,7 @@ def test_bars_are_drawn_less_than_ten_times_a_second() -> None:
     drawn: list[float] = []
     waited: list[float] = []
 
-    class Face(SilentFace):
+    class View(SilentView):
         def draw(self, steps: tuple[Step, ...]) -> None:
             drawn.append(sum(waited))
 
@@ -162,18 +162,18 @@ def test_bars_are_drawn_less_than_ten_times_a_second() -> None:
         waited.append(within_s)
         return sum(waited) > 3
 
-    draw_until(ended, SafeView(Face()), lambda: (HALF,))
+    draw_until(ended, SafeView(View()), lambda: (HALF,))
     assert 15 < len(drawn) < 30
 
 
 def test_what_costs_more_is_drawn_less_often() -> None:
     now, drawn = [0.0], []
 
-    class Face(SilentFace):
+    class View(SilentView):
         def draw(self, steps: tuple[Step, ...]) -> None:
             drawn.append(now[0])
 
-    view = SafeView(Face(), every_s=1.0, clock=lambda: now[0])
+    view = SafeView(View(), every_s=1.0, clock=lambda: now[0])
     for tenth in range(31):
         now[0] = tenth / 10
         view.draw((HALF,))
@@ -195,5 +195,20 @@ def test_stop_is_pressed_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_outside_of_a_notebook_there_is_no_chart() -> None:
-    assert chart_view(Shown(chart=True), {"a": LiveCourse(1)}, dict, "r1") is None
+    assert chart_view(Shown(chart=True), {"a": LiveSeries(1)}, dict, "r1") is None
     assert not is_watched(Shown(progress=False))
+
+
+RUNS = """
+from dfaas_lab.progress import Step
+from dfaas_lab.widgets import choose_view
+view = choose_view()
+view.draw((Step("run", text="a", run_id="r1"),))
+view.draw((Step("run", text="b", run_id="r2"),))
+"""
+
+
+def test_the_run_that_goes_on_now_is_the_one_that_can_be_attached_to(tmp_path: Path) -> None:
+    text, _ = execute([RUNS], tmp_path).cells[0].outputs
+    assert "lab.attach('r2')" in text.data["text/plain"]
+    assert "r1" not in text.data["text/plain"]
