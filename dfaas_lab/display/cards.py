@@ -90,7 +90,8 @@ def folded(what: str, lines: Sequence[str]) -> str:
 
 def bullets(lines: Iterable[str]) -> str:
     """Return lines as a list; a line's own line ends stay."""
-    return "".join(f'<div style="white-space:pre-wrap">\u2022 {text(line)}</div>' for line in lines)
+    items = "".join(f'<li style="white-space:pre-wrap">{text(line)}</li>' for line in lines)
+    return f'<ul style="margin:0;padding-left:1.2em">{items}</ul>' if items else ""
 
 
 class Nested(dict[str, Any]):
