@@ -105,6 +105,10 @@ def test_where_the_cell_shows_the_run_too_its_figure_is_there_once(kernel: Kerne
     assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
     cell = kernel.run('lab.target.run_k6(load={"env": 5}, duration="1s").chart()')
     assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
+    many = """for _ in range(2): lab.target.run_k6(load={"env": 5}, duration="1s")"""
+    cell = kernel.run(many)
+    assert [1 for data in cell.shown.values() if "image/png" in data] == [1]  # of the last
+    assert len([text for text in cell.with_mime("text/plain") if "\u2713 node1" in text]) == 2
     alone = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", chart=False)')
     assert alone.with_mime("image/png") == []
     quiet = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", progress=False)')
