@@ -10,7 +10,7 @@ import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dfaas_lab.printable import printable_lines
+from dfaas_lab.printable import printable_lines, safe_html
 
 _FRAME = (
     "display:inline-block;max-width:100%;padding:6px 12px;border-radius:4px;"
@@ -97,6 +97,7 @@ def bullets(lines: Iterable[str]) -> str:
 class Nested(dict[str, Any]):
     """A mapping that a notebook shows as a tree; a dict like any other everywhere else."""
 
+    @safe_html
     def _repr_html_(self) -> str:
         return f"<div>{''.join(_entries(self))}</div>"
 

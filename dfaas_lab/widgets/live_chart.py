@@ -25,7 +25,8 @@ _final: dict[str, tuple[Any, int]] = {}
 class LiveChart:
     """Rate, latency and failures over time, and at the end what ``figure`` makes.
 
-    The picture alone stays: a notebook that shows the run, too, has its specification once.
+    The picture alone stays: a notebook that shows the run, too, has its specification once. A cell
+    that makes several runs keeps the figure of the last.
 
     Args:
         series: By target, what is measured.
@@ -46,6 +47,8 @@ class LiveChart:
 
         if self._handle is None:
             self._in_cell = _cell()
+            for run_id in list(_final):
+                forget_figure(run_id)
             self._handle = display(_EMPTY, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         points = {name: series.points() for name, series in self._series.items()}
         if any(points.values()):
