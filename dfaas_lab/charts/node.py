@@ -41,7 +41,7 @@ def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None = None) -> al
     last_s = max([1.0, *rows["at"].to_list(), *(load["end"] for load in loads)])
     names = rows["metric"].unique(maintain_order=True).to_list()[: parts.MAX_PANELS]
     groups = [str(one) for one in rows["group"].unique(maintain_order=True).to_list()][:_MOST]
-    shown = rows.filter(pl.col("group").is_in(groups))
+    shown = _thinned(rows.filter(pl.col("group").is_in(groups)), last_s, len(names) * len(groups))
     charts = [_panel(name, shown.filter(metric=name), groups, loads, last_s) for name in names]
     notes = [
         "shaded: iterations" if loads else "",
@@ -50,6 +50,21 @@ def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None = None) -> al
         else "",
     ]
     return parts.page(charts, "Metrics of the node", notes)
+
+
+def _thinned(rows: pl.DataFrame, last_s: float, lines: int) -> pl.DataFrame:
+    """Of each line, in each part of the time, the lowest and the highest value; all, where few."""
+    if rows.height <= parts.MAX_ROWS:
+        return rows
+    bins = max(10, parts.MAX_ROWS // (2 * lines))
+    line = ["metric", "group", (pl.col("at") * bins / last_s).floor().alias("bin")]
+    numbered = rows.with_row_index("row")
+    kept = numbered.group_by(line).agg(
+        low=pl.col("row").get(pl.col("value").arg_min()),
+        high=pl.col("row").get(pl.col("value").arg_max()),
+    )
+    shown = pl.concat([kept["low"], kept["high"]])
+    return numbered.filter(pl.col("row").is_in(shown.implode())).drop("row")
 
 
 def _group(known: pl.DataFrame) -> pl.Expr:

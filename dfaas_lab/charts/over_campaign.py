@@ -222,7 +222,7 @@ def _node(target: str, own: pl.DataFrame, limits: Marked) -> Iterator[Any]:
         data = known.select("total_rps", "state", parts.finite(column).alias("value"))
         x = _x("total_rps", rows, "load in all (requests/s)")
         y = parts.up_from_0("value:Q", f"{kind} (%)", 100.0, steps=2)
-        chart = alt.Chart(parts.inline(_sampled(data))).mark_point(
+        chart = alt.Chart(parts.inline(_sampled(data, "value"))).mark_point(
             size=36, filled=True, strokeWidth=0
         )
         layers: Any = alt.layer(chart.encode(x, y, _state_fill(), _state_shape()))
@@ -233,7 +233,7 @@ def _node(target: str, own: pl.DataFrame, limits: Marked) -> Iterator[Any]:
 
 
 def _course(target: str, own: pl.DataFrame) -> alt.Chart:
-    rows = _sampled(_iterations(own).filter(pl.col("started_at").is_not_null()))
+    rows = _sampled(_iterations(own).filter(pl.col("started_at").is_not_null()), "total_rps")
     since_s = (pl.col("started_at") - pl.col("started_at").min()).dt.total_milliseconds() / 1000
     data = rows.select(since_s.alias("at"), "total_rps", "state", "load_id")
     last_s = max([1.0, *data["at"].to_list()]) * 1.03
@@ -250,9 +250,12 @@ def _course(target: str, own: pl.DataFrame) -> alt.Chart:
     return drawn
 
 
-def _sampled(rows: pl.DataFrame) -> pl.DataFrame:
-    """At most as many rows as a figure holds, evenly taken."""
-    return rows.gather_every(max(1, -(-rows.height // 1000)))
+def _sampled(rows: pl.DataFrame, highest: str) -> pl.DataFrame:
+    """At most as many rows as a figure holds: of each state evenly taken, and its highest."""
+    kept = [rows.clear()]
+    for own in rows.partition_by("state", maintain_order=True):
+        kept += [own.gather_every(max(1, -(-own.height // 300))), own.top_k(1, by=highest)]
+    return pl.concat(kept).unique(maintain_order=True)
 
 
 def _x(field: str, rows: pl.DataFrame, title: str | None) -> alt.X:
