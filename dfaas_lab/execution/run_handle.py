@@ -249,7 +249,11 @@ class RunHandle:
             thread.start()
         for thread in parts:
             thread.join()
-        finalize(self._folder, status=worst([part.status for part in self._target_runs]))
+        first, *others = self._target_runs
+        # What the only one has read need not be read again.
+        read = None if others else first.read
+        status = worst([part.status for part in self._target_runs])
+        finalize(self._folder, status=status, read=read)
 
     def _measure(self, part: TargetRun) -> None:
         try:
