@@ -10,6 +10,7 @@ import polars as pl
 from dfaas_lab.charts import figure as parts
 from dfaas_lab.charts.figure import Panel
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.status import COMPLETE
 
 # A sign for each state: told apart without colour, and by lightness in print.
 _SIGNS = {
@@ -61,7 +62,7 @@ def _cells(outcomes: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
         (pl.col("overloaded").fill_null(False).mean() > 0.5).alias("overloaded"),
         pl.col("skipped").all().alias("skipped"),
         (pl.col("doubts").fill_null("") != "").all().alias("doubtful"),
-        (~pl.col("status").fill_null("ok").is_in(["ok", "slo_failed"])).all().alias("failed"),
+        (~pl.col("status").fill_null("ok").is_in(COMPLETE)).all().alias("failed"),
     )
     has_both = outcomes.group_by("load_id").agg(
         (pl.col("function") == a).any() & (pl.col("function") == b).any()

@@ -15,6 +15,7 @@ from dfaas_lab.charts import axes, colours
 from dfaas_lab.charts import figure as parts
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.figure import Panel
+from dfaas_lab.status import COMPLETE
 
 _LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
 _SUCCESS = {"success": "success"}
@@ -28,7 +29,6 @@ STATES = {
     "doubtful": ("triangle-up", parts.PURPLE),
     "failed": ("diamond", parts.BLACK),
 }
-OK = ("ok", "slo_failed")
 _CONFIDENCE = 0.95
 
 
@@ -199,7 +199,7 @@ def _iterations(own: pl.DataFrame) -> pl.DataFrame:
             pl.col("not_measured").first(),
         )
         .with_columns(
-            state=pl.when(~pl.col("status").is_in(OK))
+            state=pl.when(~pl.col("status").is_in(COMPLETE))
             .then(pl.lit("failed"))
             .when(pl.col("overloaded"))
             .then(pl.lit("overloaded"))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.clock_skew import clock_skew
 from dfaas_lab.errors import DfaasLabError
-from dfaas_lab.run import Run, stored_status
+from dfaas_lab.run import Run
+from dfaas_lab.stored_run import StoredRun
 
 if TYPE_CHECKING:
     from dfaas_lab.store import RunFolder
@@ -24,7 +25,7 @@ def finalize(folder: RunFolder, *, status: str, read: Run | None = None) -> None
     Raises:
         StoreError: It cannot be written.
     """
-    status = stored_status(folder, status)
+    status = StoredRun(folder).status(status)
     run = read or Run(folder)
     folder.update(status=status, clock_skew=clock_skew(run.k6_metrics))
     with contextlib.suppress(DfaasLabError):  # a listing without it is still a listing

@@ -25,7 +25,8 @@ _final: dict[str, tuple[Any, int]] = {}
 class LiveChart:
     """Rate, latency and failures over time, and at the end what ``figure`` makes.
 
-    The picture alone stays: a notebook that shows the run, too, has its specification once.
+    The picture alone stays: a notebook that shows the run, too, has its specification once. A cell
+    that makes several runs keeps the figure of the last.
 
     Args:
         series: By target, what is measured.
@@ -38,16 +39,22 @@ class LiveChart:
         self._figure = figure
         self._run_id = run_id
         self._handle: Any = None
+        self._in_cell = -1
 
     def draw(self, steps: tuple[Step, ...]) -> None:  # noqa: ARG002 (it draws what was measured)
-        """Bring the chart up to date."""
+        """Bring the chart up to date; the first time takes its place, in the cell that runs now."""
+        from IPython.display import display
+
+        if self._handle is None:
+            self._in_cell = _cell()
+            for run_id in list(_final):
+                forget_figure(run_id)
+            self._handle = display(_EMPTY, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         points = {name: series.points() for name, series in self._series.items()}
-        total_s = max((series.total_s for series in self._series.values()), default=0.0)
-        shown = {"text/html": live_svg(points, total_s), "text/plain": "the run so far"}
-        if self._handle is not None:
-            self._handle.update(shown, raw=True)
-        elif any(points.values()):
-            self._show(shown)
+        if any(points.values()):
+            total_s = max(series.total_s for series in self._series.values())
+            svg = live_svg(points, total_s)
+            self._handle.update({"text/html": svg, "text/plain": "the run so far"}, raw=True)
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Put the run's figure in its place; where there is none, what was drawn stays."""
@@ -59,16 +66,9 @@ class LiveChart:
             return
         from dfaas_lab.display.bundles import shown_metadata
 
-        if self._handle is None:
-            self._show(_EMPTY)
         self._handle.update(picture, raw=True, metadata=shown_metadata(picture))
         _final.clear()
-        _final[self._run_id] = self._handle, _cell()
-
-    def _show(self, shown: Mapping[str, Any]) -> None:
-        from IPython.display import display
-
-        self._handle = display(shown, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        _final[self._run_id] = self._handle, self._in_cell
 
 
 def chart_view(

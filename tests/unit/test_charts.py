@@ -372,7 +372,7 @@ def test_lines_can_be_told_apart_by_a_column_of_ones_own() -> None:
 
 @pytest.mark.parametrize("name", list(every_chart()))
 def test_no_chart_is_wider_than_a_cell_and_each_is_small(name: str) -> None:
-    bundle = chart_bundle(every_chart()[name])
+    bundle = chart_bundle(every_chart()[name]())
     picture = base64.b64decode(bundle["image/png"])
     assert shown_width(picture) <= 640
     assert len(picture) < 60_000

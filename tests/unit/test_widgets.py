@@ -197,3 +197,18 @@ def test_stop_is_pressed_once(capsys: pytest.CaptureFixture[str]) -> None:
 def test_outside_of_a_notebook_there_is_no_chart() -> None:
     assert chart_view(Shown(chart=True), {"a": LiveSeries(1)}, dict, "r1") is None
     assert not is_watched(Shown(progress=False))
+
+
+RUNS = """
+from dfaas_lab.progress import Step
+from dfaas_lab.widgets import choose_view
+view = choose_view()
+view.draw((Step("run", text="a", run_id="r1"),))
+view.draw((Step("run", text="b", run_id="r2"),))
+"""
+
+
+def test_the_run_that_goes_on_now_is_the_one_that_can_be_attached_to(tmp_path: Path) -> None:
+    text, _ = execute([RUNS], tmp_path).cells[0].outputs
+    assert "lab.attach('r2')" in text.data["text/plain"]
+    assert "r1" not in text.data["text/plain"]
