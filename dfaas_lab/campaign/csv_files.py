@@ -57,6 +57,7 @@ _COLUMNS_OF = (
     "medium_latency_function_",
 )
 _INDEX = ("functions", "rates", "results_file")
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 # Older files have the mean latency in ns: 0.1 ms is as many ns as a minute and a half is ms.
 _LEAST_NS = 1e5
 
@@ -149,7 +150,7 @@ def _result_row(rows: list[dict[str, Any]]) -> Row:
     found: Row = {}
     for row in rows:
         name = row["function"]
-        found[f"function_{name}"] = name
+        found[f"function_{name}"] = _no_formula(name)
         found[f"rate_function_{name}"] = str(round(row["rate_rps"]))
         for column, (outcome, factor) in _FUNCTION.items():
             found[column + name] = _decimals(row[outcome], factor)
@@ -169,8 +170,16 @@ def _skipped_row(load: PlannedLoad) -> Row:
     return {
         column: value
         for name, rate in load.items()
-        for column, value in ((f"function_{name}", name), (f"rate_function_{name}", str(rate)))
+        for column, value in (
+            (f"function_{name}", _no_formula(name)),
+            (f"rate_function_{name}", str(rate)),
+        )
     }
+
+
+def _no_formula(name: str) -> str:
+    """A name that came in a stranger's file must not begin a formula in a spreadsheet."""
+    return f"'{name}" if name.lstrip()[:1] in _FORMULA else name
 
 
 def _decimals(value: float | None, factor: float = 1) -> str:
@@ -202,12 +211,13 @@ def _merge(
     old = list(_read(path, delimiter)) if path.exists() else []
     before = {column for row in old for column in row}
     own = {column.removeprefix("rate_function_") for column in before if _is_rate(column)}
-    columns = header(sorted({*names, *own}))
-    columns += sorted(before - set(columns))
-    left = Counter(_key(row, columns) for row in old)
+    ours = header(sorted({*names, *own}))
+    # Further columns are another tool's: an equal row of ours does not have them.
+    columns = ours + [column for row in old[:1] for column in row if column not in ours]
+    left = Counter(_key(row, ours) for row in old)
     new = []
     for row in rows:
-        key = _key(row, columns)
+        key = _key(row, ours)
         if left[key]:
             left[key] -= 1
         else:
