@@ -14,6 +14,7 @@ import polars as pl
 from dfaas_lab.display import words
 from dfaas_lab.errors import DfaasLabError, Interrupted
 from dfaas_lab.run import Run
+from dfaas_lab.status import OPEN
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.live import LiveNumbers
@@ -93,7 +94,7 @@ def _p95(folder: RunFolder, target: str) -> float | None:
 
 def interrupted(run: Run) -> Interrupted:
     """Return the interrupt that goes on when k6 has ended: it says what was kept, and where."""
-    if run.status in ("lost", "running"):
+    if run.status in OPEN:
         return Interrupted(
             f"the generator was left. lab.attach({run.id!r}) fetches what was measured.", run=run
         )
@@ -115,7 +116,7 @@ def interrupted(run: Run) -> Interrupted:
 def tell_of_attach(error: BaseException, run: Run) -> None:
     """Name ``lab.attach`` in the error of a run whose k6 may go on, or whose results are there."""
     call = f"lab.attach({run.id!r})"
-    if run.status not in ("lost", "running") or call in str(error):
+    if run.status not in OPEN or call in str(error):
         return
     said = f"k6 may be running there: {call} follows it and fetches what it measures."
     if isinstance(error, DfaasLabError):

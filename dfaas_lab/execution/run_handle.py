@@ -88,6 +88,8 @@ class RunHandle:
         return "running" if self.going else "ended"
 
     def _told(self) -> str:
+        if self._thread is None:
+            return f"wait() follows it, from elsewhere lab.attach({self._folder.run_id!r})"
         steps = self.progress.snapshot()
         return "; ".join(f"{step.label} {step.text}" for step in steps) or "nothing yet"
 

@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from dfaas_lab import DfaasLabError, Run
-from dfaas_lab.campaign.csv_files import import_csv
+from dfaas_lab.campaign.csv_import import import_csv
 from dfaas_lab.campaign.files import CampaignFolder
 from dfaas_lab.config import Host
 from dfaas_lab.interleaved import Blocks

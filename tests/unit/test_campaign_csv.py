@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from dfaas_lab import Campaign, Linear, Plan
-from dfaas_lab.campaign.csv_files import export_csv, import_csv
+from dfaas_lab.campaign.csv_export import export_csv
+from dfaas_lab.campaign.csv_import import import_csv
 from dfaas_lab.errors import ConfigError
 from tests.unit.campaign_frames import outcomes
 

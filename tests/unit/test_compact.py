@@ -16,7 +16,7 @@ CHARTS = every_chart()
 
 @pytest.mark.parametrize("name", list(CHARTS))
 def test_the_picture_is_the_same_and_what_is_saved_is_smaller(name: str) -> None:
-    whole = spec_of(CHARTS[name])
+    whole = spec_of(CHARTS[name]())
     small = Spec(compact(whole))
     assert png(small) == png(whole)
     assert _saved(small) < _saved(whole)
