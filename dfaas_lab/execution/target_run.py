@@ -291,17 +291,22 @@ class TargetRun:
         return self._spec.warmup_s + (iteration.number - 1) * self._spec.plan.duration_s
 
     def _tell(self, progress: Progress, iteration: Iteration, event: Elapsed) -> None:
-        spec, duration_s = self._spec, iteration.plan.duration_s
+        spec, plan = self._spec, iteration.plan
         what = f"iteration {iteration.number}/{spec.iterations}" if iteration.number else "warm-up"
-        elapsed_s = min(event.seconds, duration_s)
+        elapsed_s = min(event.seconds, plan.duration_s)
         done_s = self._before_s(iteration) + elapsed_s
         left_s = self._total_s - done_s + spec.rest_s * (spec.iterations - max(iteration.number, 1))
-        said = (
-            what,
-            f"{elapsed_s:.0f} of {words.span(duration_s)}",
-            *so_far(None if self.live is None else self.live.numbers()),
-            *([f"{words.span(math.ceil(left_s))} left"] if left_s > 0 else []),
-            words.count(event.complete, "request"),
-            f"run {self._folder.run_id}",
-        )
+        said = [what, _elapsed(event.seconds, plan.duration_s)]
+        said += so_far(None if self.live is None else self.live.numbers())
+        said += [f"{words.span(math.ceil(left_s))} left"] if left_s > 0 else []
+        # An iteration of our script is one request; of another one, who knows.
+        said += [words.count(event.complete, "request" if plan.is_builtin else "script iteration")]
+        said += [f"run {self._folder.run_id}"]
         progress.update(self._target, done=done_s, text=" \u00b7 ".join(said))
+
+
+def _elapsed(seconds: float, duration_s: float) -> str:
+    """Say how far an iteration is; a script may not say how long it lasts."""
+    if not duration_s:
+        return words.span(round(seconds))
+    return f"{min(seconds, duration_s):.0f} of {words.span(duration_s)}"
