@@ -118,6 +118,9 @@ class Lab:
     def from_file(cls, path: str | Path) -> Lab:
         """Make a lab from its file (YAML, TOML or JSON), as ``dfaas-lab serve`` prints it.
 
+        Args:
+            path: The file; relative names in it go by its folder.
+
         Raises:
             ConfigError: The file is not there, or says something that cannot be.
 
@@ -425,6 +428,9 @@ class Lab:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
 
         Functions that were deployed stay: they belong to their gateway.
+
+        Args:
+            progress: None chooses how progress is shown; False shows nothing.
 
         Raises:
             ProvisionError: With one failure per host.

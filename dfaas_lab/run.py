@@ -264,6 +264,9 @@ class Run:
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
         """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`.
 
+        Args:
+            confidence: Of the intervals, between 0 and 1.
+
         >>> p95 = run.statistics().filter(measure="latency_ms_p95", function="env")
         >>> p95.select("iterations", "unit").row(0)
         (3, 'iteration')
@@ -309,6 +312,9 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere.
+
+        Args:
+            path: The file; one that is there is replaced.
 
         >>> run.save("first.zip").name
         'first.zip'
@@ -365,6 +371,9 @@ class Run:
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """Open a run: an archive that :meth:`save` wrote, or a run's folder in a store.
+
+        Args:
+            path: The archive, or the folder ``run_id=...``.
 
         Raises:
             StoreError: It is no run, is damaged, or was written by a newer dfaas_lab.
