@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Four at once, since most tests wait most of the time; those of a file that share a lab follow each
 # other. The long ones come first.
-BESIDE := -n 4 --dist loadgroup --no-loadscope-reorder
+BESIDE := -n 4 --no-loadscope-reorder
 LINTS := lint-types lint-playbooks lint-imports lint-code
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # What is installed is installed anew when what is asked for changes.
@@ -22,7 +22,7 @@ FOR_NOTEBOOK := $(VENV)/ready-notebook-$(STATE)
 FOR_DOCS := $(VENV)/ready-docs-$(STATE)
 FOR_TEST := $(VENV)/ready-test-$(STATE)
 # Nothing of another environment may act here.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
 help:
 	@echo "make demo    measure the embedded lab and draw the result, in about half a minute"

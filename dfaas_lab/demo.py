@@ -78,7 +78,9 @@ def demonstrate(folder: Path, *, store: Path, say: Callable[[str], None]) -> Dem
     say(summary_text(_summaries(runs)))
     say("")
     say(f"resize has one replica, for {FULL_AT_RPS}/s: at {RATES_RPS[-1]}/s it is full.")
-    say(f"Verdict: {_verdict(runs)}")
+    say(f"Verdict: {_word(runs)}")
+    for line in _doubts(runs):
+        say(f"- {line}")
     say(f"Report:  {done.report.resolve()}")
     say(f"Results: {store.resolve()}")
     say(f"Done in {time.monotonic() - began:.0f} s")
@@ -104,10 +106,9 @@ def _make(folder: Path) -> None:
 
 def _report(folder: Path, runs: tuple[Run, ...]) -> Path:
     summaries, last = _summaries(runs), runs[-1]
-    word = "VALID" if all(run.verdict.valid for run in runs) else "DOUBTFUL"
+    word = _word(runs)
     what = f"{len(runs)} rates, {ITERATIONS} iterations of {DURATION} each"
-    doubts = [f"{run.label}: {line}" for run in runs for line in run.verdict.lines]
-    rates = run_html(word, word == "VALID", summaries, title=what, doubts=doubts)
+    rates = run_html(word, word == "VALID", summaries, title=what, doubts=_doubts(runs))
     return write_report(
         folder,
         "dfaas_lab: a demonstration",
@@ -153,6 +154,12 @@ def _summaries(runs: tuple[Run, ...]) -> pl.DataFrame:
     return pl.concat([run.summary for run in runs])
 
 
-def _verdict(runs: tuple[Run, ...]) -> str:
-    doubtful = [f"{run.label}: {run.verdict}" for run in runs if not run.verdict.valid]
-    return "; ".join(doubtful) or "VALID"
+def _word(runs: tuple[Run, ...]) -> str:
+    return "VALID" if all(run.verdict.valid for run in runs) else "DOUBTFUL"
+
+
+def _doubts(runs: tuple[Run, ...]) -> list[str]:
+    """A line for each doubt of each run, then once for each thing to do."""
+    doubts = [(run.label, doubt) for run in runs for doubt in run.verdict.doubts]
+    fixes = dict.fromkeys(doubt.fix for _, doubt in doubts if doubt.fix)
+    return [*(f"{label}: {doubt}" for label, doubt in doubts), *fixes]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab import validation as naming
+from dfaas_lab import validation
 from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.display.cards import card
@@ -68,7 +68,7 @@ class Generator:
     ) -> None:
         self.host = host if isinstance(host, Host) else Host(host, user=user, port=port, key=key)
         self.name = name or self.host.address
-        self.workspace_root = naming.workspace_root(workspace_root)
+        self.workspace_root = validation.workspace_root(workspace_root)
         self._k6_version = k6_version
         self._k6_source = k6_source
         self._variables = dict(variables or {})

@@ -215,7 +215,7 @@ def _folder(store: Store) -> Path:
 
 
 class _Loop:
-    """Measures block after block, and takes each run down before the next begins."""
+    """Measures block after block, and writes each run down before the next begins."""
 
     def __init__(
         self,

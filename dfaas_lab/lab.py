@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.background import run_interruptible
-from dfaas_lab.display.cards import card
+from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import count
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.generator import Generator
@@ -478,7 +478,8 @@ class Lab:
             "generators": ", ".join(f"{n} ({one.host})" for n, one in self.generators.items()),
             "results": str(self._root),
         }
-        return card("lab", facts)
+        state = chip("closed", "doubt") if self._membership.closed else ""
+        return card("lab", facts, state=state)
 
     @safe_repr
     def __repr__(self) -> str:

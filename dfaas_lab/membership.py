@@ -23,6 +23,11 @@ class Membership:
         if not self._labs:
             self._hint = hint
 
+    @property
+    def closed(self) -> bool:
+        """Whether its last lab is closed."""
+        return self._hint is not None
+
     def check(self) -> None:
         """Make sure that it may be used.
 

@@ -21,6 +21,7 @@ from types import TracebackType
 _LOCK = ".held"
 # Between the making of a folder and of its lock.
 _NEWBORN_S = 60.0
+_ATTEMPTS = 10
 
 
 class PrivateFolder:
@@ -43,8 +44,7 @@ class PrivateFolder:
         clear: Callable[[Path], None] | None = None,
     ) -> None:
         sweep(Path(parent or tempfile.gettempdir()), prefix, clear=clear)
-        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        held = hold(self.path / _LOCK)
+        self.path, held = make_held(prefix, parent, _LOCK)
         self._end = weakref.finalize(self, _remove, self.path, held)
 
     def close(self) -> None:
@@ -63,6 +63,20 @@ class PrivateFolder:
         self.close()
 
 
+def make_held(prefix: str, parent: str | Path | None, lock: str) -> tuple[Path, int | None]:
+    """Make a folder, and lock a file in it; return both, None where it cannot be locked.
+
+    Whoever sweeps may find the folder before it is locked, and remove it: then it is made again.
+    """
+    for _ in range(_ATTEMPTS):
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        held = hold(path / lock)
+        if held is not None:
+            return path, held
+        _remove(path, None)
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent)), None
+
+
 def hold(lock: Path) -> int | None:
     """Lock a file and return its descriptor; None where another process holds it, or it is gone."""
     try:
@@ -72,6 +86,9 @@ def hold(lock: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        os.close(descriptor)
+        return None
+    if os.fstat(descriptor).st_nlink == 0:  # who held it until now has removed it
         os.close(descriptor)
         return None
     return descriptor

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from dfaas_lab import charts
 from dfaas_lab.display.bundles import chart_bundle, mimebundle, publish
 from dfaas_lab.display.cards import Nested
 from dfaas_lab.errors import StoreError
 from dfaas_lab.printable import printable, safe_repr
-from dfaas_lab.regular_file import read_regular, text_of_regular
 from dfaas_lab.secret import sealing
-from dfaas_lab.status import COMPLETE
 from dfaas_lab.validation import local_path
 
 if TYPE_CHECKING:
@@ -28,23 +24,7 @@ if TYPE_CHECKING:
     from dfaas_lab.k6.generator_load import IterationOnHost
     from dfaas_lab.reproduce import Reproducer
     from dfaas_lab.store import RunFolder
-
-
-def stored_status(folder: RunFolder, status: str) -> str:
-    """Return the status of a run as its folder bears it out.
-
-    Args:
-        folder: The run's.
-        status: What its controller or its manifest says. That all went well is believed where every
-            iteration that was asked for is there; otherwise it ``failed``.
-    """
-    from dfaas_lab.spec.manifest import iterations_of
-
-    if status not in COMPLETE:
-        return status
-    stored = Counter(target for _, target, _ in folder.named_parts())
-    asked = iterations_of(folder.read())
-    return status if all(stored[name] >= number for name, number in asked.items()) else "failed"
+    from dfaas_lab.stored_run import StoredRun
 
 
 class Run:
@@ -60,6 +40,16 @@ class Run:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
+
+    @cached_property
+    def _stored(self) -> StoredRun:
+        from dfaas_lab.stored_run import StoredRun
+
+        return StoredRun(self._folder)
+
+    @cached_property
+    def _loads(self) -> list[IterationOnHost]:
+        return self._stored.generator_loads(self.summary)
 
     @property
     def id(self) -> str:
@@ -103,7 +93,7 @@ class Run:
         ``running``: its controller is at it, or was killed; ``lost``: the generator was left while
         k6 may go on there. An iteration that is not in the store is never ``ok``.
         """
-        return stored_status(self._folder, str(self._manifest.get("status")))
+        return self._stored.status(str(self._manifest.get("status")))
 
     @cached_property
     def summary(self) -> pl.DataFrame:
@@ -160,23 +150,7 @@ class Run:
         ``size`` is in bytes. In ``path``, a name is written as every file system takes it. Of an
         iteration, 200 files and 200 MB are kept; the others are listed without size and path.
         """
-        import polars as pl
-
-        from dfaas_lab.remote.workspace import LEFT_OUT
-        from dfaas_lab.store.folder import WRITTEN
-
-        schema = {"target": pl.String, "iteration": pl.Int64, "name": pl.String, "size": pl.Int64}
-        rows: list[tuple[object, ...]] = [
-            (target, iteration, unquote(file.name), file.stat().st_size, str(file))
-            for iteration, target, part in self._folder.named_parts()
-            for file in sorted((part / WRITTEN).glob("*"))
-        ]
-        rows += [
-            (target, iteration, name, None, None)
-            for iteration, target, part in self._folder.named_parts()
-            for name in _lines(part / LEFT_OUT)
-        ]
-        return pl.DataFrame(rows, schema=schema | {"path": pl.String}, orient="row")
+        return self._stored.script_files()
 
     @cached_property
     def node_metrics(self) -> pl.DataFrame:
@@ -193,28 +167,7 @@ class Run:
 
         The columns are those of :class:`dfaas_lab.k6.generator_load.HostLoad`.
         """
-        import polars as pl
-
-        schema = {
-            "target": pl.String,
-            "iteration": pl.Int64,
-            "cpu_fraction": pl.Float64,
-            "memory_available_bytes": pl.Int64,
-            "memory_bytes": pl.Int64,
-            "open_files": pl.Int64,
-            "open_files_limit": pl.Int64,
-            "cpu_fraction_max": pl.Float64,
-            "core_fraction": pl.Float64,
-            "cpu_wait_ms": pl.Float64,
-            "cpu_wait_ms_max": pl.Float64,
-            "throttled_ms_max": pl.Float64,
-            "steal_fraction_max": pl.Float64,
-        }
-        rows = [
-            {"target": host.target, "iteration": host.iteration, **asdict(host.load)}
-            for host in self._hosts()
-        ]
-        return pl.DataFrame(rows, schema=schema)
+        return self._stored.generator_metrics(self._loads)
 
     @cached_property
     def error_budget(self) -> pl.DataFrame:
@@ -250,17 +203,7 @@ class Run:
     @cached_property
     def _judged(self) -> Verdict:
         """The verdict without the remarks that take longer."""
-        from dfaas_lab.analysis.run_doubts import answers_of
-        from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
-        from dfaas_lab.spec.manifest import insecure_of, iterations_of
-
-        # What is missing is told by itself.
-        told = str(self._manifest.get("status"))
-        completion = Completion(told, iterations_of(self._manifest), self._measured())
-        answers = answers_of(self.requests.lazy())
-        evidence = Evidence(self.timeline, answers, self._hosts())
-        found = verdict_of(self.summary, self.k6_metrics, evidence, completion)
-        return replace(found, insecure=any(insecure_of(self._manifest)))
+        return self._stored.verdict(self._manifest, self, self._loads)
 
     def bounds(self) -> pl.DataFrame:
         """What each quantile of the response could be, if all that is missing had been slowest.
@@ -274,30 +217,6 @@ class Run:
         from dfaas_lab.analysis.quantile_bounds import bounds_of
 
         return bounds_of(self.summary, self.requests)
-
-    def _measured(self) -> dict[str, int]:
-        """How many iterations are stored, by target; not those whose samples could not be read."""
-        parts = self._folder.named_parts()
-        return Counter(target for _, target, part in parts if not (part / "samples.csv").exists())
-
-    def _hosts(self) -> list[IterationOnHost]:
-        from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, aborted, own_faults
-
-        found = []
-        for iteration, target, part in self._folder.named_parts():
-            log = part / "k6.log"
-            load = HostLoad.read(part / "host.csv", self._load_from_s(target, iteration, part))
-            found.append(IterationOnHost(target, iteration, load, own_faults(log), aborted(log)))
-        return found
-
-    def _load_from_s(self, target: str, iteration: int, part: Path) -> float:
-        """How long after the begin of an iteration its load began, in seconds; 0: not known."""
-        mine = self.summary.filter(target=target, iteration=iteration)["started_at"].drop_nulls()
-        try:
-            began_s = float(read_regular(part / "began", most_bytes=100))
-        except (OSError, ValueError):
-            return 0.0
-        return max(mine[0].timestamp() - began_s, 0.0) if len(mine) else 0.0
 
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
         """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`.
@@ -465,10 +384,3 @@ class Run:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Any:  # noqa: ARG002
         return mimebundle(*self._shown())
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        return []
-    with text_of_regular(path) as lines:
-        return lines.read(1 << 20).splitlines()

@@ -396,14 +396,14 @@ class Target:
 
     def _services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""
-        from dfaas_lab.services import ssh_transport as tunnel
+        from dfaas_lab.services import ssh_transport
         from dfaas_lab.services.gateway import Gateway
         from dfaas_lab.services.prometheus import Prometheus
 
         self._membership.check()
         transport: Any = None
         if self.via is not None:
-            transport = tunnel.through(self.via._session.remote.open_tunnel)
+            transport = ssh_transport.through(self.via._session.remote.open_tunnel)
         prometheus = self.prometheus
         return (
             Gateway(self.gateway, auth=self._auth, transport=transport, trust=self._trust),

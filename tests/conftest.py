@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 
+import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # A shell starts what runs in its background with SIGINT ignored, nohup does so with SIGHUP, and
 # Python and all that it starts then leave it so. No test of Ctrl-C could be interrupted, and ssh
@@ -19,3 +21,18 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 settings.register_profile("quick", deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=300)
 settings.load_profile("quick")
+
+
+class ByLab(LoadScopeScheduling):
+    """With ``-n``, the tests of a file share its lab, in one process; those without labs go alone.
+
+    (The marks of ``--dist loadgroup`` are not seen by pytest-xdist 3.8 under pytest 9.2.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0] if nodeid.startswith("tests/embedded/") else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByLab:
+    return ByLab(config, log)

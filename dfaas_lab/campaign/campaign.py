@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import charts
-from dfaas_lab.campaign import csv_files
+from dfaas_lab.campaign import csv_export, csv_import
 from dfaas_lab.campaign.measure import TargetLoop
 from dfaas_lab.campaign.outcomes import outcomes_of
 from dfaas_lab.campaign.preview import CampaignPreview, preview_of
@@ -234,7 +234,7 @@ class Campaign:
         >>> [path.name for path in campaign.export_csv("exported")]
         ['results.csv', 'skipped.csv', 'index.csv']
         """
-        return csv_files.export_csv(self.outcomes, folder, functions=self.plan.functions)
+        return csv_export.export_csv(self.outcomes, folder, functions=self.plan.functions)
 
     @staticmethod
     def import_csv(folder: str | Path, *, target: str | None = None) -> pl.DataFrame:
@@ -248,7 +248,7 @@ class Campaign:
         >>> Campaign.import_csv("imported", target="node1").height
         8
         """
-        return csv_files.import_csv(folder, target=target)
+        return csv_import.import_csv(folder, target=target)
 
     def _plans(self) -> dict[str, Plan]:
         plan = self._settings.plan

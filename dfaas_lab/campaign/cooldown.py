@@ -141,8 +141,11 @@ def not_idle(now: Readings, baseline: Readings, settings: Cooldown) -> list[str]
         most = base + max(base * settings.threshold, getattr(settings, name))
         if value > most:
             found.append(f"{what} {value:.4g} {unit} > {most:.4g} {unit}")
-    for function, count in now.replicas.items():
-        if count >= settings.replicas:
+    for function in {**baseline.replicas, **now.replicas}:
+        count = now.replicas.get(function)
+        if count is None:
+            found.append(f"replicas of {function} are not measured")
+        elif count >= settings.replicas:
             found.append(f"{function} has {count} replicas")
     return found
 

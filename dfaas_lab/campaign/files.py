@@ -20,7 +20,6 @@ from filelock import FileLock, Timeout
 from dfaas_lab.campaign.record import LoadRecord
 from dfaas_lab.campaign.settings import Settings
 from dfaas_lab.errors import CampaignError, StoreError
-from dfaas_lab.load.plan import PlannedLoad
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 
@@ -88,11 +87,6 @@ class CampaignFolder:
         with errors_as_store_error(folder, "writing"):
             folder.mkdir(exist_ok=True)
         replace_file(folder / f"{record.load.load_id}.json", _dumped(record.stored()))
-
-    def read_load(self, target: str, load: PlannedLoad) -> LoadRecord | None:
-        """Return what is known of a load; None where it has not begun."""
-        path = self.path / safe_name(target) / f"{load.load_id}.json"
-        return LoadRecord.from_stored(_parsed(path)) if path.exists() else None
 
     def loads(self, target: str) -> dict[str, LoadRecord]:
         """What is known of all loads of a target, by load id."""

@@ -5,28 +5,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from dfaas_lab.campaign import node
+from dfaas_lab.campaign.attempts import FATAL, Attempts
 from dfaas_lab.campaign.cooldown import rest
-from dfaas_lab.campaign.doubts import generator_doubts, shares_generator
-from dfaas_lab.campaign.outage import wait_until_back, was_away
+from dfaas_lab.campaign.outage import wait_until_back
 from dfaas_lab.campaign.overload import judge
 from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.campaign.record import Attempt, LoadRecord
 from dfaas_lab.campaign.settings import Settings, order_of
 from dfaas_lab.errors import (
-    ConfigError,
     ConnectionFailed,
     CooldownTimeout,
     DfaasLabError,
     GatewayError,
-    K6Missing,
-    K6ScriptError,
     StoreError,
 )
 from dfaas_lab.execution.attach import attach
@@ -48,8 +43,6 @@ log = logging.getLogger("dfaas_lab.campaign")
 
 _POLL_S = 0.1
 _RETRY_S = 5.0
-# After these nothing can go on without the user.
-_FATAL = (K6Missing, K6ScriptError, ConfigError, StoreError)
 
 
 @dataclass
@@ -97,7 +90,7 @@ class TargetLoop:
         self._plan: Plan = settings.plan.limited(target.functions)
         self._baseline = Readings()
         self._runs: dict[str, list[str]] = {}
-        self._record = LoadRecord(PlannedLoad({}), 0)
+        self._attempts = self._attempts_of(LoadRecord(PlannedLoad({}), 0))
         self._timeout: CooldownTimeout | None = None
         self.state = LoopState(len(self._plan))
 
@@ -135,6 +128,13 @@ class TargetLoop:
                 dominance.add(load)
         self.state.done = True
 
+    @property
+    def _record(self) -> LoadRecord:
+        return self._attempts.record
+
+    def _attempts_of(self, record: LoadRecord) -> Attempts:
+        return Attempts(self._target, self._folder, self._settings, self._store, record)
+
     def _prepare(self) -> None:
         stored = self._folder.read().get("baselines", {}).get(self._target.name)
         if stored is not None:
@@ -152,7 +152,7 @@ class TargetLoop:
 
     def _measure(self, record: LoadRecord) -> LoadRecord:
         """Measure the iterations of a load that are missing, until none is or it is stopped."""
-        self._record = record
+        self._attempts = self._attempts_of(record)
         self.state.load = str(record.load)
         log.info(
             "%s: load %d of %d: %s",
@@ -170,7 +170,7 @@ class TargetLoop:
         return self._record
 
     def _one_run(self) -> None:
-        """Make one run of the iterations that are missing, and take down what came of it."""
+        """Make one run of the iterations that are missing, and store what came of it."""
         missing = self._record.missing
         load = dict(self._record.load.items())
         try:
@@ -201,11 +201,11 @@ class TargetLoop:
             self._follow(handle)
 
     def _finish(self, run_id: str) -> None:
-        """Bring home a run of an earlier process, which may be under way still."""
+        """Finish a run of an earlier process, which may be under way still."""
         while not self._stop.is_set():
             folder = self._store.find(run_id)
             if Run(folder).status in FINAL:
-                self._take_down(run_id, None)
+                self._attempts.store_run(run_id, None)
                 return
             try:
                 targets = {self._target.name: self._target._session}
@@ -216,7 +216,7 @@ class TargetLoop:
                 self._follow(handle)
 
     def _follow(self, handle: RunHandle) -> None:
-        """Wait for a run's end, and take it down."""
+        """Wait for a run's end, and store what came of it."""
         self.state.handle = handle.start()
         while not handle.done:
             if self._stop.is_set():
@@ -230,92 +230,20 @@ class TargetLoop:
         finally:
             self.state.handle = None
         run = handle.run
-        self._take_down(run.id, error)
+        self._attempts.store_run(run.id, error)
         if self._timeout is not None:
             raise self._timeout
-        if isinstance(error, _FATAL):
+        if isinstance(error, FATAL):
             raise error
         if isinstance(error, ConnectionFailed) and run.status not in FINAL:
             self._wait_for_generator(error)
             self._finish(run.id)
         self._wait_for_gateway()
 
-    def _take_down(self, run_id: str, error: DfaasLabError | None) -> None:
-        """Take down all iterations of a run that have ended, and what became of the others."""
-        self._judge(run_id)
-        open_ones = [one for one in self._record.begun if one.run_id == run_id]
-        status = Run(self._store.find(run_id)).status
-        if status not in FINAL:
-            return
-        failed = error is not None and not isinstance(error, (*_FATAL, ConnectionFailed))
-        if failed or (error is None and status in ("failed", "timed_out")):
-            reason = error.message if error is not None else f"the run ended as {status}"
-            for one in open_ones or self._not_begun(run_id):
-                self._write(replace(one, state="failed", reasons=(reason,)))
-        elif open_ones:  # cut short: it will be measured again
-            self._record = self._record.without(open_ones)
-            self._folder.write_load(self._target.name, self._record)
-
-    def _not_begun(self, run_id: str) -> list[Attempt]:
-        """Of a run that failed before anything began: its first iteration."""
-        if any(one.run_id == run_id for one in self._record.attempts):
-            return []
-        return [Attempt(self._record.missing[0], run_id=run_id)]
-
-    def _judge(self, run_id: str) -> None:
-        """Take down the iterations of a run that are stored and not judged."""
-        folder = self._store.find(run_id)
-        run = Run(folder)
-        numbers = folder.read().get("campaign", {}).get("iterations") or []
-        for number in folder.iterations():
-            if number > len(numbers):
-                continue
-            key = (run_id, number)
-            begun = next(
-                (a for a in self._record.attempts if (a.run_id, a.run_iteration) == key),
-                Attempt(numbers[number - 1], run_id=run_id, run_iteration=number),
-            )
-            if begun.state == "begun":
-                ended = self._judged(run, begun)
-                if ended is not None:
-                    self._write(ended)
-
-    def _judged(self, run: Run, begun: Attempt) -> Attempt | None:
-        rows = run.summary.filter(pl.col("iteration") == begun.run_iteration)
-        statuses = set(rows["status"])
-        if not statuses or "interrupted" in statuses:
-            return None
-        started: datetime = rows["started_at"].min()  # type: ignore[assignment]
-        names = list(self._record.load)
-        readings = node.of_iteration(self._target, run, begun.run_iteration, names)
-        seen = replace(begun, started_at=started.isoformat(), node=readings)
-        if statuses & {"failed", "timed_out"}:
-            return replace(seen, state="failed", reasons=(f"k6 {', '.join(sorted(statuses))}",))
-        requests = run.requests.filter(pl.col("iteration") == begun.run_iteration)
-        if was_away(requests) and len(self._record.of(begun.iteration)) <= 2:
-            return replace(seen, state="outage", reasons=("the gateway was away",))
-        rates = {
-            row["function"]: row["success_rate"]
-            for row in rows.iter_rows(named=True)
-            if row["rate_rps"]
-        }
-        found = judge(rates, readings, self._settings.overload)
-        doubts = generator_doubts(
-            run, begun.run_iteration, on_generator=shares_generator(self._target.gateway)
-        )
-        return replace(
-            seen,
-            state="doubtful" if doubts else "measured",
-            overloaded=found.overloaded and not doubts,
-            functions=found.functions,
-            reasons=found.reasons,
-            doubts=doubts,
-        )
-
     def _pause(self, run_id: str, number: int, stop: threading.Event) -> None:
         """Before an iteration: judge the one before, wait for the gateway, cool down."""
         if number > 1:
-            self._judge(run_id)
+            self._attempts.judge_run(run_id)
             self._wait_for_gateway()
         numbers = self._store.find(run_id).read().get("campaign", {}).get("iterations") or []
         if number == 0 or number > len(numbers):
@@ -323,7 +251,7 @@ class TargetLoop:
         rested = self._rest(stop)
         if rested is None:
             return
-        self._write(
+        self._attempts.write(
             Attempt(
                 numbers[number - 1],
                 run_id=run_id,
@@ -367,7 +295,7 @@ class TargetLoop:
             names = list(self._record.load)
             readings = node.during(self._target, started, datetime.now(UTC), names)
             found = judge({}, readings, self._settings.overload)
-            self._write(
+            self._attempts.write(
                 Attempt(
                     iteration,
                     state="measured",
@@ -394,15 +322,11 @@ class TargetLoop:
         self._tell(f"waiting: {error.message}")
         self._stop.wait(_RETRY_S)
 
-    def _write(self, attempt: Attempt) -> None:
-        self._record = self._record.with_attempt(attempt)
-        self._folder.write_load(self._target.name, self._record)
-
     def _tell(self, text: str) -> None:
         self.state.text = text
 
     def _own_runs(self) -> dict[str, list[str]]:
-        """The runs of this campaign on this target that are not taken down, by load id."""
+        """The runs of this campaign on this target, by load id: some attempts may not be stored."""
         found: dict[str, list[str]] = {}
         for run_id in self._store.run_ids():
             if run_id < self._folder.id[: len("20261123T094512")]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dfaas_lab.campaign.measure import LoopState
 from dfaas_lab.campaign.preview import told_time
+from dfaas_lab.display.words import count
 from dfaas_lab.progress import Step
 
 
@@ -31,7 +32,7 @@ def _steps(target: str, state: LoopState, iterations: int, duration_s: float) ->
     passed = state.measured + state.skipped
     text = f"load {state.position} of {state.loads}"
     if state.done:
-        text = f"{state.measured} loads measured, {state.skipped} ruled out"
+        text = f"{count(state.measured, 'load')} measured, {state.skipped} ruled out"
         yield Step(f"campaign on {target}", passed, state.loads, text, "ok")
         return
     left_s = (state.loads - passed) * iterations * max(state.iteration_s, duration_s)

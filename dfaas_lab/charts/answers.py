@@ -5,8 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes, colours
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import axes, colours, figure
 
 _CLASSES = {
     "2xx": "#A6CEE3",
@@ -47,27 +46,27 @@ def status_chart(requests: pl.DataFrame) -> alt.ConcatChart:
         .agg(requests=pl.len())
         .sort("kind", "status")
     )
-    every = parts.panels(requests)
-    shown = every[: parts.MAX_PANELS]
-    width = parts.width_of(len(shown))
+    every = figure.panels(requests)
+    shown = every[: figure.MAX_PANELS]
+    width = figure.width_of(len(shown))
     charts = [_bars(panel.title, panel.of(counts), width) for panel in shown]
-    notes = [f"{requests.height:,} requests", parts.hidden(every)]
-    return parts.page(charts, "Requests by HTTP status", notes if charts else [])
+    notes = [f"{requests.height:,} requests", figure.hidden(every)]
+    return figure.page(charts, "Requests by HTTP status", notes if charts else [])
 
 
-def _bars(title: str, counts: pl.DataFrame, width: int) -> parts.Drawn:
+def _bars(title: str, counts: pl.DataFrame, width: int) -> figure.Drawn:
     x = axes.up_from_0("requests:Q", "requests", max([1.0, *counts["requests"].to_list()]), steps=3)
     across = alt.X("requests:Q", axis=x["axis"], scale=x["scale"])
     y = alt.Y("status:N", sort=None, axis=axes.axis(None, values=None))
     bars = alt.Chart(axes.inline(counts.drop("target", "function")))
     drawn = bars.mark_bar(height=14).encode(
-        across, y, parts.colour(_CLASSES), tooltip=["status:N", "requests:Q"]
+        across, y, figure.colour(_CLASSES), tooltip=["status:N", "requests:Q"]
     )
     number = bars.mark_text(align="left", dx=4, color=colours.TEXT, fontSize=10)
     return alt.layer(
         drawn,
         number.encode(across, y, text=alt.Text("requests:Q", format=",")),
-        title=parts.panel_title(title, "", width),
+        title=figure.panel_title(title, "", width),
         width=width,
         height=alt.Step(20),
     )
@@ -82,15 +81,15 @@ def decomposition_chart(requests: pl.DataFrame) -> alt.ConcatChart:
     >>> chart = decomposition_chart(run.requests)
     """
     good = requests.filter(~pl.col("failed"))
-    every = parts.panels(good)
-    shown = every[: parts.MAX_PANELS]
-    width = parts.width_of(len(shown))
+    every = figure.panels(good)
+    shown = every[: figure.MAX_PANELS]
+    width = figure.width_of(len(shown))
     charts = [_stack(panel.title, panel.of(good), width) for panel in shown]
     notes = [
         "means of the successful requests between two percentiles of their response",
-        parts.hidden(every),
+        figure.hidden(every),
     ]
-    return parts.page(charts, "What the time was spent on", notes if charts else [])
+    return figure.page(charts, "What the time was spent on", notes if charts else [])
 
 
 def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
@@ -107,7 +106,7 @@ def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
         .otherwise(pl.lit("slowest 5 %"))
     )
     means = ranked.group_by(band=band).agg(pl.col(list(_PARTS)).mean())
-    stacked = parts.long(means, ["band"], _PARTS).filter(pl.col("value").is_not_null())
+    stacked = figure.long(means, ["band"], _PARTS).filter(pl.col("value").is_not_null())
     highest = stacked.group_by("band").agg(pl.col("value").sum())["value"].max()
     y = axes.up_from_0(
         "value:Q", "time (ms)", float(highest) if isinstance(highest, float) else 1.0
@@ -119,7 +118,7 @@ def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
                 at=pl.col("kind").replace_strict({k: i for i, k in enumerate(_HUES)})
             )
         ),
-        title=parts.panel_title(title, "", width),
+        title=figure.panel_title(title, "", width),
         width=width,
         height=180,
     )
@@ -127,7 +126,7 @@ def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
     drawn: alt.Chart = chart.mark_bar(stroke="white", strokeWidth=0.4).encode(
         alt.X("band:N", sort=order, axis=labels),
         y,
-        parts.colour(_HUES),
+        figure.colour(_HUES),
         alt.Order("at:Q"),
         tooltip=["band:N", "kind:N", alt.Tooltip("value:Q", title="ms", format=",.2f")],
     )

@@ -10,8 +10,7 @@ import math
 
 import polars as pl
 
-from dfaas_lab.charts import axes
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import axes, figure
 
 SERIES = ("run_id", "iteration")
 _QUANTILES = ("latency_ms_p50", "latency_ms_p95")
@@ -38,10 +37,10 @@ def seconds_per_point(timeline: pl.DataFrame, panels: int) -> int:
     last = timeline["second"].max()
     seconds = (last if isinstance(last, int) else 0) + 1
     series = timeline.select(SERIES).n_unique()
-    overlaid = series if series <= parts.MAX_OVERLAID else 1
+    overlaid = series if series <= figure.MAX_OVERLAID else 1
     # Two quantiles for each iteration and for their median, the maximum, three outcomes.
     rows = seconds * panels * (2 * overlaid + 2 + 1 + 3)
-    least = rows / parts.MAX_ROWS
+    least = rows / figure.MAX_ROWS
     return next((bin_s for bin_s in _BINS_S if bin_s >= least), math.ceil(least))
 
 

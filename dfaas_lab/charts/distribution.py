@@ -7,8 +7,7 @@ from typing import Literal
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes, colours
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import axes, colours, figure
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.display import words
 
@@ -43,12 +42,12 @@ def distribution_chart(
     good = requests.filter(~pl.col("failed") & pl.col(column).is_not_null())
     names = good["function"].unique(maintain_order=True).to_list() if by != "function" else [None]
     groups = [str(name) for name in good[by].unique(maintain_order=True).to_list()]
-    width = parts.width_of(len(names))
+    width = figure.width_of(len(names))
     charts = [
         _panel(
             good if name is None else good.filter(function=name), by, column, groups, width, name
         )
-        for name in names[: parts.MAX_PANELS]
+        for name in names[: figure.MAX_PANELS]
         if not good.is_empty()
     ]
     failed = int(requests["failed"].sum())
@@ -57,12 +56,12 @@ def distribution_chart(
         f"{failed:,} failed ones are not in it" if failed else "",
         "points: p50, p95, p99",
     ]
-    return parts.page(charts, _TITLES[column], notes if charts else [])
+    return figure.page(charts, _TITLES[column], notes if charts else [])
 
 
 def _panel(
     rows: pl.DataFrame, by: str, column: str, groups: list[str], width: int, name: str | None
-) -> parts.Drawn:
+) -> figure.Drawn:
     curves = pl.concat([_curve(rows.filter(pl.col(by) == one), one, column) for one in groups])
     axis = LatencyAxis.over(curves["value"], log=True)
     scale = alt.Scale(type="log", domain=[axis.bottom, axis.top], nice=False)
@@ -83,12 +82,12 @@ def _panel(
     points = alt.Chart(axes.inline(marked)).mark_point(
         filled=True, size=36, opacity=1, stroke="white", strokeWidth=1
     )
-    colour, dash = parts.group_styles(groups)
+    colour, dash = figure.group_styles(groups)
     return alt.layer(
         *_percentiles(y),
         line.encode(x, y, alt.Order("share:Q"), colour, dash, tooltip=tooltip),
         points.encode(x, y, colour, tooltip=tooltip),
-        title=parts.panel_title(name or "", "", width),
+        title=figure.panel_title(name or "", "", width),
         width=width,
         height=200,
     )

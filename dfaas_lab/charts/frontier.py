@@ -7,9 +7,10 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import figure
 from dfaas_lab.charts.figure import Panel
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.status import COMPLETE
 
 # A sign for each state: told apart without colour, and by lightness in print.
 _SIGNS = {
@@ -47,7 +48,7 @@ def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
     ]
     skipped = "skipped" in cells["state"]
     notes = ["skipped: above an overloaded load, so not measured" if skipped else ""]
-    return parts.page(charts, f"Overload frontier of {a} and {b}", notes)
+    return figure.page(charts, f"Overload frontier of {a} and {b}", notes)
 
 
 def _cells(outcomes: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
@@ -61,7 +62,7 @@ def _cells(outcomes: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
         (pl.col("overloaded").fill_null(False).mean() > 0.5).alias("overloaded"),
         pl.col("skipped").all().alias("skipped"),
         (pl.col("doubts").fill_null("") != "").all().alias("doubtful"),
-        (~pl.col("status").fill_null("ok").is_in(["ok", "slo_failed"])).all().alias("failed"),
+        (~pl.col("status").fill_null("ok").is_in(COMPLETE)).all().alias("failed"),
     )
     has_both = outcomes.group_by("load_id").agg(
         (pl.col("function") == a).any() & (pl.col("function") == b).any()
@@ -95,22 +96,22 @@ def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> Any:
     x = alt.X("a:O", axis=_axis(f"{a} (requests/s)"))
     y = alt.Y("b:O", sort="descending", axis=_axis(f"{b} (requests/s)"))
     shapes = alt.Scale(domain=seen, range=[_SIGNS[state][0] for state in seen])
-    chart = alt.Chart(parts.inline(data))
+    chart = alt.Chart(figure.inline(data))
     tiles = chart.mark_rect(stroke="white").encode(
         x, y, alt.Color("hue:N", scale=None), tooltip=["a:O", "b:O", "state:N"]
     )
     legend = alt.Legend(
         title=None,
         orient="top",
-        symbolFillColor=parts.TEXT,
-        symbolStrokeColor=parts.TEXT,
-        labelColor=parts.TEXT,
+        symbolFillColor=figure.TEXT,
+        symbolStrokeColor=figure.TEXT,
+        labelColor=figure.TEXT,
         labelFontSize=11,
     )
     signs = chart.mark_point(
-        filled=True, fill=parts.TEXT, stroke=parts.TEXT, size=size * size / 16, opacity=1
+        filled=True, fill=figure.TEXT, stroke=figure.TEXT, size=size * size / 16, opacity=1
     ).encode(x, y, shape=alt.Shape("state:N", scale=shapes, legend=legend))
-    title = parts.panel_title(Panel(target, "", target), "", 270)
+    title = figure.panel_title(Panel(target, "", target), "", 270)
     return alt.layer(tiles, signs).properties(
         title=title, width={"step": size}, height={"step": size}
     )
@@ -119,12 +120,12 @@ def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> Any:
 def _axis(title: str) -> alt.Axis:
     return alt.Axis(
         title=title,
-        labelColor=parts.TEXT,
-        titleColor=parts.TEXT,
+        labelColor=figure.TEXT,
+        titleColor=figure.TEXT,
         titleFontWeight="normal",
         labelAngle=0,
         labelOverlap=True,
         format=",~f",
-        domainColor=parts.FAINT,
-        tickColor=parts.FAINT,
+        domainColor=figure.FAINT,
+        tickColor=figure.FAINT,
     )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import axes, figure
 
 _MOST = 6  # lines of one metric: functions or instances
 # By a part of the metric's name: the unit, its size in the metric's own, the least upper end.
@@ -32,16 +31,16 @@ def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None = None) -> al
     """
     known = metrics.filter(pl.col("value").is_not_null() & pl.col("value").is_finite())
     if known.is_empty():
-        return parts.page([], "Metrics of the node", [])
+        return figure.page([], "Metrics of the node", [])
     began = known["time"].min()
     rows = known.with_columns(
         at=(pl.col("time") - began).dt.total_milliseconds() / 1000, group=_group(known)
     )
     loads = _loads(summary, began)
     last_s = max([1.0, *rows["at"].to_list(), *(load["end"] for load in loads)])
-    names = rows["metric"].unique(maintain_order=True).to_list()[: parts.MAX_PANELS]
+    names = rows["metric"].unique(maintain_order=True).to_list()[: figure.MAX_PANELS]
     groups = [str(one) for one in rows["group"].unique(maintain_order=True).to_list()][:_MOST]
-    shown = rows.filter(pl.col("group").is_in(groups))
+    shown = _thinned(rows.filter(pl.col("group").is_in(groups)), last_s, len(names) * len(groups))
     charts = [_panel(name, shown.filter(metric=name), groups, loads, last_s) for name in names]
     notes = [
         "shaded: iterations" if loads else "",
@@ -49,7 +48,22 @@ def node_chart(metrics: pl.DataFrame, summary: pl.DataFrame | None = None) -> al
         if rows["group"].n_unique() > _MOST
         else "",
     ]
-    return parts.page(charts, "Metrics of the node", notes)
+    return figure.page(charts, "Metrics of the node", notes)
+
+
+def _thinned(rows: pl.DataFrame, last_s: float, lines: int) -> pl.DataFrame:
+    """Of each line, in each part of the time, the lowest and the highest value; all, where few."""
+    if rows.height <= figure.MAX_ROWS:
+        return rows
+    bins = max(10, figure.MAX_ROWS // (2 * lines))
+    line = ["metric", "group", (pl.col("at") * bins / last_s).floor().alias("bin")]
+    numbered = rows.with_row_index("row")
+    kept = numbered.group_by(line).agg(
+        low=pl.col("row").get(pl.col("value").arg_min()),
+        high=pl.col("row").get(pl.col("value").arg_max()),
+    )
+    shown = pl.concat([kept["low"], kept["high"]])
+    return numbered.filter(pl.col("row").is_in(shown.implode())).drop("row")
 
 
 def _group(known: pl.DataFrame) -> pl.Expr:
@@ -75,21 +89,21 @@ def _panel(
     groups: list[str],
     loads: list[dict[str, float]],
     last_s: float,
-) -> parts.Drawn:
+) -> figure.Drawn:
     unit, size, least = _unit(name, max([0.0, *rows["value"].to_list()]))
     rows = rows.with_columns(pl.col("value") / size)
-    width = parts.width_of(2)
+    width = figure.width_of(2)
     time = axes.seconds_axis("time", last_s, wide=False)
     scale = alt.Scale(domain=[0, last_s], nice=False, clamp=True)
     x = alt.X("at:Q", scale=scale, axis=time)
     y = axes.up_from_0("value:Q", unit, max([least, *rows["value"].to_list()]), steps=4)
     line = alt.Chart(axes.inline(rows.select("at", "value", "group"))).mark_line(strokeWidth=1.8)
-    drawn = line.encode(x, y, *parts.group_styles(groups), tooltip=["group:N", "at:Q", "value:Q"])
+    drawn = line.encode(x, y, *figure.group_styles(groups), tooltip=["group:N", "at:Q", "value:Q"])
     band = alt.Chart(axes.inline(loads)).mark_rect(color="#7F9CD6", opacity=0.15)
     under = (
         [band.encode(alt.X("start:Q", scale=scale, axis=time), alt.X2("end:Q"))] if loads else []
     )
-    title = parts.panel_title(name, "", width)
+    title = figure.panel_title(name, "", width)
     return alt.layer(*under, drawn, title=title, width=width, height=120)
 
 

@@ -11,24 +11,23 @@ import numpy as np
 import polars as pl
 
 from dfaas_lab.analysis.intervals import FEWEST, mean_interval
-from dfaas_lab.charts import axes, colours
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import axes, colours, figure
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.figure import Panel
+from dfaas_lab.status import COMPLETE
 
 _LATENCY = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
 _SUCCESS = {"success": "success"}
 _STYLES = {"latency p50": colours.P50, "latency p95": colours.P95, "success": colours.SUCCEEDED}
 _RATE = "rate asked for (requests/s)"
-_WIDTH = parts.width_of(2)
+_WIDTH = figure.width_of(2)
 # Shapes tell the states apart, not colours alone.
 STATES = {
-    "measured": ("circle", parts.BLUE),
-    "overloaded": ("cross", parts.VERMILION),
-    "doubtful": ("triangle-up", parts.PURPLE),
-    "failed": ("diamond", parts.BLACK),
+    "measured": ("circle", figure.BLUE),
+    "overloaded": ("cross", figure.VERMILION),
+    "doubtful": ("triangle-up", figure.PURPLE),
+    "failed": ("diamond", figure.BLACK),
 }
-OK = ("ok", "slo_failed")
 _CONFIDENCE = 0.95
 
 
@@ -74,11 +73,11 @@ def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None = None) -> alt.
     limits = limits or Unmarked()
     measured = outcomes.filter(~pl.col("skipped"))
     asked = measured.filter(pl.col("rate_rps") > 0)
-    every = parts.panels(asked)
-    shown = every[: parts.MAX_PANELS]
-    width = parts.width_of(len(shown))
+    every = figure.panels(asked)
+    shown = every[: figure.MAX_PANELS]
+    width = figure.width_of(len(shown))
     rows = {panel: _alone(panel, asked) for panel in shown}
-    log = parts.spans_decades(list(rows.values()), list(_LATENCY))
+    log = figure.spans_decades(list(rows.values()), list(_LATENCY))
     charts: list[Any] = [_function(panel, rows[panel], limits, width, log=log) for panel in shown]
     for target in measured["target"].unique(maintain_order=True):
         own = measured.filter(pl.col("target") == target)
@@ -88,9 +87,9 @@ def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None = None) -> alt.
         f"(with fewer than {FEWEST} iterations: their range)",
         "hollow: DOUBTFUL" if (asked["doubts"].fill_null("") != "").any() else "",
         "dashed: the limit of overload" if marked else "",
-        parts.hidden(every),
+        figure.hidden(every),
     ]
-    return parts.page(charts, "Campaign", notes if charts else [])
+    return figure.page(charts, "Campaign", notes if charts else [])
 
 
 def _alone(panel: Panel, asked: pl.DataFrame) -> pl.DataFrame:
@@ -108,7 +107,7 @@ def _bands(rows: pl.DataFrame, x: str, kinds: dict[str, str]) -> pl.DataFrame:
     told = rows.with_columns(
         success=pl.col("success_rate") * 100, doubtful=pl.col("doubts").fill_null("") != ""
     )
-    long = parts.long(told, [x, "doubtful"], kinds)
+    long = figure.long(told, [x, "doubtful"], kinds)
     for (at, kind), group in long.group_by(x, "kind", maintain_order=True):
         values = group["value"].drop_nulls().to_numpy().astype(np.float64)
         if not len(values):
@@ -134,12 +133,12 @@ def _function(
     top = alt.layer(
         *_marks(latency, bare, axis.y()),
         *axes.line_ends(_line_ends(latency), bare, axis, 170),
-        title=parts.panel_title(panel, _overload_words(rows), width),
+        title=figure.panel_title(panel, _overload_words(rows), width),
         width=width,
         height=170,
     )
     success = _bands(rows, "rate_rps", _SUCCESS).with_columns(pl.col("high").clip(upper_bound=100))
-    percent = parts.up_from_0("value:Q", "success (%)", 100.0, steps=2)
+    percent = figure.up_from_0("value:Q", "success (%)", 100.0, steps=2)
     layers = _marks(success, x, percent)
     if limits.function_success_rate is not None:
         layers.append(_limit(limits.function_success_rate * 100))
@@ -152,14 +151,14 @@ def _marks(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     tooltip = ["kind:N", "value:Q", "low:Q", "high:Q"]
     for (kind,), of_kind in rows.group_by("kind", maintain_order=True):
         style = _STYLES[str(kind)]
-        chart = alt.Chart(parts.inline(of_kind))
+        chart = alt.Chart(figure.inline(of_kind))
         band = chart.mark_area(color=style.colour, opacity=0.14)
         marks.append(band.encode(x, axes.lower_edge(y), alt.Y2("high:Q")))
         marks.append(chart.mark_line(**style.line(strokeWidth=2)).encode(x, y))
         point = chart.mark_point(color=style.colour, size=28, opacity=1, strokeWidth=1.4)
         fill = alt.condition("datum.doubtful", alt.value("white"), alt.value(style.colour))
         marks.append(point.encode(x, y, fill=fill, tooltip=tooltip))
-    return marks or [alt.Chart(parts.inline([])).mark_point().encode(x, y)]
+    return marks or [alt.Chart(figure.inline([])).mark_point().encode(x, y)]
 
 
 def _line_ends(rows: pl.DataFrame) -> list[tuple[str, float, float]]:
@@ -179,8 +178,8 @@ def _overload_words(rows: pl.DataFrame) -> str:
 
 
 def _limit(percent: float) -> alt.Chart:
-    rule = alt.Chart(parts.inline([{"limit": percent}]))
-    drawn: alt.Chart = rule.mark_rule(color=parts.TEXT, strokeDash=[5, 4]).encode(y="limit:Q")
+    rule = alt.Chart(figure.inline([{"limit": percent}]))
+    drawn: alt.Chart = rule.mark_rule(color=figure.TEXT, strokeDash=[5, 4]).encode(y="limit:Q")
     return drawn
 
 
@@ -199,7 +198,7 @@ def _iterations(own: pl.DataFrame) -> pl.DataFrame:
             pl.col("not_measured").first(),
         )
         .with_columns(
-            state=pl.when(~pl.col("status").is_in(OK))
+            state=pl.when(~pl.col("status").is_in(COMPLETE))
             .then(pl.lit("failed"))
             .when(pl.col("overloaded"))
             .then(pl.lit("overloaded"))
@@ -219,21 +218,21 @@ def _node(target: str, own: pl.DataFrame, limits: Marked) -> Iterator[Any]:
         known = rows.filter(pl.col(column).is_not_null())
         reasons = rows["not_measured"].drop_nulls()
         why = f"not measured: {reasons[0]}" if known.is_empty() and len(reasons) else ""
-        data = known.select("total_rps", "state", parts.finite(column).alias("value"))
+        data = known.select("total_rps", "state", figure.finite(column).alias("value"))
         x = _x("total_rps", rows, "load in all (requests/s)")
-        y = parts.up_from_0("value:Q", f"{kind} (%)", 100.0, steps=2)
-        chart = alt.Chart(parts.inline(_sampled(data))).mark_point(
+        y = figure.up_from_0("value:Q", f"{kind} (%)", 100.0, steps=2)
+        chart = alt.Chart(figure.inline(_sampled(data, "value"))).mark_point(
             size=36, filled=True, strokeWidth=0
         )
         layers: Any = alt.layer(chart.encode(x, y, _state_fill(), _state_shape()))
         if limit is not None:
             layers += _limit(limit * 100)
-        title = parts.panel_title(Panel(target, "", f"{kind}, {target}"), why, _WIDTH)
+        title = figure.panel_title(Panel(target, "", f"{kind}, {target}"), why, _WIDTH)
         yield layers.properties(title=title, width=_WIDTH, height=150)
 
 
 def _course(target: str, own: pl.DataFrame) -> alt.Chart:
-    rows = _sampled(_iterations(own).filter(pl.col("started_at").is_not_null()))
+    rows = _sampled(_iterations(own).filter(pl.col("started_at").is_not_null()), "total_rps")
     since_s = (pl.col("started_at") - pl.col("started_at").min()).dt.total_milliseconds() / 1000
     data = rows.select(since_s.alias("at"), "total_rps", "state", "load_id")
     last_s = max([1.0, *data["at"].to_list()]) * 1.03
@@ -241,25 +240,28 @@ def _course(target: str, own: pl.DataFrame) -> alt.Chart:
     x = alt.X("at:Q", scale=alt.Scale(domain=[0, last_s], nice=False), axis=time)
     highest = rows["total_rps"].max()
     most = highest if isinstance(highest, float) and highest > 0 else 1.0
-    y = parts.up_from_0("total_rps:Q", "load in all (requests/s)", most)
-    title = parts.panel_title(Panel(target, "", f"course, {target}"), "", _WIDTH)
-    chart = alt.Chart(parts.inline(data), title=title, width=_WIDTH, height=150)
+    y = figure.up_from_0("total_rps:Q", "load in all (requests/s)", most)
+    title = figure.panel_title(Panel(target, "", f"course, {target}"), "", _WIDTH)
+    chart = alt.Chart(figure.inline(data), title=title, width=_WIDTH, height=150)
     drawn: alt.Chart = chart.mark_point(size=36, filled=True, strokeWidth=0).encode(
         x, y, _state_fill(), _state_shape(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
     )
     return drawn
 
 
-def _sampled(rows: pl.DataFrame) -> pl.DataFrame:
-    """At most as many rows as a figure holds, evenly taken."""
-    return rows.gather_every(max(1, -(-rows.height // 1000)))
+def _sampled(rows: pl.DataFrame, highest: str) -> pl.DataFrame:
+    """At most as many rows as a figure holds: of each state evenly taken, and its highest."""
+    kept = [rows.clear()]
+    for own in rows.partition_by("state", maintain_order=True):
+        kept += [own.gather_every(max(1, -(-own.height // 300))), own.top_k(1, by=highest)]
+    return pl.concat(kept).unique(maintain_order=True)
 
 
 def _x(field: str, rows: pl.DataFrame, title: str | None) -> alt.X:
     highest = rows[field].max() if rows.height else None
     top = (highest if isinstance(highest, float) and highest > 0 else 1.0) * 1.05
     scale = alt.Scale(domain=[0.0, top], nice=False)
-    return alt.X(f"{field}:Q", scale=scale, axis=parts.axis(title, labels=title is not None))
+    return alt.X(f"{field}:Q", scale=scale, axis=figure.axis(title, labels=title is not None))
 
 
 def _state_fill() -> alt.Fill:
@@ -277,7 +279,7 @@ def _legend() -> alt.Legend:
         title=None,
         orient="top",
         direction="horizontal",
-        labelColor=parts.TEXT,
+        labelColor=figure.TEXT,
         labelFontSize=11,
         symbolOpacity=1,
         symbolStrokeWidth=0,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes, colours
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import axes, colours, figure
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.figure import Panel
 from dfaas_lab.schemas import SUMMARY
@@ -75,10 +74,10 @@ def rates_chart(
     if isinstance(summaries, Sequence):
         summaries, doubtful = _of_runs(summaries)
     asked = _with_shares(summaries.filter(pl.col("rate_rps") > 0), doubtful)
-    every = parts.panels(asked)
-    shown = every[: parts.MAX_PANELS]
-    width = parts.width_of(len(shown))
-    dots = asked.height * (len(_LATENCY) + 2) <= parts.MAX_ROWS
+    every = figure.panels(asked)
+    shown = every[: figure.MAX_PANELS]
+    width = figure.width_of(len(shown))
+    dots = asked.height * (len(_LATENCY) + 2) <= figure.MAX_ROWS
     log = axes.spans_decades([panel.of(asked) for panel in shown], list(_LATENCY))
     charts = []
     for panel in shown:
@@ -90,9 +89,9 @@ def rates_chart(
         _of_iterations(asked) + ("; points: each of them" if dots else ""),
         "hollow: DOUBTFUL" if dots and asked["doubtful"].any() else "",
         "wide and grey: all that was asked for (y = x)",
-        parts.hidden(every),
+        figure.hidden(every),
     ]
-    return parts.page(charts, "Latency, success and goodput against rate", notes if charts else [])
+    return figure.page(charts, "Latency, success and goodput against rate", notes if charts else [])
 
 
 def _with_shares(summaries: pl.DataFrame, doubtful: Collection[str]) -> pl.DataFrame:
@@ -129,7 +128,7 @@ def _panel(
     top = alt.layer(
         *_marks(rows, _LATENCY, x, latency.y(), dots=dots),
         *axes.line_ends(_ends(rows), x, latency, tall),
-        title=parts.panel_title(panel.title, "", width),
+        title=figure.panel_title(panel.title, "", width),
         width=width,
         height=tall,
     )
@@ -170,13 +169,13 @@ def _marks(
     rows: pl.DataFrame, kinds: dict[str, str], x: alt.X, y: alt.Y, *, dots: bool
 ) -> list[alt.Chart]:
     """Draw the bands, then the lines over them, then the points: a line for each kind."""
-    each = parts.long(rows, ["rate_rps", "doubtful"], kinds).filter(pl.col("value").is_not_null())
+    each = figure.long(rows, ["rate_rps", "doubtful"], kinds).filter(pl.col("value").is_not_null())
     across = (
         each.group_by("rate_rps", "kind")
         .agg(pl.col("value").median(), low=pl.col("value").min(), high=pl.col("value").max())
         .sort("kind", "rate_rps")
     )
-    hue, dash = parts.kind_styles({kind: _STYLES[kind] for kind in kinds.values()})
+    hue, dash = figure.kind_styles({kind: _STYLES[kind] for kind in kinds.values()})
     band = alt.Chart(axes.inline(across)).mark_area(opacity=0.14)
     line = alt.Chart(axes.inline(across)).mark_line(
         strokeWidth=2, point=False if dots else {"size": 20, "filled": True}

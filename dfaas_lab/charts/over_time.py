@@ -7,8 +7,7 @@ import math
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes, colours
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import axes, colours, figure
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.binned import SERIES, binned, planned, seconds_per_point, within
 from dfaas_lab.display import words
@@ -57,8 +56,8 @@ def run_chart(
     >>> chart = run_chart(run.summary, run.timeline, run.requests)
     """
     loaded = summary.filter(pl.col("rate_rps").is_null() | (pl.col("rate_rps") > 0))
-    every = parts.panels(loaded)
-    shown = every[: parts.MAX_PANELS]
+    every = figure.panels(loaded)
+    shown = every[: figure.MAX_PANELS]
     timeline, outside = within(timeline, loaded)
     bin_s = seconds_per_point(timeline, len(shown))
     rows = {
@@ -81,23 +80,23 @@ def run_chart(
             LatencyAxis.over(
                 together if shared_axes and together is not None else _values(rows[panel]), log=log
             ),
-            parts.width_of(len(shown)),
+            figure.width_of(len(shown)),
         )
         for panel in shown
     ]
     iterations = loaded.select(SERIES).n_unique()
     notes = [
         f"{iterations} iterations: their median in bold, each of them faint"
-        if 1 < iterations <= parts.MAX_OVERLAID
+        if 1 < iterations <= figure.MAX_OVERLAID
         else f"{iterations} iterations: their median in bold, their range shaded"
         if iterations > 1
         else "1 iteration",
         _of_points(bin_s, requests),
         f"not shown: {outside:,} requests far outside the planned time" if outside else "",
         "dashed: requests asked for" if loaded["rate_rps"].count() else "",
-        parts.hidden(every),
+        figure.hidden(every),
     ]
-    return parts.page(charts, "Latency and requests over time", notes if charts else [])
+    return figure.page(charts, "Latency and requests over time", notes if charts else [])
 
 
 def _of_points(bin_s: int, requests: pl.DataFrame | None) -> str:
@@ -122,7 +121,7 @@ def _panel(
     bare = axes.seconds_axis("", last_s, labels=False, wide=wide)
     top = alt.layer(
         *_latencies(rows, alt.X("middle:Q", scale=seconds, axis=bare), latency),
-        title=parts.panel_title(title, _numbers(summary), width),
+        title=figure.panel_title(title, _numbers(summary), width),
         width=width,
         height=_TALL,
     )
@@ -137,7 +136,7 @@ def _panel(
 
 def _latencies(rows: pl.DataFrame, x: alt.X, latency: LatencyAxis) -> list[alt.Chart]:
     timed = rows.with_columns(middle=(pl.col("start") + pl.col("end")) / 2)
-    each = parts.long(timed, ["series", "middle"], _QUANTILES)
+    each = figure.long(timed, ["series", "middle"], _QUANTILES)
     iterations = rows["series"].n_unique()
     # Where one of the iterations has no value, their median would be that of others.
     whole = pl.col("value").count() == iterations
@@ -151,7 +150,7 @@ def _latencies(rows: pl.DataFrame, x: alt.X, latency: LatencyAxis) -> list[alt.C
         .sort("kind", "middle")
     )
     most = (
-        parts.long(timed, ["middle"], _MOST)
+        figure.long(timed, ["middle"], _MOST)
         .group_by("middle", "kind")
         .agg(pl.col("value").max())
         .sort("middle")
@@ -160,7 +159,7 @@ def _latencies(rows: pl.DataFrame, x: alt.X, latency: LatencyAxis) -> list[alt.C
     ends = _end(most, "max")
     for kind in _QUANTILES.values():
         of_kind = {"kind": kind}
-        if 1 < iterations <= parts.MAX_OVERLAID:
+        if 1 < iterations <= figure.MAX_OVERLAID:
             own = each.filter(**of_kind).sort("series", "middle")
             charts += _line(own, kind, x, latency, series=True, strokeWidth=1, opacity=0.35)
         elif iterations > 1:
@@ -243,7 +242,7 @@ def _outcomes(rows: pl.DataFrame, x: alt.X, asked: list[dict[str, float]]) -> li
         .sort("start")
     )
     # Stacked here: Vega-Lite does not stack bars that have two horizontal ends.
-    stacked = parts.long(means, ["start", "end"], _OUTCOME).with_columns(
+    stacked = figure.long(means, ["start", "end"], _OUTCOME).with_columns(
         top=pl.col("value").cum_sum().over("start")
     )
     drawn = stacked.with_columns(base=pl.col("top") - pl.col("value")).filter(pl.col("value") > 0)
@@ -258,7 +257,7 @@ def _outcomes(rows: pl.DataFrame, x: alt.X, asked: list[dict[str, float]]) -> li
         alt.Tooltip("start:Q", title="from (s)"),
         alt.Tooltip("value:Q", title="per second", format=",.1f"),
     ]
-    hue = parts.colour(_COLOURS)
+    hue = figure.colour(_COLOURS)
     shown = [bars.encode(x, alt.X2("end:Q"), y, alt.Y2("base:Q"), hue, tooltip=tooltip)]
     return [*shown, rule.encode(x, alt.X2("end:Q"), y)] if asked else shown
 
@@ -271,7 +270,7 @@ def _numbers(summary: pl.DataFrame) -> str:
         said.append(f"{name} {words.latency(value)}" if isinstance(value, float) else "")
     rate, achieved = summary["rate_rps"].median(), summary["achieved_rps"].mean()
     if isinstance(rate, float) and isinstance(achieved, float):
-        said.append(f"{parts.number(achieved)} of {rate:g} requests/s")
+        said.append(f"{figure.number(achieved)} of {rate:g} requests/s")
     failed, requests = int(summary["failed"].sum()), int(summary["requests"].sum())
     if failed:
         said.append(f"{words.share(failed, requests)} failed")

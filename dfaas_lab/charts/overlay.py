@@ -5,8 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import axes
-from dfaas_lab.charts import figure as parts
+from dfaas_lab.charts import axes, figure
 from dfaas_lab.charts.axes import LatencyAxis
 from dfaas_lab.charts.binned import SERIES, binned, planned, seconds_per_point, within
 
@@ -30,7 +29,7 @@ def overlay_chart(
     """
     loaded = summary.filter(pl.col("rate_rps").is_null() | (pl.col("rate_rps") > 0))
     inside, _ = within(timeline, loaded)
-    names = loaded["function"].unique(maintain_order=True).to_list()[: parts.MAX_PANELS]
+    names = loaded["function"].unique(maintain_order=True).to_list()[: figure.MAX_PANELS]
     groups = [str(one) for one in loaded[by].unique(maintain_order=True).to_list()]
     bin_s = seconds_per_point(inside, max(len(names) * len(groups), 1))
     rows = {
@@ -43,7 +42,7 @@ def overlay_chart(
         )
         for name in names
     }
-    width = parts.width_of(len(names))
+    width = figure.width_of(len(names))
     values = pl.concat([frame["value"] for frame in rows.values()]) if rows else pl.Series()
     log = axes.spans_decades(rows.values(), ["value"])
     axis = LatencyAxis.over(values, log=log) if rows else None
@@ -54,7 +53,7 @@ def overlay_chart(
         f"each point is {bin_s} s: its largest second" if bin_s > 1 else "",
     ]
     title = f"Latency over time, by {by.removesuffix('_id')}"
-    return parts.page(charts, title, notes if charts else [])
+    return figure.page(charts, title, notes if charts else [])
 
 
 def _medians(timeline: pl.DataFrame, summary: pl.DataFrame, group: str, bin_s: int) -> pl.DataFrame:
@@ -63,7 +62,7 @@ def _medians(timeline: pl.DataFrame, summary: pl.DataFrame, group: str, bin_s: i
     timed = rows.with_columns(middle=(pl.col("start") + pl.col("end")) / 2)
     whole = pl.col("value").count() == iterations
     return (
-        parts.long(timed, ["series", "middle"], _KINDS)
+        figure.long(timed, ["series", "middle"], _KINDS)
         .group_by("middle", "kind")
         .agg(value=pl.when(whole).then(pl.col("value").median()))
         .with_columns(group=pl.lit(group))
@@ -73,7 +72,7 @@ def _medians(timeline: pl.DataFrame, summary: pl.DataFrame, group: str, bin_s: i
 
 def _panel(
     name: str, rows: pl.DataFrame, groups: list[str], axis: LatencyAxis, width: int
-) -> parts.Drawn:
+) -> figure.Drawn:
     last_s = max([1.0, *rows["middle"].to_list()]) + 0.5
     time = axes.seconds_axis("time in the iteration", last_s, wide=width > 300)
     x = alt.X("middle:Q", scale=alt.Scale(domain=[0, last_s], nice=False), axis=time)
@@ -85,7 +84,9 @@ def _panel(
     lines = [
         alt.Chart(axes.inline(rows.filter(kind=kind)))
         .mark_line(strokeWidth=thick, point={"size": 12, "filled": True})
-        .encode(x, axis.y(), *parts.group_styles(groups), tooltip=tooltip)
+        .encode(x, axis.y(), *figure.group_styles(groups), tooltip=tooltip)
         for kind, thick in (("p50", 2.4), ("p95", 1.2))
     ]
-    return alt.layer(*lines, title=parts.panel_title(str(name), "", width), width=width, height=190)
+    return alt.layer(
+        *lines, title=figure.panel_title(str(name), "", width), width=width, height=190
+    )

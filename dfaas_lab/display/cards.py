@@ -10,7 +10,7 @@ import html
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from dfaas_lab.printable import printable_lines
+from dfaas_lab.printable import printable_lines, safe_html
 
 _FRAME = (
     "display:inline-block;max-width:100%;padding:6px 12px;border-radius:4px;"
@@ -90,12 +90,14 @@ def folded(what: str, lines: Sequence[str]) -> str:
 
 def bullets(lines: Iterable[str]) -> str:
     """Return lines as a list; a line's own line ends stay."""
-    return "".join(f'<div style="white-space:pre-wrap">\u2022 {text(line)}</div>' for line in lines)
+    items = "".join(f'<li style="white-space:pre-wrap">{text(line)}</li>' for line in lines)
+    return f'<ul style="margin:0;padding-left:1.2em">{items}</ul>' if items else ""
 
 
 class Nested(dict[str, Any]):
     """A mapping that a notebook shows as a tree; a dict like any other everywhere else."""
 
+    @safe_html
     def _repr_html_(self) -> str:
         return f"<div>{''.join(_entries(self))}</div>"
 

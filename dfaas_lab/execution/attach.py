@@ -13,7 +13,7 @@ from dfaas_lab.execution.part import Part
 from dfaas_lab.execution.run_handle import DEFAULT, RunHandle
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.remote.workspace import Workspace
-from dfaas_lab.spec.manifest import StoredRun, checked, from_manifest, orders_of
+from dfaas_lab.spec.manifest import StoredPart, checked, from_manifest, orders_of
 from dfaas_lab.widgets import is_watched
 
 if TYPE_CHECKING:
@@ -88,11 +88,11 @@ def newest(store: Store, targets: Mapping[str, TargetSession]) -> RunFolder:
 
 def _found(
     folder: RunFolder, orders: Mapping[str, Entry], targets: Mapping[str, TargetSession]
-) -> list[tuple[StoredRun, TargetSession]]:
+) -> list[tuple[StoredPart, TargetSession]]:
     """What was asked of each target of a run, and the lab's target for it."""
     if not orders or any("workspaces" not in entry for entry in orders.values()):
         raise StoreError(f"run {folder.run_id} does not say where it runs", path=str(folder.path))
-    stored = {name: checked(StoredRun, entry) for name, entry in orders.items()}
+    stored = {name: checked(StoredPart, entry) for name, entry in orders.items()}
     return [(entry, _of_lab(targets, name, entry.generator)) for name, entry in stored.items()]
 
 
@@ -109,7 +109,7 @@ def _of_lab(targets: Mapping[str, TargetSession], name: str, generator: str) -> 
 def _target_run(
     folder: RunFolder,
     orders: Mapping[str, Entry],
-    entry: StoredRun,
+    entry: StoredPart,
     target: TargetSession,
     pause: Pause | None,
     watched: bool,

@@ -88,6 +88,8 @@ class RunHandle:
         return "running" if self.going else "ended"
 
     def _told(self) -> str:
+        if self._thread is None:
+            return f"wait() follows it, from elsewhere lab.attach({self._folder.run_id!r})"
         steps = self.progress.snapshot()
         return "; ".join(f"{step.label} {step.text}" for step in steps) or "nothing yet"
 
@@ -249,7 +251,11 @@ class RunHandle:
             thread.start()
         for thread in parts:
             thread.join()
-        finalize(self._folder, status=worst([part.status for part in self._target_runs]))
+        first, *others = self._target_runs
+        # What the only one has read need not be read again.
+        read = None if others else first.read
+        status = worst([part.status for part in self._target_runs])
+        finalize(self._folder, status=status, read=read)
 
     def _measure(self, part: TargetRun) -> None:
         try:

@@ -13,8 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dfaas_lab.errors import ConfigError
-from dfaas_lab.labfile import legacy_format as existing
-from dfaas_lab.labfile import text
+from dfaas_lab.labfile import legacy_format, text
 from dfaas_lab.labfile.campaign_keys import campaign_of
 from dfaas_lab.labfile.convert import (
     auth_of,
@@ -80,12 +79,12 @@ def parse(data: Mapping[str, Any], *, path: Path, env: Mapping[str, str] | None 
 
 def _lab(source: Source, data: dict[str, Any], *, stacklevel: int) -> LabFile:
     unused: tuple[str, ...] = ()
-    if existing.recognise(data):
-        theirs = existing.translate(data, source)
+    if legacy_format.recognise(data):
+        theirs = legacy_format.translate(data, source)
         data, unused = theirs.data, theirs.unused
         source = replace(source, theirs=theirs.places)
         if unused:
-            warnings.warn(existing.notice(source.path, unused), stacklevel=stacklevel)
+            warnings.warn(legacy_format.notice(source.path, unused), stacklevel=stacklevel)
     try:
         keys = LabKeys.model_validate(source.expanded(data))
     except ValidationError as error:

@@ -27,7 +27,7 @@ from dfaas_lab.local.gateway_api import BasicAuth, SystemApi
 from dfaas_lab.local.gateway_metrics import GatewayMetrics
 from dfaas_lab.local.invocation import Invocation, Queue
 from dfaas_lab.local.lab_directory import LabDirectory
-from dfaas_lab.local.services import Services, images
+from dfaas_lab.local.services import GATEWAY_TIMEOUT_S, Services, images
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -54,6 +54,7 @@ class GatewayTask:
     clock_skew_s: float = 0.0
     provider: str = "kubernetes"
     prometheus_down: bool = False
+    timeout_s: float = GATEWAY_TIMEOUT_S
 
 
 class Front:
@@ -132,7 +133,7 @@ def applications(task: GatewayTask) -> tuple[ASGIApp, ASGIApp]:
     Raises:
         ConfigError: A function's name or command cannot be.
     """
-    services = Services(images(task.functions))
+    services = Services(images(task.functions), task.timeout_s)
     metrics = GatewayMetrics(services)
     system = BasicAuth(SystemApi(services, task.provider).router(), task.user, task.password)
     invocation = Invocation(services, metrics)

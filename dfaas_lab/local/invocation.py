@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from dfaas_lab.local.execution import End, Execution, execute
-from dfaas_lab.local.services import GATEWAY_TIMEOUT_S, PATH, Service, Services
+from dfaas_lab.local.services import PATH, Service, Services
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -76,7 +76,7 @@ class Invocation:
         code = _CLIENT_LEFT
         try:
             answer = _refusal(service, scope["method"], body) or await _execute(
-                service, scope, path, body, receive
+                service, self._services.timeout_s, scope, path, body, receive
             )
             if answer is not None:
                 code = answer.code
@@ -136,20 +136,22 @@ def _refusal(service: Service, method: str, body: bytes) -> Answer | None:
 
 
 async def _execute(
-    service: Service, scope: Scope, path: bytes, body: bytes, receive: Receive
+    service: Service, most_s: float, scope: Scope, path: bytes, body: bytes, receive: Receive
 ) -> Answer | None:
     try:
         done = await execute(
             service.command,
             body,
             env=_environment(service, scope, path, len(body)),
-            timeout_s=min(service.timeout_s or GATEWAY_TIMEOUT_S, GATEWAY_TIMEOUT_S),
+            timeout_s=min(service.timeout_s or most_s, most_s),
             gone=_gone(receive),
             usage=service.usage,
         )
     except OSError as error:
         return Answer(500, f"{service.name}: {error.strerror}\n".encode())
-    return None if done.end is End.ABANDONED else _outcome(service, scope, done)
+    if done.end is End.TIMED_OUT and not (service.timeout_s and service.timeout_s < most_s):
+        return Answer(502, b"")  # the gateway's own limit
+    return None if done.end is End.ABANDONED else _outcome(scope, done)
 
 
 def _split(raw_path: bytes) -> tuple[str, bytes]:
@@ -204,11 +206,10 @@ def _content_type(scope: Scope) -> bytes:
     return given
 
 
-def _outcome(service: Service, scope: Scope, done: Execution) -> Answer:
+def _outcome(scope: Scope, done: Execution) -> Answer:
     """Return what the classic watchdog answers after an execution."""
     if done.end is End.TIMED_OUT:
-        by_watchdog = service.timeout_s is not None and service.timeout_s < GATEWAY_TIMEOUT_S
-        return Answer(408, b"Killed process.\n") if by_watchdog else Answer(502, b"")
+        return Answer(408, b"Killed process.\n")
     if done.exit_code != 0:
         return Answer(500, f"{_exit(done.exit_code)}\n".encode() + done.output + done.error)
     duration = [(b"x-duration-seconds", b"%.6f" % done.duration_s)]

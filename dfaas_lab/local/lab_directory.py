@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from dfaas_lab.local import processes
-from dfaas_lab.private_folder import hold, is_own_folder, remove_newborn
+from dfaas_lab.private_folder import hold, is_own_folder, make_held, remove_newborn
 
 PREFIX = "dfaas-lab-local-"
 #: Every process that the lab starts carries the directory's name in this variable.
@@ -38,9 +37,9 @@ class LabDirectory:
     @classmethod
     def make(cls) -> LabDirectory:
         """Make a new directory and take its lock."""
-        directory = cls(Path(tempfile.mkdtemp(prefix=PREFIX, dir=_temporary())))
-        if not directory.lock():  # pragma: no cover - nobody knows the path yet
-            raise OSError(f"{directory.path} is locked by another process")
+        directory = cls(*make_held(PREFIX, _temporary(), _LOCK))
+        if directory._lock is None:
+            raise OSError(f"no file in {directory.path} can be locked")
         for name in ("home", "log", "ssh"):
             (directory.path / name).mkdir(mode=0o700)
         return directory

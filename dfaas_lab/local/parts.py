@@ -101,6 +101,7 @@ class LocalGateway(LocalPart):
         clock_skew_s: float | None = None,
         provider: str | None = None,
         prometheus_down: bool | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         """Start it again, with the same ports and password, and with the functions of the start.
 
@@ -108,11 +109,13 @@ class LocalGateway(LocalPart):
             clock_skew_s: How far its clock is ahead; None leaves it as it is.
             provider: ``kubernetes`` or ``faasd``, which answer differently.
             prometheus_down: Whether the gateway's own Prometheus is down.
+            timeout_s: How long it waits for a function's answer: 60 s at the start.
         """
         asked = {
             "clock_skew_s": clock_skew_s,
             "provider": provider,
             "prometheus_down": prometheus_down,
+            "timeout_s": timeout_s,
         }
         self._restart(**{key: value for key, value in asked.items() if value is not None})
 

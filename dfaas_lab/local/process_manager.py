@@ -166,8 +166,12 @@ def main() -> None:
         return
     wakeup = _wakeup()
     processes.become_subreaper()
-    lab_directory.sweep()
-    own = LabDirectory.make()
+    try:
+        lab_directory.sweep()
+        own = LabDirectory.make()
+    except Exception:  # whatever it is, the owner must hear of it
+        _say({"error": traceback.format_exc()})
+        return
     try:
         manager = ProcessManager(own, task)
         _say({"ports": manager.start(), "directory": str(own.path)})

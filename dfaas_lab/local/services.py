@@ -24,8 +24,9 @@ NAMESPACE = "openfaas-fn"
 #: Where commands are looked for; the same on every machine.
 PATH = "/usr/local/bin:/usr/bin:/bin"
 _IMAGES = Path(__file__).parent / "images"
-# What comes deployed must not fork without end on a laptop; other functions have no such limit.
-_BUILTIN_INFLIGHT = 32
+# The watchdog's own setting. What comes deployed must not fork without end on a laptop; other
+# functions have no limit where they say none, as in OpenFaaS.
+_BUILTIN_ENV = {"max_inflight": "32"}
 #: What OpenFaaS's gateway waits for; watchdogs have no limit by default.
 GATEWAY_TIMEOUT_S = 60.0
 # Of the community edition, where labels say nothing else.
@@ -153,15 +154,16 @@ class Services:
 
     Args:
         images: What can be deployed; all of it is, at first.
+        timeout_s: What the gateway waits for an answer.
     """
 
-    def __init__(self, images: Images) -> None:
+    def __init__(self, images: Images, timeout_s: float = GATEWAY_TIMEOUT_S) -> None:
         self._images = images
+        self.timeout_s = timeout_s
         self._deployed: dict[str, Service] = {}
         for name in images:
-            service = self.deploy({"service": name, "image": name})
-            if name in BUILTIN:
-                service.max_inflight = _BUILTIN_INFLIGHT
+            env = _BUILTIN_ENV if name in BUILTIN else {}
+            self.deploy({"service": name, "image": name, "envVars": env})
 
     def __iter__(self) -> Iterator[Service]:
         return iter(list(self._deployed.values()))

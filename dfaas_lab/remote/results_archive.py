@@ -13,9 +13,10 @@ import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from dfaas_lab.remote.process import Process
+if TYPE_CHECKING:
+    from dfaas_lab.remote.process import Process
 
 _BLOCK = 512
 _CHUNK = 1 << 20

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import (
     ConfigError,
@@ -19,9 +20,11 @@ from dfaas_lab.errors import (
     TransferFailed,
     WorkspaceError,
 )
-from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.results_archive import ReadProcess, UnreadableArchive, unpack
 from dfaas_lab.secret import SecretBytes
+
+if TYPE_CHECKING:
+    from dfaas_lab.remote.remote import Remote
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _TRANSFER_S = 600.0

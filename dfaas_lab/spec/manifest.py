@@ -69,7 +69,7 @@ class StoredPlace(BaseModel):
     ids: list[str]
 
 
-class StoredRun(BaseModel):
+class StoredPart(BaseModel):
     """What else a manifest says of one target's part of a run, for whoever attaches to it."""
 
     model_config = _STRICT

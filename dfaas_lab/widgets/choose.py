@@ -23,10 +23,11 @@ def choose_view(progress: bool | None = None, *, stream: TextIO | None = None) -
         progress: None or True chooses (bars in a notebook, else a line of text); False is silence.
         stream: Where text goes; None means standard error.
     """
+    if in_kernel():
+        warm_up()  # silent or not: what is measured will be drawn
     if progress is False:
         return SilentView()
     if in_kernel():
-        warm_up()
         return SafeView(NotebookView())
     return SafeView(TerminalView(sys.stderr if stream is None else stream))
 

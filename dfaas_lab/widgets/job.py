@@ -9,6 +9,7 @@ from typing import Protocol
 from dfaas_lab.progress import Progress, ProgressView, draw_until
 from dfaas_lab.widgets.choose import SafeView, Together, in_kernel
 from dfaas_lab.widgets.notebook import NotebookView
+from dfaas_lab.widgets.warm_up import warm_up
 
 
 class Job(Protocol):
@@ -38,6 +39,7 @@ def show_job(job: Job, plain: str, run_id: str, chart: ProgressView | None = Non
     if not job.going or not in_kernel():
         display({"text/plain": plain}, raw=True)  # type: ignore[no-untyped-call]
         return
+    warm_up()
     bars = NotebookView(job.stop)
     # Here, and not in the thread: it belongs to the cell that runs now.
     bars.open(job.progress.snapshot(), [run_id])

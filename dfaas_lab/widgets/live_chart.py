@@ -25,7 +25,8 @@ _final: dict[str, tuple[Any, int]] = {}
 class LiveChart:
     """Rate, latency and failures over time, and at the end what ``figure`` makes.
 
-    The picture alone stays: a notebook that shows the run, too, has its specification once.
+    The picture alone stays: a notebook that shows the run, too, has its specification once. A cell
+    that makes several runs keeps the figure of the last.
 
     Args:
         series: By target, what is measured.
@@ -38,12 +39,16 @@ class LiveChart:
         self._figure = figure
         self._run_id = run_id
         self._handle: Any = None
+        self._in_cell = -1
 
     def draw(self, steps: tuple[Step, ...]) -> None:  # noqa: ARG002 (it draws what was measured)
         """Bring the chart up to date; the first time takes its place, in the cell that runs now."""
         from IPython.display import display
 
         if self._handle is None:
+            self._in_cell = _cell()
+            for run_id in list(_final):
+                forget_figure(run_id)
             self._handle = display(_EMPTY, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         points = {name: series.points() for name, series in self._series.items()}
         if any(points.values()):
@@ -63,7 +68,7 @@ class LiveChart:
 
         self._handle.update(picture, raw=True, metadata=shown_metadata(picture))
         _final.clear()
-        _final[self._run_id] = self._handle, _cell()
+        _final[self._run_id] = self._handle, self._in_cell
 
 
 def chart_view(

@@ -35,18 +35,21 @@ class NotebookView:
         self._text: Any = None  # an output of its own, where there is a run
         self._bars: Any = None
         self._last: tuple[Step, ...] = ()
+        self._runs: set[str] = set()
 
     def draw(self, steps: tuple[Step, ...]) -> None:
         """Bring the bars up to date."""
         if not steps or steps == self._last:
             return
         self._last = steps
+        runs = {step.run_id for step in steps if step.run_id}
         if self._handle is None:
-            self.open(steps, {step.run_id for step in steps if step.run_id})
+            self.open(steps, runs)
         elif self._bars is None:
             self._handle.update(ends(steps), raw=True)
         else:
             self._bars.update(steps)
+            self._name(runs)
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Put text in the place of the bars."""
@@ -62,6 +65,12 @@ class NotebookView:
         if self._bars is not None:
             self._bars.close()
 
+    def _name(self, runs: set[str]) -> None:
+        """Say how the runs that go on now are found again: a comparison makes one after another."""
+        if runs and runs != self._runs and self._text is not None:
+            self._runs = runs
+            self._text.update(how_to_attach(runs), raw=True)
+
     def open(self, steps: tuple[Step, ...], runs: Iterable[str]) -> None:
         """Show the bars, in the cell that runs now."""
         from IPython.display import display
@@ -72,6 +81,7 @@ class NotebookView:
             self._handle = display(ends(steps), raw=True, display_id=True)  # type: ignore[no-untyped-call]
             return
         if runs:
+            self._runs = set(runs)
             self._text = display(how_to_attach(runs), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._bars.update(steps)
         self._handle = display(self._bars.box, display_id=True)  # type: ignore[no-untyped-call]

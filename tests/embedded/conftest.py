@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
@@ -15,15 +14,6 @@ from dfaas_lab.local import LocalLab, start
 from tests.embedded.ready import make_ready
 
 Ssh = Callable[..., "subprocess.CompletedProcess[bytes]"]
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file share its labs: with ``-n`` one process takes them all, in order."""
-    for item in items:
-        if item.path.parent == HERE and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")

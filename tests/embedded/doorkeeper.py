@@ -6,7 +6,6 @@ import contextlib
 import random
 import socket
 import threading
-from types import TracebackType
 
 
 class Doorkeeper:
@@ -33,12 +32,7 @@ class Doorkeeper:
     def __enter__(self) -> Doorkeeper:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import polars as pl
@@ -29,6 +28,7 @@ import pytest
 
 from dfaas_lab import Lab, Run
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.execution.run_handle import RunHandle
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.store import Store
 from tests.embedded.faults import TcpProxy
@@ -115,12 +115,7 @@ class FaultLab:
     def __enter__(self) -> FaultLab:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for ground in self._grounds:
             ground.close()
         self.local.close()
@@ -181,13 +176,24 @@ class Ground:
         """The workspaces that are there."""
         return [path for path in self.root.iterdir() if path.is_dir()]
 
-    def working_k6(self, *, seconds: float = 0.0) -> psutil.Process:
-        """Wait until a k6 has put load on for so long, and return it."""
+    def working_k6(self, handle: RunHandle | None = None, *, seconds: float) -> psutil.Process:
+        """Wait until a k6 has put load on for so long, and return it.
+
+        Args:
+            handle: The run, where it is one of this process: how it ended tells more.
+            seconds: For how long it has put load on.
+        """
 
         def found() -> psutil.Process | None:
+            if handle is not None and handle.done:
+                raise AssertionError(f"{handle.wait()!r} has ended")
             return next((k6 for k6 in self.k6() if _loads(k6, seconds)), None)
 
-        return wait_for(found, "k6 at work", within_s=30)
+        return wait_for(found, self._told, within_s=60)
+
+    def _told(self) -> str:
+        journals = [path.read_text(errors="replace") for path in self.root.glob("*/journal")]
+        return f"k6 at work; running: {[_named(one) for one in self.processes()]}; {journals}"
 
     def wait_for_no_process(self, within_s: float) -> None:
         """Fail with what still runs on the generator after a while."""

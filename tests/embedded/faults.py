@@ -6,7 +6,6 @@ import contextlib
 import socket
 import struct
 import threading
-from types import TracebackType
 
 _RESET = struct.pack("ii", 1, 0)
 
@@ -57,12 +56,7 @@ class TcpProxy:
     def __enter__(self) -> TcpProxy:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _thread(self, target: object, *args: socket.socket) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ class Leftovers:
 
     def __init__(self, tmp: Path) -> None:
         self._tmp = tmp
-        self._ports: set[int] = set()
+        self._sockets: dict[str, int] = {}
 
     def processes(self) -> list[str]:
         """Name the processes that still run: marked by environment, by place or by a file."""
@@ -45,19 +44,20 @@ class Leftovers:
 
     def note_ports(self) -> set[int]:
         """Remember the ports that are served now, and say that they are on loopback only."""
-        for process in self.found():
-            for connection in process.net_connections("inet"):
-                if connection.status == psutil.CONN_LISTEN:
-                    assert connection.laddr.ip == "127.0.0.1", connection
-                    self._ports.add(connection.laddr.port)
-        return self._ports
+        served = [
+            connection.laddr
+            for process in self.found()
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert {address.ip for address in served} <= {"127.0.0.1"}, served
+        ports = {address.port for address in served}
+        self._sockets |= {inode: port for inode, port in _listening().items() if port in ports}
+        return set(self._sockets.values())
 
     def _open_ports(self) -> list[int]:
-        def is_open(port: int) -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        return [port for port in self._ports if is_open(port)]
+        """The ports that are still served: by the same sockets, since any process may be next."""
+        return [port for inode, port in _listening().items() if inode in self._sockets]
 
     def wait_for_none(self, within_s: float = 15.0) -> None:
         """Fail with what is there when something is left after a while."""
@@ -76,3 +76,9 @@ class Leftovers:
 
     def _files(self) -> list[str]:
         return sorted(entry.name for entry in self._tmp.iterdir())
+
+
+def _listening() -> dict[str, int]:
+    """The ports of all listening sockets of IPv4 on this machine, by inode."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[9]: int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"}

@@ -1,4 +1,4 @@
-"""Makes generators ready in a moment, as the playbook leaves them: k6 and the marker.
+"""The generator of an embedded lab, and how it is made ready in a moment: k6 and the marker.
 
 Running the playbook takes five seconds of a processor: only tests of provisioning need that.
 """
@@ -9,10 +9,20 @@ import json
 import os
 import pwd
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from dfaas_lab import Generator, Lab
+from dfaas_lab import Generator, Host, Lab
+from dfaas_lab.local import LocalLab
 from dfaas_lab.provision.local_k6 import local_k6
+
+
+def host_of(local: LocalLab, **changes: Any) -> Host:
+    """The SSH server of an embedded lab, as a user names it."""
+    ssh = local.ssh
+    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
+    return replace(host, **changes)
 
 
 def make_ready(lab: Lab) -> None:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
@@ -37,6 +36,7 @@ from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
 from tests.embedded import prometheus_server
 from tests.embedded.blackhole import Blackhole
+from tests.embedded.ready import host_of
 from tests.embedded.tarpit import Tarpit
 
 
@@ -44,11 +44,6 @@ from tests.embedded.tarpit import Tarpit
 def lab() -> Iterator[LocalLab]:
     with start() as lab:
         yield lab
-
-
-def host_of(lab: LocalLab) -> Host:
-    ssh = lab.ssh
-    return Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
 
 
 @pytest.fixture
@@ -152,7 +147,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_public_key_is_told_from_a_private_one(lab: LocalLab, keys: Path) -> None:
-    remote = Remote(replace(host_of(lab), key=keys / "rsa.pub"))
+    remote = Remote(host_of(lab, key=keys / "rsa.pub"))
     found = by_check(check_host(remote)[0])["key accepted"]
     assert "is a public key" in found.detail
     assert "private key" in found.fix
@@ -178,7 +173,7 @@ def test_what_a_connection_fails_at(
     values = {key: free_port() if value is None else value for key, value in change.items()}
     if "key" in values:
         values["key"] = str(keys / str(values["key"]))
-    remote = Remote(replace(host_of(lab), **values))  # type: ignore[arg-type]
+    remote = Remote(host_of(lab, **values))  # type: ignore[arg-type]
     findings, facts = check_host(remote)
     assert facts is None
     assert [finding.check for finding in findings if finding.ok] == good
@@ -229,7 +224,7 @@ def test_a_prometheus_and_its_interval(lab: LocalLab, gateway: Gateway, tmp_path
 
 
 def test_a_whole_lab(lab: LocalLab, remote: Remote, gateway: Gateway) -> None:
-    away = Remote(replace(host_of(lab), port=free_port()))
+    away = Remote(host_of(lab, port=free_port()))
     frame = check_lab(
         [
             GeneratorToCheck("here", remote, lab.workspace_root),
@@ -280,7 +275,7 @@ def test_what_does_not_answer_is_said_to_within_a_bound(
 ) -> None:
     functions = [Function("echo")]
     with Tarpit() as tarpit, Blackhole() as hole:
-        off = Remote(replace(host_of(lab), port=hole.port, connect_timeout=1.0))
+        off = Remote(host_of(lab, port=hole.port, connect_timeout=1.0))
         hidden = Gateway(f"http://127.0.0.1:{hole.port}")
         frame = check_lab(
             [

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ import polars as pl
 import psutil
 import pytest
 
-from dfaas_lab import Function, Generator, Host, Lab, Limits, Run, Target
+from dfaas_lab import Function, Generator, Lab, Limits, Run, Target
 from dfaas_lab.errors import K6Crashed, K6TimedOut
 from dfaas_lab.local import LocalLab, start
 from tests.embedded.doorkeeper import Doorkeeper
 from tests.embedded.k6_there import k6_there, wait_for_k6
-from tests.embedded.ready import make_ready
+from tests.embedded.ready import host_of, make_ready
 
 TARGETS = 8
 THREADS = 12
@@ -29,21 +28,13 @@ SLEEPER = {"sleeper": ["/bin/sleep", "30"]}
 
 def _generator(local: LocalLab, **host: Any) -> Generator:
     ssh = local.ssh
-    place = Host(
-        ssh.host,
-        user=ssh.user,
-        port=ssh.port,
-        key=ssh.key,
-        known_hosts=ssh.known_hosts,
-        become=False,
-    )
     places = {
         "install_dir": str(ssh.home / "k6"),
         "python": ssh.python,
         "remote_tmp": str(ssh.remote_tmp),
     }
     return Generator(
-        replace(place, **host),
+        host_of(local, become=False, **host),
         name="shared",
         workspace_root=local.workspace_root,
         variables=places,

@@ -43,7 +43,7 @@ def fail(ground: Ground, outage: str) -> Callable[[], None]:
 def survive(ground: Ground, outage: str) -> None:
     """An outage of ten seconds in the middle costs no sample."""
     handle = ground.lab().target.start_k6(load={"env": RATE}, duration=f"{LASTS_S}s")
-    ground.working_k6(seconds=2)
+    ground.working_k6(handle, seconds=2)
     come_back = fail(ground, outage)
     time.sleep(OUTAGE_S)
     assert not handle.done
@@ -64,7 +64,7 @@ def lose(ground: Ground, outage: str) -> None:
     wait_for(
         lambda: any(ground.store.root.glob("runs/*/iteration=1/target=*")), "a result", within_s=60
     )
-    ground.working_k6(seconds=2)
+    ground.working_k6(handle, seconds=2)
     come_back = fail(ground, outage)
     ground.wait_for_no_process(within_s=LEASE_S + NOISE_S)
     with pytest.raises(ConnectionFailed) as caught:
@@ -156,7 +156,7 @@ def test_a_server_that_is_killed_and_restarted_costs_no_sample(faults: FaultLab)
     ground = faults.ground("server")
     server = faults.local.ssh_server
     handle = ground.lab().target.start_k6(load={"env": RATE}, duration="7s")
-    ground.working_k6(seconds=1)
+    ground.working_k6(handle, seconds=1)
     server.kill()
     time.sleep(3)
     assert len(ground.k6()) == 1

@@ -48,6 +48,13 @@ def kernel(folder: Path) -> Iterator[Kernel]:
         yield kernel
 
 
+@pytest.fixture
+def ready(kernel: Kernel) -> Kernel:
+    """The kernel, on a generator that is ready."""
+    kernel.run("lab.provision(progress=False)")
+    return kernel
+
+
 def _told(kernel: Kernel, code: str) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(kernel.run(code).printed.splitlines()[-1])
     return told
@@ -83,8 +90,8 @@ def test_an_interrupt_works_after_provision_in_the_same_cell(
 
 
 @pytest.mark.slow
-def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(kernel: Kernel) -> None:
-    cell = kernel.run('run = lab.target.run_k6(2, load={"env": 20}, duration="3s")')
+def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(ready: Kernel) -> None:
+    cell = ready.run('run = lab.target.run_k6(2, load={"env": 20}, duration="3s")')
     drawn = [text for text in cell.with_mime("text/html") if "<svg" in text]
     assert len(set(drawn)) >= 3
     assert len(set(drawn)) <= 12  # about one a second
@@ -100,14 +107,35 @@ def test_a_chart_is_drawn_while_a_run_goes_on_and_ends_as_its_figure(kernel: Ker
     )
 
 
-def test_where_the_cell_shows_the_run_too_its_figure_is_there_once(kernel: Kernel) -> None:
-    cell = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s"); run')
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", ["exit 1 # %s", "sleep 60 # %s", "yes '9:vus,9,9,' # %s"])
+def test_a_run_goes_on_where_its_samples_cannot_be_read_live(ready: Kernel, reader: str) -> None:
+    ready.run(
+        f"import dfaas_lab.k6.live_reader as own; kept = own._SCRIPT; own._SCRIPT = {reader!r}"
+    )
+    try:
+        cell = ready.run('run = lab.target.run_k6(load={"env": 5}, duration="4s"); told(run)')
+    finally:
+        ready.run("own._SCRIPT = kept")
+    told = json.loads(cell.printed.splitlines()[-1])
+    assert (told["status"], told["requests"]) == ("ok", 20)
     assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
-    cell = kernel.run('lab.target.run_k6(load={"env": 5}, duration="1s").chart()')
+    assert not any("<svg" in text for text in cell.with_mime("text/html"))
+
+
+@pytest.mark.slow
+def test_where_the_cell_shows_the_run_too_its_figure_is_there_once(ready: Kernel) -> None:
+    cell = ready.run('run = lab.target.run_k6(load={"env": 5}, duration="1s"); run')
     assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
-    alone = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", chart=False)')
+    cell = ready.run('lab.target.run_k6(load={"env": 5}, duration="1s").chart()')
+    assert [1 for data in cell.shown.values() if "image/png" in data] == [1]
+    many = """for _ in range(2): lab.target.run_k6(load={"env": 5}, duration="1s")"""
+    cell = ready.run(many)
+    assert [1 for data in cell.shown.values() if "image/png" in data] == [1]  # of the last
+    assert len([text for text in cell.with_mime("text/plain") if "\u2713 node1" in text]) == 2
+    alone = ready.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", chart=False)')
     assert alone.with_mime("image/png") == []
-    quiet = kernel.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", progress=False)')
+    quiet = ready.run('run = lab.target.run_k6(load={"env": 5}, duration="1s", progress=False)')
     assert quiet.displayed == []
 
 
@@ -143,28 +171,28 @@ def test_a_run_that_was_started_is_stopped_from_another_cell(
     assert k6_there(local.workspace_root) == []
 
 
-def test_the_stop_of_a_background_runs_widget_ends_it(kernel: Kernel, local: LocalLab) -> None:
+def test_the_stop_of_a_background_runs_widget_ends_it(ready: Kernel, local: LocalLab) -> None:
     start = 'handle = lab.target.start_k6(load={"env": 5}, duration="60s")\nhandle'
-    cell = kernel.run(start)
+    cell = ready.run(start)
     assert cell.with_mime("application/vnd.jupyter.widget-view+json")
     assert "RUNNING" in "".join(str(one.get("value")) for one in cell.widgets)
     wait_for_k6(local.workspace_root, 1)
-    said = kernel.run("print(repr(handle), handle.run.verdict)").printed
+    said = ready.run("print(repr(handle), handle.run.verdict)").printed
     assert "running" in said
     assert "RUNNING" in said
     assert "DOUBTFUL" not in said
-    kernel.watch(cell, lambda cell: any("iteration 1/1" in str(w) for w in cell.widgets))
-    kernel.watch(cell, lambda cell: any("<svg" in str(d) for d in cell.shown.values()))
+    ready.watch(cell, lambda cell: any("iteration 1/1" in str(w) for w in cell.widgets))
+    ready.watch(cell, lambda cell: any("<svg" in str(d) for d in cell.shown.values()))
     places = set(cell.shown)
-    kernel.click(cell.comms["ButtonModel"])
-    kernel.watch(cell, lambda cell: any("\u25a0 node1" in str(d) for d in cell.shown.values()))
+    ready.click(cell.comms["ButtonModel"])
+    ready.watch(cell, lambda cell: any("\u25a0 node1" in str(d) for d in cell.shown.values()))
     assert k6_there(local.workspace_root) == []
     assert "Stopping" in "".join(str(one.get("description")) for one in cell.widgets)
     assert set(cell.shown) == places  # nothing was shown that began in no cell
-    told = _told(kernel, "told(handle.wait())")
+    told = _told(ready, "told(handle.wait())")
     assert told["status"] == "interrupted"
     assert told["requests"] > 0
-    ended = kernel.run("handle")
+    ended = ready.run("handle")
     assert ended.with_mime("application/vnd.jupyter.widget-view+json") == []
     assert "ended" in ended.with_mime("text/plain")[0]
 

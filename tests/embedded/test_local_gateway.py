@@ -24,6 +24,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.local import LocalGateway, LocalLab, start
+from dfaas_lab.local.services import Services, images
 
 _NUMBERS = itertools.count()  # metrics stay when a function is removed: no name twice
 BUILTIN = ["figlet", "env", "echo", "sha512sum", "primes"]
@@ -191,6 +192,7 @@ def test_the_request_is_in_the_environment_and_nothing_of_ours(http: httpx.Clien
         "HOME",
         "PATH",
         "fprocess",
+        "max_inflight",  # a setting of what comes deployed
     }
 
 
@@ -210,7 +212,8 @@ def test_headers_of_an_answer(http: httpx.Client) -> None:
     answer = http.get("/function/echo")
     assert before <= int(answer.headers["X-Start-Time"]) <= time.time_ns()
     assert 0 < float(answer.headers["X-Duration-Seconds"]) <= answer.elapsed.total_seconds()
-    assert answer.headers["Dfaas-Node-Id"] == "node1"
+    # OpenFaaS's own header, and the one that DFaaS adds.
+    assert answer.headers["X-Served-By"] == answer.headers["Dfaas-Node-Id"] == "node1"
     assert re.fullmatch(r"[0-9a-f-]{36}", answer.headers["X-Call-Id"])
     assert abs(parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time()) < 5
     assert answer.headers.get_list("Date") == [answer.headers["Date"]]
@@ -225,8 +228,11 @@ def test_an_answer_does_not_wait_for_a_timer(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["nope", "echo.elsewhere", "", "%00", "..%2Fecho", "é"])
-def test_an_unknown_function_is_not_found(http: httpx.Client, name: str) -> None:
+def test_an_unknown_function_is_not_found_and_not_counted(
+    http: httpx.Client, gateway: LocalGateway, name: str
+) -> None:
     assert http.get(f"/function/{name}").status_code == 404
+    assert not [labels for labels in metrics(gateway) if "404" in labels]
 
 
 def test_a_failing_function_is_an_error_with_its_own_words(http: httpx.Client) -> None:
@@ -245,6 +251,24 @@ def test_a_function_beyond_its_time_is_killed(
     assert (answer.status_code, answer.text) == (408, "Killed process.\n")
     assert "X-Duration-Seconds" not in answer.headers
     assert not running("sleep")
+
+
+def test_the_gateway_itself_waits_for_so_long_and_no_longer() -> None:
+    """60 s, as OpenFaaS does: then it is 502, whatever the function's own limit would be."""
+    functions = {"slow": ["sleep", "60"]}
+    with start(functions=functions) as own:
+        (gateway,) = own.gateways
+        assert Services(images(functions)).timeout_s == 60
+        gateway.restart(timeout_s=0.4)
+        with httpx.Client(base_url=gateway.url, auth=gateway.auth) as http:
+            answer = http.get("/function/slow")
+            assert (answer.status_code, answer.text) == (502, "")
+            assert "X-Duration-Seconds" not in answer.headers
+            assert metrics(gateway)["gateway_function_invocation_total", "slow.openfaas-fn", "502"]
+            for limit, code in (("200ms", 408), ("9s", 502)):
+                wanted = {"service": "slow", "image": "slow", "envVars": {"exec_timeout": limit}}
+                assert http.put("/system/functions", json=wanted).status_code == 202
+                assert http.get("/function/slow").status_code == code
 
 
 def test_a_function_that_writes_without_end_is_stopped(http: httpx.Client) -> None:
@@ -290,7 +314,7 @@ class Held:
         self._fifo = fifo
         self._gateway = gateway
         self._name = name
-        self._pool = ThreadPoolExecutor(8)
+        self._pool = ThreadPoolExecutor(40)
         self._futures: list[object] = []
 
     def hold(self, count: int) -> None:
@@ -311,8 +335,9 @@ class Held:
         opener.start()
         codes = [future.result(30).status_code for future in self._futures]  # type: ignore[attr-defined]
         released.set()
-        with self._fifo.open("rb"):
-            opener.join(10)
+        reader = os.open(self._fifo, os.O_RDONLY | os.O_NONBLOCK)  # the opener may wait for one
+        opener.join(10)
+        os.close(reader)
         self._pool.shutdown()
         return codes
 
@@ -344,6 +369,18 @@ def test_429_exactly_above_the_limit_and_scaling_moves_it(
     assert values["gateway_function_invocation_started", full_name, ""] == 6
     assert values["gateway_functions_seconds_count", full_name, "200"] == 4
     assert values["gateway_service_count", full_name, ""] == 2
+
+
+def test_there_is_no_limit_where_none_is_set(
+    gateway: LocalGateway, admin: httpx.Client, temporary: Callable[..., str], fifo: Path
+) -> None:
+    """What comes deployed says its own: it must not fork without end on a laptop."""
+    name = temporary("gate")
+    held = Held(gateway, name, fifo)
+    held.hold(40)
+    assert held.release() == [200] * 40
+    told = {one["name"]: one.get("envVars") for one in admin.get("/system/functions").json()}
+    assert (told["env"], told[name]) == ({"max_inflight": "32"}, None)
 
 
 def test_it_saturates_honestly(gateway: LocalGateway) -> None:

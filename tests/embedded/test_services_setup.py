@@ -15,7 +15,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dfaas_lab.config import Host
 from dfaas_lab.errors import MetricsError
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
@@ -27,6 +26,7 @@ from dfaas_lab.services.queries import queries
 from dfaas_lab.services.target_metrics import target_metrics
 from dfaas_lab.target import Target
 from tests.embedded import prometheus_server
+from tests.embedded.ready import host_of
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +142,7 @@ def test_a_prometheus_that_is_not_there(gateway: Gateway) -> None:
 def test_a_prometheus_that_only_the_generator_reaches(
     lab: LocalLab, prometheus: Prometheus
 ) -> None:
-    ssh = lab.ssh
-    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
+    host = host_of(lab)
     began = datetime.now(UTC) - timedelta(seconds=5)
     for via in (Generator(host, name="near"), Generator(replace(host, port=1), name="off")):
         target = Target(

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from dfaas_lab.config import Host
 from dfaas_lab.errors import GatewayError
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab
@@ -30,14 +29,12 @@ from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.ssh_transport import Stream, through
 from dfaas_lab.services.transport import BoundedTransport, Deadline
 from tests.embedded.blackhole import Blackhole
+from tests.embedded.ready import host_of
 
 
 @pytest.fixture
 def remote(local_lab: LocalLab) -> Iterator[Remote]:
-    ssh = local_lab.ssh
-    remote = Remote(
-        Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
-    )
+    remote = Remote(host_of(local_lab))
     yield remote
     remote.close()
 

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from dfaas_lab.remote.openssh_arguments import ssh_arguments
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.ssh_config import resolve
 from tests.embedded.blackhole import Blackhole
+from tests.embedded.ready import host_of
 
 
 @pytest.fixture
@@ -179,10 +179,10 @@ def test_a_revoked_host_key_is_refused(
     known = ssh.known_hosts.read_text() if host_keys == "strict" else ""
     kind_and_key = ssh.known_hosts.read_text().partition(" ")[2]
     (home / "known").write_text(f"{known}@revoked * {kind_and_key}")
-    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=home / "known")
+    host = host_of(local_lab, known_hosts=home / "known", host_keys=host_keys)
     assert callable(way)
     try:
-        said = way(replace(host, host_keys=host_keys))
+        said = way(host)
     except ConnectionFailed as error:
         said = str(error)
     assert "revoked" in said
@@ -198,7 +198,7 @@ def test_lines_of_known_hosts_that_mean_nothing_here_do_no_harm(
     odd = f"# a comment\n\n@cert-authority *.example.org {other}\n@revoked * {other}\n"
     odd += "x ssh-rsa A\ny ssh-ed25519 AAAA\n"
     (home / "known").write_text(odd + right)
-    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=home / "known")
+    host = host_of(local_lab, known_hosts=home / "known")
     assert callable(way)
     assert way(host) == "here"
 
@@ -258,15 +258,13 @@ def running_agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 def test_an_encrypted_key_with_the_agent(
     local_lab: LocalLab, encrypted: Path, agent: None, way: object
 ) -> None:
-    ssh = local_lab.ssh
-    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=encrypted, known_hosts=ssh.known_hosts)
+    host = host_of(local_lab, key=encrypted)
     assert callable(way)
     assert way(host) == "here"
 
 
 def test_an_encrypted_key_without_an_agent(local_lab: LocalLab, encrypted: Path) -> None:
-    ssh = local_lab.ssh
-    host = Host(ssh.host, port=ssh.port, user=ssh.user, key=encrypted, known_hosts=ssh.known_hosts)
+    host = host_of(local_lab, key=encrypted)
     with pytest.raises(ConnectionFailed, match="needs a passphrase") as caught:
         by_fabric(host)
     assert "ssh-add" in str(caught.value)
@@ -286,25 +284,15 @@ def test_a_public_key_names_one_of_the_agents(
 
 @WAYS
 def test_the_agent_alone(home: Path, local_lab: LocalLab, agent: None, way: object) -> None:
-    ssh = local_lab.ssh
     assert callable(way)
-    host = Host(ssh.host, port=ssh.port, user=ssh.user, known_hosts=ssh.known_hosts)
-    assert way(host) == "here"
+    assert way(host_of(local_lab, key=None)) == "here"
 
 
 def test_a_new_host_key_is_written_once_where_that_is_asked_for(
     home: Path, local_lab: LocalLab
 ) -> None:
-    ssh = local_lab.ssh
     known = home / "new/known_hosts"
-    host = Host(
-        ssh.host,
-        port=ssh.port,
-        user=ssh.user,
-        key=ssh.key,
-        known_hosts=known,
-        host_keys="accept-new",
-    )
+    host = host_of(local_lab, known_hosts=known, host_keys="accept-new")
     assert by_fabric(host) == "here"
     assert by_openssh(host) == "here"
     assert by_fabric(host) == "here"
@@ -318,14 +306,7 @@ def test_a_new_host_key_does_not_spoil_a_line_without_an_end(
     known = home / "known_hosts"
     other = "other " + ssh.known_hosts.read_text().split(" ", 1)[1].strip()
     known.write_text(other)
-    host = Host(
-        ssh.host,
-        port=ssh.port,
-        user=ssh.user,
-        key=ssh.key,
-        known_hosts=known,
-        host_keys="accept-new",
-    )
+    host = host_of(local_lab, known_hosts=known, host_keys="accept-new")
     assert by_fabric(host) == "here"
     first, second = known.read_text().splitlines()
     assert first == other
@@ -343,14 +324,7 @@ def generator_of(local_lab: LocalLab, root: Path, key: Path | None) -> Generator
     ssh = local_lab.ssh
     places = {"install_dir": str(root / "k6"), "python": ssh.python}
     return Generator(
-        Host(
-            ssh.host,
-            port=ssh.port,
-            user=ssh.user,
-            key=key,
-            known_hosts=ssh.known_hosts,
-            become=False,
-        ),
+        host_of(local_lab, key=key, become=False),
         workspace_root=str(root / "runs"),
         variables={**places, "remote_tmp": str(ssh.remote_tmp)},
     )

@@ -16,7 +16,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dfaas_lab.config import Host
 from dfaas_lab.errors import ConnectionFailed, WorkspaceError
 from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.launch import Terms, _archive, _script, inspect
@@ -26,6 +25,7 @@ from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, fetch
 from tests.embedded.fault_lab import wait_for
 from tests.embedded.faults import TcpProxy
+from tests.embedded.ready import host_of
 from tests.embedded.test_disk_full import _on_a_small_disk
 
 DEAF = "trap '' INT TERM; while :; do sleep 0.1; done"
@@ -55,11 +55,6 @@ def named(root: Path) -> set[str]:
         with contextlib.suppress(psutil.Error):
             names.add(process.name())
     return names
-
-
-def host(lab: LocalLab) -> Host:
-    ssh = lab.ssh
-    return Host(ssh.host, port=ssh.port, user=ssh.user, key=ssh.key, known_hosts=ssh.known_hosts)
 
 
 def sent(root: Path, k6: str, *, limit_s: int = 60, lease_s: int = 0) -> Path:
@@ -171,7 +166,7 @@ def test_a_follower_ends_with_its_supervisor(root: Path) -> None:
 def test_a_pid_that_somebody_else_has_since_a_reboot_is_no_supervisor(
     root: Path, local_lab: LocalLab
 ) -> None:
-    remote = Remote(host(local_lab))
+    remote = Remote(host_of(local_lab))
     place = sent(root, "exit 0")
     note_this_process(place, "1")
     (place / "pid").write_text(f"{os.getpid()} 1\n")
@@ -210,7 +205,7 @@ def test_a_controller_that_leaves_an_inspection_leaves_nothing(
     root: Path, local_lab: LocalLab
 ) -> None:
     """Its k6 would go on in the loop of a script for ever."""
-    remote = Remote(host(local_lab))
+    remote = Remote(host_of(local_lab))
     k6 = root / "k6"
     k6.write_text(f"#!/bin/sh\n{DEAF}\n")
     k6.chmod(0o755)
@@ -238,7 +233,7 @@ def test_connecting_takes_nothing_of_a_commands_time(local_lab: LocalLab, tmp_pa
         known_hosts = tmp_path / "known_hosts"
         key = local_lab.ssh.known_hosts.read_text().split(" ", 1)[1]
         known_hosts.write_text(f"[127.0.0.1]:{proxy.port} {key}")
-        slow = replace(host(local_lab), port=proxy.port, known_hosts=known_hosts)
+        slow = replace(host_of(local_lab), port=proxy.port, known_hosts=known_hosts)
         remote = Remote(slow)
         proxy.freeze()
         thaw = threading.Timer(3, proxy.thaw)
@@ -254,7 +249,7 @@ def test_results_that_cannot_be_read_to_their_end_are_told(root: Path) -> None:
     tar = programs / "tar"
     with start() as lab:
         lab.ssh_server.restart(env={"PATH": f"{programs}:/usr/bin:/bin"})
-        remote = Remote(host(lab))
+        remote = Remote(host_of(lab))
         for code in (1, 2):  # 1: a file was written meanwhile
             tar.write_text(f'#!/bin/sh\n/usr/bin/tar "$@"\necho what it says >&2\nexit {code}\n')
             tar.chmod(0o755)

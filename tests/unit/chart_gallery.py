@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -46,8 +47,8 @@ def requests_of(latencies: list[float], per_second: int) -> pl.DataFrame:
 
 
 @cache
-def every_chart() -> dict[str, alt.TopLevelMixin]:
-    """One of each, with many functions and long names."""
+def every_chart() -> dict[str, Callable[[], alt.TopLevelMixin]]:
+    """What draws one of each, with many functions and long names."""
     functions = ["f" * 40, "env"]
     requests = pl.concat(
         [
@@ -76,20 +77,20 @@ def every_chart() -> dict[str, alt.TopLevelMixin]:
         latency_ms_p95=pl.when(pl.col("second") % 7 != 3).then(900.0 * (pl.col("second") + 1))
     )
     return {
-        "run": run_chart(frames, times, requests),
-        "one function": run_chart(summary(["f"]), timeline(["f"])),
-        "rates": rates_chart(frames),
-        "distribution": distribution_chart(requests),
-        "distribution by target": distribution_chart(requests, by="target"),
-        "overlay": overlay_chart(frames, times, by="target"),
-        "status": status_chart(requests),
-        "decomposition": decomposition_chart(requests.with_columns(waiting_ms=pl.lit(4.0))),
-        "node": node_chart(node, frames),
-        "doubtful": rates_chart(doubtful, doubtful=["r10"]),
-        "seconds without an answer": run_chart(summary(["f"], seconds=30), unanswered),
-        "campaign": campaign_chart(campaign, Overload(cpu_fraction=0.7)),
-        "frontier": frontier_chart(campaign, "env", "figlet"),
-        "comparison": comparison_chart(changes(4.0)),
+        "run": lambda: run_chart(frames, times, requests),
+        "one function": lambda: run_chart(summary(["f"]), timeline(["f"])),
+        "rates": lambda: rates_chart(frames),
+        "distribution": lambda: distribution_chart(requests),
+        "distribution by target": lambda: distribution_chart(requests, by="target"),
+        "overlay": lambda: overlay_chart(frames, times, by="target"),
+        "status": lambda: status_chart(requests),
+        "decomposition": lambda: decomposition_chart(requests.with_columns(waiting_ms=pl.lit(4.0))),
+        "node": lambda: node_chart(node, frames),
+        "doubtful": lambda: rates_chart(doubtful, doubtful=["r10"]),
+        "seconds without an answer": lambda: run_chart(summary(["f"], seconds=30), unanswered),
+        "campaign": lambda: campaign_chart(campaign, Overload(cpu_fraction=0.7)),
+        "frontier": lambda: frontier_chart(campaign, "env", "figlet"),
+        "comparison": lambda: comparison_chart(changes(4.0)),
     }
 
 

@@ -87,7 +87,14 @@ def test_little_is_drawn_too(frame: pl.DataFrame) -> None:
 
 def test_a_large_campaign_stays_a_small_figure() -> None:
     frame = outcomes(Plan(["env", "figlet"], Linear(0, 200, step=2), sizes=(2, 2)), iterations=1)
-    assert len(_rows(campaign_chart(frame, Overload()).to_dict())) < 5_000
+    rows = _rows(campaign_chart(frame, Overload()).to_dict())
+    assert len(rows) < 5_000
+    # Of the few that are overloaded, none is left out.
+    over = frame.filter("overloaded")["load_id"].n_unique()
+    assert (
+        len({row["load_id"] for row in rows if "load_id" in row and row["state"] == "overloaded"})
+        == over
+    )
 
 
 def test_the_frontier_tells_states_by_signs() -> None:

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -335,6 +335,23 @@ def test_lines_of_a_node_are_told_apart_in_every_panel() -> None:
     assert ">10.0.0.60:9100<" not in drawn
 
 
+def test_a_day_of_a_node_is_a_small_figure_that_keeps_its_extremes() -> None:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    day = pl.DataFrame(
+        {"time": pl.datetime_range(began, began + timedelta(days=1), "5s", eager=True)}
+    ).with_columns(
+        metric=pl.lit("cpu_fraction"),
+        function=pl.lit(None, pl.String),
+        instance=pl.lit("10.0.0.60:9100"),
+        value=pl.when(pl.int_range(pl.len()) == 7777).then(0.99).otherwise(0.5),
+    )
+    chart = node_chart(pl.concat([day, day.with_columns(metric=pl.lit("replicas"))]))
+    drawn = [row for row in rows(chart) if "value" in row]
+    assert 200 < len(drawn) < 5000
+    assert max(row["value"] for row in drawn) == pytest.approx(99.0)
+    assert "time (h:min)" in draw(chart)
+
+
 @pytest.mark.parametrize(
     ("metric", "value", "unit"),
     [
@@ -372,7 +389,7 @@ def test_lines_can_be_told_apart_by_a_column_of_ones_own() -> None:
 
 @pytest.mark.parametrize("name", list(every_chart()))
 def test_no_chart_is_wider_than_a_cell_and_each_is_small(name: str) -> None:
-    bundle = chart_bundle(every_chart()[name])
+    bundle = chart_bundle(every_chart()[name]())
     picture = base64.b64decode(bundle["image/png"])
     assert shown_width(picture) <= 640
     assert len(picture) < 60_000

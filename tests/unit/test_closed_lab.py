@@ -67,6 +67,8 @@ def test_what_reaches_out_to_nobody_still_works(tmp_path: Path) -> None:
     assert lab.store.runs().is_empty()
     assert lab.campaigns().is_empty()
     assert "node1" in repr(lab)
+    assert ">closed</b>" in (lab._repr_html_() or "")
+    assert ">closed</b>" not in (made(tmp_path)._repr_html_() or "")
     assert lab.target.preview(5, "1s").requests == 5
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dfaas_lab import DfaasLabError, Function, Run
-from dfaas_lab.campaign.csv_files import import_csv
+from dfaas_lab.campaign.csv_import import import_csv
 from dfaas_lab.campaign.files import CampaignFolder
 from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Host

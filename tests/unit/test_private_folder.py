@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,25 @@ def test_it_is_private_and_goes_at_its_end(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == [folder]
     assert list(tmp_path.iterdir()) == []
     PrivateFolder("dfaas-x-", parent=tmp_path)  # nobody keeps it
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_removes_one_that_is_being_made(tmp_path: Path) -> None:
+    """Each that is made sweeps, too: it must not take those of the others for left ones."""
+    gone: list[Path] = []
+
+    def make() -> None:
+        for _ in range(200):
+            with PrivateFolder("dfaas-x-", parent=tmp_path) as folder:
+                if not folder.exists():
+                    gone.append(folder)
+
+    threads = [threading.Thread(target=make) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert gone == []
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 from pathlib import Path
 
 import nbformat
@@ -74,6 +75,16 @@ def test_a_file_gets_a_line_for_each_end_only() -> None:
     view.draw((DONE, Step("rest")))
     view.close((DONE, Step("rest", state="interrupted")))
     assert stream.getvalue() == "\u2713 run: 3 iterations\n\u25a0 rest\n"
+
+
+def test_each_of_several_steps_has_the_line_for_a_while() -> None:
+    stream, now = Terminal(), [0.0]
+    view = TerminalView(stream, clock=lambda: now[0])
+    for second in range(6):
+        now[0] = float(second)
+        view.draw((Step("node1", 1, 4, "a"), Step("done", state="ok"), Step("node2", 2, 4, "b")))
+    shown = re.findall(r"node\d: \w", stream.getvalue())
+    assert shown == ["node1: a", "node2: b", "node1: a"]
 
 
 def test_a_tasks_name_cannot_steer_the_terminal() -> None:
@@ -197,3 +208,18 @@ def test_stop_is_pressed_once(capsys: pytest.CaptureFixture[str]) -> None:
 def test_outside_of_a_notebook_there_is_no_chart() -> None:
     assert chart_view(Shown(chart=True), {"a": LiveSeries(1)}, dict, "r1") is None
     assert not is_watched(Shown(progress=False))
+
+
+RUNS = """
+from dfaas_lab.progress import Step
+from dfaas_lab.widgets import choose_view
+view = choose_view()
+view.draw((Step("run", text="a", run_id="r1"),))
+view.draw((Step("run", text="b", run_id="r2"),))
+"""
+
+
+def test_the_run_that_goes_on_now_is_the_one_that_can_be_attached_to(tmp_path: Path) -> None:
+    text, _ = execute([RUNS], tmp_path).cells[0].outputs
+    assert "lab.attach('r2')" in text.data["text/plain"]
+    assert "r1" not in text.data["text/plain"]

@@ -1,0 +1,23 @@
+"""What draws charts is loaded in the background, and by nothing else than a notebook's progress."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+TOLD = """
+import sys
+from dfaas_lab.widgets import choose_view
+from dfaas_lab.widgets.warm_up import warm_up
+choose_view(), choose_view(False)
+print("altair" in sys.modules)
+thread = warm_up()
+print(warm_up() is thread, thread.daemon)
+thread.join(60)
+print({"altair", "vl_convert", "PIL"} <= set(sys.modules))
+"""
+
+
+def test_it_is_loaded_once_and_only_where_it_is_asked_for() -> None:
+    ran = subprocess.run([sys.executable, "-c", TOLD], capture_output=True, text=True, timeout=120)
+    assert ran.stdout.split() == ["False", "True", "True", "True"], ran.stderr
