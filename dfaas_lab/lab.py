@@ -134,7 +134,11 @@ class Lab:
 
     @property
     def target(self) -> Target:
-        """The target, where there is one."""
+        """The target, where there is one.
+
+        >>> lab.target.name
+        'node1'
+        """
         if len(self.targets) != 1:
             raise ConfigError(
                 f"the lab has {len(self.targets)} targets", hint="Use lab.targets['NAME']."
@@ -143,14 +147,22 @@ class Lab:
 
     @property
     def generators(self) -> dict[str, Generator]:
-        """The generators, by name; also one through which a target is only reached."""
+        """The generators, by name; also one through which a target is only reached.
+
+        >>> list(lab.generators)
+        ['local']
+        """
         targets = self.targets.values()
         found = [one for target in targets for one in (target.generator, target.via) if one]
         return Named("generator", [(one.name, one) for one in found])
 
     @property
     def generator(self) -> Generator:
-        """The generator, where there is one."""
+        """The generator, where there is one.
+
+        >>> lab.generator is target.generator
+        True
+        """
         generators = self.generators
         if len(generators) != 1:
             raise ConfigError(
@@ -160,7 +172,11 @@ class Lab:
 
     @property
     def store(self) -> Store:
-        """The results of all runs."""
+        """The results of all runs.
+
+        >>> lab.store.find(run.id).path == run.path
+        True
+        """
         from dfaas_lab.store import Store
 
         return Store(self._root)

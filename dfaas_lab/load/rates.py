@@ -72,7 +72,11 @@ class Linear(Rates):
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The rates, rising."""
+        """The rates, rising.
+
+        >>> Linear(0, 20, step=10).values
+        (0, 10, 20)
+        """
         return tuple(range(self.min, self.max + 1, self.step))
 
 
@@ -113,7 +117,11 @@ class Exponential(Rates):
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The rates, rising."""
+        """The rates, rising.
+
+        >>> Exponential(10, 0, 2).values
+        (1, 10, 100)
+        """
         rates = []
         for power in range(self.min_power, self.max_power + 1):
             rate = self.base**power
@@ -159,7 +167,11 @@ class Random(Rates):
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The rates, rising."""
+        """The rates, rising.
+
+        >>> Random(1, 3, count=5).values  # all there are
+        (1, 2, 3)
+        """
         return self._drawn
 
 
@@ -185,7 +197,11 @@ class Custom(Rates):
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The rates, rising."""
+        """The rates, rising.
+
+        >>> Custom([20, 5]).values
+        (5, 20)
+        """
         return tuple(self.rates)
 
 
