@@ -30,6 +30,7 @@ from dfaas_lab.k6.live_reader import reading_live
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, lines, remove
 from dfaas_lab.retry import retry
+from dfaas_lab.run import Run
 from dfaas_lab.status import COMPLETE, worst
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class TargetRun:
         """What is measured while it goes on; None where nobody looks."""
         self.over = False
         """Whether ``run`` has ended."""
+        self.read: Run | None = None
+        """The run as it was then, with what has been read of it."""
 
     @property
     def name(self) -> str:
@@ -190,7 +193,8 @@ class TargetRun:
         progress.finish(self._target, done, self._end_line())
 
     def _end_line(self) -> str:
-        return end_line(self._folder, self._target, self._spec)
+        self.read = Run(self._folder)
+        return end_line(self.read, self._target, self._spec)
 
     def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
         """Go through the iterations to the first that did not go well; return its error."""
@@ -291,17 +295,22 @@ class TargetRun:
         return self._spec.warmup_s + (iteration.number - 1) * self._spec.plan.duration_s
 
     def _tell(self, progress: Progress, iteration: Iteration, event: Elapsed) -> None:
-        spec, duration_s = self._spec, iteration.plan.duration_s
+        spec, plan = self._spec, iteration.plan
         what = f"iteration {iteration.number}/{spec.iterations}" if iteration.number else "warm-up"
-        elapsed_s = min(event.seconds, duration_s)
+        elapsed_s = min(event.seconds, plan.duration_s)
         done_s = self._before_s(iteration) + elapsed_s
         left_s = self._total_s - done_s + spec.rest_s * (spec.iterations - max(iteration.number, 1))
-        said = (
-            what,
-            f"{elapsed_s:.0f} of {words.span(duration_s)}",
-            *so_far(None if self.live is None else self.live.numbers()),
-            *([f"{words.span(math.ceil(left_s))} left"] if left_s > 0 else []),
-            words.count(event.complete, "request"),
-            f"run {self._folder.run_id}",
-        )
+        said = [what, _elapsed(event.seconds, plan.duration_s)]
+        said += so_far(None if self.live is None else self.live.numbers())
+        said += [f"{words.span(math.ceil(left_s))} left"] if left_s > 0 else []
+        # An iteration of our script is one request; of another one, who knows.
+        said += [words.count(event.complete, "request" if plan.is_builtin else "script iteration")]
+        said += [f"run {self._folder.run_id}"]
         progress.update(self._target, done=done_s, text=" \u00b7 ".join(said))
+
+
+def _elapsed(seconds: float, duration_s: float) -> str:
+    """Say how far an iteration is; a script may not say how long it lasts."""
+    if not duration_s:
+        return words.span(round(seconds))
+    return f"{min(seconds, duration_s):.0f} of {words.span(duration_s)}"

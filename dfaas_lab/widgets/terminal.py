@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from typing import TextIO
 
 from dfaas_lab.progress import Step
 from dfaas_lab.widgets.lines import end, sentence
 
 _CELLS = 20
+_TURN_S = 2
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -20,12 +23,16 @@ def is_terminal(stream: TextIO) -> bool:
 class TerminalView:
     """One line that is written over on a terminal; a line for each finished step anywhere.
 
+    Of several steps that go on, each has the line for two seconds.
+
     Args:
         stream: Where to write; it is a terminal if it says so.
+        clock: Tells the time in seconds.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
+        self._clock = clock
         self._live = is_terminal(stream)
         self._shown = ""
         self._told: set[str] = set()
@@ -36,7 +43,8 @@ class TerminalView:
             if step.state != "running":
                 self._tell(step)
         running = [step for step in steps if step.state == "running"]
-        self._show(_line(running[-1]) if running else "")
+        turn = int(self._clock() / _TURN_S) % max(len(running), 1)
+        self._show(_line(running[turn]) if running else "")
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Tell how each step ended."""

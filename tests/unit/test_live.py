@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dfaas_lab.execution.target_run import _elapsed
 from dfaas_lab.k6.live import MOST_BINS, Latencies, LiveSeries, Row
 
 S = 10**9
@@ -91,3 +92,9 @@ def test_a_quantile_is_one_of_the_latencies_to_a_percent(values: list[float]) ->
         assert found is not None
         assert any(value == pytest.approx(found, rel=0.01) for value in values)
     assert counted.quantile(1.0) == pytest.approx(max(values), rel=0.01)
+
+
+def test_a_script_that_says_no_duration_has_its_time_alone() -> None:
+    assert _elapsed(12.4, 60.0) == "12 of 1 min"
+    assert _elapsed(61.0, 60.0) == "60 of 1 min"
+    assert _elapsed(75.2, 0.0) == "1 min 15 s"

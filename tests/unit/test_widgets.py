@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 from pathlib import Path
 
 import nbformat
@@ -74,6 +75,16 @@ def test_a_file_gets_a_line_for_each_end_only() -> None:
     view.draw((DONE, Step("rest")))
     view.close((DONE, Step("rest", state="interrupted")))
     assert stream.getvalue() == "\u2713 run: 3 iterations\n\u25a0 rest\n"
+
+
+def test_each_of_several_steps_has_the_line_for_a_while() -> None:
+    stream, now = Terminal(), [0.0]
+    view = TerminalView(stream, clock=lambda: now[0])
+    for second in range(6):
+        now[0] = float(second)
+        view.draw((Step("node1", 1, 4, "a"), Step("done", state="ok"), Step("node2", 2, 4, "b")))
+    shown = re.findall(r"node\d: \w", stream.getvalue())
+    assert shown == ["node1: a", "node2: b", "node1: a"]
 
 
 def test_a_tasks_name_cannot_steer_the_terminal() -> None:
