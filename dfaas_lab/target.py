@@ -286,6 +286,12 @@ class Target:
     ) -> Preview:
         """Say what a run would cost, before anything runs; connects to nothing.
 
+        Args:
+            load: Requests per second, for every function or by name.
+            duration: How long each iteration lasts.
+            iterations: How often the load is repeated.
+            rest: The pause between iterations.
+
         Raises:
             ConfigError: What was asked cannot be, also for want of memory or disk on the generator
                 where these are known (after ``check()`` or a run).
@@ -437,6 +443,10 @@ class Target:
         Only scrapes from ``start`` to ``end`` count. A rate of a counter is its increase between
         two of them, and stands at the later one; where too few scrapes fall in, ``value`` is null
         and ``reason`` says why ("2 s of load, scraped every 15 s").
+
+        Args:
+            start: The first moment that counts.
+            end: The last one.
 
         Raises:
             MetricsError: The target has no Prometheus, or it does not answer.

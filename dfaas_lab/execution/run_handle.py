@@ -78,7 +78,11 @@ class RunHandle:
 
     @property
     def going(self) -> bool:
-        """Whether it is measured from here, and has not ended; asks nobody."""
+        """Whether it is measured from here, and has not ended; asks nobody.
+
+        >>> handle.going
+        False
+        """
         return self._thread is not None and not self._done.is_set()
 
     @property
@@ -132,6 +136,9 @@ class RunHandle:
 
         Raises:
             ConnectionFailed: The generator cannot be asked.
+
+        >>> handle.done
+        True
         """
         if self._thread is not None:
             return self._done.is_set()
@@ -139,7 +146,11 @@ class RunHandle:
 
     @property
     def run(self) -> Run:
-        """What has been measured and stored so far."""
+        """What has been measured and stored so far.
+
+        >>> handle.run.summary.height
+        1
+        """
         return self._ended or Run(self._folder)
 
     def stop(self) -> None:
