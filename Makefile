@@ -51,6 +51,7 @@ test: lint
 test-all: $(FOR_TEST)
 	$(BIN)/python -m pytest $(BESIDE) -m "slow or hypothesis" --hypothesis-profile thorough \
 		tests/embedded tests/unit
+	$(BIN)/python -m pytest tests/browser
 	$(if $(DFAAS_LAB_TESTBED),$(BIN)/python -m pytest tests/testbed)
 
 lint: $(FOR_TEST)

@@ -75,12 +75,20 @@ class Comparison:
 
     @property
     def interleaved(self) -> bool:
-        """Whether the sides were measured in turn, so that a difference has the side as cause."""
+        """Whether the sides were measured in turn, so that a difference has the side as cause.
+
+        >>> compare(before, after).interleaved
+        False
+        """
         return not self.power.is_empty()
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """One sentence per row of ``frame``."""
+        """One sentence per row of ``frame``.
+
+        >>> compare(before, after).sentences[0]
+        'mean latency of env is ...'
+        """
         several = len(self.sides) > 2
         powers: Sequence[Mapping[str, object]] = self.power.rows(named=True)
         rows = self.frame.rows(named=True)

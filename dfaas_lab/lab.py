@@ -118,6 +118,9 @@ class Lab:
     def from_file(cls, path: str | Path) -> Lab:
         """Make a lab from its file (YAML, TOML or JSON), as ``dfaas-lab serve`` prints it.
 
+        Args:
+            path: The file; relative names in it go by its folder.
+
         Raises:
             ConfigError: The file is not there, or says something that cannot be.
 
@@ -134,7 +137,11 @@ class Lab:
 
     @property
     def target(self) -> Target:
-        """The target, where there is one."""
+        """The target, where there is one.
+
+        >>> lab.target.name
+        'node1'
+        """
         if len(self.targets) != 1:
             raise ConfigError(
                 f"the lab has {len(self.targets)} targets", hint="Use lab.targets['NAME']."
@@ -143,14 +150,22 @@ class Lab:
 
     @property
     def generators(self) -> dict[str, Generator]:
-        """The generators, by name; also one through which a target is only reached."""
+        """The generators, by name; also one through which a target is only reached.
+
+        >>> list(lab.generators)
+        ['local']
+        """
         targets = self.targets.values()
         found = [one for target in targets for one in (target.generator, target.via) if one]
         return Named("generator", [(one.name, one) for one in found])
 
     @property
     def generator(self) -> Generator:
-        """The generator, where there is one."""
+        """The generator, where there is one.
+
+        >>> lab.generator is target.generator
+        True
+        """
         generators = self.generators
         if len(generators) != 1:
             raise ConfigError(
@@ -160,7 +175,11 @@ class Lab:
 
     @property
     def store(self) -> Store:
-        """The results of all runs."""
+        """The results of all runs.
+
+        >>> lab.store.find(run.id).path == run.path
+        True
+        """
         from dfaas_lab.store import Store
 
         return Store(self._root)
@@ -409,6 +428,9 @@ class Lab:
         """Remove from all hosts what provisioning installed, and every workspace of ours.
 
         Functions that were deployed stay: they belong to their gateway.
+
+        Args:
+            progress: None chooses how progress is shown; False shows nothing.
 
         Raises:
             ProvisionError: With one failure per host.

@@ -53,12 +53,20 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id, unique and sortable by time."""
+        """The run's id, unique and sortable by time.
+
+        >>> Run.load(run.path).id == run.id
+        True
+        """
         return self._folder.run_id
 
     @property
     def path(self) -> Path:
-        """The run's folder in the store."""
+        """The run's folder in the store.
+
+        >>> run.path.name == f"run_id={run.id}"
+        True
+        """
         return self._folder.path
 
     @cached_property
@@ -72,6 +80,9 @@ class Run:
         ``orders`` holds by target what was asked, ``provenance`` versions, commit, hosts and
         images, ``clock_skew`` by target how far its gateway's clock was ahead of the generator's,
         ``reproduces`` the run that this one repeats. README tells more.
+
+        >>> run.provenance["orders"]["node1"]["load"]
+        {'figlet': 10.0, 'env': 20.0}
         """
         from dfaas_lab.analysis.clock_skew import clock_skew
 
@@ -82,7 +93,11 @@ class Run:
 
     @property
     def label(self) -> str | None:
-        """What the user called it."""
+        """What the user called it.
+
+        >>> run.label
+        'first'
+        """
         label = self._manifest.get("label")
         return None if label is None else str(label)
 
@@ -92,6 +107,9 @@ class Run:
 
         ``running``: its controller is at it, or was killed; ``lost``: the generator was left while
         k6 may go on there. An iteration that is not in the store is never ``ok``.
+
+        >>> run.status
+        'ok'
         """
         return self._stored.status(str(self._manifest.get("status")))
 
@@ -110,6 +128,9 @@ class Run:
         Prometheus scraped it twice within the load (what came before the first and after the last
         of these scrapes is taken from ``requests``); ``gateway_difference`` how many more than were
         started, or (negative) fewer than were answered. Why they are null is in ``node_metrics``.
+
+        >>> run.summary.filter(function="env").select("iteration", "planned", "failed").row(0)
+        (1, 20, 0)
         """
         return self._folder.frame("summary")
 
@@ -126,6 +147,9 @@ class Run:
 
             stage = pl.col("tags").str.json_path_match("$.stage")
             run.requests.group_by(stage).agg(pl.col("latency_ms").median())
+
+        >>> run.requests.filter(function="env", iteration=1).height
+        20
         """
         return self._folder.frame("requests")
 
@@ -135,12 +159,19 @@ class Run:
 
         A request counts in the second it was planned for, one that was sent over 10 ms late in the
         second in which it was sent. Latencies are those of successful requests.
+
+        >>> run.timeline.filter(function="env", iteration=1)["requests"].to_list()
+        [20]
         """
         return self._folder.frame("timeline")
 
     @cached_property
     def k6_metrics(self) -> pl.DataFrame:
-        """Checks and custom metrics of the script: one row for each set of tags and group."""
+        """Checks and custom metrics of the script: one row for each set of tags and group.
+
+        >>> run.k6_metrics.columns[:4]
+        ['run_id', 'target', 'iteration', 'scenario']
+        """
         return self._folder.frame("k6_metrics")
 
     @cached_property
@@ -149,6 +180,9 @@ class Run:
 
         ``size`` is in bytes. In ``path``, a name is written as every file system takes it. Of an
         iteration, 200 files and 200 MB are kept; the others are listed without size and path.
+
+        >>> run.files.columns
+        ['target', 'iteration', 'name', 'size', 'path']
         """
         return self._stored.script_files()
 
@@ -158,6 +192,9 @@ class Run:
 
         ``target, iteration, time, metric, function, instance, value, reason``; the columns and the
         rule are those of ``target.metrics()``. Empty where the target has no Prometheus.
+
+        >>> run.node_metrics.columns[:4]
+        ['target', 'iteration', 'time', 'metric']
         """
         return self._folder.frame("node_metrics")
 
@@ -166,6 +203,9 @@ class Run:
         """What the generator did: one row per target and iteration, ratios 0..1, bytes, counts.
 
         The columns are those of :class:`dfaas_lab.k6.generator_load.HostLoad`.
+
+        >>> run.metrics["cpu_fraction"].is_between(0, 1).all()
+        True
         """
         return self._stored.generator_metrics(self._loads)
 
@@ -193,6 +233,9 @@ class Run:
         The remarks tell of numbers that are as they were measured, and yet not to be taken as they
         stand: too few requests, the instrument's share (:attr:`error_budget`), a latency that does
         not get steady (:meth:`stability`).
+
+        >>> run.verdict.word in ("VALID", "DOUBTFUL")
+        True
         """
         from dfaas_lab.analysis import stability
         from dfaas_lab.analysis.error_budget import remarks_of
@@ -220,6 +263,9 @@ class Run:
 
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
         """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`.
+
+        Args:
+            confidence: Of the intervals, between 0 and 1.
 
         >>> p95 = run.statistics().filter(measure="latency_ms_p95", function="env")
         >>> p95.select("iterations", "unit").row(0)
@@ -266,6 +312,9 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere.
+
+        Args:
+            path: The file; one that is there is replaced.
 
         >>> run.save("first.zip").name
         'first.zip'
@@ -322,6 +371,9 @@ class Run:
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """Open a run: an archive that :meth:`save` wrote, or a run's folder in a store.
+
+        Args:
+            path: The archive, or the folder ``run_id=...``.
 
         Raises:
             StoreError: It is no run, is damaged, or was written by a newer dfaas_lab.

@@ -269,7 +269,11 @@ class Target:
         """
         spec = self._spec(iterations, detached=detach, **options)
         handle = self._start(spec, label=label, live=live, shown=Shown(progress, chart))
-        return handle.send() if detach else handle.start()
+        try:
+            return handle.send() if detach else handle.start()
+        except KeyboardInterrupt:
+            handle._end_early()
+            raise
 
     @known_options()
     def preview(
@@ -281,6 +285,12 @@ class Target:
         rest: str | timedelta = "0s",
     ) -> Preview:
         """Say what a run would cost, before anything runs; connects to nothing.
+
+        Args:
+            load: Requests per second, for every function or by name.
+            duration: How long each iteration lasts.
+            iterations: How often the load is repeated.
+            rest: The pause between iterations.
 
         Raises:
             ConfigError: What was asked cannot be, also for want of memory or disk on the generator
@@ -433,6 +443,10 @@ class Target:
         Only scrapes from ``start`` to ``end`` count. A rate of a counter is its increase between
         two of them, and stands at the later one; where too few scrapes fall in, ``value`` is null
         and ``reason`` says why ("2 s of load, scraped every 15 s").
+
+        Args:
+            start: The first moment that counts.
+            end: The last one.
 
         Raises:
             MetricsError: The target has no Prometheus, or it does not answer.

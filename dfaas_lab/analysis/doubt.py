@@ -68,12 +68,20 @@ class Verdict:
 
     @property
     def valid(self) -> bool:
-        """True where the run has ended and there is no doubt."""
+        """True where the run has ended and there is no doubt.
+
+        >>> Verdict().valid, Verdict(running=True).valid
+        (True, False)
+        """
         return not self.doubts and not self.running
 
     @property
     def word(self) -> str:
-        """``VALID``, ``DOUBTFUL``, or ``RUNNING`` where the run has not ended."""
+        """``VALID``, ``DOUBTFUL``, or ``RUNNING`` where the run has not ended.
+
+        >>> Verdict((Doubt("drops", "6", "0"),)).word
+        'DOUBTFUL'
+        """
         return "RUNNING" if self.running else "DOUBTFUL" if self.doubts else "VALID"
 
     def __str__(self) -> str:
@@ -96,7 +104,11 @@ class Verdict:
 
     @property
     def lines(self) -> list[str]:
-        """Each doubt with what to do."""
+        """Each doubt with what to do.
+
+        >>> Verdict((Doubt("drops", "6", "0", "Ask for less."),)).lines
+        ['drops: 6 (expected 0). Ask for less.']
+        """
         doubts = [f"{doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
         noted = ["Certificates were not checked: insecure=True."] if self.insecure else []
         return [*doubts, *noted]

@@ -79,22 +79,38 @@ class Campaign:
 
     @property
     def id(self) -> str:
-        """The campaign's id, unique and sortable by time."""
+        """The campaign's id, unique and sortable by time.
+
+        >>> lab.campaigns()["campaign_id"].to_list() == [campaign.id]
+        True
+        """
         return self._folder.id
 
     @property
     def path(self) -> Path:
-        """The folder of its own files in the store; the runs are beside, as any."""
+        """The folder of its own files in the store; the runs are beside, as any.
+
+        >>> campaign.path.name == campaign.id
+        True
+        """
         return self._folder.path
 
     @property
     def plan(self) -> Plan:
-        """The plan."""
+        """The plan.
+
+        >>> len(campaign.plan)
+        4
+        """
         return self._settings.plan
 
     @property
     def status(self) -> str:
-        """``new``, ``running``, ``interrupted`` (also after a kill), ``failed`` or ``finished``."""
+        """``new``, ``running``, ``interrupted`` (also after a kill), ``failed`` or ``finished``.
+
+        >>> campaign.status
+        'finished'
+        """
         return status_of(self._folder)
 
     def preview(self) -> CampaignPreview:
@@ -194,6 +210,9 @@ class Campaign:
         ``not_measured`` (why a value of the node is null). Node values are means over the
         iteration's window. A load that is ruled out by an overloaded one has ``skipped`` true and
         nulls; ``reasons`` names the overloaded one.
+
+        >>> campaign.outcomes.filter(function="env").select("rate_rps", "skipped").row(0)
+        (5.0, False)
         """
         return outcomes_of(self._store, self._settings, self._plans(), self._known())
 

@@ -66,6 +66,9 @@ class Cooldown:
     def fixed(cls, wait: str | timedelta) -> Cooldown:
         """Rest exactly so long, whatever the node does: ``Cooldown.fixed("10s")``.
 
+        Args:
+            wait: How long.
+
         >>> Cooldown.fixed("10s").fixed_s
         10.0
         """
@@ -73,17 +76,29 @@ class Cooldown:
 
     @property
     def max_wait_s(self) -> float:
-        """The longest rest, in seconds."""
+        """The longest rest, in seconds.
+
+        >>> Cooldown().max_wait_s
+        180.0
+        """
         return seconds(self.max_wait, what="Cooldown(max_wait=...)")
 
     @property
     def step_s(self) -> float:
-        """The pause between two looks, in seconds."""
+        """The pause between two looks, in seconds.
+
+        >>> Cooldown(step="500ms").step_s
+        0.5
+        """
         return seconds(self.step, what="Cooldown(step=...)")
 
     @property
     def fixed_s(self) -> float | None:
-        """The fixed rest, in seconds."""
+        """The fixed rest, in seconds.
+
+        >>> Cooldown().fixed_s is None, Cooldown.fixed("1m").fixed_s
+        (True, 60.0)
+        """
         if self.fixed_wait is None:
             return None
         return seconds(self.fixed_wait, what="Cooldown.fixed(...)")
@@ -141,8 +156,11 @@ def not_idle(now: Readings, baseline: Readings, settings: Cooldown) -> list[str]
         most = base + max(base * settings.threshold, getattr(settings, name))
         if value > most:
             found.append(f"{what} {value:.4g} {unit} > {most:.4g} {unit}")
-    for function, count in now.replicas.items():
-        if count >= settings.replicas:
+    for function in {**baseline.replicas, **now.replicas}:
+        count = now.replicas.get(function)
+        if count is None:
+            found.append(f"replicas of {function} are not measured")
+        elif count >= settings.replicas:
             found.append(f"{function} has {count} replicas")
     return found
 

@@ -27,6 +27,8 @@ from dfaas_lab.status import COMPLETE
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
 from dfaas_lab.validation import local_path
 
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+
 
 def export_csv(
     outcomes: pl.DataFrame, folder: str | Path, *, functions: Iterable[str] = ()
@@ -88,7 +90,7 @@ def _result_row(rows: list[dict[str, Any]]) -> Row:
     found: Row = {}
     for row in rows:
         name = row["function"]
-        found[f"function_{name}"] = name
+        found[f"function_{name}"] = _no_formula(name)
         found[f"rate_function_{name}"] = str(round(row["rate_rps"]))
         for column, (outcome, factor) in FUNCTION.items():
             found[column + name] = _decimals(row[outcome], factor)
@@ -108,8 +110,16 @@ def _skipped_row(load: PlannedLoad) -> Row:
     return {
         column: value
         for name, rate in load.items()
-        for column, value in ((f"function_{name}", name), (f"rate_function_{name}", str(rate)))
+        for column, value in (
+            (f"function_{name}", _no_formula(name)),
+            (f"rate_function_{name}", str(rate)),
+        )
     }
+
+
+def _no_formula(name: str) -> str:
+    """A name that came in a stranger's file must not begin a formula in a spreadsheet."""
+    return f"'{name}" if name.lstrip()[:1] in _FORMULA else name
 
 
 def _decimals(value: float | None, factor: float = 1) -> str:
@@ -141,12 +151,13 @@ def _merge(
     old = list(read_rows(path, delimiter)) if path.exists() else []
     before = {column for row in old for column in row}
     own = {column.removeprefix("rate_function_") for column in before if is_rate(column)}
-    columns = header(sorted({*names, *own}))
-    columns += sorted(before - set(columns))
-    left = Counter(_key(row, columns) for row in old)
+    ours = header(sorted({*names, *own}))
+    # Further columns are another tool's: an equal row of ours does not have them.
+    columns = ours + [column for row in old[:1] for column in row if column not in ours]
+    left = Counter(_key(row, ours) for row in old)
     new = []
     for row in rows:
-        key = _key(row, columns)
+        key = _key(row, ours)
         if left[key]:
             left[key] -= 1
         else:

@@ -27,11 +27,11 @@ def axis(
     values: Sequence[float] | None = None,
     expr: str | None = None,
 ) -> alt.Axis:
-    """Return an axis in the house style; ``values`` are the ticks, where they are not Vega's."""
+    """Return an axis; ``values`` are its ticks, where they are not Vega's."""
     return alt.Axis(
         title=title if labels else None,
-        labels=labels,
-        ticks=labels,
+        labels=alt.Undefined if labels else False,
+        ticks=alt.Undefined if labels else False,
         # With a count, Vega leaves out every second value where there are more.
         tickCount=ticks if values is None else alt.Undefined,
         values=alt.Undefined if values is None else list(values),
@@ -68,9 +68,9 @@ def rate_x(rates: Iterable[float], title: str, *, labels: bool = True) -> alt.X:
     """Return a horizontal axis of rates, which doubles where they grow by one factor."""
     asked = sorted({float(rate) for rate in rates})
     if _geometric(asked):
-        scale = alt.Scale(type="log", base=2, domain=[asked[0] / 1.2, asked[-1] * 1.2], nice=False)
+        scale = alt.Scale(type="log", base=2, domain=[asked[0] / 1.2, asked[-1] * 1.2])
         return alt.X("rate_rps:Q", scale=scale, axis=axis(title, labels=labels, values=asked))
-    scale = alt.Scale(domain=[0.0, max([1.0, *asked]) * 1.05], nice=False)
+    scale = alt.Scale(domain=[0.0, max([1.0, *asked]) * 1.05])
     return alt.X("rate_rps:Q", scale=scale, axis=axis(title, labels=labels))
 
 
@@ -88,7 +88,7 @@ def up_from_0(field: str, title: str, highest: float, steps: int = 5) -> alt.Y:
     Vega's own choice may end between two ticks; then the panels of one row do not line up.
     """
     values = round_ticks(highest, steps)
-    scale = alt.Scale(domain=[0, values[-1]], nice=False)
+    scale = alt.Scale(domain=[0, values[-1]])
     return alt.Y(field, axis=axis(title, values=values), scale=scale)
 
 
@@ -143,7 +143,7 @@ class LatencyAxis:
             axis=axis(
                 f"{title} (ms, log scale)" if self.log else f"{title} (ms)", values=self.ticks
             ),
-            scale=alt.Scale(type=kind, domain=[self.bottom, self.top], nice=False),
+            scale=alt.Scale(type=kind, domain=[self.bottom, self.top]),
         )
 
     def height_of(self, value: float, pixels: int) -> float:
@@ -189,19 +189,19 @@ def line_ends(
         y: Their vertical axis.
         height: Of the panel, in pixels.
     """
-    charts = []
-    free = -math.inf
+    free, rows = -math.inf, []
     for name, at, value in sorted(ends, key=lambda end: end[2]):
         wanted = y.height_of(value, height)
         free = max(free + _LABEL, wanted)
-        row = [{"name": name, x.shorthand.split(":")[0]: at, "end": value}]
-        words = alt.Chart(inline(row)).mark_text(
-            align="left", dx=5, dy=wanted - free, color=TEXT, fontSize=10
-        )
-        charts.append(
-            words.encode(x, alt.Y("end:Q", axis=y.y()["axis"], scale=y.y()["scale"]), text="name:N")
-        )
-    return charts
+        place = {x.shorthand.split(":")[0]: at, "end": value, "moved": round(wanted - free, 1)}
+        rows.append({"name": name, **place})
+    if not rows:
+        return []
+    words = alt.Chart(inline(rows)).mark_text(
+        align="left", dx=5, dy=alt.ExprRef("datum.moved"), color=TEXT, fontSize=10
+    )
+    vertical = alt.Y("end:Q", axis=y.y()["axis"], scale=y.y()["scale"])
+    return [words.encode(x, vertical, text="name:N")]
 
 
 def inline(rows: pl.DataFrame | list[dict[str, Any]]) -> alt.InlineData:

@@ -21,7 +21,8 @@ class LineStyle:
 
     def line(self, **more: Any) -> dict[str, Any]:
         """Return the properties of a line mark."""
-        return {"color": self.colour, "strokeDash": list(self.dash) or [1, 0], **more}
+        dash = {"strokeDash": list(self.dash)} if self.dash else {}
+        return {"color": self.colour, **dash, **more}
 
 
 P50, P95, P99 = LineStyle("#0B3C7D"), LineStyle("#E07800", (7, 3)), LineStyle("#B3367F", (2, 2))

@@ -116,7 +116,7 @@ def _panel(
     title: str, summary: pl.DataFrame, rows: pl.DataFrame, latency: LatencyAxis, width: int
 ) -> alt.VConcatChart:
     last_s = max([1.0, *rows["end"].cast(pl.Float64).to_list()])
-    seconds = alt.Scale(domain=[0, last_s], nice=False)
+    seconds = alt.Scale(domain=[0, last_s])
     wide = width > 300
     bare = axes.seconds_axis("", last_s, labels=False, wide=wide)
     top = alt.layer(
@@ -193,7 +193,8 @@ def _line(
     ]
     encoding = [x, latency.y(), *([alt.Detail("series:N")] if series else [])]
     line = alt.Chart(axes.inline(rows)).mark_line(**style.line(**drawn))
-    charts = [line.encode(*encoding, tooltip=tooltip)]
+    # The bold line, which is above the faint ones, tells its numbers.
+    charts = [line.encode(*encoding) if series else line.encode(*encoding, tooltip=tooltip)]
     alone = rows.filter(_without_neighbour("series" if series else "kind"))
     if not alone.is_empty():
         points = alt.Chart(axes.inline(alone)).mark_circle(

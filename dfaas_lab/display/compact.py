@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any
@@ -18,9 +19,11 @@ _PARTS = ("concat", "vconcat", "hconcat", "layer")
 # Of an axis: what is style, and may stand in config.axis.
 _STYLE = (
     "domainColor",
+    "grid",
     "gridColor",
     "labelColor",
     "labelFontSize",
+    "labelOverlap",
     "tickColor",
     "titleColor",
     "titleFontSize",
@@ -29,7 +32,7 @@ _STYLE = (
 _POSITIONS = ("x", "y")
 # Without it, Vega-Lite does not see that a layer has the channel, and does not merge the two.
 _IDENTITY = "field"
-_MANY_ROWS = 4
+_MANY_ROWS = 2
 
 
 def compact(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +42,10 @@ def compact(spec: Mapping[str, Any]) -> dict[str, Any]:
         spec: Vega-Lite, as Altair writes it: the data by name in ``datasets``.
     """
     smaller = _with_shared_channels(_with_shared_style(spec))
-    return _with_tables(smaller) if "datasets" in spec else smaller
+    if "datasets" not in smaller:
+        return smaller
+    tables = {name: _table(rows) for name, rows in smaller.pop("datasets").items()}
+    return _with_tables(_with_shared_data(smaller), tables)
 
 
 def _with_shared_style(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,37 +122,45 @@ def _rest(encoding: Mapping[str, Any], shared: Mapping[str, Mapping[str, Any]]) 
     }
 
 
-def _with_tables(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Write many rows as CSV, and give the data short names."""
-    every = {
-        old: (f"d{at}", *_table(rows)) for at, (old, rows) in enumerate(spec["datasets"].items())
-    }
-    smaller = _renamed(spec, {old: (new, form) for old, (new, _, form) in every.items()})
-    return {**smaller, "datasets": {new: rows for new, rows, _ in every.values()}}
+def _with_shared_data(unit: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a panel the data that most of its layers have: a layer has its panel's data."""
+    changed = _each_part(unit, _with_shared_data)
+    names = Counter(layer["data"]["name"] for layer in changed.get("layer", ()) if "data" in layer)
+    name, times = names.most_common(1)[0] if names else ("", 0)
+    if times < 2 or names.total() < len(changed["layer"]):
+        return changed
+    shared = {"name": name}
+    changed["layer"] = [
+        {key: value for key, value in layer.items() if key != "data" or value != shared}
+        for layer in changed["layer"]
+    ]
+    return {**changed, "data": shared}
 
 
-def _renamed(unit: Mapping[str, Any], names: Mapping[str, tuple[str, Any]]) -> dict[str, Any]:
-    changed = _each_part(unit, lambda part: _renamed(part, names))
-    if changed.get("data", {}).get("name") in names:
-        name, form = names[changed["data"]["name"]]
-        changed["data"] = {"name": name, **form}
+def _with_tables(unit: Mapping[str, Any], tables: Mapping[str, Any]) -> dict[str, Any]:
+    changed = _each_part(unit, lambda part: _with_tables(part, tables))
+    if "data" in changed:
+        changed["data"] = tables[changed["data"]["name"]]
     return changed
 
 
-def _table(rows: Any) -> tuple[Any, dict[str, Any]]:
-    """Return rows as CSV and how it is read; as they are where CSV cannot tell what is in them."""
-    if not isinstance(rows, list) or len(rows) < _MANY_ROWS:
-        return rows, {}
+def _table(rows: Any) -> dict[str, Any]:
+    """Return rows as CSV, or as they are where these are few or CSV cannot tell what is in them.
+
+    With a name of its own, Vega-Lite 5 would not read the numbers in it as numbers.
+    """
+    if len(rows) < _MANY_ROWS:
+        return {"values": rows}
     columns = list(dict.fromkeys(name for row in rows for name in row))
     kinds = {name: _kind(row.get(name) for row in rows) for name in columns}
     if None in kinds.values():
-        return rows, {}
+        return {"values": rows}
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     # Nothing at all is null, for a number.
     table.writerows([columns, *([row.get(name) for name in columns] for row in rows)])
     numbers = {name: kind for name, kind in kinds.items() if kind == "number"}
-    return text.getvalue(), {"format": {"type": "csv", "parse": numbers}}
+    return {"values": text.getvalue(), "format": {"type": "csv", "parse": numbers}}
 
 
 def _kind(values: Iterable[Any]) -> str | None:

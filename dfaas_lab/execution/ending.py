@@ -19,7 +19,6 @@ from dfaas_lab.status import OPEN
 if TYPE_CHECKING:
     from dfaas_lab.k6.live import LiveNumbers
     from dfaas_lab.spec.run_spec import RunSpec
-    from dfaas_lab.store import RunFolder
 
 log = logging.getLogger("dfaas_lab")
 
@@ -42,14 +41,14 @@ def so_far(found: LiveNumbers | None) -> list[str]:
     ]
 
 
-def end_line(folder: RunFolder, target: str, order: RunSpec) -> str:
+def end_line(run: Run, target: str, order: RunSpec) -> str:
     """Return what was measured on one target: load, requests, failures, p95.
 
     The requests and failures are those of all its iterations, the p95 that of all successful
     requests, pooled.
     """
     try:
-        return " ".join(f"\u00b7 {part}" for part in [asked(order), *_measured(folder, target)])
+        return " ".join(f"\u00b7 {part}" for part in [asked(order), *_measured(run, target)])
     except Exception:  # it only tells: whoever reads the frames finds out
         log.debug("the end of a run could not be told", exc_info=True)
         return f"\u00b7 {asked(order)}"
@@ -62,8 +61,8 @@ def asked(order: RunSpec) -> str:
     return f"{order.iterations} \u00d7 {words.span(order.plan.duration_s)} {of_what}"
 
 
-def _measured(folder: RunFolder, target: str) -> list[str]:
-    summary = folder.frame("summary").filter(pl.col("target") == target)
+def _measured(run: Run, target: str) -> list[str]:
+    summary = run.summary.filter(pl.col("target") == target)
     requests, failed, dropped = (
         int(summary[name].sum()) for name in ("requests", "failed", "dropped")
     )
@@ -72,24 +71,23 @@ def _measured(folder: RunFolder, target: str) -> list[str]:
         said.append(f"{words.share(failed, requests)} failed")
     if dropped:
         said.append(f"{dropped:,} dropped")
-    p95 = _p95(folder, target)
-    return said if p95 is None else [*said, f"p95 {words.latency(p95)}{_own(folder, target)}"]
+    p95 = _p95(run, target)
+    return said if p95 is None else [*said, f"p95 {words.latency(p95)}{_own(run, target)}"]
 
 
-def _own(folder: RunFolder, target: str) -> str:
+def _own(run: Run, target: str) -> str:
     """How much of the p95 may be the generator's own, where that is more than a tenth."""
-    budget = Run(folder).error_budget.filter(target=target, number="latency_ms_p95")
+    budget = run.error_budget.filter(target=target, number="latency_ms_p95")
     own_ms = budget.filter("marked")["instrument_ms"].max()
     if not isinstance(own_ms, float):
         return ""
     return f" (up to {words.latency(own_ms)} may be the generator's own)"
 
 
-def _p95(folder: RunFolder, target: str) -> float | None:
+def _p95(run: Run, target: str) -> float | None:
     """The p95 of all successful requests of a target, by linear interpolation."""
     good = (pl.col("target") == target) & ~pl.col("failed")
-    latencies = folder.frame("requests").filter(good)["latency_ms"]
-    return latencies.quantile(0.95, interpolation="linear")
+    return run.requests.filter(good)["latency_ms"].quantile(0.95, interpolation="linear")
 
 
 def interrupted(run: Run) -> Interrupted:

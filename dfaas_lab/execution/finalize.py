@@ -14,25 +14,26 @@ if TYPE_CHECKING:
     from dfaas_lab.store import RunFolder
 
 
-def finalize(folder: RunFolder, *, status: str) -> None:
+def finalize(folder: RunFolder, *, status: str, read: Run | None = None) -> None:
     """Write the run's final status, and how far each gateway's clock was from its generator's.
 
     Args:
         folder: The run's.
         status: The worst of its iterations'; none is ``ok`` that is not in the store.
+        read: The run with all its iterations, where some of its frames have been read.
 
     Raises:
         StoreError: It cannot be written.
     """
     status = StoredRun(folder).status(status)
-    folder.update(status=status, clock_skew=clock_skew(folder.frame("k6_metrics")))
+    run = read or Run(folder)
+    folder.update(status=status, clock_skew=clock_skew(run.k6_metrics))
     with contextlib.suppress(DfaasLabError):  # a listing without it is still a listing
-        folder.update(outcome=_outcome(folder))
+        folder.update(outcome=_outcome(run))
 
 
-def _outcome(folder: RunFolder) -> dict[str, object]:
+def _outcome(run: Run) -> dict[str, object]:
     """Return what a listing of runs tells of this one, so that it need not read its frames."""
-    run = Run(folder)
     good = run.requests.filter(~run.requests["failed"])["latency_ms"]
     return {
         "requests": int(run.summary["requests"].sum()),

@@ -78,7 +78,11 @@ class RunHandle:
 
     @property
     def going(self) -> bool:
-        """Whether it is measured from here, and has not ended; asks nobody."""
+        """Whether it is measured from here, and has not ended; asks nobody.
+
+        >>> handle.going
+        False
+        """
         return self._thread is not None and not self._done.is_set()
 
     @property
@@ -132,6 +136,9 @@ class RunHandle:
 
         Raises:
             ConnectionFailed: The generator cannot be asked.
+
+        >>> handle.done
+        True
         """
         if self._thread is not None:
             return self._done.is_set()
@@ -139,7 +146,11 @@ class RunHandle:
 
     @property
     def run(self) -> Run:
-        """What has been measured and stored so far."""
+        """What has been measured and stored so far.
+
+        >>> handle.run.summary.height
+        1
+        """
         return self._ended or Run(self._folder)
 
     def stop(self) -> None:
@@ -171,10 +182,7 @@ class RunHandle:
             self.start()
             draw_until(self._done.wait, view, self.progress.snapshot)
         except KeyboardInterrupt:
-            self._stop.set()
-            if self._new and (self._thread is None or self._thread.ident is None):
-                self._abandon()
-            self._come_home()
+            self._end_early()
             raise interrupted(self.run) from None
         finally:
             if view is not None:
@@ -183,8 +191,16 @@ class RunHandle:
             raise self._error()
         return self.run
 
+    def _end_early(self) -> None:
+        """After an interrupt: end k6 and bring home what it measured, or begin nothing at all."""
+        self._stop.set()
+        self._abandon()
+        self._come_home()
+
     def _abandon(self) -> None:
         """Close a run of which nothing was begun: nobody who attaches shall begin it."""
+        if not self._new or (self._thread is not None and self._thread.ident is not None):
+            return
         finalize(self._folder, status="interrupted")
         self._ended = Run(self._folder)
         self._keep(self._ended)
@@ -251,7 +267,11 @@ class RunHandle:
             thread.start()
         for thread in parts:
             thread.join()
-        finalize(self._folder, status=worst([part.status for part in self._target_runs]))
+        first, *others = self._target_runs
+        # What the only one has read need not be read again.
+        read = None if others else first.read
+        status = worst([part.status for part in self._target_runs])
+        finalize(self._folder, status=status, read=read)
 
     def _measure(self, part: TargetRun) -> None:
         try:

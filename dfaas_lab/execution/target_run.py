@@ -30,6 +30,7 @@ from dfaas_lab.k6.live_reader import reading_live
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, lines, remove
 from dfaas_lab.retry import retry
+from dfaas_lab.run import Run
 from dfaas_lab.status import COMPLETE, worst
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class TargetRun:
         """What is measured while it goes on; None where nobody looks."""
         self.over = False
         """Whether ``run`` has ended."""
+        self.read: Run | None = None
+        """The run as it was then, with what has been read of it."""
 
     @property
     def name(self) -> str:
@@ -190,7 +193,8 @@ class TargetRun:
         progress.finish(self._target, done, self._end_line())
 
     def _end_line(self) -> str:
-        return end_line(self._folder, self._target, self._spec)
+        self.read = Run(self._folder)
+        return end_line(self.read, self._target, self._spec)
 
     def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
         """Go through the iterations to the first that did not go well; return its error."""

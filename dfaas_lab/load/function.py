@@ -136,7 +136,11 @@ class Function:
 
     @property
     def timeout_s(self) -> float:
-        """The request timeout in seconds."""
+        """The request timeout in seconds.
+
+        >>> Function("env").timeout_s
+        10.0
+        """
         return seconds(self.timeout, what=f"timeout of function {self.name}")
 
     def body_bytes(self) -> bytes:
@@ -170,7 +174,11 @@ class Function:
 
     @property
     def route(self) -> str:
-        """The path on the gateway that is requested."""
+        """The path on the gateway that is requested.
+
+        >>> Function("env", path="?verbose=1").route
+        '/function/env?verbose=1'
+        """
         return f"/{'async-' if self.asynchronous else ''}function/{self.name}{self.path}"
 
     def shown_headers(self) -> dict[str, str]:

@@ -125,17 +125,29 @@ class Plan(Sequence[PlannedLoad]):
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """The names of the functions, sorted."""
+        """The names of the functions, sorted.
+
+        >>> Plan(["figlet", "env"], [10]).functions
+        ('env', 'figlet')
+        """
         return tuple(self._caps)
 
     @property
     def without_rates(self) -> tuple[str, ...]:
-        """The functions whose ``max_rate`` is below every rate: no load contains them."""
+        """The functions whose ``max_rate`` is below every rate: no load contains them.
+
+        >>> Plan(["env"], [10]).without_rates
+        ()
+        """
         return tuple(name for name, allowed in self._allowed.items() if not allowed)
 
     @property
     def notice(self) -> str:
-        """What to tell of functions that no load contains; empty where there are none."""
+        """What to tell of functions that no load contains; empty where there are none.
+
+        >>> Plan(["env"], [10]).notice
+        ''
+        """
         return "; ".join(
             f"{name} is in no load: its max_rate {self._caps[name]:g} is below the lowest rate "
             f"{min(self.rates)}"
@@ -168,7 +180,11 @@ class Plan(Sequence[PlannedLoad]):
 
     @cached_property
     def combinations(self) -> tuple[tuple[str, ...], ...]:
-        """The combinations of functions that have rates, in order."""
+        """The combinations of functions that have rates, in order.
+
+        >>> Plan(["env", "figlet"], [10], sizes=(1, 2)).combinations
+        (('env',), ('figlet',), ('env', 'figlet'))
+        """
         usable = [name for name, allowed in self._allowed.items() if allowed]
         low, high = self.sizes
         return tuple(
@@ -179,7 +195,11 @@ class Plan(Sequence[PlannedLoad]):
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
-        """The index of each combination's first load, and the number of loads at the end."""
+        """The index of each combination's first load, and the number of loads at the end.
+
+        >>> Plan(["env", "figlet"], [10, 20]).starts
+        (0, 2, 4)
+        """
         counts = (self._count(names) for names in self.combinations)
         return tuple(itertools.accumulate(counts, initial=0))
 
@@ -220,6 +240,9 @@ class Plan(Sequence[PlannedLoad]):
 
     def position(self, load: Mapping[str, int]) -> int | None:
         """The index of a load; None where the plan does not have it.
+
+        Args:
+            load: Rates by name, of exactly the load's functions.
 
         >>> Plan(["env"], [10, 20, 30]).position({"env": 20})
         1

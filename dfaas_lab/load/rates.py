@@ -58,6 +58,11 @@ class Rates(ABC):
 class Linear(Rates):
     """The grid from ``min`` in steps of ``step``; ``max`` is in it only if it falls on it.
 
+    Args:
+        min: The lowest rate, in requests per second, 0 or more.
+        max: No rate is above it.
+        step: From one rate to the next.
+
     >>> list(Linear(0, 25, step=10))
     [0, 10, 20]
     """
@@ -72,7 +77,11 @@ class Linear(Rates):
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The rates, rising."""
+        """The rates, rising.
+
+        >>> Linear(0, 20, step=10).values
+        (0, 10, 20)
+        """
         return tuple(range(self.min, self.max + 1, self.step))
 
 
@@ -81,6 +90,12 @@ class Exponential(Rates):
     """``base ** power`` for each power from ``min_power`` to ``max_power``.
 
     It stops at the first rate above ``max_rate``, where that is given.
+
+    Args:
+        base: 2 or more.
+        min_power: The first power.
+        max_power: The last one.
+        max_rate: In requests per second.
 
     >>> list(Exponential(base=2, min_power=0, max_power=8, max_rate=20))
     [1, 2, 4, 8, 16]
@@ -113,7 +128,11 @@ class Exponential(Rates):
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The rates, rising."""
+        """The rates, rising.
+
+        >>> Exponential(10, 0, 2).values
+        (1, 10, 100)
+        """
         rates = []
         for power in range(self.min_power, self.max_power + 1):
             rate = self.base**power
@@ -129,6 +148,12 @@ class Random(Rates):
 
     They are those of ``random.Random(seed).sample(range(min, max + 1), count)``, sorted; all of the
     range where it has no more than ``count``. Without a seed one is drawn, and ``seed`` keeps it.
+
+    Args:
+        min: The lowest rate possible, in requests per second.
+        max: The highest one.
+        count: How many rates.
+        seed: Of the draw; the same seed gives the same rates.
 
     >>> Random(10, 200, count=3, seed=1).values == Random(10, 200, count=3, seed=1).values
     True
@@ -159,13 +184,20 @@ class Random(Rates):
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The rates, rising."""
+        """The rates, rising.
+
+        >>> Random(1, 3, count=5).values  # all there are
+        (1, 2, 3)
+        """
         return self._drawn
 
 
 @dataclass(frozen=True)
 class Custom(Rates):
     """These rates, sorted and each once.
+
+    Args:
+        rates: In requests per second, 0 or more.
 
     >>> list(Custom([20, 5, 20]))
     [5, 20]
@@ -185,7 +217,11 @@ class Custom(Rates):
 
     @property
     def values(self) -> tuple[int, ...]:
-        """The rates, rising."""
+        """The rates, rising.
+
+        >>> Custom([20, 5]).values
+        (5, 20)
+        """
         return tuple(self.rates)
 
 

@@ -79,7 +79,11 @@ class ProvisionReport:
 
     @property
     def tasks(self) -> pl.DataFrame:
-        """The tasks: ``host, task, status, seconds, message``."""
+        """The tasks: ``host, task, status, seconds, message``.
+
+        >>> set(report.tasks["status"]) <= {"ok", "changed", "skipped"}
+        True
+        """
         return task_frame(self.rows)
 
 

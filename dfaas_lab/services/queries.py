@@ -30,7 +30,7 @@ length is ``{window}``: it should look back no further::
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,6 +52,7 @@ DEFAULT_NAMESPACE = "openfaas-fn"
 _FOLDER = Path(__file__).parent / "queries_of"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _LARGEST_BYTES = 1 << 20
+_MOST_NODES = 20_000
 _ONE = "{one_function}"
 _WINDOW = "{window}"
 
@@ -142,8 +143,24 @@ def content_of(path: Path | str) -> Any:
         OSError: It cannot be read.
         yaml.YAMLError: It is no YAML.
     """
-    place = _place(path)
-    return yaml.safe_load(read_regular(place, most_bytes=_LARGEST_BYTES))
+    loader = yaml.SafeLoader(read_regular(_place(path), most_bytes=_LARGEST_BYTES))
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count(node, iter(range(_MOST_NODES)))
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _count(node: yaml.Node, left: Iterator[int]) -> None:
+    """Refuse aliases of aliases, which a reader follows as often as they are used."""
+    if next(left, None) is None:
+        raise yaml.MarkedYAMLError(problem="there is too much in it", problem_mark=node.start_mark)
+    for one in node.value if isinstance(node, yaml.CollectionNode) else ():
+        for inner in one if isinstance(one, tuple) else (one,):
+            _count(inner, left)
 
 
 def _place(named: str | Path | None) -> Path:

@@ -32,6 +32,8 @@ _AROUND = 2.5
 _DEFAULT_INTERVAL_S = 15.0
 # The metric whose counter tells how many requests the gateway had.
 _INVOCATIONS = "invocations_rps"
+_UP, _TOOK = "up", "scrape_duration_seconds"
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _NOTHING = "nothing happened between these scrapes"
 
 Key = tuple[str | None, str | None]
@@ -100,8 +102,10 @@ def metrics_of_windows(
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
     names = _Names.of(functions)
-    whole = _Asked.around(prometheus, windows)
-    scrape_s = whole.longest("scrape_duration_seconds")
+    asked_of = [query for some in queries.values() for query in some]
+    selectors = [selector for query in asked_of for selector in query.selectors]
+    whole = _Asked.around(prometheus, windows, selectors)
+    scrape_s = whole.longest(_TOOK)
     found = []
     for window in windows:
         asked = replace(whole, window=window)
@@ -151,11 +155,22 @@ class _Asked:
     answers: dict[str, list[Series]] = field(default_factory=dict)
 
     @classmethod
-    def around(cls, prometheus: Prometheus, windows: Sequence[Window]) -> _Asked:
+    def around(
+        cls, prometheus: Prometheus, windows: Sequence[Window], selectors: Sequence[str]
+    ) -> _Asked:
         around_s = (prometheus.scrape_interval_s() or _DEFAULT_INTERVAL_S) * _AROUND
         first, last = min(one.start for one in windows), max(one.end for one in windows)
         asked = cls(prometheus, windows[0], Window(first - around_s, last + around_s))
-        return replace(asked, scrapes=Scrapes.of(asked.series("up")))
+        asked._ask({_UP, _TOOK, *selectors})
+        return replace(asked, scrapes=Scrapes.of(asked.series(_UP)))
+
+    def _ask(self, selectors: Iterable[str]) -> None:
+        """Ask for all selectors that are bare names in one question."""
+        names = sorted(one for one in selectors if _NAME.fullmatch(one))
+        self.answers.update((name, []) for name in names)
+        all_of_them = f'{{__name__=~"{"|".join(names)}"}}'
+        for one in self.prometheus.scraped(all_of_them, start=self.span.start, end=self.span.end):
+            self.answers.setdefault(one.labels.get("__name__", ""), []).append(one)
 
     def longest(self, selector: str) -> float:
         """The largest value of a gauge of seconds; 0 where there is none."""

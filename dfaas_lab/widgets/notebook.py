@@ -76,7 +76,7 @@ class NotebookView:
         from IPython.display import display
 
         with contextlib.suppress(ImportError):
-            self._bars = Bars(self._stop) if self._wanted else None
+            self._bars = _bars(self._stop) if self._wanted else None
         if self._bars is None:
             self._handle = display(ends(steps), raw=True, display_id=True)  # type: ignore[no-untyped-call]
             return
@@ -85,6 +85,21 @@ class NotebookView:
             self._text = display(how_to_attach(runs), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._bars.update(steps)
         self._handle = display(self._bars.box, display_id=True)  # type: ignore[no-untyped-call]
+
+
+_SPARE: list[Bars] = []
+
+
+def _bars(stop: Callable[[], None] | None) -> Bars:
+    """Return bars, those that were closed before where there are any.
+
+    A notebook that is executed saves every widget that was made: some 5 kB for each run.
+    """
+    while stop is None and _SPARE:
+        bars = _SPARE.pop()
+        if bars.box.comm is not None:  # the user has not closed it
+            return bars
+    return Bars(stop)
 
 
 class Bars:
@@ -99,6 +114,7 @@ class Bars:
 
         self._widgets = ipywidgets
         self._rows: dict[str, tuple[Any, Any]] = {}
+        self._spare: list[Any] = []
         self._stop = stop
         self.button: Any = None
         below = () if stop is None else (self._stop_row(),)
@@ -115,7 +131,13 @@ class Bars:
             words.value = html.escape(sentence(step))
 
     def close(self) -> None:
-        """Remove all widgets."""
+        """Remove all widgets, but keep those without a button for the next bars."""
+        if self._stop is None:
+            self._spare += self.box.children
+            self._rows, self.box.children = {}, ()
+            if self not in _SPARE:
+                _SPARE.append(self)
+            return
         for row in self.box.children:
             for widget in row.children:
                 widget.close()
@@ -123,14 +145,16 @@ class Bars:
         self.box.close()
 
     def _add(self, label: str) -> None:
+        row = self._spare.pop(0) if self._spare else self._new_row()
+        rows, below = len(self._rows), self.box.children
+        self._rows[label] = row.children
+        self.box.children = (*below[:rows], row, *below[rows:])
+
+    def _new_row(self) -> Any:
         bar = self._widgets.FloatProgress(
             min=0.0, max=1.0, layout={"width": "180px", "min_width": "180px"}
         )
-        words = self._widgets.HTML()
-        rows, below = len(self._rows), self.box.children
-        self._rows[label] = bar, words
-        row = self._widgets.HBox([bar, words])
-        self.box.children = (*below[:rows], row, *below[rows:])
+        return self._widgets.HBox([bar, self._widgets.HTML()])
 
     def _stop_row(self) -> Any:
         state = self._widgets.HTML(chip("RUNNING"))

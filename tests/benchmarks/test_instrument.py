@@ -13,6 +13,7 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def _ours(folder: Path, url: str) -> None:
 
 
 def _run(folder: Path) -> Cost:
-    k6 = shutil.which("k6")
+    k6 = shutil.which("k6", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert k6
     process = subprocess.Popen(
         [k6, "run", "--quiet", "--no-usage-report", "--address", "", "--out",

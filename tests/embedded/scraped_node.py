@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 CORES = 4
-_SELECTOR = re.compile(r"(\w+)(\{.*\})?\[(\d+)ms\]")
+_SELECTOR = re.compile(r"(\w*)(\{.*\})?\[(\d+)ms\]")
+_NAMES = re.compile(r'\{__name__=~"(.*)"\}')
 
 
 class ScrapedNode:
@@ -75,14 +76,16 @@ class ScrapedNode:
         end = float(asked["time"])
         begin = end - int(found[3]) / 1000
         times = [t for t in range(int(begin), int(end) + 1) if begin <= t <= min(end, time.time())]
+        names = _NAMES.fullmatch(found[2] or "")
         return {
             "resultType": "matrix",
             "result": [
                 {
-                    "metric": {"__name__": found[1], "job": "node", "instance": "n", **labels},
+                    "metric": {"__name__": name, "job": "node", "instance": "n", **labels},
                     "values": [[t, str(value(t))] for t in times],
                 }
-                for labels, value in self._series(found[1], found[2] or "")
+                for name in (names[1].split("|") if names else [found[1]])
+                for labels, value in self._series(name, "" if names else found[2] or "")
             ],
         }
 

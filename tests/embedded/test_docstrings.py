@@ -41,10 +41,12 @@ def _documented() -> dict[str, Any]:
 
 
 def _methods(kind: type) -> Iterator[tuple[str, Any]]:
+    """The public methods and properties of a class itself, as functions."""
     for name, member in vars(kind).items():
-        method = getattr(member, "__func__", member)
-        if not name.startswith("_") and inspect.isfunction(method):
-            yield name, method
+        inside = (getattr(member, wrapped, None) for wrapped in ("__func__", "func", "fget"))
+        function = next((one for one in inside if one is not None), member)
+        if not name.startswith("_") and inspect.isfunction(function):
+            yield name, function
 
 
 DOCUMENTED = _documented()
@@ -82,15 +84,18 @@ def names(lab: Lab) -> dict[str, Any]:
         label="study",
         progress=False,
     ).run()
+    handle = target.start_k6(load={"env": 5}, duration="1s")
+    handle.wait()
     made = {
         "lab": lab,
+        "report": lab.provision(progress=False),
         "target": target,
         "generator": lab.generator,
         "run": run,
         "before": before,
         "after": after,
         "campaign": campaign,
-        "handle": target.start_k6(load={"env": 5}, duration="1s"),
+        "handle": handle,
     }
     used = {"pl": pl, "timedelta": timedelta, "new_run_id": new_run_id, "Path": Path}
     public = {name: getattr(dfaas_lab, name) for name in dfaas_lab.__all__}

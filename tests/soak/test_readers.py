@@ -7,14 +7,20 @@ known to break readers. The seed is fixed, so that a failure comes again.
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import os
 import random
+import tarfile
+import tempfile
 import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -22,19 +28,30 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from dfaas_lab import DfaasLabError, Run
+from dfaas_lab.campaign.csv_import import import_csv
+from dfaas_lab.campaign.files import CampaignFolder
+from dfaas_lab.config import Host
+from dfaas_lab.interleaved import Blocks
+from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.generator_load import HostLoad, own_faults
+from dfaas_lab.k6.launch import CUT, WANTED
 from dfaas_lab.k6.output import K6Output
+from dfaas_lab.k6.requirements import Requirements
 from dfaas_lab.k6.results import read as read_samples
 from dfaas_lab.labfile import read as read_lab
 from dfaas_lab.provision.marker import parse_marker
 from dfaas_lab.remote.facts import parse_facts
+from dfaas_lab.remote.key_file import KeyFile
+from dfaas_lab.remote.results_archive import UnreadableArchive, unpack
+from dfaas_lab.remote.ssh_config import resolve
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
+from dfaas_lab.services.queries import queries
 from dfaas_lab.store import Store
 from tests.unit.sample_files import T0, V1, Request, rows_of, text_of
 from tests.unit.stored_runs import LOAD, frames_of
 
-EXAMPLES = 300
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "300"))
 # What a reader may take on its own: polars' and pydantic's tables, a parser's buffers.
 ROOM_BYTES = 40_000_000
 
@@ -134,6 +151,67 @@ SERIES = json.dumps(
     }
 ).encode()
 
+MATRIX = json.dumps(
+    {
+        "status": "success",
+        "data": {
+            "resultType": "matrix",
+            "result": [
+                {"metric": {"__name__": "up", "job": "j"},
+                 "values": [[float(n), str(n / 3)] for n in range(30)]},
+                {"metric": {"le": "+Inf"}, "values": [[1.0, "NaN"], [2.0, "+Inf"]]},
+            ],
+        },
+    }
+).encode()  # fmt: skip
+TARGETS = json.dumps(
+    {
+        "status": "success",
+        "data": {
+            "activeTargets": [
+                {"labels": {"job": "j", "instance": "i"}, "health": "up", "scrapeInterval": "15s",
+                 "lastScrape": "2026-01-01T00:00:00.5Z", "lastError": ""}
+            ]
+        },
+    }
+).encode()  # fmt: skip
+INSPECT = json.dumps(
+    {
+        "scenarios": {"a": {"executor": "constant-vus", "maxDuration": "10s", "maxVUs": 3}},
+        "systemTags": ["vu"], "totalDuration": "1m10s", "maxVUs": 3,
+    }
+).encode()  # fmt: skip
+SSH_CONFIG = b"""Host lab other
+  HostName 127.0.0.1
+  User tester
+  Port 2222
+  IdentityFile ~/.ssh/%r
+  ConnectTimeout 5
+Host *
+  ServerAliveInterval 3
+"""
+RESULTS_CSV = (
+    b"function_env,rate_function_env,success_rate_function_env,cpu_usage_function_env,"
+    b"ram_usage_function_env,power_usage_function_env,replica_env,overloaded_function_env,"
+    b"medium_latency_function_env,cpu_usage_idle_node,cpu_usage_node,ram_usage_idle_node,"
+    b"ram_usage_node,ram_usage_idle_node_percentage,ram_usage_node_percentage,"
+    b"power_usage_idle_node,power_usage_node,rest_seconds,overloaded_node\r\n"
+    b"env,10,1.000,5.000,1000.000,nan,1,0,12,1.000,20.000,100.000,200.000,10.000,20.000,nan,nan,5,0\r\n"
+)
+
+
+def _tar() -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as tar:
+        for name in ("samples.csv", "journal", "host.csv", "began", "written/a"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 700
+            tar.addfile(entry, io.BytesIO(b"x" * 700))
+    return gzip.compress(content.getvalue(), 1)
+
+
+TAR = _tar()
+
 Reader = Callable[[bytes, Path], Any]
 
 
@@ -177,6 +255,61 @@ def of_prometheus(content: bytes, folder: Path) -> Any:
     return there.query("up")
 
 
+def of_matrix(content: bytes, folder: Path) -> Any:
+    there = Prometheus("http://h", transport=answering(content))
+    began = datetime.fromtimestamp(0, UTC)
+    ranged = there.query_range("up", start=began, end=began + timedelta(seconds=60), step_s=1)
+    return ranged, there.scraped("up", start=0.0, end=60.0), there.evaluated("up", at=60.0)
+
+
+def of_targets(content: bytes, folder: Path) -> Any:
+    return Prometheus("http://h", transport=answering(content)).targets()
+
+
+def of_tar(content: bytes, folder: Path) -> Any:
+    with tempfile.TemporaryDirectory(dir=folder) as into:
+        try:
+            unpack(cast("io.RawIOBase", io.BytesIO(content)), Path(into), wanted=WANTED, cut=CUT)
+        except UnreadableArchive:
+            return None  # its caller's typed error
+
+
+def of_inspect(content: bytes, folder: Path) -> Any:
+    try:
+        return Requirements.of(content)
+    except (ValueError, KeyError, TypeError, RecursionError):  # its caller's K6ScriptError
+        return None
+
+
+def of_environment(content: bytes, folder: Path) -> Any:
+    script = CustomScript("a.js", {"a.js": b""}).knowing(content)
+    return script.secrets.masked("a text")
+
+
+def of_ssh_config(content: bytes, folder: Path) -> Any:
+    path = folder / "config"
+    path.write_bytes(content)
+    return resolve(Host("lab"), config_path=path)
+
+
+def of_manifest(content: bytes, folder: Path) -> Any:
+    run = folder / "results" / "runs" / "run_id=20260101T000000-aaaaaa"
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "manifest.json").write_bytes(content)
+    return Run.load(run).status, Store(folder / "results").runs()
+
+
+def of_script(content: bytes, folder: Path) -> Any:
+    path = folder / "a.js"
+    path.write_bytes(content)
+    return CustomScript.of(path).files()
+
+
+def of_results(content: bytes, folder: Path) -> Any:
+    (folder / "results.csv").write_bytes(content)
+    return import_csv(folder)
+
+
 def of_marker(content: bytes, folder: Path) -> Any:
     line, _, says = content.decode(errors="replace").partition("\n")
     return parse_marker(line, says)
@@ -208,6 +341,33 @@ READERS: dict[str, tuple[bytes, Reader]] = {
     "facts": (FACTS, of_facts),
     "gateway": (FUNCTIONS, of_gateway),
     "Prometheus": (SERIES, of_prometheus),
+    "Prometheus, a matrix": (MATRIX, of_matrix),
+    "Prometheus, what it scrapes": (TARGETS, of_targets),
+    "tar": (TAR, of_tar),
+    "k6 inspect": (INSPECT, of_inspect),
+    "environment": (b"export A=b\nexport TOKEN='x y'\n" * 20, of_environment),
+    "ssh configuration": (SSH_CONFIG, of_ssh_config),
+    "manifest": (
+        json.dumps({"format": 2, "status": "ok", "targets": ["mid"], "orders": {}}).encode(),
+        of_manifest,
+    ),
+    "queries": (
+        b"cpu: {counter: a_total, per: b_total}\nwarm: [{promql: 'up', scale: 1.5}]\n",
+        of_file("q.yml", lambda path: queries(path, ["f"])),
+    ),
+    "key": (b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA==\n", of_file("key", KeyFile.read)),
+    "script": (b'import "./b.js"; open("c.json"); export default function () {}', of_script),
+    "campaign": (
+        json.dumps({"format": 1, "id": "c", "settings": {}, "created_at": "2026-01-01"}).encode(),
+        of_file("campaign.json", lambda path: CampaignFolder(path.parent).read()),
+    ),
+    "comparison": (
+        json.dumps(
+            {"format": 1, "id": "c", "settings": {}, "seed": 1, "runs": {}, "done": True}
+        ).encode(),
+        of_file("c.json", Blocks.read),
+    ),
+    "results.csv": (RESULTS_CSV, of_results),
 }
 
 

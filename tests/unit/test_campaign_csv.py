@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import polars as pl
@@ -181,3 +182,33 @@ def test_an_index_from_elsewhere_reads_no_file_outside_its_folder(tmp_path: Path
     _write(inside / "index.csv", "functions;rates;results_file", "['env'];[10];../secret.csv")
     with pytest.raises(ConfigError, match="is not there"):
         import_csv(inside)
+
+
+@pytest.mark.parametrize("more", [("node", "seconds"), ("a", "b", "c")])
+def test_further_columns_of_an_index_are_kept_and_add_nothing_twice(
+    existing: Path, more: tuple[str, ...]
+) -> None:
+    """Indexes of three or of more columns, and of results, too."""
+    index = [
+        f"{line};{';'.join(more if n == 0 else '7' * len(more))}" for n, line in enumerate(INDEX)
+    ]
+    _write(existing / "index.csv", *index)
+    _write(existing / "results.csv", f"{HEADER},seed", *(f"{row},3" for row in ROWS))
+    before = _contents(existing)
+    export_csv(import_csv(existing), existing)
+    assert _contents(existing) == before
+
+
+def test_a_name_of_a_stranger_begins_no_formula(existing: Path, tmp_path: Path) -> None:
+    odd = "=HYPERLINK(A1)"
+    text = (
+        (existing / "results.csv").read_text().replace("_env", f"_{odd}").replace("env,", f"{odd},")
+    )
+    (existing / "results.csv").write_text(text)
+    (existing / "index.csv").unlink()
+    (existing / "skipped.csv").write_text(f"function_{odd},rate_function_{odd}\r\n{odd},900\r\n")
+    for path in export_csv(import_csv(existing), tmp_path / "out"):
+        cells = {cell for row in csv.reader(path.read_text().splitlines()) for cell in row}
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
+    again = import_csv(tmp_path / "out")
+    assert odd in set(again["function"])

@@ -348,3 +348,9 @@ def test_a_doubt_of_the_generator_is_of_the_iterations_that_it_names() -> None:
     assert kinds(2) == ["open", "errors"]
     assert kinds(9) == ["errors"]
     assert kinds(1, on_generator=True) == ["errors"]
+
+
+def test_replicas_that_the_gateway_no_longer_tells_are_not_idle() -> None:
+    known = replace(IDLE, replicas={"a": 1})
+    assert not_idle(IDLE, known, Cooldown()) == ["replicas of a are not measured"]
+    assert not_idle(known, IDLE, Cooldown()) == []

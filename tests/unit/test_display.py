@@ -144,3 +144,13 @@ def test_what_cannot_be_drawn_is_left_out(part: str) -> None:
     assert bundle["text/plain"] == "a run"
     assert ("text/html" in bundle) == (part != "table")
     assert ("image/png" in bundle) == (part != "chart")
+
+
+def test_what_went_well_in_all_rows_is_said_once() -> None:
+    page = Page(run_html("VALID", True, summary()))
+    assert "In all rows: failed 0, dropped 0, success (%) 100.0, status ok." in page.text
+    assert "|status|" not in page.text
+    for worse in ({"failed": 1}, {"dropped": 2}, {"status": "slo_failed"}):
+        page = Page(run_html("VALID", True, summary(**worse)))
+        assert "In all rows" not in page.text
+        assert "|failed|" in page.text
