@@ -12,8 +12,9 @@ from dfaas_lab.execution.ending import end_line
 from dfaas_lab.k6.results import read
 from dfaas_lab.load import Load
 from dfaas_lab.progress import Step
+from dfaas_lab.run import Run
 from dfaas_lab.spec.run_spec import RunSpec
-from dfaas_lab.store import RunFolder, Store
+from dfaas_lab.store import Store
 from dfaas_lab.widgets.lines import end
 from tests.unit.sample_files import T0, V1, Request, rows_of, text_of
 
@@ -22,7 +23,7 @@ FIGLET = Function("figlet")
 SPEC = RunSpec.of("http://h", [FIGLET], 3, load=20, duration="3s")
 
 
-def stored(folder: Path, *, failing: int, waiting_ms: float) -> RunFolder:
+def stored(folder: Path, *, failing: int, waiting_ms: float) -> Run:
     """Store 3 iterations of 60 requests each, of which so many fail."""
     run = Store(folder / "store").create_run("r1", {"targets": ["node1"]})
     load = Load.of({"figlet": 20}, duration="3s", functions=[FIGLET])
@@ -42,7 +43,7 @@ def stored(folder: Path, *, failing: int, waiting_ms: float) -> RunFolder:
             scenarios={"f0": "figlet"}, started_at=None, status="ok",
         )  # fmt: skip
         run.write_iteration(iteration, frames, {}, target="node1")
-    return run
+    return Run(run)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +68,4 @@ def test_a_run_whose_files_are_gone_has_a_shorter_line(tmp_path: Path) -> None:
     for path in sorted(run.path.rglob("*"), reverse=True):
         path.unlink()
     run.path.rmdir()
-    assert end_line(run, "node1", SPEC) == "\u00b7 3 \u00d7 3 s at 20/s"
+    assert end_line(Run(run), "node1", SPEC) == "\u00b7 3 \u00d7 3 s at 20/s"
