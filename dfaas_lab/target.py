@@ -269,7 +269,11 @@ class Target:
         """
         spec = self._spec(iterations, detached=detach, **options)
         handle = self._start(spec, label=label, live=live, shown=Shown(progress, chart))
-        return handle.send() if detach else handle.start()
+        try:
+            return handle.send() if detach else handle.start()
+        except KeyboardInterrupt:
+            handle._end_early()
+            raise
 
     @known_options()
     def preview(

@@ -182,10 +182,7 @@ class RunHandle:
             self.start()
             draw_until(self._done.wait, view, self.progress.snapshot)
         except KeyboardInterrupt:
-            self._stop.set()
-            if self._new and (self._thread is None or self._thread.ident is None):
-                self._abandon()
-            self._come_home()
+            self._end_early()
             raise interrupted(self.run) from None
         finally:
             if view is not None:
@@ -194,8 +191,16 @@ class RunHandle:
             raise self._error()
         return self.run
 
+    def _end_early(self) -> None:
+        """After an interrupt: end k6 and bring home what it measured, or begin nothing at all."""
+        self._stop.set()
+        self._abandon()
+        self._come_home()
+
     def _abandon(self) -> None:
         """Close a run of which nothing was begun: nobody who attaches shall begin it."""
+        if not self._new or (self._thread is not None and self._thread.ident is not None):
+            return
         finalize(self._folder, status="interrupted")
         self._ended = Run(self._folder)
         self._keep(self._ended)
