@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.background import run_interruptible
 from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import count
 from dfaas_lab.errors import ConfigError
@@ -443,6 +442,7 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], view: bool | None) -> ProvisionReport:
+        from dfaas_lab.background import run_interruptible
         from dfaas_lab.widgets import choose_view
 
         self._membership.check()
