@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -19,6 +20,7 @@ from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
 from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import span
+from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import draw_until
 from dfaas_lab.store import Store
@@ -276,9 +278,11 @@ class Campaign:
 
     def _note_progress(self) -> Campaign:
         """Note how far it is, for who shows it: a display asks no disk."""
-        done = sum(not record.missing for own in self._known().values() for record in own.values())
-        loads = sum(len(plan) for plan in self._plans().values())
-        self._seen = self.status, f"{done} of {loads} loads measured"
+        with contextlib.suppress(DfaasLabError, OSError):  # who runs it will be told
+            known = self._known().values()
+            done = sum(not record.missing for own in known for record in own.values())
+            loads = sum(len(plan) for plan in self._plans().values())
+            self._seen = self.status, f"{done} of {loads} loads measured"
         return self
 
     @safe_repr
