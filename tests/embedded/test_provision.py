@@ -175,7 +175,7 @@ def test_an_interrupt_ends_everything_and_the_next_call_works(
         assert outcome(session) == "interrupted"
         seconds = time.monotonic() - started
         assert session.returncode == 3
-        assert seconds < 5
+        assert seconds < 20  # the module would wait for a minute
         assert modules_of(local_lab) == []
         assert [line for line in processes_with(str(private)) if "ansible" in line] == []
         assert private_folders(private) == []
