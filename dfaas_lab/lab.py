@@ -7,10 +7,8 @@ from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.background import run_interruptible
 from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import count
 from dfaas_lab.errors import ConfigError
@@ -117,6 +115,9 @@ class Lab:
     @classmethod
     def from_file(cls, path: str | Path) -> Lab:
         """Make a lab from its file (YAML, TOML or JSON), as ``dfaas-lab serve`` prints it.
+
+        Args:
+            path: The file; relative names in it go by its folder.
 
         Raises:
             ConfigError: The file is not there, or says something that cannot be.
@@ -426,6 +427,9 @@ class Lab:
 
         Functions that were deployed stay: they belong to their gateway.
 
+        Args:
+            progress: None chooses how progress is shown; False shows nothing.
+
         Raises:
             ProvisionError: With one failure per host.
 
@@ -437,6 +441,7 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], view: bool | None) -> ProvisionReport:
+        from dfaas_lab.background import run_interruptible
         from dfaas_lab.widgets import choose_view
 
         self._membership.check()
@@ -477,12 +482,7 @@ class Lab:
     def __enter__(self) -> Lab:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @safe_html

@@ -180,6 +180,8 @@ class Run:
 
         ``size`` is in bytes. In ``path``, a name is written as every file system takes it. Of an
         iteration, 200 files and 200 MB are kept; the others are listed without size and path.
+        Files with an absolute name are among them where the script's text or ``env`` names them;
+        one whose name is made while it runs stays on the generator.
 
         >>> run.files.columns
         ['target', 'iteration', 'name', 'size', 'path']
@@ -264,6 +266,9 @@ class Run:
     def statistics(self, confidence: float = 0.95) -> pl.DataFrame:
         """Means over the iterations with intervals; see :mod:`dfaas_lab.analysis.statistics`.
 
+        Args:
+            confidence: Of the intervals, between 0 and 1.
+
         >>> p95 = run.statistics().filter(measure="latency_ms_p95", function="env")
         >>> p95.select("iterations", "unit").row(0)
         (3, 'iteration')
@@ -309,6 +314,9 @@ class Run:
 
     def save(self, path: str | Path) -> Path:
         """Write the run as one archive (zip), which :meth:`load` opens anywhere.
+
+        Args:
+            path: The file; one that is there is replaced.
 
         >>> run.save("first.zip").name
         'first.zip'
@@ -365,6 +373,9 @@ class Run:
     @classmethod
     def load(cls, path: str | Path) -> Run:
         """Open a run: an archive that :meth:`save` wrote, or a run's folder in a store.
+
+        Args:
+            path: The archive, or the folder ``run_id=...``.
 
         Raises:
             StoreError: It is no run, is damaged, or was written by a newer dfaas_lab.

@@ -22,7 +22,6 @@ from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials, sealing
-from dfaas_lab.services.reachability import check_reachable
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -269,7 +268,11 @@ class Target:
         """
         spec = self._spec(iterations, detached=detach, **options)
         handle = self._start(spec, label=label, live=live, shown=Shown(progress, chart))
-        return handle.send() if detach else handle.start()
+        try:
+            return handle.send() if detach else handle.start()
+        except KeyboardInterrupt:
+            handle._end_early()
+            raise
 
     @known_options()
     def preview(
@@ -281,6 +284,12 @@ class Target:
         rest: str | timedelta = "0s",
     ) -> Preview:
         """Say what a run would cost, before anything runs; connects to nothing.
+
+        Args:
+            load: Requests per second, for every function or by name.
+            duration: How long each iteration lasts.
+            iterations: How often the load is repeated.
+            rest: The pause between iterations.
 
         Raises:
             ConfigError: What was asked cannot be, also for want of memory or disk on the generator
@@ -373,6 +382,8 @@ class Target:
         )
 
     def _check_reachable(self) -> None:
+        from dfaas_lab.services.reachability import check_reachable
+
         generator = self.generator._session
         check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
 
@@ -433,6 +444,10 @@ class Target:
         Only scrapes from ``start`` to ``end`` count. A rate of a counter is its increase between
         two of them, and stands at the later one; where too few scrapes fall in, ``value`` is null
         and ``reason`` says why ("2 s of load, scraped every 15 s").
+
+        Args:
+            start: The first moment that counts.
+            end: The last one.
 
         Raises:
             MetricsError: The target has no Prometheus, or it does not answer.

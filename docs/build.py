@@ -49,7 +49,9 @@ STATISTICS = (
     "rate_intervals",
     "difference",
     "trend",
+    "stability",
     "quantile_bounds",
+    "error_budget",
     "scrapes",
 )
 
@@ -108,7 +110,8 @@ def index() -> str:
 
 def api(title: str, names: list[str]) -> str:
     """One page of objects, from their docstrings."""
-    return f"# {title}\n" + "".join(_documented(name) for name in names)
+    drawn = "\n[All of them, drawn.](../../notebooks/04_figures.ipynb)\n" * (title == "Charts")
+    return f"# {title}\n{drawn}" + "".join(_documented(name) for name in names)
 
 
 def _documented(name: str) -> str:
@@ -164,7 +167,9 @@ def verdict() -> str:
 def statistics() -> str:
     """The statistics with their sources, from the modules that compute them."""
     parts = (
-        f"\n```{{eval-rst}}\n.. automodule:: dfaas_lab.analysis.{one}\n```\n" for one in STATISTICS
+        f"\n## {one.replace('_', ' ').capitalize()}\n\n"
+        f"```{{eval-rst}}\n.. automodule:: dfaas_lab.analysis.{one}\n```\n"
+        for one in STATISTICS
     )
     return "# Statistics, with their sources\n" + "".join(parts)
 

@@ -66,6 +66,9 @@ class Cooldown:
     def fixed(cls, wait: str | timedelta) -> Cooldown:
         """Rest exactly so long, whatever the node does: ``Cooldown.fixed("10s")``.
 
+        Args:
+            wait: How long.
+
         >>> Cooldown.fixed("10s").fixed_s
         10.0
         """

@@ -27,7 +27,7 @@ def axis(
     values: Sequence[float] | None = None,
     expr: str | None = None,
 ) -> alt.Axis:
-    """Return an axis in the house style; ``values`` are the ticks, where they are not Vega's."""
+    """Return an axis; ``values`` are its ticks, where they are not Vega's."""
     return alt.Axis(
         title=title if labels else None,
         labels=alt.Undefined if labels else False,

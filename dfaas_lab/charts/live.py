@@ -140,16 +140,20 @@ def _path(
     line: _Line, floor: int, most: float, until_s: float
 ) -> tuple[str, tuple[float, float] | None]:
     """A line that stops where nothing was measured, and where it ends."""
-    path, pen, last = [], "M", None
+    path: list[str] = []
+    last, ended_s = None, None
     for one in line.points:
         value = line.value(one)
         if value is None:
-            pen = "M"
+            ended_s = None
             continue
-        x = _LEFT + _PLOT * (one.start_s + one.width_s / 2) / until_s
-        last = x, floor - _HEIGHT * value / most
-        path.append(f"{pen}{last[0]:.1f} {last[1]:.1f}" + ("h.1" if pen == "M" else ""))
-        pen = "L"
+        last = (
+            _LEFT + _PLOT * (one.start_s + one.width_s / 2) / until_s,
+            floor - _HEIGHT * value / most,
+        )
+        place = f"{last[0]:.1f} {last[1]:.1f}"
+        path.append(f"L{place}" if one.start_s == ended_s else f"M{place}h.1")
+        ended_s = one.start_s + one.width_s
     return "".join(path), last
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfaas_lab.errors import StoreError
 from dfaas_lab.execution.environment import environment
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.node_metrics import node_metrics_of
@@ -57,8 +59,9 @@ def create_run(
         [Workspace.new(part.target.generator.workspace_root) for _ in part.spec.numbers]
         for part in parts
     ]
-    folder = _open_folder(store, parts, workspaces, label, seed, campaign)
+    run_id = new_run_id()
     try:
+        folder = _open_folder(store, run_id, parts, workspaces, label, seed, campaign)
         listener = None if live is None else LogCallback(live)
         line = None if listener is None else listener.emit
         target_runs = [
@@ -76,7 +79,8 @@ def create_run(
         keep = last_run_of([part.target for part in parts])
         return RunHandle(target_runs, folder, keep=keep, shown=shown, listener=listener, new=True)
     except BaseException:  # an interrupt: nobody who attaches later shall begin it
-        finalize(folder, status="interrupted")
+        with contextlib.suppress(StoreError):  # it may have no folder yet
+            finalize(Store(store).find(run_id), status="interrupted")
         raise
 
 
@@ -96,6 +100,7 @@ def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], 
 
 def _open_folder(
     store: str | Path,
+    run_id: str,
     parts: Sequence[Part],
     workspaces: Sequence[Sequence[Workspace]],
     label: str | None,
@@ -124,7 +129,7 @@ def _open_folder(
     files: dict[str, bytes] = {}
     for index, part in enumerate(parts):
         files |= files_of(part.spec, index)
-    return Store(store).create_run(new_run_id(), manifest, files)
+    return Store(store).create_run(run_id, manifest, files)
 
 
 def _described(part: Part, workspaces: Sequence[Workspace]) -> dict[str, object]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.background import joined
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.ending import interrupted, tell_of_attach
 from dfaas_lab.execution.finalize import finalize
@@ -182,20 +183,25 @@ class RunHandle:
             self.start()
             draw_until(self._done.wait, view, self.progress.snapshot)
         except KeyboardInterrupt:
-            self._stop.set()
-            if self._new and (self._thread is None or self._thread.ident is None):
-                self._abandon()
-            self._come_home()
+            self._end_early()
             raise interrupted(self.run) from None
         finally:
             if view is not None:
                 view.close(self.progress.snapshot())
         if self._errors:
-            raise self._error()
+            raise joined(self._errors)
         return self.run
+
+    def _end_early(self) -> None:
+        """After an interrupt: end k6 and bring home what it measured, or begin nothing at all."""
+        self._stop.set()
+        self._abandon()
+        self._come_home()
 
     def _abandon(self) -> None:
         """Close a run of which nothing was begun: nobody who attaches shall begin it."""
+        if not self._new or (self._thread is not None and self._thread.ident is not None):
+            return
         finalize(self._folder, status="interrupted")
         self._ended = Run(self._folder)
         self._keep(self._ended)
@@ -227,12 +233,6 @@ class RunHandle:
                 self._folder.update(status="lost")
                 self._keep(self.run)
                 return
-
-    def _error(self) -> BaseException:
-        first, *others = self._errors
-        for other in others:
-            first.add_note(f"Also: {other}")
-        return first
 
     def _work(self) -> None:
         try:

@@ -285,8 +285,8 @@ class TargetRun:
     def _read_live(self, iteration: Iteration) -> contextlib.AbstractContextManager[None]:
         if self.live is None:
             return contextlib.nullcontext()
-        self.live.begin(self._before_s(iteration))
-        return reading_live(self._generator.remote, iteration.workspace, self.live)
+        found = self.live.begin(self._before_s(iteration), iteration.plan.duration_s)
+        return reading_live(self._generator.remote, iteration.workspace, found)
 
     def _before_s(self, iteration: Iteration) -> float:
         """The planned time before an iteration, without rests."""

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from dfaas_lab.k6.live import LiveSeries, Row
+from dfaas_lab.k6.live import LiveIteration, Row
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace
 
@@ -56,10 +56,10 @@ def script_for(folder: str) -> str:
 
 
 @contextlib.contextmanager
-def reading_live(remote: Remote, workspace: Workspace, series: LiveSeries) -> Iterator[None]:
-    """Read an iteration's samples into a series meanwhile; a failure ends it, silently."""
+def reading_live(remote: Remote, workspace: Workspace, iteration: LiveIteration) -> Iterator[None]:
+    """Read an iteration's samples meanwhile, to their end; a failure ends it, silently."""
     over = threading.Event()
-    work = (remote, workspace, series, over)
+    work = (remote, workspace, iteration, over)
     threading.Thread(target=_read, args=work, name="dfaas-lab-samples", daemon=True).start()
     try:
         yield
@@ -67,11 +67,13 @@ def reading_live(remote: Remote, workspace: Workspace, series: LiveSeries) -> It
         over.set()
 
 
-def _read(remote: Remote, workspace: Workspace, series: LiveSeries, over: threading.Event) -> None:
+def _read(
+    remote: Remote, workspace: Workspace, iteration: LiveIteration, over: threading.Event
+) -> None:
     try:
         if remote.has_free_channel:
             with remote.open(script_for(workspace.path)) as process:
-                LiveReader(process, series).until(over)
+                LiveReader(process, iteration).until(over)
     except Exception:  # whatever it is: nobody waits for what is shown
         log.debug("the samples cannot be read live", exc_info=True)
 
@@ -81,34 +83,33 @@ class LiveReader:
 
     Args:
         process: A shell in the workspace.
-        series: What is told of it.
+        iteration: What is told of it.
     """
 
-    def __init__(self, process: Channel, series: LiveSeries) -> None:
+    def __init__(self, process: Channel, iteration: LiveIteration) -> None:
         self._process = process
-        self._series = series
+        self._iteration = iteration
         self._at = 0  # bytes that need not be read again
 
     def until(self, over: threading.Event) -> None:
-        """Ask once a second."""
+        """Ask once a second, and once more when it is over: k6 has written the rest by then."""
         while not over.wait(_EVERY_S):
-            self.look(over)
+            self.look()
+        self.look()
 
-    def look(self, over: threading.Event) -> None:
+    def look(self) -> None:
         """Ask once.
 
         Raises:
             ValueError: There is no answer, or too much of one.
         """
         self._process.send(f"{self._at + 1} {_MOST_READ}\n".encode())
-        answer = self._answer(over)
-        if not over.is_set():
-            self._take(answer)
+        self._take(self._answer())
 
-    def _answer(self, over: threading.Event) -> bytes:
+    def _answer(self) -> bytes:
         answer = b""
         deadline = time.monotonic() + _PATIENCE_S
-        while not over.is_set() and not answer.endswith(b".\n"):
+        while not answer.endswith(b".\n"):
             part = self._process.receive(timeout=0.5)
             answer += part or b""
             if part == b"" or len(answer) > _MOST_SENT or time.monotonic() > deadline:
@@ -125,4 +126,4 @@ class LiveReader:
             rows.append((row[2].decode(), int(row[3]), float(row[4])))
             end = int(row[1]) + len(row[0]) - len(row[1]) - 1
         self._at += end
-        self._series.add(rows)
+        self._iteration.add(rows)

@@ -241,6 +241,9 @@ class Plan(Sequence[PlannedLoad]):
     def position(self, load: Mapping[str, int]) -> int | None:
         """The index of a load; None where the plan does not have it.
 
+        Args:
+            load: Rates by name, of exactly the load's functions.
+
         >>> Plan(["env"], [10, 20, 30]).position({"env": 20})
         1
         """

@@ -58,6 +58,11 @@ class Rates(ABC):
 class Linear(Rates):
     """The grid from ``min`` in steps of ``step``; ``max`` is in it only if it falls on it.
 
+    Args:
+        min: The lowest rate, in requests per second, 0 or more.
+        max: No rate is above it.
+        step: From one rate to the next.
+
     >>> list(Linear(0, 25, step=10))
     [0, 10, 20]
     """
@@ -85,6 +90,12 @@ class Exponential(Rates):
     """``base ** power`` for each power from ``min_power`` to ``max_power``.
 
     It stops at the first rate above ``max_rate``, where that is given.
+
+    Args:
+        base: 2 or more.
+        min_power: The first power.
+        max_power: The last one.
+        max_rate: In requests per second.
 
     >>> list(Exponential(base=2, min_power=0, max_power=8, max_rate=20))
     [1, 2, 4, 8, 16]
@@ -138,6 +149,12 @@ class Random(Rates):
     They are those of ``random.Random(seed).sample(range(min, max + 1), count)``, sorted; all of the
     range where it has no more than ``count``. Without a seed one is drawn, and ``seed`` keeps it.
 
+    Args:
+        min: The lowest rate possible, in requests per second.
+        max: The highest one.
+        count: How many rates.
+        seed: Of the draw; the same seed gives the same rates.
+
     >>> Random(10, 200, count=3, seed=1).values == Random(10, 200, count=3, seed=1).values
     True
     """
@@ -178,6 +195,9 @@ class Random(Rates):
 @dataclass(frozen=True)
 class Custom(Rates):
     """These rates, sorted and each once.
+
+    Args:
+        rates: In requests per second, 0 or more.
 
     >>> list(Custom([20, 5, 20]))
     [5, 20]

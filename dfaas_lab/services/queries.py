@@ -29,8 +29,9 @@ length is ``{window}``: it should look back no further::
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -52,6 +53,8 @@ DEFAULT_NAMESPACE = "openfaas-fn"
 _FOLDER = Path(__file__).parent / "queries_of"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _LARGEST_BYTES = 1 << 20
+_MOST_NODES = 20_000
+_DEEPEST = 50
 _ONE = "{one_function}"
 _WINDOW = "{window}"
 
@@ -142,8 +145,33 @@ def content_of(path: Path | str) -> Any:
         OSError: It cannot be read.
         yaml.YAMLError: It is no YAML.
     """
-    place = _place(path)
-    return yaml.safe_load(read_regular(place, most_bytes=_LARGEST_BYTES))
+    content = read_regular(_place(path), most_bytes=_LARGEST_BYTES)
+    if _depth(content) > _DEEPEST:  # PyYAML takes seconds before it gives up
+        raise yaml.YAMLError("it is nested too deep")
+    loader = yaml.SafeLoader(content)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count(node, iter(range(_MOST_NODES)))
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _depth(content: bytes) -> int:
+    """How deep brackets are in brackets, those in texts included."""
+    levels = (1 if bracket in b"[{" else -1 for bracket in content if bracket in b"[{]}")
+    return max(itertools.accumulate(levels), default=0)
+
+
+def _count(node: yaml.Node, left: Iterator[int]) -> None:
+    """Refuse aliases of aliases, which a reader follows as often as they are used."""
+    if next(left, None) is None:
+        raise yaml.MarkedYAMLError(problem="there is too much in it", problem_mark=node.start_mark)
+    for one in node.value if isinstance(node, yaml.CollectionNode) else ():
+        for inner in one if isinstance(one, tuple) else (one,):
+            _count(inner, left)
 
 
 def _place(named: str | Path | None) -> Path:

@@ -1,7 +1,7 @@
 """What an iteration costs beside its load: k6 alone, by ssh, by Ansible, and by ``run_k6``.
 
 All on one embedded generator, with one plan, turn about. The overhead of a way is its wall time
-less the load's duration.
+less what the load lasts: the plan ends half an interval after its last request.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from dfaas_lab.remote.ssh_config import ResolvedHost, resolve
 ROUNDS = int(os.environ.get("DFAAS_LAB_BENCH_ROUNDS", "15"))
 ANSIBLE_EVERY = 5  # of so many rounds: it takes much longer, and varies less
 LOAD, DURATION_S, IN_A_RUN = {"env": 10}, 1, 3
-MOST_OVER_FLOOR, LEAST_BELOW_ANSIBLE = 3.0, 50.0
-ITERATIONS, MOST_IN_ALL_S = 21, 4.0
+LASTS_S = (10 * DURATION_S - 0.5) / 10
+MOST_OVER_SSH, LEAST_BELOW_ANSIBLE = 1.0, 50.0
+ITERATIONS, MOST_OVER_FEW = 21, 1.3
 TARGETS, TOGETHER_S, MOST_OVER_ONE = 8, 5, 1.3
 
 FLOOR, SSH, ANSIBLE = "`k6 run`", "`ssh host k6 run`", "`ansible-playbook`"
@@ -156,7 +157,7 @@ def medians(first: Target, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     for number in range(ROUNDS):
         for name, way in (often | (seldom if number % ANSIBLE_EVERY == 0 else {})).items():
             iterations = IN_A_RUN if name == OURS else 1
-            taken[name].append(seconds(way) / iterations - DURATION_S)
+            taken[name].append(seconds(way) / iterations - LASTS_S)
     found = {name: statistics.median(all_s) for name, all_s in taken.items()}
     print("\n\n| one iteration, beside its load | median | in times of `k6 run` |")
     print("| --- | ---: | ---: |")
@@ -167,21 +168,22 @@ def medians(first: Target, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return found
 
 
-def test_run_k6_is_nearly_as_fast_as_typing_it(medians: dict[str, float]) -> None:
-    assert medians[OURS] <= MOST_OVER_FLOOR * medians[FLOOR]
+def test_run_k6_is_as_fast_as_typing_it_over_ssh(medians: dict[str, float]) -> None:
+    """Although it fetches, parses and stores what that leaves on the generator."""
+    assert medians[OURS] <= MOST_OVER_SSH * medians[SSH]
 
 
 def test_run_k6_costs_a_fraction_of_a_playbook(medians: dict[str, float]) -> None:
     assert medians[ANSIBLE] >= LEAST_BELOW_ANSIBLE * medians[OURS]
 
 
-def test_iterations_in_a_row(first: Target) -> None:
+def test_many_iterations_in_a_row_cost_no_more_each(
+    first: Target, medians: dict[str, float]
+) -> None:
     row_s = seconds(lambda: first.run_k6(ITERATIONS, load=LOAD, duration="1s", progress=False))
-    in_all_s = row_s - ITERATIONS
-    print(
-        f"\n{ITERATIONS} iterations: {in_all_s:.2f} s of overhead, {in_all_s / ITERATIONS:.3f} each"
-    )
-    assert in_all_s < MOST_IN_ALL_S
+    each_s = row_s / ITERATIONS - LASTS_S
+    print(f"\n{ITERATIONS} iterations: {each_s:.3f} s of overhead each")
+    assert each_s <= MOST_OVER_FEW * medians[OURS]
 
 
 def test_targets_at_once_take_as_long_as_one(lab: Lab, first: Target) -> None:

@@ -53,7 +53,7 @@ def test_the_opening_is_interrupted_at_any_moment(lab: Lab, moments: int) -> Non
     for call in sorted({*chance.sample(range(1, count[0]), moments // 2), *last}):
         before = lab.store.run_ids()
         handle = None
-        with _interrupt_at(call), contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt), _interrupt_at(call):
             handle = lab.target.start_k6(load={"env": 5}, duration="1s")
         if handle is not None:  # it took another way, and began
             handle.stop()

@@ -62,6 +62,9 @@ def test_a_line_stops_where_nothing_succeeded() -> None:
     paths = re.findall(r'<path d="([^"]+)" fill="none"', live_svg({"a": broken}, 10))
     assert paths[0].count("M") == 1  # the rate goes on
     assert paths[1].count("M") == 2
+    gap = [*points(3), *points(9)[6:]]
+    paths = re.findall(r'<path d="([^"]+)" fill="none"', live_svg({"a": gap}, 10))
+    assert [path.count("M") for path in paths] == [2, 2, 2, 2, 2]
 
 
 def test_it_is_small_and_cheap_and_no_wider_than_a_page() -> None:

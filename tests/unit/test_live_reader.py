@@ -6,7 +6,6 @@ import os
 import select
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,11 +51,6 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     made.close()
 
 
-def look(shell: Shell, reader: LiveReader) -> None:
-    """Look once, as is done every second."""
-    reader.look(threading.Event())
-
-
 def rows(number: int, first: int = 0) -> str:
     """So many requests, one every 10 ms; every tenth fails."""
     text = ""
@@ -71,17 +65,17 @@ def rows(number: int, first: int = 0) -> str:
 
 def test_each_sample_counts_once_however_the_file_grows(tmp_path: Path, shell: Shell) -> None:
     series = LiveSeries(10)
-    reader = LiveReader(shell, series)
-    look(shell, reader)  # there is no file yet
+    reader = LiveReader(shell, series.begin(0.0, 10.0))
+    reader.look()  # there is no file yet
     content = (HEADER + rows(400)).encode()
     with (tmp_path / "samples.csv").open("wb", buffering=0) as file:
         for end in range(0, len(content), 997):  # in the middle of lines
             file.write(content[end : end + 997])
             if end % 5 == 0:
-                look(shell, reader)
-    look(shell, reader)
+                reader.look()
+    reader.look()
     found = series.points()
-    assert [round(point.rate_rps) for point in found] == [100, 100, 100]
+    assert [round(point.rate_rps) for point in found] == [100, 100, 100, 100]
     assert series.numbers().failed == 40
 
 
@@ -92,10 +86,10 @@ def test_a_file_that_grows_faster_than_is_read_is_read_in_parts(
     monkeypatch.setattr(live_reader, "_LONGEST_LINE", 200)
     (tmp_path / "samples.csv").write_text(HEADER + rows(1000))
     series = LiveSeries(10)
-    reader = LiveReader(shell, series)
+    reader = LiveReader(shell, series.begin(0.0, 10.0))
     seen = []
     for _ in range(16):
-        look(shell, reader)
+        reader.look()
         seen.append(series.numbers().failed)
     assert seen[0] < 20
     assert seen == sorted(seen)
@@ -115,9 +109,9 @@ OTHERS = {
 def test_what_is_no_samples_file_shows_nothing(content: str, tmp_path: Path, shell: Shell) -> None:
     (tmp_path / "samples.csv").write_bytes(content.encode("latin-1"))
     series = LiveSeries(10)
-    reader = LiveReader(shell, series)
+    reader = LiveReader(shell, series.begin(0.0, 10.0))
     for _ in range(3):
-        look(shell, reader)
+        reader.look()
     assert series.points() == []
 
 
@@ -127,20 +121,20 @@ def test_too_long_an_answer_ends_it(
     monkeypatch.setattr(live_reader, "_MOST_SENT", 10_000)
     (tmp_path / "samples.csv").write_text(HEADER + rows(2000))
     with pytest.raises(ValueError, match="too much"):
-        look(shell, LiveReader(shell, LiveSeries(10)))
+        LiveReader(shell, LiveSeries(10).begin(0.0, 10.0)).look()
 
 
 def test_it_ends_with_its_input_and_leaves_no_process(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     (tmp_path / "samples.csv").write_text(HEADER + rows(10))
-    look(shell, LiveReader(shell, LiveSeries(10)))
+    LiveReader(shell, LiveSeries(10).begin(0.0, 10.0)).look()
     shell.close()
     assert shell.process.returncode is not None
 
 
-def test_it_ends_at_once_when_the_iteration_is_over(tmp_path: Path, shell: Shell) -> None:
-    over = threading.Event()
+def test_it_looks_once_more_when_the_iteration_is_over(tmp_path: Path, shell: Shell) -> None:
+    (tmp_path / "samples.csv").write_text(HEADER + rows(300))
+    over, series = threading.Event(), LiveSeries(10)
     over.set()
-    began = time.monotonic()
-    LiveReader(shell, LiveSeries(10)).until(over)
-    assert time.monotonic() - began < 5
+    LiveReader(shell, series.begin(0.0, 10.0)).until(over)
+    assert series.numbers().failed == 30

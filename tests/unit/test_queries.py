@@ -10,6 +10,7 @@ import pytest
 from dfaas_lab import Function, Generator, Target
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.services.queries import packaged, queries
+from tests.unit.test_regular_file import NESTED
 
 
 @pytest.mark.parametrize("name", packaged())
@@ -79,3 +80,11 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(ConfigError, match="no regular file"):
         queries(tmp_path / "fifo")
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("text", NESTED.values(), ids=NESTED)
+def test_yaml_that_is_more_than_it_looks_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "q.yml").write_text(text)
+    with pytest.raises(ConfigError):
+        queries(tmp_path / "q.yml")
