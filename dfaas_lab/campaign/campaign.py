@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import charts
+from dfaas_lab.background import joined
 from dfaas_lab.campaign import csv_export, csv_import
 from dfaas_lab.campaign.measure import TargetLoop
 from dfaas_lab.campaign.outcomes import outcomes_of
@@ -178,10 +179,7 @@ class Campaign:
             view.close(self._steps(loops))
             self._folder.update(status=_ended(loops, errors))
         if errors:
-            first, *others = errors
-            for other in others:
-                first.add_note(f"Also: {other}")
-            raise first
+            raise joined(errors)
 
     def _wait(
         self, threads: Sequence[threading.Thread], loops: Sequence[TargetLoop], view: ProgressView

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.background import joined
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.ending import interrupted, tell_of_attach
 from dfaas_lab.execution.finalize import finalize
@@ -188,7 +189,7 @@ class RunHandle:
             if view is not None:
                 view.close(self.progress.snapshot())
         if self._errors:
-            raise self._error()
+            raise joined(self._errors)
         return self.run
 
     def _end_early(self) -> None:
@@ -232,12 +233,6 @@ class RunHandle:
                 self._folder.update(status="lost")
                 self._keep(self.run)
                 return
-
-    def _error(self) -> BaseException:
-        first, *others = self._errors
-        for other in others:
-            first.add_note(f"Also: {other}")
-        return first
 
     def _work(self) -> None:
         try:
