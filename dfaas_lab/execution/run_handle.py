@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.background import joined
 from dfaas_lab.errors import DfaasLabError
-from dfaas_lab.execution.ending import interrupted, tell_of_attach
 from dfaas_lab.execution.finalize import finalize
+from dfaas_lab.execution.messages import add_attach_hint, interrupted
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.printable import printable
 from dfaas_lab.progress import FRAME_S, Progress, ProgressView, Shown, draw_until
@@ -127,7 +127,7 @@ class RunHandle:
             self._keep(self.run)
             if isinstance(error, DfaasLabError):
                 error.run = self.run
-            tell_of_attach(error, self.run)
+            add_attach_hint(error, self.run)
             raise
         return self
 
@@ -249,7 +249,7 @@ class RunHandle:
             for failure in self._errors:
                 if isinstance(failure, DfaasLabError):
                     failure.run = self._ended
-                tell_of_attach(failure, self._ended)
+                add_attach_hint(failure, self._ended)
             self._keep(self._ended)
             self._done.set()
 

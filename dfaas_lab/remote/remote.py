@@ -109,9 +109,9 @@ class Remote:
 
     @property
     def has_free_channel(self) -> bool:
-        """Whether a command can be started without connecting anew."""
+        """Whether two commands can be started without connecting anew: one, and the next."""
         with self._lock:
-            return any(link.alive and link.used < link.capacity for link in self._links)
+            return any(link.alive and link.used + 1 < link.capacity for link in self._links)
 
     def close(self) -> None:
         """Close all connections; the next command opens a new one."""

@@ -1,4 +1,4 @@
-"""Text lines about a run: its progress bar, and the message of an interrupt.
+"""Messages about a run: its progress line, how it ended, and what an interrupt says.
 
 It reads what is stored. Where that cannot be read, the line is shorter; nothing is raised.
 """
@@ -111,7 +111,7 @@ def interrupted(run: Run) -> Interrupted:
     )
 
 
-def tell_of_attach(error: BaseException, run: Run) -> None:
+def add_attach_hint(error: BaseException, run: Run) -> None:
     """Name ``lab.attach`` in the error of a run whose k6 may go on, or whose results are there."""
     call = f"lab.attach({run.id!r})"
     if run.status not in OPEN or call in str(error):
