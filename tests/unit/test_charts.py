@@ -453,6 +453,8 @@ def test_a_caption_says_where_the_numbers_come_from(tmp_path: Path, functions: l
                   "Debian GNU/Linux 12 (bookworm)", "k6 1.1.0"):  # fmt: skip
         assert words in said.replace("  ", " "), said
     assert Measured.id not in bare
+    by_hand = save_figure(chart, tmp_path / "figure.svg", caption="Our testbed, 2026")
+    assert ">Our testbed, 2026<" in by_hand.read_text()
     boxes = [re.search(r'viewBox="0 0 ([\d.]+)', one) for one in (bare, captioned)]
     widths = [float(box[1]) for box in boxes if box]
     assert widths[1] == pytest.approx(widths[0], rel=0.02)  # the caption makes it no wider
@@ -464,6 +466,8 @@ def test_a_figure_of_no_known_kind_or_width_is_refused(tmp_path: Path) -> None:
         save_figure(chart, tmp_path / "figure.doc")
     with pytest.raises(ConfigError, match="width"):
         save_figure(chart, tmp_path / "figure.pdf", width="wide")
+    with pytest.raises(ConfigError, match="caption"):
+        save_figure(chart, tmp_path / "figure.pdf", caption=42)  # type: ignore[arg-type]
 
 
 def test_notes_make_no_figure_wider() -> None:
