@@ -14,7 +14,7 @@ import vl_convert
 from PIL import Image
 
 from dfaas_lab.charts.colours import FAINT
-from dfaas_lab.display.bundles import Spec, png, spec_of
+from dfaas_lab.display.bundles import Spec, full_png, spec_of
 from dfaas_lab.display.origin import date_of, machines_of
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.printable import printable
@@ -92,8 +92,8 @@ def _paper_svg(_: Spec, svg: str, scale: float) -> bytes:
 
 def _print_png(spec: Spec, _: str, scale: float) -> bytes:
     stream = io.BytesIO()
-    with Image.open(io.BytesIO(png(spec, scale=scale * _PRINT_DPI / _DPI))) as picture:
-        picture.save(stream, "PNG", optimize=True, dpi=(_PRINT_DPI, _PRINT_DPI))
+    with Image.open(io.BytesIO(full_png(spec, scale=scale * _PRINT_DPI / _DPI))) as picture:
+        picture.convert("RGB").save(stream, "PNG", optimize=True, dpi=(_PRINT_DPI, _PRINT_DPI))
     return stream.getvalue()
 
 

@@ -104,16 +104,22 @@ def png(spec: Spec, *, scale: float = _PNG_SCALE) -> bytes:
 
     It has a palette: that takes a fifth of the room, and a figure has few colours.
     """
-    import vl_convert
     from PIL import Image
 
-    drawn: bytes = vl_convert.vegalite_to_png(spec, scale=scale, allowed_base_urls=[])
     packed = io.BytesIO()
-    with Image.open(io.BytesIO(drawn)) as picture:
+    with Image.open(io.BytesIO(full_png(spec, scale=scale))) as picture:
         flat = picture.convert("RGB")
     flat = flat.quantize(palette=_palette(flat), dither=Image.Dither.NONE)
     flat.save(packed, "PNG", optimize=True)
     return packed.getvalue()
+
+
+def full_png(spec: Spec, *, scale: float) -> bytes:
+    """Return a Vega-Lite specification as a PNG with all its colours, as for a paper."""
+    import vl_convert
+
+    drawn: bytes = vl_convert.vegalite_to_png(spec, scale=scale, allowed_base_urls=[])
+    return drawn
 
 
 def _palette(picture: Image.Image) -> Image.Image:

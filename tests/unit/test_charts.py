@@ -436,6 +436,7 @@ def test_a_figure_is_written_for_paper_in_its_width(
     assert float(box[1]) == pytest.approx(points, abs=0.1)
     assert float(size[1]) == pytest.approx(points, abs=0.1)
     with Image.open(io.BytesIO(png)) as picture:
+        assert picture.mode == "RGB"  # with all its colours
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         assert picture.width == pytest.approx(points / 72 * 300, abs=2)
 
