@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PNG_SCALE = 1.25
-_COLOURS, _EXACT = 64, 32  # of a picture; and of these, how many are just as they were drawn
+_COLOURS, _EXACT = 48, 28  # of a picture; and of these, how many are just as they were drawn
 # Viewers with a dark theme draw on dark, and the figures' ink is dark.
 _PAPER = "white"
 # JupyterLab 4.6 and VS Code draw Vega-Lite 5 and do not know version 6, which Altair 6 writes; the
