@@ -7,7 +7,7 @@ signal handlers.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from dfaas_lab.errors import Interrupted
@@ -46,6 +46,14 @@ class _Job(Generic[Result]):
         if self._error is not None:
             raise self._error
         return self._result[0]
+
+
+def joined(errors: Sequence[BaseException]) -> BaseException:
+    """Return the first of some errors, with the others as its notes."""
+    first, *others = errors
+    for other in others:
+        first.add_note(f"Also: {other}")
+    return first
 
 
 def run_interruptible(work: Work[Result], view: ProgressView | None = None) -> Result:

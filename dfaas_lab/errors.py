@@ -45,7 +45,6 @@ from __future__ import annotations
 from typing import Any
 
 from dfaas_lab.display.cards import card, chip
-from dfaas_lab.display.error_text import notebook_traceback
 from dfaas_lab.printable import printable_lines, safe_html
 
 _LONGEST_TEXT = 20_000
@@ -99,6 +98,8 @@ Interrupted.__name__ = KeyboardInterrupt.__name__
 
 
 def _in_notebook(error: BaseException, run: Any) -> list[str]:
+    from dfaas_lab.display.error_text import notebook_traceback
+
     kept = f"Kept: run {run.id} in target.last_run, and in {run.path}" if run else ""
     return notebook_traceback(error, kept)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import validation
-from dfaas_lab.background import run_interruptible
 from dfaas_lab.config import Host
 from dfaas_lab.display.cards import card
 from dfaas_lab.membership import Membership
@@ -128,6 +127,7 @@ class Generator:
         >>> bool(generator.provision(progress=False))
         True
         """
+        from dfaas_lab.background import run_interruptible
         from dfaas_lab.provision.provision import provision
         from dfaas_lab.widgets import choose_view
 

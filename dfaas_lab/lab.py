@@ -7,10 +7,8 @@ from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.background import run_interruptible
 from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import count
 from dfaas_lab.errors import ConfigError
@@ -208,8 +206,8 @@ class Lab:
     def check(self) -> pl.DataFrame:
         """Look at all hosts, changing nothing: ``host, check, ok, detail, fix``.
 
-        >>> lab.check().filter(~pl.col("ok")).height  # what is not as it should be
-        0
+        >>> lab.check().filter(pl.col("check") == "gateway").select("host", "ok").rows()
+        [('node1', True)]
         """
         from dfaas_lab.checks import check_lab, lacking
         from dfaas_lab.remote.remote import Remote
@@ -443,6 +441,7 @@ class Lab:
         return self._on_hosts(take_down, progress)
 
     def _on_hosts(self, work: Callable[..., ProvisionReport], view: bool | None) -> ProvisionReport:
+        from dfaas_lab.background import run_interruptible
         from dfaas_lab.widgets import choose_view
 
         self._membership.check()
@@ -483,12 +482,7 @@ class Lab:
     def __enter__(self) -> Lab:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @safe_html

@@ -180,6 +180,8 @@ class Run:
 
         ``size`` is in bytes. In ``path``, a name is written as every file system takes it. Of an
         iteration, 200 files and 200 MB are kept; the others are listed without size and path.
+        Files with an absolute name are among them where the script's text or ``env`` names them;
+        one whose name is made while it runs stays on the generator.
 
         >>> run.files.columns
         ['target', 'iteration', 'name', 'size', 'path']

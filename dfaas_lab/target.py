@@ -22,7 +22,6 @@ from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
 from dfaas_lab.secret import credentials, sealing
-from dfaas_lab.services.reachability import check_reachable
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -383,6 +382,8 @@ class Target:
         )
 
     def _check_reachable(self) -> None:
+        from dfaas_lab.services.reachability import check_reachable
+
         generator = self.generator._session
         check_reachable(self.gateway, generator.remote, target=self.name, generator=generator.name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import charts
+from dfaas_lab.background import joined
 from dfaas_lab.campaign import csv_export, csv_import
 from dfaas_lab.campaign.measure import TargetLoop
 from dfaas_lab.campaign.outcomes import outcomes_of
@@ -18,6 +20,7 @@ from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
 from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import span
+from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import draw_until
 from dfaas_lab.store import Store
@@ -176,10 +179,7 @@ class Campaign:
             view.close(self._steps(loops))
             self._folder.update(status=_ended(loops, errors))
         if errors:
-            first, *others = errors
-            for other in others:
-                first.add_note(f"Also: {other}")
-            raise first
+            raise joined(errors)
 
     def _wait(
         self, threads: Sequence[threading.Thread], loops: Sequence[TargetLoop], view: ProgressView
@@ -278,9 +278,11 @@ class Campaign:
 
     def _note_progress(self) -> Campaign:
         """Note how far it is, for who shows it: a display asks no disk."""
-        done = sum(not record.missing for own in self._known().values() for record in own.values())
-        loads = sum(len(plan) for plan in self._plans().values())
-        self._seen = self.status, f"{done} of {loads} loads measured"
+        with contextlib.suppress(DfaasLabError, OSError):  # who runs it will be told
+            known = self._known().values()
+            done = sum(not record.missing for own in known for record in own.values())
+            loads = sum(len(plan) for plan in self._plans().values())
+            self._seen = self.status, f"{done} of {loads} loads measured"
         return self
 
     @safe_repr

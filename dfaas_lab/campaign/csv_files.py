@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from dfaas_lab.errors import StoreError
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.store.files import errors_as_store_error
 
@@ -56,8 +57,20 @@ def is_rate(column: str) -> bool:
 def read_rows(path: Path, delimiter: str = ",") -> Iterator[Row]:
     """The rows of a file; one that has more or fewer columns than the header is told and left."""
     with errors_as_store_error(path, "reading"):
-        content = read_regular(path, most_bytes=256 << 20).decode("utf-8-sig")
-    reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
+        content = read_regular(path, most_bytes=256 << 20)
+    try:
+        text = content.decode("utf-8-sig")
+        yield from _rows(path, text, delimiter)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(
+            f"{path} is no CSV file in UTF-8: {error}",
+            path=str(path),
+            hint="Write it again with the tool that made it.",
+        ) from error
+
+
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = next(reader, [])
     for row in reader:
         if len(row) == len(header):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -61,13 +62,13 @@ def _results_files(folder: Path) -> list[Path]:
     if index.exists():
         named = dict.fromkeys(row.get("results_file") or "results.csv" for row in _index(index))
         files = [_beside(folder, name) for name in named] or files
-    missing = [file for file in files if not file.exists()]
+    missing = [file for file in files if not _is_there(file)]
     if missing and not (folder / "skipped.csv").exists():
         raise ConfigError(
             f"{missing[0]} is not there",
             hint="Give the folder that holds results.csv, or index.csv and the files it names.",
         )
-    return [file for file in files if file.exists()]
+    return [file for file in files if _is_there(file)]
 
 
 def _index(path: Path) -> Iterator[Row]:
@@ -79,11 +80,15 @@ def _index(path: Path) -> Iterator[Row]:
         yield row
 
 
+def _is_there(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - of a name that is too long, pathlib raises
+
+
 def _beside(folder: Path, name: str) -> Path:
     """A file that an index names: below its folder, also where the index came from elsewhere."""
     parts = Path(name.replace("\\", "/"))
     below = folder / parts
-    inside = not parts.is_absolute() and ".." not in parts.parts and below.exists()
+    inside = not parts.is_absolute() and ".." not in parts.parts and _is_there(below)
     return below if inside else folder / parts.name
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dfaas_lab.background import joined
 from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.launch import inspect
 from dfaas_lab.services.reachability import check_reachable
@@ -41,10 +42,7 @@ def preflight_all(parts: Sequence[Part]) -> list[Part]:
     for thread in threads:
         thread.join()
     if errors:
-        first, *others = [errors[index] for index in sorted(errors)]
-        for other in others:
-            first.add_note(f"Also: {other}")
-        raise first
+        raise joined([errors[index] for index in sorted(errors)])
     return [ready[index] for index in range(len(parts))]
 
 

@@ -20,9 +20,9 @@ from dfaas_lab.errors import (
     StoreError,
     TransferFailed,
 )
-from dfaas_lab.execution.ending import end_line, so_far
 from dfaas_lab.execution.iteration import Found, Iteration, Lost, NotStarted, Started
 from dfaas_lab.execution.iteration_results import IterationResults
+from dfaas_lab.execution.messages import end_line, so_far
 from dfaas_lab.execution.metrics_collection import MetricsCollection
 from dfaas_lab.k6.launch import start
 from dfaas_lab.k6.live import LiveSeries

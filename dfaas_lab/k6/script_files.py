@@ -105,7 +105,8 @@ def _written(sources: Iterable[bytes], env: Mapping[str, str]) -> Iterator[str]:
 def _given(name: str | Path, beside: Path) -> list[Path]:
     path = Path(name).expanduser()
     places = [path] if path.is_absolute() else [Path.cwd() / path, beside / path]
-    place = next((one for one in places if one.exists()), None)
+    # Of a name that is too long, os.path says no; pathlib raises.
+    place = next((one for one in places if os.path.exists(one)), None)  # noqa: PTH110
     if place is None:
         raise ConfigError(
             f"files: there is no {str(name)!r}, neither here nor beside the script",
@@ -133,7 +134,7 @@ def _with_named(waiting: list[Path], root: Path) -> Iterator[tuple[Path, bytes]]
         yield file, content
         named = _named(content, file.parent, root) if file.suffix in _SOURCE else ()
         for other in named:
-            if other not in seen and other.is_file():
+            if other not in seen and os.path.isfile(other):  # noqa: PTH113
                 seen.add(other)
                 waiting.append(other)
 

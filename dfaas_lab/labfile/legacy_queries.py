@@ -8,6 +8,7 @@ before; here it is evaluated once, at the end, over exactly the load.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def file_of(given: Mapping[str, Any], folder: Path) -> Path | None:
     if not isinstance(named, str):
         raise ValueError("queries_path is no path")
     path = folder / Path(named).expanduser()
-    return path if path.exists() else None
+    return path if os.path.exists(path) else None  # noqa: PTH110 - it may be too long
 
 
 def _pids(given: Any) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dfaas_lab.errors import ConfigError, ServiceError
 from dfaas_lab.redaction import masked
 from dfaas_lab.retry import retry
 from dfaas_lab.secret import without_locals
+from dfaas_lab.services.tls import ssl_context
 from dfaas_lab.services.transport import BoundedTransport, Deadline, TooLarge
 
 Transport = httpcore.NetworkBackend
@@ -80,7 +81,7 @@ class Endpoint:
         """Keep connections open for several questions, each with this time limit."""
         deadline = Deadline(timeout_s)
         # An http URL needs no certificates, and loading them takes 20 ms.
-        context = self.trust.context() if self.url.startswith("https:") else None
+        context = ssl_context(self.trust) if self.url.startswith("https:") else None
         transport = BoundedTransport(self.transport, context, deadline)
         try:
             yield Session(self, transport, deadline, timeout_s)

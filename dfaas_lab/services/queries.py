@@ -29,6 +29,7 @@ length is ``{window}``: it should look back no further::
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ _FOLDER = Path(__file__).parent / "queries_of"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _LARGEST_BYTES = 1 << 20
 _MOST_NODES = 20_000
+_DEEPEST = 50
 _ONE = "{one_function}"
 _WINDOW = "{window}"
 
@@ -143,7 +145,10 @@ def content_of(path: Path | str) -> Any:
         OSError: It cannot be read.
         yaml.YAMLError: It is no YAML.
     """
-    loader = yaml.SafeLoader(read_regular(_place(path), most_bytes=_LARGEST_BYTES))
+    content = read_regular(_place(path), most_bytes=_LARGEST_BYTES)
+    if _depth(content) > _DEEPEST:  # PyYAML takes seconds before it gives up
+        raise yaml.YAMLError("it is nested too deep")
+    loader = yaml.SafeLoader(content)
     try:
         node = loader.get_single_node()
         if node is None:
@@ -152,6 +157,12 @@ def content_of(path: Path | str) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def _depth(content: bytes) -> int:
+    """How deep brackets are in brackets, those in texts included."""
+    levels = (1 if bracket in b"[{" else -1 for bracket in content if bracket in b"[{]}")
+    return max(itertools.accumulate(levels), default=0)
 
 
 def _count(node: yaml.Node, left: Iterator[int]) -> None:

@@ -16,8 +16,11 @@ _TURN_S = 2
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a line of a stream can be written over."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    """Whether a line of a stream can be written over; it may be closed, or none."""
+    try:
+        return stream.isatty() and os.environ.get("TERM") != "dumb"
+    except (AttributeError, ValueError, OSError):
+        return False
 
 
 class TerminalView:

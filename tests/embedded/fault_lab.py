@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -219,11 +219,6 @@ class Ground:
         self.wire.close()
         for lab in self._labs:
             lab.close()
-
-
-def scenarios(work: Iterable[str], quick: Collection[str]) -> list[Any]:
-    """The parameters of a test that has a case for each scenario; all but the quick are slow."""
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in work]
 
 
 def selected(request: pytest.FixtureRequest, work: Mapping[str, T]) -> dict[str, T]:

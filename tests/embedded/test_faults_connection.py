@@ -13,7 +13,8 @@ import pytest
 
 from dfaas_lab import Limits
 from dfaas_lab.errors import ConnectionFailed, K6Interrupted
-from tests.embedded.fault_lab import FaultLab, Ground, once, scenarios, selected, wait_for, whole
+from tests.embedded.fault_lab import FaultLab, Ground, once, selected, wait_for, whole
+from tests.scenarios import scenarios
 
 OUTAGES = 4
 SEED = 1
@@ -136,7 +137,6 @@ WORK: Work = {
 
 WORK |= outages(OUTAGES, SEED)
 QUICK = {"frozen for ten seconds", "cut for good"}
-assert WORK.keys() >= QUICK
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,11 @@ from tests.embedded.fault_lab import (
     FaultLab,
     Ground,
     once,
-    scenarios,
     selected,
     wait_for,
     whole,
 )
+from tests.scenarios import scenarios
 
 KILLS, INTERRUPTS = 10, 3
 SEED = 3
@@ -296,16 +296,16 @@ def ends(
         yield ends
 
 
-@pytest.mark.parametrize("what", scenarios(ALONE, QUICK))
+@pytest.mark.parametrize("what", scenarios(ALONE, QUICK & ALONE.keys()))
 def test_that(ends: Mapping[str, Future[None]], what: str) -> None:
     ends[what].result()
 
 
-@pytest.mark.parametrize("what", scenarios(KILLED, QUICK))
+@pytest.mark.parametrize("what", scenarios(KILLED, QUICK & KILLED.keys()))
 def test_a_controller_that_is_killed(ends: Mapping[str, Future[None]], what: str) -> None:
     ends[what].result()
 
 
-@pytest.mark.parametrize("what", scenarios(INTERRUPTED, QUICK))
+@pytest.mark.parametrize("what", scenarios(INTERRUPTED, QUICK & INTERRUPTED.keys()))
 def test_an_interrupt_at_any_moment(ends: Mapping[str, Future[None]], what: str) -> None:
     ends[what].result()

@@ -34,11 +34,11 @@ from tests.embedded.fault_lab import (
     Ground,
     k6_count,
     once,
-    scenarios,
     selected,
     wait_for,
     whole,
 )
+from tests.scenarios import scenarios
 
 SOMEONE_ELSE = 65534
 ELSEWHERE = [

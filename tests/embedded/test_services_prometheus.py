@@ -78,7 +78,8 @@ def test_a_label_that_is_called_like_a_column(prometheus: Prometheus) -> None:
 def test_what_it_scrapes_and_how_often(prometheus: Prometheus) -> None:
     scraped(prometheus, "up == 1")
     frame = prometheus.targets()
-    assert frame.columns == ["job", "instance", "healthy", "interval_s", "error"]
+    columns = ["job", "instance", "healthy", "interval_s", "scraped_at", "error"]
+    assert frame.columns == columns
     assert dict(zip(frame["instance"], frame["healthy"], strict=True))["127.0.0.1:1"] is False
     assert prometheus.scrape_interval_s() == prometheus_server.SCRAPE_INTERVAL_S
     assert prometheus.ready()

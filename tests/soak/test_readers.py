@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
+import httpcore
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -231,11 +231,9 @@ def samples_of(path: Path) -> Any:
     )  # fmt: skip
 
 
-def answering(content: bytes) -> Callable[[], httpx.BaseTransport]:
-    headers = {"Content-Type": "application/json"}
-    return lambda: httpx.MockTransport(
-        lambda _: httpx.Response(200, headers=headers, content=content)
-    )
+def answering(content: bytes) -> httpcore.NetworkBackend:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}"
+    return httpcore.MockBackend([f"{head}\r\nConnection: close\r\n\r\n".encode(), content])
 
 
 def of_output(content: bytes, folder: Path) -> Any:

@@ -12,6 +12,7 @@ from dfaas_lab import Exponential, Linear, Overload, Plan
 from dfaas_lab.charts import campaign_chart, frontier_chart
 from dfaas_lab.display.bundles import png, shown_width, spec_of
 from dfaas_lab.errors import ConfigError
+from tests.scenarios import scenarios
 from tests.unit.campaign_frames import outcomes
 
 PLAN = Plan(["env", "figlet"], Linear(0, 120, step=30), sizes=(1, 2))
@@ -47,6 +48,7 @@ def test_a_campaign_is_drawn_with_its_limits() -> None:
     assert len(vl_convert.vegalite_to_png(spec)) > 10_000
 
 
+@pytest.mark.slow
 def test_no_figure_of_a_campaign_is_wider_than_a_cell() -> None:
     both = pl.concat([WHOLE, outcomes(PLAN, target="heavy")])
     for chart in (campaign_chart(both, Overload()), frontier_chart(both, "env", "figlet")):
@@ -70,19 +72,21 @@ def test_rates_that_double_and_a_long_course_are_read_on_their_axes() -> None:
     assert "since the start (min:s)" in vl_convert.vegalite_to_svg(drawn.to_dict())
 
 
-@pytest.mark.parametrize(
-    "frame",
-    [
-        WHOLE.clear(),
-        outcomes(PLAN, node=False, iterations=1),
-        WHOLE.with_columns(doubts=pl.lit("late"), overloaded=pl.lit(False)),
-        WHOLE.with_columns(status=pl.lit("failed"), latency_ms_p50=None, latency_ms_p95=None),
-        WHOLE.filter("skipped"),
-        pl.concat([WHOLE, outcomes(PLAN, target="heavy")]),
-    ],
-)
-def test_little_is_drawn_too(frame: pl.DataFrame) -> None:
-    assert vl_convert.vegalite_to_svg(campaign_chart(frame, Overload()).to_dict())
+LITTLE = {
+    "nothing": WHOLE.clear(),
+    "no node": outcomes(PLAN, node=False, iterations=1),
+    "all in doubt": WHOLE.with_columns(doubts=pl.lit("late"), overloaded=pl.lit(False)),
+    "no latency": WHOLE.with_columns(
+        status=pl.lit("failed"), latency_ms_p50=None, latency_ms_p95=None
+    ),
+    "skipped alone": WHOLE.filter("skipped"),
+    "two targets": pl.concat([WHOLE, outcomes(PLAN, target="heavy")]),
+}
+
+
+@pytest.mark.parametrize("what", scenarios(LITTLE, ["nothing", "skipped alone"]))
+def test_little_is_drawn_too(what: str) -> None:
+    assert vl_convert.vegalite_to_svg(campaign_chart(LITTLE[what], Overload()).to_dict())
 
 
 def test_a_large_campaign_stays_a_small_figure() -> None:

@@ -11,7 +11,7 @@ import pytest
 from dfaas_lab import Campaign, Linear, Plan
 from dfaas_lab.campaign.csv_export import export_csv
 from dfaas_lab.campaign.csv_import import import_csv
-from dfaas_lab.errors import ConfigError
+from dfaas_lab.errors import ConfigError, DfaasLabError
 from tests.unit.campaign_frames import outcomes
 
 HEADER = (
@@ -212,3 +212,20 @@ def test_a_name_of_a_stranger_begins_no_formula(existing: Path, tmp_path: Path) 
         assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
     again = import_csv(tmp_path / "out")
     assert odd in set(again["function"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("results.csv", b"\xff\xfe"),
+        ("results.csv", HEADER.encode() + b"\r\n" + b"x" * 200_000),
+        ("index.csv", b"functions;rates;results_file\r\n['a'];[1];" + b"n" * 5000 + b"\r\n"),
+        ("skipped.csv", b"\x80"),
+    ],
+)
+def test_what_is_no_csv_is_told(existing: Path, name: str, content: bytes) -> None:
+    (existing / "skipped.csv").unlink()
+    (existing / name).write_bytes(content)
+    with pytest.raises(DfaasLabError) as caught:
+        import_csv(existing)
+    assert caught.value.hint

@@ -11,6 +11,7 @@ import pytest
 
 import dfaas_lab
 from dfaas_lab.checks.machine import check_machine
+from tests.scenarios import scenarios
 
 
 def dfaas_lab_command(
@@ -67,7 +68,7 @@ def test_a_folder_that_cannot_be_written_is_no_room() -> None:
     assert found["fix"].item()
 
 
-@pytest.mark.parametrize("name", ["missing.yml", "broken.yml"])
+@pytest.mark.parametrize("name", scenarios(["missing.yml", "broken.yml"], ["broken.yml"]))
 def test_an_error_is_a_message_and_no_traceback(tmp_path: Path, name: str) -> None:
     (tmp_path / "broken.yml").write_text("generators: [")
     ended = dfaas_lab_command("check", str(tmp_path / name))
@@ -81,8 +82,8 @@ def test_an_error_is_a_message_and_no_traceback(tmp_path: Path, name: str) -> No
     ("arguments", "hint"),
     [
         (("serve", "--write", "missing/lab.yml"), "--write FILE"),
-        (("serve", "--write", "."), "--write FILE"),
-        (("demo", "--report", "a-file"), "--report FOLDER"),
+        pytest.param(("serve", "--write", "."), "--write FILE", marks=pytest.mark.slow),
+        pytest.param(("demo", "--report", "a-file"), "--report FOLDER", marks=pytest.mark.slow),
         (("demo", "--report", "a-file/below"), "--report FOLDER"),
     ],
 )

@@ -11,6 +11,7 @@ import vl_convert
 
 from dfaas_lab.display.bundles import spec_of
 from dfaas_lab.display.compact import compact
+from tests.scenarios import scenarios
 from tests.unit.chart_gallery import every_chart
 
 CHARTS = every_chart()
@@ -18,7 +19,7 @@ CHARTS = every_chart()
 
 # What JupyterLab draws with (5.6, of which vl-convert has 5.8), and what draws the pictures.
 @pytest.mark.parametrize("version", ["5.8", None])
-@pytest.mark.parametrize("name", list(CHARTS))
+@pytest.mark.parametrize("name", scenarios(CHARTS, ["node"]))
 def test_the_drawing_is_the_same_and_what_is_saved_is_smaller(
     name: str, version: str | None
 ) -> None:

@@ -20,6 +20,7 @@ from dfaas_lab.k6 import output, thresholds
 from dfaas_lab.load import duration
 from dfaas_lab.provision import hints
 from dfaas_lab.secret_values import _found
+from tests.scenarios import scenarios
 
 FOLDER = Path(dfaas_lab.__file__).parent
 # Who makes a pattern in a function, and why it has to; each is in BUILT, but for the first two.
@@ -105,7 +106,7 @@ def seconds(pattern: Pattern, how: set[str], asked: str) -> float:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", scenarios(ALL, [*ALL][::8]))
 def test_it_is_linear(name: str) -> None:
     pattern, how = ALL[name], used(name)
     length = SHORTER.get(name, LENGTH)

@@ -20,6 +20,7 @@ from dfaas_lab.k6.generator_load import HostLoad, aborted, own_faults
 from dfaas_lab.labfile import read
 from dfaas_lab.remote.connection import connect
 from dfaas_lab.services.queries import queries
+from dfaas_lab.services.tls import ssl_context
 from dfaas_lab.store import Store
 from tests.unit.stored_runs import frames_of
 from tests.unit.test_regular_file import ODD
@@ -62,7 +63,7 @@ def body(path: Path) -> object:
 
 
 def authority(path: Path) -> object:
-    return Trust(str(path)).context()
+    return ssl_context(Trust(str(path)))
 
 
 def lab_file(path: Path) -> object:

@@ -202,3 +202,10 @@ def test_absolute_names_of_files_that_may_be_written() -> None:
         "/tmp/out.json", "/x.json",
     ]  # fmt: skip
     assert folders_written([text], {"DIR": "here"}) == ["here/deep"]
+
+
+def test_a_name_that_no_file_can_have_is_none_of_a_script(tmp_path: Path) -> None:
+    long = "n" * 5000
+    assert sent(tmp_path, f'import "./{long}.js"; open("{long}"); open("a\0b")') == {"test.js"}
+    with pytest.raises(ConfigError, match="files: there is no"):
+        CustomScript.of(tmp_path / "test.js", files=[long])

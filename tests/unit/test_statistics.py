@@ -7,7 +7,6 @@ import math
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,6 +24,7 @@ from dfaas_lab.analysis.rate_intervals import (
 from dfaas_lab.analysis.statistics import MEASURES, statistics
 from dfaas_lab.comparison import compare
 from dfaas_lab.errors import ConfigError
+from tests.scenarios import scenarios
 
 TRIALS = 400
 # 95 % of 400 are 380; the standard deviation is 4.4, so a true 95 % leaves these bounds never.
@@ -91,12 +91,7 @@ def coverage(hits: list[bool]) -> float:
     return sum(hits) / len(hits)
 
 
-def mostly_slow(quick: object, *others: object) -> list[Any]:
-    """Parameters of which one is measured in `make test`, and all in `make test-all`."""
-    return [quick, *(pytest.param(other, marks=pytest.mark.slow) for other in others)]
-
-
-@pytest.mark.parametrize("iterations", mostly_slow(3, 5, 7, 8, 20))
+@pytest.mark.parametrize("iterations", scenarios([3, 5, 7, 8, 20], [3]))
 def test_intervals_of_a_mean_cover_it(iterations: int) -> None:
     # The p95 of 200 requests per iteration, the iterations themselves differing by 10 %.
     rng = np.random.default_rng(iterations)
@@ -113,7 +108,7 @@ def test_intervals_of_a_mean_cover_it(iterations: int) -> None:
     assert ALMOST_95[0] <= coverage(hits) <= ALMOST_95[1]
 
 
-@pytest.mark.parametrize("counts", mostly_slow((3, 10), (3, 3), (10, 10)))
+@pytest.mark.parametrize("counts", scenarios([(3, 3), (3, 10), (10, 10)], [(3, 10)]))
 def test_intervals_of_a_ratio_cover_it(counts: tuple[int, int]) -> None:
     rng = np.random.default_rng(sum(counts))
     hits = []
@@ -164,9 +159,10 @@ def test_iterations_that_are_equal_or_nothing_give_no_limits() -> None:
     assert (sure.estimate, sure.low, sure.high) == (1, None, None)
 
 
-@pytest.mark.parametrize("iterations", mostly_slow(3, 8, 20))
+@pytest.mark.parametrize("iterations", scenarios([3, 8, 20], [3]))
 @pytest.mark.parametrize(
-    "rate_and_spread", mostly_slow((0.9, 0.02), (0.99, 0.0), (0.9, 0.0), (0.99, 0.005))
+    "rate_and_spread",
+    scenarios([(0.99, 0.0), (0.9, 0.0), (0.9, 0.02), (0.99, 0.005)], [(0.9, 0.02)]),
 )
 def test_intervals_of_a_success_rate_cover_it(
     iterations: int, rate_and_spread: tuple[float, float]

@@ -6,7 +6,9 @@ import io
 import os
 import pty
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -18,6 +20,7 @@ from dfaas_lab.widgets import (
     SafeView,
     SilentView,
     TerminalView,
+    busy,
     chart_view,
     choose_view,
     is_watched,
@@ -203,6 +206,21 @@ def test_stop_is_pressed_once(capsys: pytest.CaptureFixture[str]) -> None:
     bars.update((HALF, Step("other")))
     assert [len(row.children) for row in bars.box.children] == [2, 2, 2]
     bars.close()
+
+
+@pytest.mark.parametrize("stream", [None, object(), io.StringIO()], ids=["none", "odd", "closed"])
+def test_without_standard_error_nothing_is_shown(
+    stream: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(stream, io.StringIO):
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert not is_watched(Shown())
+    view = choose_view()
+    view.draw((HALF,))
+    view.close((DONE,))
+    with busy("check", "looks at node1"):
+        pass
 
 
 def test_outside_of_a_notebook_there_is_no_chart() -> None:
