@@ -21,6 +21,8 @@ FOR_DEMO := $(VENV)/ready-demo-$(STATE)
 FOR_NOTEBOOK := $(VENV)/ready-notebook-$(STATE)
 FOR_DOCS := $(VENV)/ready-docs-$(STATE)
 FOR_TEST := $(VENV)/ready-test-$(STATE)
+# JupyterLab refuses to be root's, who often is the only user of a container.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 # Nothing of another environment may act here.
 unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
 
@@ -39,7 +41,7 @@ demo: $(FOR_DEMO)
 	$(BIN)/dfaas-lab demo
 
 notebook: $(FOR_NOTEBOOK)
-	$(BIN)/jupyter lab notebooks/01_first_run.ipynb $(JUPYTER)
+	$(BIN)/jupyter lab notebooks/01_first_run.ipynb $(AS_ROOT) $(JUPYTER)
 
 docs: $(FOR_DOCS)
 	$(BIN)/python docs/build.py

@@ -1,4 +1,4 @@
-"""The colours and dashes of the figures."""
+"""The colours and dashes of the charts."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -63,7 +65,7 @@ COLUMNS = 2
 MAX_PANELS = 24
 MAX_OVERLAID = 8  # iterations drawn one by one; above it, the range that they cover
 MAX_ROWS = 4000  # in one figure: Altair refuses 5,000, and a saved notebook grows with each
-_LINE = 80  # characters of a subtitle
+_LINE, _HEADING = 80, 48  # characters of a line of a subtitle, and of a title
 Shown = TypeVar("Shown", bound=alt.TopLevelMixin)
 
 
@@ -130,7 +132,7 @@ def width_of(count: int) -> int:
 def page(charts: Sequence[Drawn], title: str, notes: Iterable[str]) -> alt.ConcatChart:
     """Put the panels onto one figure, with a title and notes that say how to read it."""
     heading = alt.Title(
-        title,
+        textwrap.wrap(title, _HEADING) or "",
         subtitle=_lines(note for note in notes if note),
         anchor="start",
         fontSize=15,
@@ -151,7 +153,7 @@ def page(charts: Sequence[Drawn], title: str, notes: Iterable[str]) -> alt.Conca
 def _lines(notes: Iterable[str]) -> list[str]:
     """Join notes into lines that are no wider than a figure: a longer one would stretch it."""
     lines = [""]
-    for note in notes:
+    for note in itertools.chain.from_iterable(textwrap.wrap(note, _LINE) for note in notes):
         joined = f"{lines[-1]} \u00b7 {note}" if lines[-1] else note
         if len(joined) <= _LINE:
             lines[-1] = joined

@@ -24,10 +24,12 @@ from dfaas_lab.charts.colours import (
 from dfaas_lab.display import words
 from dfaas_lab.display.cards import text
 from dfaas_lab.k6.live import LivePoint
+from dfaas_lab.printable import printable
 
 _WIDTH, _LEFT, _RIGHT = 620, 52, 70
 _HEIGHT, _GAP, _TOP, _BOTTOM = 62, 26, 22, 18
 _PLOT = _WIDTH - _LEFT - _RIGHT
+_ROW, _CHARACTER = 15, 6.4  # of the key: the height of a row, the width of a character
 _MOST_NAMED = len(GROUPS)
 
 Value = Callable[[LivePoint], float | None]
@@ -56,17 +58,35 @@ def live_svg(series: Mapping[str, Sequence[LivePoint]], total_s: float) -> str:
         (f"latency of successful requests (ms){of_which}", _slow(series)),
         ("failed and dropped requests, per second", _failures(series)),
     ]
-    height = _TOP + len(panels) * (_HEIGHT + _GAP) + _BOTTOM
+    key, rows = _key(list(series)) if len(series) > 1 else ("", 0)
+    top = _TOP + rows * _ROW
+    height = top + len(panels) * (_HEIGHT + _GAP) + _BOTTOM
     body = "".join(
-        _panel(title, lines, _TOP + index * (_HEIGHT + _GAP), until_s)
+        _panel(title, lines, top + index * (_HEIGHT + _GAP), until_s)
         for index, (title, lines) in enumerate(panels)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" viewBox="0 0 {_WIDTH} {height}" '
         f'role="img" aria-label="the run so far" style="max-width:100%;background:{PAPER}" '
         f'font-family="sans-serif" font-size="11" fill="{TEXT}">'
-        f"{body}{_times(until_s, height)}</svg>"
+        f"{key}{body}{_times(until_s, height)}</svg>"
     )
+
+
+def _key(names: Sequence[str]) -> tuple[str, int]:
+    """The names of several targets in their colours, in as many rows as they take."""
+    items = [f"\u25cf {printable(name)}" for name in names[:_MOST_NAMED]]
+    items += [f"and {len(names) - _MOST_NAMED} more"] if len(names) > _MOST_NAMED else []
+    drawn: list[str] = []
+    x, row = float(_LEFT), 1
+    for item, style in zip(items, [*GROUPS, LineStyle(TEXT)], strict=False):
+        wide = len(item) * _CHARACTER + 14
+        if x > _LEFT and x + wide > _WIDTH:
+            x, row = float(_LEFT), row + 1
+        colour = f'<tspan fill="{style.colour}">{text(item[:1])}</tspan>{text(item[1:])}'
+        drawn.append(f'<text x="{x:.0f}" y="{row * _ROW - 2}">{colour}</text>')
+        x += wide
+    return "".join(drawn), row
 
 
 def _rates(series: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
@@ -97,8 +117,8 @@ def _failures(series: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
 
 def _each(series: Mapping[str, Sequence[LivePoint]], value: Value) -> list[_Line]:
     return [
-        _Line(name if index < _MOST_NAMED else "", GROUPS[index % len(GROUPS)], value, points)
-        for index, (name, points) in enumerate(series.items())
+        _Line("", GROUPS[index % len(GROUPS)], value, points)
+        for index, points in enumerate(series.values())
     ]
 
 

@@ -174,7 +174,7 @@ def _overload_words(rows: pl.DataFrame) -> str:
     lowest = over["rate_rps"].min()
     if not isinstance(lowest, float):
         return ""
-    return f"an iteration was overloaded from {lowest:g} requests/s on"
+    return f"overloaded from {lowest:g} requests/s on"
 
 
 def _limit(percent: float) -> alt.Chart:

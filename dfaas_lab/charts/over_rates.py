@@ -176,6 +176,8 @@ def _marks(
         .sort("kind", "rate_rps")
     )
     hue, dash = figure.kind_styles({kind: _STYLES[kind] for kind in kinds.values()})
+    # The layers share one scale: it is written once.
+    again = alt.Color("kind:N", legend=None) if len(kinds) > 1 else hue
     band = alt.Chart(axes.inline(across)).mark_area(opacity=0.14)
     line = alt.Chart(axes.inline(across)).mark_line(
         strokeWidth=2, point=False if dots else {"size": 20, "filled": True}
@@ -187,7 +189,7 @@ def _marks(
     ]
     marks = [
         band.encode(x, axes.lower_edge(y), alt.Y2("high:Q"), hue),
-        line.encode(x, y, hue, dash, **({} if dots else {"tooltip": tooltip})),
+        line.encode(x, y, again, dash, **({} if dots else {"tooltip": tooltip})),
     ]
     for hollow in (False, True) if dots else ():
         of_kind = each.filter(doubtful=hollow).drop("doubtful")
@@ -195,7 +197,7 @@ def _marks(
             points = alt.Chart(axes.inline(of_kind)).mark_point(
                 size=24, opacity=0.85, strokeWidth=1.2, **_fill(hollow=hollow)
             )
-            marks.append(points.encode(x, y, hue, tooltip=tooltip))
+            marks.append(points.encode(x, y, again, tooltip=tooltip))
     return marks
 
 

@@ -14,7 +14,7 @@ import vl_convert
 from PIL import Image
 
 from dfaas_lab.charts.colours import FAINT
-from dfaas_lab.display.bundles import Spec, png, spec_of
+from dfaas_lab.display.bundles import Spec, full_png, spec_of
 from dfaas_lab.display.origin import date_of, machines_of
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.printable import printable
@@ -46,7 +46,7 @@ def save_figure(
     path: str | Path,
     *,
     width: str | None = None,
-    caption: Captioned | None = None,
+    caption: Captioned | str | None = None,
 ) -> Path:
     """Write a chart as a file for a paper, without browser or network, and return its path.
 
@@ -54,10 +54,10 @@ def save_figure(
         chart: Any chart.
         path: Where to; its ending says how: ``.pdf``, ``.svg`` or ``.png`` (300 dots per inch).
         width: The width on paper: ``"3.3in"``, ``"8.5cm"``, ``"240pt"``.
-        caption: A run whose id, date and machine are written below the figure.
+        caption: A run whose id, date and machine are written below the figure; or a text.
 
     Raises:
-        ConfigError: The ending or the width cannot be.
+        ConfigError: The ending, the width or the caption cannot be.
 
     >>> save_figure(run.chart(), "figure.pdf", width="3.3in", caption=run).stat().st_size > 1000
     True
@@ -92,8 +92,8 @@ def _paper_svg(_: Spec, svg: str, scale: float) -> bytes:
 
 def _print_png(spec: Spec, _: str, scale: float) -> bytes:
     stream = io.BytesIO()
-    with Image.open(io.BytesIO(png(spec, scale=scale * _PRINT_DPI / _DPI))) as picture:
-        picture.save(stream, "PNG", optimize=True, dpi=(_PRINT_DPI, _PRINT_DPI))
+    with Image.open(io.BytesIO(full_png(spec, scale=scale * _PRINT_DPI / _DPI))) as picture:
+        picture.convert("RGB").save(stream, "PNG", optimize=True, dpi=(_PRINT_DPI, _PRINT_DPI))
     return stream.getvalue()
 
 
@@ -146,8 +146,14 @@ def _with_caption(chart: Any, words: str, width_px: float) -> alt.VConcatChart:
     return own
 
 
-def _words(run: Captioned) -> str:
+def _words(run: Captioned | str) -> str:
     """Return where a figure's numbers come from: the run, its date, and the machines."""
-    manifest = run.provenance
+    if isinstance(run, str):
+        return printable(run)
+    manifest = getattr(run, "provenance", None)
+    if manifest is None:
+        raise ConfigError(
+            f"caption={type(run).__name__} tells of no machine", hint="Give a run, or a text."
+        )
     said = [run.id, date_of(manifest), *machines_of(manifest)]
     return printable(" \u00b7 ".join(one for one in said if one))

@@ -53,7 +53,7 @@ def attach(
             for entry, target in found
         ],
         folder,
-        keep=last_run_of([target for _, target in found]),
+        on_update=last_run_of([target for _, target in found]),
         shown=shown,
     )
 

@@ -62,8 +62,8 @@ def create_run(
     run_id = new_run_id()
     try:
         folder = _open_folder(store, run_id, parts, workspaces, label, seed, campaign)
-        listener = None if live is None else LogCallback(live)
-        line = None if listener is None else listener.emit
+        log_callback = None if live is None else LogCallback(live)
+        line = None if log_callback is None else log_callback.emit
         target_runs = [
             TargetRun(
                 part,
@@ -76,8 +76,15 @@ def create_run(
             )
             for part, own in zip(parts, workspaces, strict=True)
         ]
-        keep = last_run_of([part.target for part in parts])
-        return RunHandle(target_runs, folder, keep=keep, shown=shown, listener=listener, new=True)
+        on_update = last_run_of([part.target for part in parts])
+        return RunHandle(
+            target_runs,
+            folder,
+            on_update=on_update,
+            shown=shown,
+            log_callback=log_callback,
+            new=True,
+        )
     except BaseException:  # an interrupt: nobody who attaches later shall begin it
         with contextlib.suppress(StoreError):  # it may have no folder yet
             finalize(Store(store).find(run_id), status="interrupted")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.background import joined
 from dfaas_lab.errors import DfaasLabError
-from dfaas_lab.execution.ending import interrupted, tell_of_attach
 from dfaas_lab.execution.finalize import finalize
+from dfaas_lab.execution.messages import add_attach_hint, interrupted
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.printable import printable
 from dfaas_lab.progress import FRAME_S, Progress, ProgressView, Shown, draw_until
@@ -37,9 +37,9 @@ class RunHandle:
     Args:
         target_runs: The targets' parts.
         folder: The run's folder in the store.
-        keep: Called with the run as it is: when it begins, and when it has ended.
+        on_update: Called with the run as it is: when it begins, and when it has ended.
         shown: How ``wait()``, or a notebook, shows how it goes.
-        listener: What the parts tell k6's lines; closed at the end.
+        log_callback: What the parts tell k6's lines; closed at the end.
         new: Whether nobody else can have begun it.
 
     >>> handle = target.start_k6(load={"env": 5}, duration="1s")
@@ -52,16 +52,16 @@ class RunHandle:
         target_runs: Sequence[TargetRun],
         folder: RunFolder,
         *,
-        keep: Callable[[Run], None] = lambda _: None,
+        on_update: Callable[[Run], None] = lambda _: None,
         shown: Shown = DEFAULT,
-        listener: LogCallback | None = None,
+        log_callback: LogCallback | None = None,
         new: bool = False,
     ) -> None:
         self._target_runs = target_runs
         self._folder = folder
-        self._keep = keep
+        self._on_update = on_update
         self._shown = shown
-        self._listener = listener
+        self._log_callback = log_callback
         self._new = new
         self._stop = threading.Event()
         self._done = threading.Event()
@@ -69,7 +69,7 @@ class RunHandle:
         self._thread: threading.Thread | None = None
         self._ended: Run | None = None
         self.progress = Progress()
-        keep(self.run)
+        on_update(self.run)
 
     def __repr__(self) -> str:
         return printable(f"RunHandle({self._folder.run_id!r}, {self._state}): {self._told()}")
@@ -124,10 +124,10 @@ class RunHandle:
         except BaseException as error:
             # Some of it may have been sent, and goes on: whoever attaches finds out.
             self._folder.update(status="lost")
-            self._keep(self.run)
+            self._on_update(self.run)
             if isinstance(error, DfaasLabError):
                 error.run = self.run
-            tell_of_attach(error, self.run)
+            add_attach_hint(error, self.run)
             raise
         return self
 
@@ -204,7 +204,7 @@ class RunHandle:
             return
         finalize(self._folder, status="interrupted")
         self._ended = Run(self._folder)
-        self._keep(self._ended)
+        self._on_update(self._ended)
         self._done.set()
 
     def _view(self) -> ProgressView:
@@ -231,7 +231,7 @@ class RunHandle:
             if going and all(min(part.silent_s, asked_s) > UNREACHABLE_S for part in going):
                 log.warning("no answer: lab.attach(%r) fetches what is there", self._folder.run_id)
                 self._folder.update(status="lost")
-                self._keep(self.run)
+                self._on_update(self.run)
                 return
 
     def _work(self) -> None:
@@ -243,14 +243,14 @@ class RunHandle:
         except BaseException as error:  # raised again in the thread that waits
             self._errors.append(error)
         finally:
-            if self._listener is not None:
-                self._listener.close()
+            if self._log_callback is not None:
+                self._log_callback.close()
             self._ended = Run(self._folder)
             for failure in self._errors:
                 if isinstance(failure, DfaasLabError):
                     failure.run = self._ended
-                tell_of_attach(failure, self._ended)
-            self._keep(self._ended)
+                add_attach_hint(failure, self._ended)
+            self._on_update(self._ended)
             self._done.set()
 
     def _measure_all(self) -> None:

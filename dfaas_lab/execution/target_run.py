@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import math
 import shlex
 import threading
 from collections.abc import Sequence
@@ -20,9 +19,9 @@ from dfaas_lab.errors import (
     StoreError,
     TransferFailed,
 )
-from dfaas_lab.execution.ending import end_line, so_far
 from dfaas_lab.execution.iteration import Found, Iteration, Lost, NotStarted, Started
 from dfaas_lab.execution.iteration_results import IterationResults
+from dfaas_lab.execution.messages import end_line, so_far
 from dfaas_lab.execution.metrics_collection import MetricsCollection
 from dfaas_lab.k6.launch import start
 from dfaas_lab.k6.live import LiveSeries
@@ -302,7 +301,7 @@ class TargetRun:
         left_s = self._total_s - done_s + spec.rest_s * (spec.iterations - max(iteration.number, 1))
         said = [what, _elapsed(event.seconds, plan.duration_s)]
         said += so_far(None if self.live is None else self.live.numbers())
-        said += [f"{words.span(math.ceil(left_s))} left"] if left_s > 0 else []
+        said += [f"{words.span(max(round(left_s), 1))} left"] if left_s > 0 else []
         # An iteration of our script is one request; of another one, who knows.
         said += [words.count(event.complete, "request" if plan.is_builtin else "script iteration")]
         said += [f"run {self._folder.run_id}"]

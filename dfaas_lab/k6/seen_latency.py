@@ -1,4 +1,4 @@
-"""For how long requests kept their VUs busy: so many VUs the next iteration needs. Pure."""
+"""How long requests kept their virtual users busy: the next iteration plans its VUs by it. Pure."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def evict(keys: Iterable[Hashable] | None = None) -> None:
 
 def evict_older(new: Iterable[Spec]) -> None:
     """Remove what these hosts were before: the marker there tells the newest state only."""
-    slots = {spec.key: spec.slot for spec in new}
+    places = {spec.key: spec.state_key for spec in new}
     with _lock:
-        for key in [key for key in _ready if isinstance(key, tuple) and key not in slots]:
-            if any(key[: len(slot)] == slot for slot in slots.values()):
+        for key in [key for key in _ready if isinstance(key, tuple) and key not in places]:
+            if any(key[: len(place)] == place for place in places.values()):
                 del _ready[key]

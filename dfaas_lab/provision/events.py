@@ -7,7 +7,7 @@ from typing import Any
 
 from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
-from dfaas_lab.provision.hints import hint_for, is_apt_lock, let_us_in, no_ssh_hint
+from dfaas_lab.provision.hints import hint_for, is_apt_lock, no_ssh_hint, was_authorized
 from dfaas_lab.provision.report import TaskRow
 
 _STATES = {
@@ -78,7 +78,7 @@ class PlaybookEvents:
         result = data.get("res") or {}
         if state == "ok" and result.get("changed"):
             state = "changed"
-        if state == "unreachable" and let_us_in(detail(result)):
+        if state == "unreachable" and was_authorized(detail(result)):
             state = "failed"
         message = detail(result) if state in ("failed", "unreachable") else ""
         seconds = float(data.get("duration") or 0.0)

@@ -98,7 +98,7 @@ def _ends(said: str) -> str:
     return said if len(said) <= 2 * _END else f"{said[:_END]}\n{said[-_END:]}"
 
 
-def let_us_in(said: str) -> bool:
+def was_authorized(said: str) -> bool:
     """Return whether it was not ssh that failed, though Ansible calls the host unreachable."""
     return "Failed to create temporary directory" in said or "No space left" in said
 

@@ -73,7 +73,7 @@ class HostProvisioning:
         todo = self._unready(self._specs, force=force)
         if todo and not self._cancel.is_set():
             with hold_here(
-                [spec.slot for spec in todo],
+                [spec.state_key for spec in todo],
                 cancel=self._cancel,
                 waiting=lambda: self._tell(todo, "waits: another notebook here is at it"),
             ):

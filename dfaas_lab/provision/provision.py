@@ -68,7 +68,7 @@ def _refuse_two_versions(generators: Iterable[GeneratorSpec]) -> None:
     wanted: dict[Hashable, str] = {}
     for spec in generators:
         version = spec.wanted_version  # empty: any will do
-        other = wanted.setdefault(spec.slot, version) if version else ""
+        other = wanted.setdefault(spec.state_key, version) if version else ""
         if other != version:
             raise ConfigError(
                 f"{spec.label}: k6 {other} and {version} are wanted in {spec.workspace_root}",

@@ -63,15 +63,15 @@ class GeneratorSpec:
         return _label(self.host)
 
     @property
-    def slot(self) -> Key:
-        """What can be in one state only, which the marker there tells; the key begins with it."""
+    def state_key(self) -> Key:
+        """The place that holds one marker: two specs with the same one overwrite each other."""
         return ("generator", *_place(self.host), self.workspace_root)
 
     @property
     def key(self) -> Key:
         """What makes two of them the same to the session's cache."""
         wanted = (self.k6_version, self.k6_source, self.install_dir)
-        return (*self.slot, *wanted, _text(self.variables))
+        return (*self.state_key, *wanted, _text(self.variables))
 
     @property
     def wanted_version(self) -> str:
@@ -126,14 +126,14 @@ class TargetSpec:
         return _label(self.host)
 
     @property
-    def slot(self) -> Key:
-        """What can be in one state only, which the marker there tells; the key begins with it."""
+    def state_key(self) -> Key:
+        """The place that holds one marker: two specs with the same one overwrite each other."""
         return ("target", *_place(self.host))
 
     @property
     def key(self) -> Key:
         """What makes two of them the same to the session's cache."""
-        return (*self.slot, self.install_monitoring, _text(self.variables))
+        return (*self.state_key, self.install_monitoring, _text(self.variables))
 
     def digest(self) -> str:
         """Return the digest of the playbooks and of what they are told about this host."""

@@ -91,13 +91,13 @@ def _carry_out(
 
 @dataclass
 class _Setup:
-    """A target that is being set up; ``let_in`` is whether its gateway says what it has."""
+    """A target that is being set up; ``authorized`` is whether its gateway says what it has."""
 
     gateway: Gateway
     functions: Sequence[Function]
     timeout_s: float
     sleep: Callable[[float], None]
-    let_in: bool = True
+    authorized: bool = True
 
     @property
     def with_image(self) -> list[Function]:
@@ -105,8 +105,8 @@ class _Setup:
 
     def log_in(self) -> str:
         """Whoever gives no password may still measure what somebody else deployed."""
-        self.let_in = self.gateway.authorized()
-        if not self.let_in and self.gateway.anonymous and not self.with_image:
+        self.authorized = self.gateway.authorized()
+        if not self.authorized and self.gateway.anonymous and not self.with_image:
             return _NOT_LET_IN
         self.gateway.functions()  # where we are not let in, this says why
         return ""
@@ -118,7 +118,7 @@ class _Setup:
     def wait(self) -> str:
         """Wait until each answers its own request; one that is scaled to none wakes up."""
         until = time.monotonic() + self.timeout_s
-        if self.let_in:
+        if self.authorized:
             names = [function.name for function in self.functions]
             self.gateway.wait_ready(names, timeout_s=self.timeout_s, sleep=self.sleep)
         for function in self.functions:
@@ -127,10 +127,10 @@ class _Setup:
 
     def _call(self, function: Function, until: float) -> None:
         """Call a function until it is up. A 404 that stays is the function's own."""
-        patient = time.monotonic() + (_LONGEST_404_S if self.let_in else 0.0)
+        patient = time.monotonic() + (_LONGEST_404_S if self.authorized else 0.0)
         while (status := self._status(function, until)) is None or status in _NOT_UP:
             now = time.monotonic()
-            if status == 404 and now >= patient and self.let_in:
+            if status == 404 and now >= patient and self.authorized:
                 return
             if now >= until or (status == 404 and now >= patient):
                 raise _not_up(self.gateway, function, status)

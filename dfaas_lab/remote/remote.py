@@ -35,7 +35,7 @@ class Remote:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._links: list[PooledConnection] = []
+        self._connections: list[PooledConnection] = []
         self._capacity = _CHANNELS_PER_CONNECTION
         self._lock = threading.Lock()
         # One connection at a time is authenticated: sshd drops them at random above MaxStartups.
@@ -85,17 +85,17 @@ class Remote:
 
         It is one for a POSIX shell, whatever the user's shell is.
         """
-        link, channel = self._channel(timeout, "session", None)
+        pooled, channel = self._channel(timeout, "session", None)
         self._mark_seen()
         process = Process(
             channel,
             host=self.host.address,
-            release=lambda: self._release(link),
+            release=lambda: self._release(pooled),
             on_seen=self._mark_seen,
-            drop=lambda: self._drop(link),
+            drop=lambda: self._drop(pooled),
         )
         try:
-            learn = link.learn if link.talks is not False else None
+            learn = pooled.learn if pooled.talks is not False else None
             process.start(command, timeout=timeout, learn=learn)
         except BaseException:
             process.close()
@@ -104,21 +104,23 @@ class Remote:
 
     def open_tunnel(self, address: str, port: int, *, timeout: float = 10.0) -> Tunnel:
         """Return a stream to an address as the host sees it."""
-        link, channel = self._channel(timeout, "direct-tcpip", (address, port))
-        return Tunnel(channel, release=lambda: self._release(link))
+        pooled, channel = self._channel(timeout, "direct-tcpip", (address, port))
+        return Tunnel(channel, release=lambda: self._release(pooled))
 
     @property
     def has_free_channel(self) -> bool:
-        """Whether a command can be started without connecting anew."""
+        """Whether two commands can be started without connecting anew: one, and the next."""
         with self._lock:
-            return any(link.alive and link.used < link.capacity for link in self._links)
+            return any(
+                pooled.alive and pooled.used + 1 < pooled.capacity for pooled in self._connections
+            )
 
     def close(self) -> None:
         """Close all connections; the next command opens a new one."""
         with self._lock:
-            links, self._links = self._links, []
-        for link in links:
-            close(link.connection)
+            connections, self._connections = self._connections, []
+        for pooled in connections:
+            close(pooled.connection)
 
     def _channel(
         self, timeout: float, kind: str, destination: tuple[str, int] | None
@@ -127,27 +129,27 @@ class Remote:
         refused: Exception | None = None
         lost = 0
         for _ in range(_CHANNEL_TRIES):
-            link = self._acquire()
+            pooled = self._acquire()
             try:
-                channel = link.open(kind, destination, timeout)
+                channel = pooled.open(kind, destination, timeout)
             except ChannelException as error:
                 refused = error
                 if destination is not None:
-                    self._release(link)
+                    self._release(pooled)
                     raise TunnelRefused(self.host, destination, error, timeout=timeout) from error
-                self._full(link)
+                self._full(pooled)
             except (SSHException, OSError, EOFError) as error:
                 refused = error
-                if destination is not None and link.answers():
+                if destination is not None and pooled.answers():
                     # sshd says nothing while it tries: the connection and all on it are well.
-                    self._release(link)
+                    self._release(pooled)
                     raise TunnelRefused(self.host, destination, None, timeout=timeout) from error
-                self._drop(link)
+                self._drop(pooled)
                 lost += 1
                 if lost == _LOST_TRIES:
                     break
             else:
-                return link, channel
+                return pooled, channel
         raise ConnectionFailed(
             f"{self.host}: no channel could be opened ({refused})",
             host=self.host.address,
@@ -156,46 +158,46 @@ class Remote:
 
     def _acquire(self) -> PooledConnection:
         with self._connecting:
-            link = self._free_link()
-            if link is None:
-                link = PooledConnection(connect(self.host), used=1, capacity=self._capacity)
+            pooled = self._free_connection()
+            if pooled is None:
+                pooled = PooledConnection(connect(self.host), used=1, capacity=self._capacity)
                 with self._lock:
-                    self._links.append(link)
-            return link
+                    self._connections.append(pooled)
+            return pooled
 
-    def _free_link(self) -> PooledConnection | None:
+    def _free_connection(self) -> PooledConnection | None:
         with self._lock:
-            for dead in [link for link in self._links if not link.alive]:
-                self._links.remove(dead)
+            for dead in [pooled for pooled in self._connections if not pooled.alive]:
+                self._connections.remove(dead)
                 close(dead.connection)
-            for link in self._links:
-                if link.used < link.capacity:
-                    link.used += 1
-                    return link
+            for pooled in self._connections:
+                if pooled.used < pooled.capacity:
+                    pooled.used += 1
+                    return pooled
         return None
 
-    def _release(self, link: PooledConnection) -> None:
+    def _release(self, pooled: PooledConnection) -> None:
         with self._lock:
-            link.used -= 1
+            pooled.used -= 1
 
-    def _full(self, link: PooledConnection) -> None:
+    def _full(self, pooled: PooledConnection) -> None:
         """Note that MaxSessions is lower there than sshd's default; it is for all connections."""
         with self._lock:
-            link.used -= 1
-            self._capacity = min(self._capacity, max(link.used, 1))
-            for other in self._links:
+            pooled.used -= 1
+            self._capacity = min(self._capacity, max(pooled.used, 1))
+            for other in self._connections:
                 other.capacity = min(other.capacity, self._capacity)
-            just_closed = link.used == 0
+            just_closed = pooled.used == 0
         if just_closed:
             time.sleep(0.02)  # the host has not noticed yet that its last channel is closed
 
     def _mark_seen(self) -> None:
         self.last_seen = time.monotonic()
 
-    def _drop(self, link: PooledConnection) -> None:
+    def _drop(self, pooled: PooledConnection) -> None:
         with self._lock:
-            self._links = [other for other in self._links if other is not link]
-        close(link.connection)
+            self._connections = [other for other in self._connections if other is not pooled]
+        close(pooled.connection)
 
     def _failed(self, command: str, exit_code: int, stderr: str) -> CommandFailed:
         shown = command if len(command) <= 200 else command[:200] + "..."

@@ -214,12 +214,8 @@ class Gateway:
     def _described(self, session: Session, name: str) -> FunctionAnswer | None:
         """All that the gateway knows of a function; a list may leave something out."""
         bare, _, namespace = name.partition(".")
-        answer = session.ask(
-            "GET",
-            f"/system/function/{bare}",
-            params={"namespace": namespace} if namespace else None,
-            accept=(404,),
-        )
+        params = _in_namespace(namespace)
+        answer = session.ask("GET", f"/system/function/{bare}", params=params, accept=(404,))
         return None if answer.status_code == 404 else checked(self._endpoint, answer, FUNCTION)
 
     def scale(self, name: str, replicas: int) -> None:
@@ -232,7 +228,7 @@ class Gateway:
         self._endpoint.ask(
             "POST",
             f"/system/scale-function/{bare}",
-            params={"namespace": namespace} if namespace else None,
+            params=_in_namespace(namespace),
             json={"serviceName": bare, "namespace": namespace, "replicas": replicas},
         )
 
@@ -243,7 +239,7 @@ class Gateway:
             GatewayError: The gateway does not answer, or refuses.
         """
         bare, _, namespace = name.partition(".")
-        wanted = {"functionName": bare, **({"namespace": namespace} if namespace else {})}
+        wanted = {"functionName": bare, **_in_namespace(namespace)}
         self._endpoint.ask("DELETE", "/system/functions", json=wanted, accept=(404,))
 
     def wait_ready(
@@ -362,12 +358,15 @@ class Gateway:
         return tuple(sorted(found, key=lambda function: function.name))
 
     def _list(self, session: Session, namespace: str) -> httpx.Response:
-        params = {"namespace": namespace} if namespace else None
         try:
-            return session.ask("GET", "/system/functions", params=params)
+            return session.ask("GET", "/system/functions", params=_in_namespace(namespace))
         except GatewayError as error:
             if isinstance(error.__cause__, httpx.RemoteProtocolError | httpx.ReadError):
                 error.hint = _OWN_PROMETHEUS
-            elif namespace and f"{error.message}".find("answered 400") >= 0:
+            elif namespace and "answered 400" in error.message:
                 error.hint = f"Check the namespace {namespace!r} in the functions' names."
             raise
+
+
+def _in_namespace(namespace: str) -> dict[str, str]:
+    return {"namespace": namespace} if namespace else {}

@@ -117,8 +117,11 @@ class Bars:
         self._spare: list[Any] = []
         self._stop = stop
         self.button: Any = None
+        # One for all: a layout has 45 values, and all are saved.
+        self._layout = ipywidgets.Layout()
+        self._bar_layout = ipywidgets.Layout(width="180px", min_width="180px")
         below = () if stop is None else (self._stop_row(),)
-        self.box = ipywidgets.VBox(below)
+        self.box = ipywidgets.VBox(below, layout=self._layout)
 
     def update(self, steps: tuple[Step, ...]) -> None:
         """Bring all rows up to date."""
@@ -151,10 +154,9 @@ class Bars:
         self.box.children = (*below[:rows], row, *below[rows:])
 
     def _new_row(self) -> Any:
-        bar = self._widgets.FloatProgress(
-            min=0.0, max=1.0, layout={"width": "180px", "min_width": "180px"}
-        )
-        return self._widgets.HBox([bar, self._widgets.HTML()])
+        bar = self._widgets.FloatProgress(min=0.0, max=1.0, layout=self._bar_layout)
+        words = self._widgets.HTML(layout=self._layout)
+        return self._widgets.HBox([bar, words], layout=self._layout)
 
     def _stop_row(self) -> Any:
         state = self._widgets.HTML(chip("RUNNING"))

@@ -28,7 +28,8 @@ from tests.embedded.logging_server import Behaviour, LoggingServer, logging_serv
 RATE = int(os.environ.get("DFAAS_LAB_BENCH_RATE", "1000"))
 SECONDS = int(os.environ.get("DFAAS_LAB_BENCH_SECONDS", "8"))
 ROUNDS = int(os.environ.get("DFAAS_LAB_BENCH_ROUNDS", "5"))
-MOST_CPU, MOST_MEMORY = 1.2, 1.2
+MOST_CPU, MOST_MEMORY, MOST_FOR_IDS = 1.2, 1.2, 1.2
+TOO_MUCH, LEAST_RATE = 8, 0.95
 _BARE = """
 import http from "k6/http";
 export const options = %s;
@@ -47,7 +48,7 @@ class Cost:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LoggingServer]:
-    with logging_server(env=Behaviour()) as server:
+    with logging_server(env=Behaviour(), named=Behaviour(call_ids=True)) as server:
         yield server
 
 
@@ -62,8 +63,8 @@ def _bare(folder: Path, url: str) -> None:
     (folder / "script.js").write_text(_BARE % (json.dumps(options), url))
 
 
-def _ours(folder: Path, url: str) -> None:
-    load = Load.of(RATE, duration=f"{SECONDS}s", functions=[Function("env")])
+def _ours(folder: Path, url: str, function: str = "env") -> None:
+    load = Load.of(RATE, duration=f"{SECONDS}s", functions=[Function(function)])
     files = K6Plan(load, url).files()
     plan = json.loads(files["plan.json"])
     plan["options"]["scenarios"]["f0"] |= {"preAllocatedVUs": RATE, "maxVUs": RATE}
@@ -116,3 +117,52 @@ def test_our_script_weighs_little_more_than_a_bare_one(
     print(f"ours is {cpu:.2f} times the CPU and {memory:.2f} times the memory (median of pairs)")
     assert cpu <= MOST_CPU
     assert memory <= MOST_MEMORY
+
+
+def test_call_ids_cost_k6_little(server: LoggingServer, tmp_path: Path) -> None:
+    """What it takes to note of each answer its call id and the function's time."""
+    pairs = []
+    for number in range(ROUNDS):
+        costs = []
+        for function in ("env", "named"):
+            folder = tmp_path / f"{function}{number}"
+            folder.mkdir()
+            _ours(folder, server.url, function)
+            cost = _run(folder)
+            costs.append(cost.cpu_s / cost.requests)
+            shutil.rmtree(folder)
+        pairs.append(costs)
+    ratio = statistics.median(named / bare for bare, named in pairs)
+    print(f"\nanswers with a call id take {ratio:.2f} times the CPU (median of pairs)")
+    assert ratio <= MOST_FOR_IDS
+
+
+def test_the_highest_rate_is_nearly_that_of_a_bare_script(
+    server: LoggingServer, tmp_path: Path
+) -> None:
+    """Both are asked for more than the machine can do, with the same VUs; what they send counts."""
+    pairs = []
+    for number in range(ROUNDS):
+        sent = []
+        for name, write in (("bare", _bare), ("ours", _ours)):
+            folder = tmp_path / f"most-{name}{number}"
+            folder.mkdir()
+            write(folder, server.url)
+            script = "script.js" if name == "bare" else "plan.json"
+            text = (folder / script).read_text()
+            (folder / script).write_text(_faster(text, TOO_MUCH))
+            sent.append(_run(folder).requests)
+            shutil.rmtree(folder)
+        pairs.append(sent)
+    ratio = statistics.median(ours / bare for bare, ours in pairs)
+    print(f"\nof {TOO_MUCH} times {RATE}/s: bare, ours sent {pairs}; ours {ratio:.2f} times")
+    assert ratio >= LEAST_RATE
+
+
+def _faster(options: str, times: int) -> str:
+    """The same options for so many times the rate."""
+    rate = str(RATE)
+    for name in ('"rate": ', '"target": '):
+        options = options.replace(f"{name}{rate},", f"{name}{RATE * times},")
+        options = options.replace(f"{name}{rate}}}", f"{name}{RATE * times}}}")
+    return options

@@ -17,9 +17,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 if TYPE_CHECKING:
     from dfaas_lab.k6.results import Frames
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 REQUESTS = int(os.environ.get("DFAAS_LAB_BENCH_REQUESTS", "1000000"))
 REPEATS = int(os.environ.get("DFAAS_LAB_BENCH_REPEATS", "3"))
 LIMIT_RATIO = 5.0
-SMALL = 100
+SMALL, MOST_FOR_BOOKS, MOST_FOR_IDS = 100, 0.10, 1.5
 RATE = 1000
 FUNCTIONS = ("figlet", "env")
 T0 = 1_795_426_470_000_000_000
@@ -37,21 +38,26 @@ HEADER = (
 )
 
 
-def samples_file(requests: int = REQUESTS) -> Path:
-    """Thirteen rows per request, as k6 1.1.0 writes them for the package's plan."""
-    path = Path(tempfile.gettempdir()) / f"dfaas-lab-bench-{requests}.csv"
+def samples_file(requests: int = REQUESTS, *, with_ids: bool = False) -> Path:
+    """Fourteen rows per request, as k6 1.1.0 writes them for the package's plan.
+
+    With ids there is one more, which has what answers say of themselves: the node that served it,
+    a call id, and the function's own time.
+    """
+    name = f"dfaas-lab-bench-{'ids' if with_ids else 'bare'}-{requests}.csv"
+    path = Path(tempfile.gettempdir()) / name
     if not path.exists():
         beside = path.with_suffix(f".{os.getpid()}")
         rng = np.random.default_rng(1)
         with beside.open("w") as file:
             file.write(HEADER)
             for start in range(0, requests, 10_000):
-                file.write(_block(rng, start, min(10_000, requests - start)))
+                file.write(_block(rng, start, min(10_000, requests - start), with_ids))
         beside.rename(path)
     return path
 
 
-def _block(rng: np.random.Generator, start: int, count: int) -> str:
+def _block(rng: np.random.Generator, start: int, count: int, with_ids: bool) -> str:
     blocked, sending, receiving = rng.exponential([[0.05], [0.1], [0.2]], (3, count))
     waiting = rng.lognormal(2.3, 0.5, count)
     swapped = rng.random((count, 9)) < 0.5
@@ -63,6 +69,8 @@ def _block(rng: np.random.Generator, start: int, count: int) -> str:
         keys = (f"vu={vu}&iter={iteration}", f"iter={iteration}&vu={vu}")
         duration = sending[n] + waiting[n] + receiving[n]
         end = T0 + number * 10**9 // RATE + int((blocked[n] + duration) * 1e6)
+        begun = T0 + number * 10**9 // RATE
+        bare = f",,,,f{scenario},,function={FUNCTIONS[scenario]},{keys[0]}"
         shared = f",,true,POST,f{scenario},200,function={FUNCTIONS[scenario]},"
         values = (
             ("http_reqs", 1), ("http_req_duration", duration), ("http_req_blocked", blocked[n]),
@@ -70,17 +78,20 @@ def _block(rng: np.random.Generator, start: int, count: int) -> str:
             ("http_req_sending", sending[n]), ("http_req_waiting", waiting[n]),
             ("http_req_receiving", receiving[n]), ("http_req_failed", 0),
         )  # fmt: skip
+        rows.append(f"dfaas_started,{begun},1.000000{bare}\n")
         rows += [
             f"{name},{end},{value:.6f}{shared}{keys[int(swapped[n, place])]}\n"
             for place, (name, value) in enumerate(values)
         ]
-        bare = f",,,,f{scenario},,function={FUNCTIONS[scenario]},{keys[0]}\n"
         after = end + 100_000
+        ids = f"&served_by=node1&call_id=00000000-0000-0000-0000-{number:012d}"
+        if with_ids:
+            rows.append(f"dfaas_function_ms,{end + 50_000},{waiting[n] / 2:.6f}{bare}{ids}\n")
         rows += [
-            f"data_sent,{after},70.000000{bare}",
-            f"data_received,{after},590.000000{bare}",
-            f"iteration_duration,{after},{duration:.6f}{bare}",
-            f"iterations,{after},1.000000{bare}",
+            f"data_sent,{after},70.000000{bare}\n",
+            f"data_received,{after},590.000000{bare}\n",
+            f"iteration_duration,{after},{duration:.6f}{bare}\n",
+            f"iterations,{after},1.000000{bare}\n",
         ]
     return "".join(rows)
 
@@ -200,6 +211,44 @@ def test_a_million_requests() -> None:
     assert ours[0]["requests"] == theirs[0]["requests"] == REQUESTS
     assert max(r["memory_mb"] for r in ours) <= max(r["memory_mb"] for r in theirs)
     assert ratio >= LIMIT_RATIO
+
+
+def test_lateness_and_books_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processor time of joining what was sent with what was planned, of all that parsing takes."""
+    from dfaas_lab.k6 import results
+
+    path, spent = samples_file(REQUESTS // 4), [0.0]
+    schedule_of = results.Schedule.of
+
+    def timed(*given: Any) -> Any:
+        began = time.process_time()
+        try:
+            return schedule_of(*given)
+        finally:
+            spent[0] += time.process_time() - began
+
+    monkeypatch.setattr(results.Schedule, "of", timed)
+    _frames(path, REQUESTS // 4 // RATE)
+    shares = []
+    for _ in range(REPEATS):
+        spent[0], began = 0.0, time.process_time()
+        _frames(path, REQUESTS // 4 // RATE)
+        shares.append(spent[0] / (time.process_time() - began - spent[0]))
+    print(f"\nlateness and books add {statistics.median(shares):.1%} to parsing")
+    assert statistics.median(shares) <= MOST_FOR_BOOKS
+
+
+def test_call_ids_cost_what_they_are_worth() -> None:
+    """Processor time of parsing with what answers say of themselves, by that without."""
+    took: dict[bool, list[float]] = {False: [], True: []}
+    for with_ids in (False, True) * (REPEATS + 1):
+        path = samples_file(REQUESTS // 4, with_ids=with_ids)
+        began = time.process_time()
+        _frames(path, REQUESTS // 4 // RATE)
+        took[with_ids].append(time.process_time() - began)
+    ratio = statistics.median(there / bare for bare, there in zip(*took.values(), strict=True))
+    print(f"\ncall ids, nodes and function times: {ratio:.2f} times the parsing without")
+    assert ratio <= MOST_FOR_IDS
 
 
 def test_a_small_iteration() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -31,6 +32,7 @@ class Behaviour:
         date_s: How far the ``Date`` of its answers is ahead.
         is_date_early: Whether ``Date`` is made before the delay, as a function makes it.
         location: Where it redirects to.
+        call_ids: Whether its answers have a call id, as a gateway gives them.
         closes_every: Which requests (every third: 3) on a connection that is kept are not answered:
             the connection is closed.
     """
@@ -41,6 +43,7 @@ class Behaviour:
     is_date_early: bool = False
     location: str = ""
     closes_every: int = 0
+    call_ids: bool = False
 
 
 class _Connection(asyncio.Protocol):
@@ -118,6 +121,8 @@ class _Server:
 def _answer(connection: _Connection, how: Behaviour, made: float) -> None:
     date = (made if how.is_date_early else time.time()) + how.date_s
     headers = {"Date": formatdate(date, usegmt=True)}
+    if how.call_ids:
+        headers |= {"X-Call-Id": str(uuid.uuid4()), "X-Duration-Seconds": "0.004"}
     if how.location:
         headers["Location"] = how.location
     connection.answer(how.status, headers=headers)

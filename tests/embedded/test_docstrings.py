@@ -105,6 +105,8 @@ def names(lab: Lab) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in DOCUMENTED if _examples(name).examples])
 def test_an_example_does_what_it_says(name: str, names: dict[str, Any]) -> None:
+    if name == "Target.metrics" and names["target"].prometheus is None:
+        pytest.skip("no prometheus here, and none could be fetched")
     told: list[str] = []
     test = _examples(name)
     module = vars(import_module(DOCUMENTED[name].__module__))

@@ -179,7 +179,7 @@ def test_a_firewall_between_generator_and_gateway_is_the_targets_failure(
     assert f"127.0.0.1:{hole.port}" in failure.hint
     assert "firewall" in failure.hint
     # The generator's connection is the same as before.
-    assert len(generator._session.remote._links) == 1
+    assert len(generator._session.remote._connections) == 1
 
 
 def test_without_a_password_the_functions_are_only_called(

@@ -87,7 +87,7 @@ def test_an_address_that_never_answers_harms_nothing_else_on_the_connection(
         assert not caught.value.forbidden
         before.send(b"goes on\n")
         assert b"goes on" in before.finish(deadline=time.monotonic() + 20).stdout
-        assert len(remote._links) == 1
+        assert len(remote._connections) == 1
 
 
 def straight(host: str, port: int, /, *, timeout: float) -> Stream:

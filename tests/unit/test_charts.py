@@ -436,6 +436,7 @@ def test_a_figure_is_written_for_paper_in_its_width(
     assert float(box[1]) == pytest.approx(points, abs=0.1)
     assert float(size[1]) == pytest.approx(points, abs=0.1)
     with Image.open(io.BytesIO(png)) as picture:
+        assert picture.mode == "RGB"  # with all its colours
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         assert picture.width == pytest.approx(points / 72 * 300, abs=2)
 
@@ -452,6 +453,8 @@ def test_a_caption_says_where_the_numbers_come_from(tmp_path: Path, functions: l
                   "Debian GNU/Linux 12 (bookworm)", "k6 1.1.0"):  # fmt: skip
         assert words in said.replace("  ", " "), said
     assert Measured.id not in bare
+    by_hand = save_figure(chart, tmp_path / "figure.svg", caption="Our testbed, 2026")
+    assert ">Our testbed, 2026<" in by_hand.read_text()
     boxes = [re.search(r'viewBox="0 0 ([\d.]+)', one) for one in (bare, captioned)]
     widths = [float(box[1]) for box in boxes if box]
     assert widths[1] == pytest.approx(widths[0], rel=0.02)  # the caption makes it no wider
@@ -463,6 +466,8 @@ def test_a_figure_of_no_known_kind_or_width_is_refused(tmp_path: Path) -> None:
         save_figure(chart, tmp_path / "figure.doc")
     with pytest.raises(ConfigError, match="width"):
         save_figure(chart, tmp_path / "figure.pdf", width="wide")
+    with pytest.raises(ConfigError, match="caption"):
+        save_figure(chart, tmp_path / "figure.pdf", caption=42)  # type: ignore[arg-type]
 
 
 def test_notes_make_no_figure_wider() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from html.parser import HTMLParser
 from typing import Any
 
@@ -11,9 +12,10 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from dfaas_lab.charts import run_chart
-from dfaas_lab.display.bundles import chart_bundle, mimebundle
+from dfaas_lab.charts import colours, run_chart
+from dfaas_lab.display.bundles import chart_bundle, mimebundle, png, spec_of
 from dfaas_lab.display.tables import run_html, summary_text
 from tests.unit.frames import summary, timeline
 
@@ -154,3 +156,14 @@ def test_what_went_well_in_all_rows_is_said_once() -> None:
         page = Page(run_html("VALID", True, summary(**worse)))
         assert "In all rows" not in page.text
         assert "|failed|" in page.text
+
+
+def test_a_picture_has_the_colours_of_its_figure() -> None:
+    figure = run_chart(summary(), timeline(failed=2, unfinished=1, dropped=1))
+    with Image.open(io.BytesIO(png(spec_of(figure)))) as picture:
+        counted: Any = picture.convert("RGB").getcolors(1_000_000)
+    shown = [colour for _, colour in counted]
+    for wanted in (colours.ANSWERED, colours.FAILED, colours.UNFINISHED, colours.DROPPED):
+        channels = [int(wanted[at : at + 2], 16) for at in (1, 3, 5)]
+        nearest = min(max(abs(a - b) for a, b in zip(channels, one, strict=True)) for one in shown)
+        assert nearest < 12, wanted

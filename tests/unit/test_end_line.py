@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab import Function
-from dfaas_lab.execution.ending import end_line
+from dfaas_lab.execution.messages import end_line
 from dfaas_lab.k6.results import read
 from dfaas_lab.load import Load
 from dfaas_lab.progress import Step

@@ -48,12 +48,12 @@ def test_a_version_is_the_same_however_it_is_written() -> None:
 
 def test_a_key_begins_with_the_place_that_has_one_state() -> None:
     other = replace(SPEC, k6_version="1.0.0", k6_source="release")
-    assert other.slot == SPEC.slot
+    assert other.state_key == SPEC.state_key
     assert other.key != SPEC.key
     target = TargetSpec(host=HOST, name="t")
     for spec in (SPEC, other, target):
-        assert spec.key[: len(spec.slot)] == spec.slot
-    assert replace(SPEC, workspace_root="/data").slot != SPEC.slot
+        assert spec.key[: len(spec.state_key)] == spec.state_key
+    assert replace(SPEC, workspace_root="/data").state_key != SPEC.state_key
 
 
 def test_two_versions_in_one_place_are_refused_before_anything_runs() -> None:

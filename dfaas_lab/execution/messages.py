@@ -1,4 +1,4 @@
-"""Text lines about a run: its progress bar, and the message of an interrupt.
+"""Messages about a run: its progress line, how it ended, and what an interrupt says.
 
 It reads what is stored. Where that cannot be read, the line is shorter; nothing is raised.
 """
@@ -41,24 +41,24 @@ def so_far(found: LiveNumbers | None) -> list[str]:
     ]
 
 
-def end_line(run: Run, target: str, order: RunSpec) -> str:
+def end_line(run: Run, target: str, spec: RunSpec) -> str:
     """Return what was measured on one target: load, requests, failures, p95.
 
     The requests and failures are those of all its iterations, the p95 that of all successful
     requests, pooled.
     """
     try:
-        return " ".join(f"\u00b7 {part}" for part in [asked(order), *_measured(run, target)])
+        return " ".join(f"\u00b7 {part}" for part in [asked(spec), *_measured(run, target)])
     except Exception:  # it only tells: whoever reads the frames finds out
         log.debug("the end of a run could not be told", exc_info=True)
-        return f"\u00b7 {asked(order)}"
+        return f"\u00b7 {asked(spec)}"
 
 
-def asked(order: RunSpec) -> str:
+def asked(spec: RunSpec) -> str:
     """Return what was asked of a target, in a few words: ``3 x 3 s at 20/s``."""
-    load = order.plan.load
-    of_what = f"at {words.rates(load.rates)}" if load else f"of {order.plan.script_name}"
-    return f"{order.iterations} \u00d7 {words.span(order.plan.duration_s)} {of_what}"
+    load = spec.plan.load
+    of_what = f"at {words.rates(load.rates)}" if load else f"of {spec.plan.script_name}"
+    return f"{spec.iterations} \u00d7 {words.span(spec.plan.duration_s)} {of_what}"
 
 
 def _measured(run: Run, target: str) -> list[str]:
@@ -111,7 +111,7 @@ def interrupted(run: Run) -> Interrupted:
     )
 
 
-def tell_of_attach(error: BaseException, run: Run) -> None:
+def add_attach_hint(error: BaseException, run: Run) -> None:
     """Name ``lab.attach`` in the error of a run whose k6 may go on, or whose results are there."""
     call = f"lab.attach({run.id!r})"
     if run.status not in OPEN or call in str(error):
