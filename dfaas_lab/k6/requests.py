@@ -20,7 +20,8 @@ _NS_PER_MS = 1e6
 def requests_of(samples: Samples, scenarios: dict[str, str]) -> pl.DataFrame:
     """Requests with the contract's columns but the key and those that a plan gives.
 
-    ``sent_ns`` and ``timestamp`` are their start and end in nanoseconds.
+    ``sent_ns`` and ``timestamp`` are their start and end in nanoseconds; ``started_at`` is left to
+    who knows the script's own marks.
     """
     status, error = pl.col("status"), pl.col("error_code")
     # k6 gives a request without a connection a duration of 0: that is no latency.
@@ -42,8 +43,7 @@ def requests_of(samples: Samples, scenarios: dict[str, str]) -> pl.DataFrame:
         error_code=pl.when(error != 0).then(error),
         vu_iteration=pl.col("iter"),
     )
-    requests = _with_true_starts(_with_answers(requests, samples.events), samples.events)
-    return requests.with_columns(started_at=time_of(pl.col("sent_ns")))
+    return _with_true_starts(_with_answers(requests, samples.events), samples.events)
 
 
 def time_of(nanoseconds: pl.Expr) -> pl.Expr:

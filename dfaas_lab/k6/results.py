@@ -116,7 +116,9 @@ def read(
         others = without_script_columns(read_.others) if load else with_tags(read_.others)
         schedule = Schedule.of(requests, events, load) if load else Schedule.none(requests, events)
         counted = Counted.of(schedule, load, started_at, cut_short=status not in COMPLETE)
-        requests = schedule.requests.with_columns(planned_at=time_of(pl.col("planned_ns")))
+        requests = schedule.requests.with_columns(
+            started_at=time_of(pl.col("sent_ns")), planned_at=time_of(pl.col("planned_ns"))
+        )
         metrics = (metrics_of(others, names), repeats_of(read_, names, load))
         key = [
             pl.lit(run_id, pl.String).alias("run_id"),

@@ -91,6 +91,9 @@ class _Part:
         attempts = self.attempts.with_columns(planned_ns=pl.col("due_ns") + begin_ns)
         requests, has_request = self._joined(attempts)
         planned = pl.col("planned_ns")
+        # Of a request that made its connection, k6 counts the time from there to its use twice: as
+        # blocked and as sending. Its start, counted back from its end, would come before its mark.
+        requests = requests.with_columns(sent_ns=pl.max_horizontal("sent_ns", "at_ns"))
         requests = requests.with_columns(
             late_ms=(pl.col("sent_ns") - planned) / _NS_PER_MS,
             response_ms=(pl.col("timestamp") - planned) / _NS_PER_MS,
@@ -103,11 +106,11 @@ class _Part:
         if starts.height == self.requests.height:
             # Each start has its request: the order tells which. No key is read and joined, which
             # would take longer than all the rest.
-            requests = self.requests.sort("sent_ns").with_columns(starts["planned_ns"])
+            requests = self.requests.sort("sent_ns").with_columns(starts["at_ns", "planned_ns"])
             return requests, (~attempts["is_drop"]).alias("has_request")
         keyed = with_vu(attempts)
         requests = self.requests.join(
-            keyed.filter(~pl.col("is_drop")).unique(_KEY).select(*_KEY, "planned_ns"),
+            keyed.filter(~pl.col("is_drop")).unique(_KEY).select(*_KEY, "at_ns", "planned_ns"),
             on=_KEY, how="left", nulls_equal=True,
         )  # fmt: skip
         found = keyed.join(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -182,6 +183,21 @@ def test_a_request_knows_when_it_was_planned_and_how_late_it_was(tmp_path: Path)
     assert (row["late_ms_max"], row["late_ms_p99"]) == pytest.approx((29.0, 28.71))
     assert row["response_ms_max"] == pytest.approx(34.35)
     assert row["latency_ms_max"] == pytest.approx(5.3)
+
+
+def test_a_request_that_made_its_connection_is_not_sent_before_it_was_started(
+    tmp_path: Path,
+) -> None:
+    """k6 counts the time from the connection to its use as blocked and as sending."""
+    made = Request(vu=1, blocked=730_000, connecting=480_000, sending=240_000, end_ns=T0)
+    took = made.duration + made.blocked
+    made = replace(made, end_ns=T0 + took - 140_000)
+    first = [mark(STARTED, T0, "f0") | {"metadata": "vu=1&iter=0"}, *rows(made)]
+    got = read_rows(tmp_path, first + attempted(dict.fromkeys(range(1, 30), 0)))
+    row = got.requests.row(0, named=True)
+    assert row["late_ms"] == 0
+    assert row["started_at"] == row["planned_at"] == START
+    assert row["response_ms"] == pytest.approx((took - 140_000) / 1e6)
 
 
 def test_drops_take_their_place_in_the_plan(tmp_path: Path) -> None:
