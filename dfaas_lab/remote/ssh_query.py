@@ -7,6 +7,7 @@ asking it once without a configuration: the defaults differ between versions.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pwd
@@ -255,7 +256,9 @@ def _printed(arguments: tuple[str, ...]) -> str:
         try:
             stdout, stderr = process.communicate(timeout=_LONGEST_S)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)  # not waited for yet, so it is still ours
+            # An interrupted communicate() waits a little itself: then there may be nobody left.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
                 said = f"no answer within {_LONGEST_S:g} s"
                 raise _unreadable(said, arguments) from error

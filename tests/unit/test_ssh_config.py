@@ -209,6 +209,18 @@ def test_a_match_that_does_not_end_is_told(tmp_path: Path, monkeypatch: pytest.M
         time.sleep(0.02)
 
 
+def test_an_interrupt_while_ssh_ends_is_still_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python waits for a child a quarter of a second after an interrupt: ssh ends in that time."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\nkill -INT $PPID\n/bin/sleep 0.1\n")
+    ssh.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(KeyboardInterrupt):
+        ssh_query._printed(("localhost",))
+
+
 USUAL = """\
     Include /none/ssh_config.d/*.conf
     Host *
