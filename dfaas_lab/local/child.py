@@ -55,7 +55,10 @@ class Child:
         answers, answers_in = os.pipe()
         log = os.open(self._directory.log(self.name), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
         argv = [sys.executable, "-P", "-m", self._module]
-        env = {**os.environ, MARK: self._directory.mark}
+        # A library may start a compiler to look for others, as ctypes does. Where that is killed,
+        # its temporary files go with the directory.
+        tmp = str(self._directory.path / "tmp")
+        env = {**os.environ, MARK: self._directory.mark, "TMPDIR": tmp}
         self._pid = processes.spawn(
             argv, env=env, stdin=task_in, stdout=answers_in, stderr=log, session=True
         )

@@ -40,7 +40,7 @@ class LabDirectory:
         directory = cls(*make_held(PREFIX, _temporary(), _LOCK))
         if directory._lock is None:
             raise OSError(f"no file in {directory.path} can be locked")
-        for name in ("home", "log", "ssh"):
+        for name in ("home", "log", "ssh", "tmp"):
             (directory.path / name).mkdir(mode=0o700)
         return directory
 

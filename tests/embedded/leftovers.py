@@ -34,7 +34,7 @@ class Leftovers:
                 return False
             env = process.environ()
             return (
-                env.get("TMPDIR") == here
+                env.get("TMPDIR", "").startswith(here)
                 or here in env.get("HOME", "")
                 or process.cwd().startswith(here)
                 or any(file.path.startswith(here) for file in process.open_files())
