@@ -45,6 +45,6 @@ def _reading(session: Session, clock: Callable[[], float]) -> Reading | None:
     answered_at = clock()
     try:
         shown = parsedate_to_datetime(answer.headers["date"]).timestamp()
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     return Reading(asked_at, answered_at, shown, resolution_s=1.0)

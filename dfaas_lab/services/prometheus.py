@@ -36,6 +36,9 @@ _HINTS = {
 }
 # Prometheus itself refuses more points in one series.
 _MOST_POINTS = 11_000
+# A frame has a column for each label, of which every series may have others.
+_MOST_CELLS = 10_000_000
+_LATEST_S = 1e11  # no clock is so far ahead
 
 
 class Prometheus:
@@ -92,7 +95,7 @@ class Prometheus:
             MetricsError: Prometheus does not answer, or refuses the expression.
         """
         when = {"time": f"{at.timestamp():.3f}"} if at else {}
-        return _frame(self._result("/api/v1/query", {"query": expression, **when}))
+        return self._frame(self._result("/api/v1/query", {"query": expression, **when}))
 
     def query_range(
         self, expression: str, *, start: datetime, end: datetime, step_s: float
@@ -116,7 +119,7 @@ class Prometheus:
                 "step": f"{max(step_s, span_s / (_MOST_POINTS - 1)):.3f}",
             },
         )
-        return _frame(found)
+        return self._frame(found)
 
     def clock_skew(self) -> Skew:
         """How far its clock, which times every scrape, is ahead of ours.
@@ -125,8 +128,11 @@ class Prometheus:
             MetricsError: Prometheus does not answer.
         """
         asked_at = time.time()
-        said = self.query("time()")["value"].item()
-        return Skew.between(said - time.time(), said - asked_at)
+        said = self._result("/api/v1/query", {"query": "time()"})
+        match [value for one in said for _, value in one.points]:
+            case [float(now)] if 0 <= now < _LATEST_S:
+                return Skew.between(now - time.time(), now - asked_at)
+        raise self._endpoint.failed("it does not tell its time", hint="Check the URL.")
 
     def scraped(self, selector: str, *, start: float, end: float) -> list[Series]:
         """Return what was scraped of some series, each scrape at its own time.
@@ -244,25 +250,28 @@ class Prometheus:
         except ConfigError as error:
             raise self._endpoint.failed(error.message, hint="Check Prometheus.") from error
 
-
-def _frame(series: list[SeriesAnswer]) -> pl.DataFrame:
-    # A label may have the name of a column of ours: it is told as label_time, which may be one too.
-    taken = {"time", "value"}
-    columns: dict[str, str] = {}
-    for label in sorted({label for one in series for label in one.metric}):
-        name = label
-        while name in taken:
-            name = f"label_{name}"
-        columns[label] = name
-        taken.add(name)
-    points = [(one, time, value) for one in series for time, value in one.points]
-    data: dict[str, list[Any]] = {
-        "time": [round(time * 1_000_000) for _, time, _ in points],
-        "value": [value for _, _, value in points],
-        **{name: [one.metric.get(x) for one, _, _ in points] for x, name in columns.items()},
-    }
-    texts = dict.fromkeys(columns.values(), pl.String)
-    schema = {"time": pl.Int64, "value": pl.Float64, **texts}
-    return pl.DataFrame(data, schema=schema).with_columns(
-        pl.col("time").cast(pl.Datetime("us", "UTC"))
-    )
+    def _frame(self, series: list[SeriesAnswer]) -> pl.DataFrame:
+        # A label may have the name of a column of ours: it is told as label_time, which may be one
+        # too.
+        taken = {"time", "value"}
+        columns: dict[str, str] = {}
+        for label in sorted({label for one in series for label in one.metric}):
+            name = label
+            while name in taken:
+                name = f"label_{name}"
+            columns[label] = name
+            taken.add(name)
+        points = [(one, time, value) for one in series for time, value in one.points]
+        if len(points) * len(columns) > _MOST_CELLS:
+            what = f"{len(points):,} values with {len(columns):,} different labels are too many"
+            raise self._endpoint.failed(what, hint="Ask for less, or for sums.")
+        data: dict[str, list[Any]] = {
+            "time": [round(time * 1_000_000) for _, time, _ in points],
+            "value": [value for _, _, value in points],
+            **{name: [one.metric.get(x) for one, _, _ in points] for x, name in columns.items()},
+        }
+        texts = dict.fromkeys(columns.values(), pl.String)
+        schema = {"time": pl.Int64, "value": pl.Float64, **texts}
+        return pl.DataFrame(data, schema=schema).with_columns(
+            pl.col("time").cast(pl.Datetime("us", "UTC"))
+        )
