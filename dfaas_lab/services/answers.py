@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -77,9 +77,9 @@ def _moment(text: object) -> object:
     """Go's time of never, the year 1, and what is no time are told as None."""
     try:
         moment = datetime.fromisoformat(str(text))
-        return moment.astimezone(UTC) if moment.year > _NEVER and moment.tzinfo else None
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    return moment if moment.year > _NEVER and moment.tzinfo else None
 
 
 Scraped = Annotated[datetime | None, BeforeValidator(_moment)]

@@ -11,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -164,15 +165,7 @@ def test_no_more_is_read_than_can_be_held(server: Server, monkeypatch: pytest.Mo
 def test_nor_more_than_its_values_take(server: Server, body: bytes) -> None:
     server.body(body)
     with pytest.raises(GatewayError, match=r"values in [\d,]+ objects.*\n.*are the most"):
-        Gateway(server.url).info()
-
-
-def test_labels_without_end_are_too_many_columns(server: Server) -> None:
-    series = [{"metric": {f"label{n}": ""}, "value": [1, "1"]} for n in range(4000)]
-    data = {"resultType": "vector", "result": series}
-    server.body(json.dumps({"status": "success", "data": data}).encode())
-    with pytest.raises(MetricsError, match="4,000 values with 4,000 different labels"):
-        Prometheus(server.url).query("up")
+        Gateway(server.url).functions()
 
 
 @pytest.mark.parametrize("charset", ["zlib", "bz2", "idna", "punycode", "undefined", "utf-16"])
@@ -253,32 +246,29 @@ def vector(one: object) -> bytes:
 def test_odd_answers_of_prometheus_are_typed(server: Server, body: bytes) -> None:
     server.body(body)
     with pytest.raises(MetricsError):
-        Prometheus(server.url).query("up")
+        Prometheus(server.url).evaluated("up")
 
 
-def test_labels_that_are_called_like_columns(server: Server) -> None:
-    server.body(vector({"metric": {"time": "a", "label_time": "b"}, "value": [1, "+Inf"]}))
-    frame = Prometheus(server.url).query("up")
-    assert frame.columns[:2] == ["time", "value"]
-    assert set(frame.row(0)[2:]) == {"a", "b"}
+def test_a_prometheus_without_the_time_is_told(server: Server) -> None:
+    server.body(b'{"status":"success","data":{"resultType":"vector","result":[]}}')
+    with pytest.raises(MetricsError, match="what time it is"):
+        Prometheus(server.url).clock_skew()
+
+
+def test_a_scrape_at_the_end_of_time_is_due_later(server: Server) -> None:
+    server.body(
+        b'{"status":"success","data":{"activeTargets":[{"scrapeInterval":"1s",'
+        b'"lastScrape":"9999-12-31T23:59:59-12:00"}]}}'
+    )
+    assert Prometheus(server.url).scrape_is_due(datetime.now(UTC)) is False
 
 
 @pytest.mark.parametrize("one", ["NaN", "+Inf", "1e308", "-1", None])
 def test_a_time_that_is_none_is_no_skew(server: Server, one: str | None) -> None:
     said = vector({"metric": {}, "value": [1, one]}) if one else vector({})
     server.body(said)
-    with pytest.raises(MetricsError, match="does not tell its time"):
+    with pytest.raises(MetricsError, match="does not say what time it is"):
         Prometheus(server.url).clock_skew()
-
-
-@pytest.mark.parametrize(
-    "moment", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2026-01-01", "\ud800"]
-)
-def test_a_moment_that_is_none_is_not_told(server: Server, moment: str) -> None:
-    active = [{"scrapeInterval": "1s", "lastScrape": moment}]
-    said = {"status": "success", "data": {"activeTargets": active}}
-    server.body(json.dumps(said).encode())
-    assert Prometheus(server.url).targets()["scraped_at"].to_list() == [None]
 
 
 @pytest.mark.parametrize("zone", ["+" + "9" * 12, "-" + "9" * 30, "GMT" * 1000])
@@ -315,7 +305,7 @@ def test_hints_of_a_real_gateways_troubles(server: Server) -> None:
 def test_no_secret_of_a_url_is_logged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     server.body(b"ok")
     with caplog.at_level(logging.DEBUG):
-        Gateway(server.url).call(Function("f", path="?token=CANARY"))
+        Gateway(server.url).answer(Function("f", path="?token=CANARY"))
     assert "CANARY" not in caplog.text
 
 
