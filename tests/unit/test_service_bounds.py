@@ -274,7 +274,7 @@ def test_a_time_that_is_none_is_no_skew(server: Server, one: str | None) -> None
 @pytest.mark.parametrize("zone", ["+" + "9" * 12, "-" + "9" * 30, "GMT" * 1000])
 def test_a_date_with_an_odd_zone_is_no_clock(server: Server, zone: str) -> None:
     server.body(b"OK", f"Date: Thu, 01 Jan 9999 00:00:00 {zone}")
-    skew = Gateway(server.url).date_skew(within_s=1.0)
+    skew = Gateway(server.url).date_skew()
     assert skew is None or zone.startswith("GMT")
 
 
