@@ -36,9 +36,10 @@ _WRITTEN = "written"
 LEFT_OUT = "left-out"
 """The file here that names what was not fetched of these."""
 _LEFT_OUT = (
+    f"{{ [ ! -d {_WRITTEN} ] || "
     f"find {_WRITTEN} -type f -printf '%s ./{_WRITTEN}/%P\\n' 2>/dev/null | sort -n | "
     "awk '{ all += $1 } NR > 200 || all > 200000000 "
-    '{ sub(/^[0-9]+ /, ""); print; print >"/dev/stderr" }\''
+    '{ sub(/^[0-9]+ /, ""); print; print >"/dev/stderr" }\'; }'
 )
 # To an empty line; of what is gone already, no process is started.
 _REMOVAL = 'while read -r one && [ -n "$one" ]; do [ ! -d "$one" ] || rm -rf -- "$one"; done'
