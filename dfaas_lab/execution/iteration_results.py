@@ -26,7 +26,7 @@ from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch, fetching
-from dfaas_lab.retry import retry
+from dfaas_lab.retry import retry, uninterrupted
 from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class IterationResults:
             give_up=give_up,
         )
 
+    @uninterrupted
     def store(
         self,
         number: int,
