@@ -331,11 +331,10 @@ class Target:
     ) -> RunHandle:
         """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
-        from dfaas_lab.execution.preflight import preflight
 
         return create_run(
             self.store,
-            [preflight(self._part(spec))],
+            [self._part(spec)],
             label=label,
             live=live,
             shown=shown,

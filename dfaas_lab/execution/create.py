@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dfaas_lab.errors import StoreError
 from dfaas_lab.execution.environment import environment
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.node_metrics import node_metrics_of
+from dfaas_lab.execution.preflight import preflight_all
 from dfaas_lab.execution.run_handle import RunHandle
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.k6.log_callback import LogCallback
@@ -40,7 +42,7 @@ def create_run(
     campaign: Mapping[str, object] | None = None,
     pause: Pause | None = None,
 ) -> RunHandle:
-    """Make a run of some targets, its folder stored, nothing begun.
+    """Check that targets can be measured, and make a run of them: stored, nothing begun.
 
     Args:
         store: The folder for results.
@@ -51,8 +53,13 @@ def create_run(
         seed: The seed of what chose these orders at random, if anything did.
         campaign: Which campaign this run belongs to, and which load of it this is.
         pause: Called before each iteration.
+
+    Raises:
+        DfaasLabError: One cannot be measured; see :func:`preflight`.
     """
     shown = shown or Shown()
+    here = _submitted(functools.partial(provenance, seed=seed))  # it asks git meanwhile
+    parts = preflight_all(parts)
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
     workspaces = [
@@ -61,7 +68,7 @@ def create_run(
     ]
     run_id = new_run_id()
     try:
-        folder = _open_folder(store, run_id, parts, workspaces, label, seed, campaign)
+        folder = _open_folder(store, run_id, parts, workspaces, label, here, campaign)
         log_callback = None if live is None else LogCallback(live)
         line = None if log_callback is None else log_callback.emit
         target_runs = [
@@ -111,15 +118,10 @@ def _open_folder(
     parts: Sequence[Part],
     workspaces: Sequence[Sequence[Workspace]],
     label: str | None,
-    seed: int | None,
+    here: Future[dict[str, object]],
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
-    try:
-        here = beside.submit(provenance, seed=seed)  # it asks git
-        facts = environment([part.target for part in parts])
-    finally:
-        beside.shutdown(wait=False)  # an interrupt waits for nobody
+    facts = environment([part.target for part in parts])
     manifest = {
         "label": label,
         **({} if campaign is None else {"campaign": dict(campaign)}),
@@ -137,6 +139,14 @@ def _open_folder(
     for index, part in enumerate(parts):
         files |= files_of(part.spec, index)
     return Store(store).create_run(run_id, manifest, files)
+
+
+def _submitted(call: Callable[[], dict[str, object]]) -> Future[dict[str, object]]:
+    beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
+    try:
+        return beside.submit(call)
+    finally:
+        beside.shutdown(wait=False)  # an interrupt waits for nobody
 
 
 def _described(part: Part, workspaces: Sequence[Workspace]) -> dict[str, object]:

@@ -171,12 +171,15 @@ class TargetRun:
             text=f"connecting \u00b7 run {self._folder.run_id}",
             run_id=self._folder.run_id,
         )
+        removal = threading.Thread(target=self._remove, args=(stop,), daemon=True)
         try:
             try:
                 error = self._all(progress, stop)
+                removal.start()
             finally:
                 self._close_ahead()
                 self._metrics.finish()
+            removal.join()
             if error is not None:
                 raise error
         except Lost:
@@ -218,7 +221,6 @@ class TargetRun:
                 if self._spec.detached:
                     self._leave(self._iterations[index + 1 :])
                 break
-        self._remove(stop)
         if error is not None:
             self._generator.invalidate_k6()
         return error
@@ -264,7 +266,8 @@ class TargetRun:
             self._metrics.add(iteration.number, self._results.path(iteration.number))
         if error is None and status not in ("failed", "timed_out"):  # those are the evidence
             self._finished.append(iteration.workspace)
-            if self._ahead is None:  # else the next one removes it before it begins
+            # The next one removes it before it begins, or the run's end.
+            if following is not None and self._ahead is None:
                 self._remove(stop)
         return status, error
 
