@@ -107,7 +107,10 @@ class RunHandle:
         if self._thread is None:
             # A daemon: after a second interrupt nobody waits for it.
             self._thread = threading.Thread(target=self._work, name="dfaas-lab-run", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as error:  # of threading, where an interrupt hits its own locks
+                raise error.__context__ or error  # noqa: B904 - it is the interrupt itself
         return self
 
     def send(self) -> RunHandle:
