@@ -77,7 +77,11 @@ def newest(store: Store, targets: Mapping[str, TargetSession]) -> RunFolder:
         else:
             return folder
     if not refused:
-        return store.newest_open()
+        raise StoreError(
+            f"every run in {store.root} has ended",
+            path=str(store.root),
+            hint="Name one to read it: lab.attach(RUN_ID). lab.store.runs() lists all.",
+        )
     raise StoreError(
         f"{len(refused)} runs in {store.root} have not ended, and none is of this lab. Of the "
         f"newest: {refused[0].message}",

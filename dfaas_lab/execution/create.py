@@ -19,7 +19,6 @@ from dfaas_lab.progress import Shown
 from dfaas_lab.remote.workspace import Workspace
 from dfaas_lab.spec.manifest import files_of, to_manifest
 from dfaas_lab.store import Store, new_run_id, provenance
-from dfaas_lab.store.provenance import without_secrets
 from dfaas_lab.widgets import is_watched
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def _open_folder(
 ) -> RunFolder:
     beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
     try:
-        here = beside.submit(provenance, seed=seed)  # it asks git
+        here = beside.submit(provenance, seed)  # it asks git
         facts = environment([part.target for part in parts])
     finally:
         beside.shutdown(wait=False)  # an interrupt waits for nobody
@@ -128,10 +127,7 @@ def _open_folder(
             part.target.name: _described(part, own)
             for part, own in zip(parts, workspaces, strict=True)
         },
-        "provenance": {
-            **here.result(),
-            **{name: without_secrets(of_each) for name, of_each in facts.items()},
-        },
+        "provenance": here.result() | facts,
     }
     files: dict[str, bytes] = {}
     for index, part in enumerate(parts):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from dfaas_lab.analysis.gateway_count import GatewayCount, gateway_count
-from dfaas_lab.schemas import SUMMARY
+from dfaas_lab.schemas import REQUESTS, SUMMARY
 from dfaas_lab.store import parquet
 from dfaas_lab.store.files import replace_file
 
@@ -28,12 +28,11 @@ def store_gateway_counts(part: Path, found: LoadMetrics) -> dict[str, int | None
     summary = parquet.read([part / "summary.parquet"], SUMMARY)
     if summary["rate_rps"].null_count():
         return {}
-    requests = pl.read_parquet(
-        part / "requests.parquet",
-        columns=["function", "ended_at", "http_status"],
-        glob=False,
-        hive_partitioning=False,
-    ).with_columns(ended_s=pl.col("ended_at").dt.timestamp("us") / 1e6)
+    requests = (
+        parquet.scan([part / "requests.parquet"], REQUESTS)
+        .select("function", "http_status", ended_s=pl.col("ended_at").dt.timestamp("us") / 1e6)
+        .collect()
+    )
     counts = {
         function: gateway_count(
             requests.filter(function=function),

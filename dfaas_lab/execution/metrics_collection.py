@@ -20,10 +20,10 @@ import polars as pl
 from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.gateway_counts import store_gateway_counts
-from dfaas_lab.schemas import NODE_METRICS
+from dfaas_lab.schemas import NODE_METRICS, REQUESTS, SUMMARY
 from dfaas_lab.status import COMPLETE
+from dfaas_lab.store import parquet
 from dfaas_lab.store.files import replace_file
-from dfaas_lab.store.parquet import packed
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.node_metrics import LoadMetrics, NodeMetrics
@@ -116,11 +116,10 @@ def load_window(part: Path) -> Window | None:
     One that ended early, or a script without a plan, ends with its last answer. None where nothing
     was sent.
     """
-    summary = pl.read_parquet(part / "summary.parquet", glob=False, hive_partitioning=False)
-    requests = pl.scan_parquet(part / "requests.parquet", glob=False, hive_partitioning=False)
-    first, last = (
-        requests.select(pl.col("started_at").min(), pl.col("ended_at").max()).collect().row(0)
-    )
+    summary = parquet.read([part / "summary.parquet"], SUMMARY)
+    requests = parquet.scan([part / "requests.parquet"], REQUESTS)
+    ends = requests.select(pl.col("started_at").min(), pl.col("ended_at").max()).collect()
+    first, last = ends.row(0)
     if first is None:
         return None
     end = max(last, first)
@@ -157,7 +156,7 @@ def _ask(source: NodeMetrics, loads: Sequence[_Load]) -> None:
 
 
 def _store(load: _Load, frame: pl.DataFrame) -> None:
-    replace_file(load.part / _FILE, packed(frame))
+    replace_file(load.part / _FILE, parquet.packed(frame))
 
 
 def _told(source: NodeMetrics, load: _Load, found: LoadMetrics) -> pl.DataFrame:

@@ -56,7 +56,7 @@ def save(folder: RunFolder, path: str | Path) -> Path:
     Raises:
         StoreError: It cannot be written, or the run is not there or of a newer dfaas_lab.
     """
-    folder.check()
+    folder.read()
     final = local_path(path, what="path")
     with (
         beside(final) as part,

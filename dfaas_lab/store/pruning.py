@@ -83,16 +83,11 @@ def removed(folder: RunFolder, *, named: bool, dry_run: bool) -> bool:
     with folder.claimed(at_once) as nobodys:
         going = nobodys or named
         if going and not dry_run:
-            remove(folder)
+            _remove(folder)
     return going
 
 
-def remove(folder: RunFolder) -> None:
-    """Remove a run.
-
-    Raises:
-        StoreError: It cannot be removed.
-    """
+def _remove(folder: RunFolder) -> None:
     with errors_as_store_error(folder.path, "removing"):
         folder.staging.mkdir(parents=True, exist_ok=True)
         # Renamed first: a reader meets the whole run or none of it.
