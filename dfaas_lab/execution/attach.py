@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConfigError, DfaasLabError, StoreError
-from dfaas_lab.execution.create import last_run_of
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.execution.part import Part
 from dfaas_lab.execution.run_handle import DEFAULT, RunHandle
@@ -53,7 +52,6 @@ def attach(
             for entry, target in found
         ],
         folder,
-        on_update=last_run_of([target for _, target in found]),
         shown=shown,
     )
 

@@ -23,8 +23,7 @@ from dfaas_lab.widgets import is_watched
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.iteration import Pause
-    from dfaas_lab.execution.part import Part, TargetSession
-    from dfaas_lab.run import Run
+    from dfaas_lab.execution.part import Part
     from dfaas_lab.store import RunFolder
 
 
@@ -75,11 +74,9 @@ def create_run(
             )
             for part, own in zip(parts, workspaces, strict=True)
         ]
-        on_update = last_run_of([part.target for part in parts])
         return RunHandle(
             target_runs,
             folder,
-            on_update=on_update,
             shown=shown,
             log_callback=log_callback,
             new=True,
@@ -88,16 +85,6 @@ def create_run(
         with contextlib.suppress(StoreError):  # it may have no folder yet
             finalize(Store(store).find(run_id), status="interrupted")
         raise
-
-
-def last_run_of(targets: Sequence[TargetSession]) -> Callable[[Run], None]:
-    """Return what keeps a run as the last one of some targets."""
-
-    def on_update(run: Run) -> None:
-        for target in targets:
-            target.set_last_run(run)
-
-    return on_update
 
 
 def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], None] | None:

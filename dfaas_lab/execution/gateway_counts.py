@@ -20,10 +20,6 @@ def store_gateway_counts(part: Path, found: LoadMetrics) -> dict[str, int | None
     """Fill ``gateway_count`` and ``gateway_difference`` in; return the counts by function.
 
     A script of the user's own names its requests as it likes: of it nothing is filled in.
-
-    Args:
-        part: The iteration's folder.
-        found: What was measured over its load.
     """
     summary = parquet.read([part / "summary.parquet"], SUMMARY)
     if summary["rate_rps"].null_count():

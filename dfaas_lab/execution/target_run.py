@@ -89,6 +89,7 @@ class TargetRun:
         spec, generator, target = part.spec, part.target.generator, part.target.name
         self._spec = spec
         self._target = target
+        self.set_last_run = part.target.set_last_run
         self._generator = generator
         seen = part.target.cache.setdefault(_LATENCIES, {})
         self._results = IterationResults(generator.remote, folder, target, seen)
