@@ -14,7 +14,7 @@ import polars as pl
 from dfaas_lab.analysis.doubt import Verdict
 from dfaas_lab.analysis.run_doubts import answers_of
 from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
-from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, aborted, own_faults
+from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, read_log
 from dfaas_lab.regular_file import read_regular, text_of_regular
 from dfaas_lab.remote.workspace import LEFT_OUT
 from dfaas_lab.schemas import GENERATOR_METRICS
@@ -86,10 +86,9 @@ class StoredRun:
         """Return what the generator did in each iteration; ``summary`` says when its load began."""
         found = []
         for iteration, target, part in self.folder.named_parts():
-            log = part / "k6.log"
             mine = summary.filter(target=target, iteration=iteration)
             load = HostLoad.read(part / "host.csv", _load_from_s(mine, part))
-            found.append(IterationOnHost(target, iteration, load, own_faults(log), aborted(log)))
+            found.append(IterationOnHost(target, iteration, load, *read_log(part / "k6.log")))
         return found
 
     def generator_metrics(self, loads: Iterable[IterationOnHost]) -> pl.DataFrame:

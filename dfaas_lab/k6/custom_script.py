@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from dfaas_lab.errors import ConfigError
@@ -54,8 +55,11 @@ class CustomScript:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     requirements: Requirements | None = None
     public: tuple[str, ...] = field(default=(), compare=False, repr=False)
-    load: Load | None = field(default=None, init=False)
-    is_builtin: bool = field(default=False, init=False)
+
+    is_builtin: ClassVar[bool] = False
+    load: ClassVar[Load | None] = None
+    functions: ClassVar[Mapping[str, str]] = {}  # the frames go by the script's scenarios
+    folder: ClassVar[str] = RUNS_IN
 
     def __post_init__(self) -> None:
         for name, value in self.env.items():
@@ -124,11 +128,6 @@ class CustomScript:
         return f"{FOLDER}/{self.main}"
 
     @property
-    def folder(self) -> str:
-        """The folder in the workspace in which it runs, and writes."""
-        return RUNS_IN
-
-    @property
     def options(self) -> str:
         """k6's options, as words: the script's own system tags, and those that the frames need.
 
@@ -146,11 +145,6 @@ class CustomScript:
     def time_limit_s(self) -> float:
         """When an iteration that has not ended is stuck; as long as nothing is known, a day."""
         return self.duration_s + _RESERVE_S if self.requirements else 86_400.0
-
-    @property
-    def functions(self) -> dict[str, str]:
-        """None that are known: the frames go by the script's scenarios."""
-        return {}
 
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the sources, and the environment as the shell reads it."""

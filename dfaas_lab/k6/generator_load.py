@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -190,29 +192,14 @@ class IterationOnHost:
     aborted: str = ""
 
 
-def own_faults(log: Path) -> dict[str, int]:
-    """Count the lines of k6's log that blame the generator itself, by what it lacked."""
-    counts: dict[str, int] = {}
-    try:
-        with text_of_regular(log) as lines:
-            for line in lines:
-                for word, what in _OWN_FAULTS.items():
-                    if word in line:
-                        counts[what] = counts.get(what, 0) + 1
-    except OSError:
-        return {}
-    return counts
-
-
-def aborted(log: Path) -> str:
-    """How far k6 came where a threshold ended it before its time: ``1.9s of 20s``; else empty."""
+def read_log(log: Path) -> tuple[Counter[str], str]:
+    """Read k6's log: faults of the generator itself, and how far k6 came where it was aborted."""
+    faults: Counter[str] = Counter()
     last, is_aborted = "", False
-    try:
-        with text_of_regular(log) as lines:
-            for line in lines:
-                is_aborted = is_aborted or _ABORTED in line
-                if len(line) <= _LONGEST_BAR and (found := _BAR.search(line)):
-                    last = f"{found[1]} of {found[2]}"
-    except OSError:
-        return ""
-    return (last or "ended before its time") if is_aborted else ""
+    with contextlib.suppress(OSError), text_of_regular(log) as lines:
+        for line in lines:
+            faults.update(what for word, what in _OWN_FAULTS.items() if word in line)
+            is_aborted = is_aborted or _ABORTED in line
+            if len(line) <= _LONGEST_BAR and (found := _BAR.search(line)):
+                last = f"{found[1]} of {found[2]}"
+    return faults, (last or "ended before its time") if is_aborted else ""

@@ -30,14 +30,10 @@ class Elapsed:
     Attributes:
         seconds: Time since the load began.
         complete: k6 iterations that ended.
-        interrupted: k6 iterations that were cut off.
-        vus: VUs at work at this moment.
     """
 
     seconds: float
     complete: int
-    interrupted: int
-    vus: int
 
 
 @dataclass(frozen=True)
@@ -70,8 +66,8 @@ Event = LogLine | Elapsed | Stopping | Ended
 # digits are none of k6's.
 _COUNT = r"\d{1,15}"
 _RUNNING = re.compile(
-    rf"(?:running|paused)(?: \((?P<time>[\dhdms.]{{1,40}})\))?, (?P<vus>{_COUNT})/{_COUNT} VUs, "
-    rf"(?P<complete>{_COUNT}) complete and (?P<interrupted>{_COUNT}) interrupted iterations",
+    rf"(?:running|paused)(?: \((?P<time>[\dhdms.]{{1,40}})\))?, {_COUNT}/{_COUNT} VUs, "
+    rf"(?P<complete>{_COUNT}) complete and {_COUNT} interrupted iterations",
     re.ASCII,
 )
 _TIME = re.compile(
@@ -170,9 +166,5 @@ def _elapsed(found: re.Match[str]) -> Elapsed | None:
     if time is None:
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in time.groups())
-    return Elapsed(
-        seconds=((days * 24 + hours) * 60 + minutes) * 60 + seconds,
-        complete=int(found["complete"]),
-        interrupted=int(found["interrupted"]),
-        vus=int(found["vus"]),
-    )
+    whole_s = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return Elapsed(whole_s, int(found["complete"]))

@@ -54,9 +54,9 @@ WHOLE = (
 ).encode()
 EVENTS: list[Event] = [
     LogLine(CONSOLE),
-    Elapsed(1.0, complete=20, interrupted=0, vus=3),
+    Elapsed(1.0, complete=20),
     Stopping("interrupt"),
-    Elapsed(1.9, complete=39, interrupted=2, vus=0),
+    Elapsed(1.9, complete=39),
     LogLine(ABORTED),
     Ended(105),
 ]
@@ -103,7 +103,7 @@ def test_any_bytes_are_read_and_counted(chunks: list[bytes]) -> None:
 )
 def test_k6s_ways_to_write_a_time(time: str, seconds: float) -> None:
     line = f"running ({time}), 010/010 VUs, 50 complete and 1 interrupted iterations\n"
-    assert K6Output("a").feed(line.encode()) == [Elapsed(seconds, 50, 1, 10)]
+    assert K6Output("a").feed(line.encode()) == [Elapsed(seconds, 50)]
 
 
 def test_progress_before_the_load_begins_is_noise() -> None:
