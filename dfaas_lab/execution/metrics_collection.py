@@ -20,6 +20,7 @@ import polars as pl
 from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.gateway_counts import store_gateway_counts
+from dfaas_lab.retry import uninterrupted
 from dfaas_lab.schemas import NODE_METRICS, REQUESTS, SUMMARY
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.store import parquet
@@ -106,6 +107,7 @@ class MetricsCollection:
                 self._left += loads
 
 
+@uninterrupted
 def load_window(part: Path) -> Window | None:
     """From when until when an iteration's load was on: from its first request, as long as planned.
 
@@ -141,6 +143,7 @@ def _together(loads: Sequence[_Load]) -> Iterator[list[_Load]]:
         yield group
 
 
+@uninterrupted
 def _ask(source: NodeMetrics, loads: Sequence[_Load]) -> None:
     windows = [load.window for load in loads if load.window is not None]
     found = iter(source.of_loads(windows) if windows else ())
@@ -173,6 +176,7 @@ def _nothing(source: NodeMetrics, load: _Load, reason: str) -> pl.DataFrame:
     return _frame(source, load, [(name, None, None, reason) for name in names])
 
 
+@uninterrupted
 def _frame(source: NodeMetrics, load: _Load, rows: Sequence[_Row]) -> pl.DataFrame:
     """The reason stands where there is no value."""
     at = None if load.window is None else datetime.fromtimestamp(load.window.end, UTC)

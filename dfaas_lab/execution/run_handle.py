@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.background import Job, joined, side_by_side
+from dfaas_lab.background import Job, joined, noted, side_by_side
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.messages import add_attach_hint, interrupted
@@ -63,6 +63,7 @@ class RunHandle:
         self._new = new
         self._stop = threading.Event()
         self._job = Job(self._work)
+        self._errors: list[BaseException] = []
         self._ended: Run | None = None
         self.progress = Progress()
         self._tell(self.run)
@@ -173,7 +174,7 @@ class RunHandle:
             draw_until(self._job.done.wait, view, self.progress.snapshot)
         except KeyboardInterrupt:
             self._end_early()
-            raise interrupted(self.run) from None
+            raise noted(interrupted(self.run), self._errors) from None
         finally:
             if view is not None:
                 view.close(self.progress.snapshot())
@@ -220,31 +221,30 @@ class RunHandle:
             part.set_last_run(run)
 
     def _work(self) -> Run:
-        errors: list[BaseException] = []
         try:
             # Of all processes with this store, one brings the run home; the others wait for it.
             with self._folder.claimed(self._stop) as claimed:
                 if claimed and self.run.status not in FINAL:
-                    self._measure_all(errors)
+                    self._measure_all()
         except BaseException as error:
-            errors.append(error)
+            self._errors.append(error)
         if self._log_callback is not None:
             self._log_callback.close()
         self._ended = Run(self._folder)
-        for failure in errors:
+        for failure in self._errors:
             if isinstance(failure, DfaasLabError):
                 failure.run = self._ended
             add_attach_hint(failure, self._ended)
         self._tell(self._ended)
-        if errors:
-            raise joined(errors)
+        if self._errors:
+            raise joined(self._errors)
         return self._ended
 
-    def _measure_all(self, errors: list[BaseException]) -> None:
+    def _measure_all(self) -> None:
         jobs = side_by_side(
             partial(part.run, self.progress, self._stop) for part in self._target_runs
         )
-        errors += [job.error for job in jobs if job.error is not None]
+        self._errors += [job.error for job in jobs if job.error is not None]
         first, *others = self._target_runs
         # What the only one has read need not be read again.
         read = None if others else first.read
