@@ -13,6 +13,12 @@ _KEY: dict[str, pl.DataType] = {
     "iteration": pl.Int64(),
 }
 
+
+def _times(name: str) -> dict[str, pl.DataType]:
+    kinds = ("mean", "min", "p50", "p90", "p95", "p99", "max")
+    return {f"{name}_{kind}": pl.Float64() for kind in kinds}
+
+
 SUMMARY = pl.Schema(
     _KEY
     | {
@@ -26,25 +32,13 @@ SUMMARY = pl.Schema(
         "unfinished": pl.Int64(),
         "achieved_rps": pl.Float64(),
         "success_rate": pl.Float64(),
-        "latency_ms_mean": pl.Float64(),
-        "latency_ms_min": pl.Float64(),
-        "latency_ms_p50": pl.Float64(),
-        "latency_ms_p90": pl.Float64(),
-        "latency_ms_p95": pl.Float64(),
-        "latency_ms_p99": pl.Float64(),
-        "latency_ms_max": pl.Float64(),
+        **_times("latency_ms"),
         "status": pl.String(),
         "planned": pl.Int64(),
         "started": pl.Int64(),
         "not_attempted": pl.Int64(),
         "succeeded": pl.Int64(),
-        "response_ms_mean": pl.Float64(),
-        "response_ms_min": pl.Float64(),
-        "response_ms_p50": pl.Float64(),
-        "response_ms_p90": pl.Float64(),
-        "response_ms_p95": pl.Float64(),
-        "response_ms_p99": pl.Float64(),
-        "response_ms_max": pl.Float64(),
+        **_times("response_ms"),
         "failed_latency_ms_p50": pl.Float64(),
         "late_ms_p99": pl.Float64(),
         "late_ms_max": pl.Float64(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
@@ -10,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.names import near
 
 # Of a URL that holds a user or a password: it is stored and shown, so it may not.
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
@@ -27,9 +27,7 @@ def nearest(name: str, valid: Iterable[str], what: str = "key") -> str:
     >>> nearest("metod", ["method", "path"])
     "unknown key 'metod'; did you mean 'method'?"
     """
-    by_lower = {key.lower(): key for key in valid}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f"unknown {what} {name!r}" + (f"; did you mean {by_lower[close[0]]!r}?" if close else "")
+    return f"unknown {what} {name!r}{near(name, valid)}"
 
 
 def host_address(text: str) -> str:

@@ -219,13 +219,7 @@ class RunSpec:
         """
         if not isinstance(self.plan, K6Plan):
             raise ConfigError("a script of your own has no preview", hint="Use k6 inspect.")
-        preview = Preview.of(
-            self.plan,
-            now=datetime.now(UTC),
-            iterations=self.iterations,
-            rest_s=self.rest_s,
-            warmup_s=self.warmup_s,
-        )
+        preview = Preview.of(self, self.plan, now=datetime.now(UTC))
         preview.refuse_impossible(
             memory_bytes=memory_bytes, disk_bytes=disk_bytes, together=self.detached
         )
