@@ -27,7 +27,7 @@ from dfaas_lab.spec.run_spec import RunSpec
 if TYPE_CHECKING:
     from dfaas_lab.load import Function
 
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 # Each manifest says these; what came later has a default.
 _ALWAYS = ("iterations", "lease_s", "rest_s", "warmup_s")
 _Rules = str | list[str] | dict[str, str | list[str]]
@@ -35,10 +35,12 @@ _Rules = str | list[str] | dict[str, str | list[str]]
 Stored = TypeVar("Stored", bound=BaseModel)
 
 
-class StoredPlan(BaseModel):
-    """What a manifest says of the load, where the run had no script of its own."""
-
+class _Stored(BaseModel):
     model_config = _STRICT
+
+
+class StoredPlan(_Stored):
+    """What a manifest says of the load, where the run had no script of its own."""
 
     gateway: str
     load: dict[str, float]
@@ -48,29 +50,23 @@ class StoredPlan(BaseModel):
     served_by_header: str = "Dfaas-Node-Id"  # format 1 did not say it
 
 
-class StoredScript(BaseModel):
+class StoredScript(_Stored):
     """What a manifest says of a script; its sources are in a file of their own."""
-
-    model_config = _STRICT
 
     script: str
     duration_s: float = Field(ge=0, le=1e9)
     max_vus: int = 0  # format 1 did not say it
 
 
-class StoredPlace(BaseModel):
+class StoredPlace(_Stored):
     """Where the iterations of a run are on its generator."""
-
-    model_config = _STRICT
 
     root: str
     ids: list[str]
 
 
-class StoredPart(BaseModel):
+class StoredPart(_Stored):
     """What else a manifest says of one target's part of a run, for whoever attaches to it."""
-
-    model_config = _STRICT
 
     generator: str
     plan_digest: str
@@ -93,12 +89,7 @@ def to_manifest(spec: RunSpec) -> dict[str, object]:
 
 
 def files_of(spec: RunSpec, index: int) -> dict[str, bytes]:
-    """Return the files that are stored beside the manifest, by name.
-
-    Args:
-        spec: What is measured.
-        index: The target's place among those of the run, from 0.
-    """
+    """Return the files beside the manifest, by name; ``index`` is the target's place in the run."""
     return {**spec.plan.stored(_suffix(index)), **bodies(spec.functions)}
 
 

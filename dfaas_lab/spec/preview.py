@@ -70,15 +70,9 @@ class Preview:
     def refuse_impossible(
         self, *, memory_bytes: int | None, disk_bytes: int | None, together: bool = False
     ) -> None:
-        """Raise where a generator cannot do it.
+        """Raise where a generator cannot do it; see :meth:`RunSpec.preview`.
 
-        Args:
-            memory_bytes: All of its memory; None where that is not known.
-            disk_bytes: What is free under its workspaces; None where that is not known.
-            together: Whether all iterations lie there at once: nobody fetches them.
-
-        Raises:
-            ConfigError: It has too little.
+        ``together`` says that all iterations lie there at once: nobody fetches them.
         """
         if memory_bytes is not None and self.least_memory_bytes > memory_bytes:
             raise ConfigError(
