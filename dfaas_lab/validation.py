@@ -18,6 +18,7 @@ _URL = re.compile(
     r"(?:/[^?#\s\\{}]*)?",
     re.IGNORECASE | re.ASCII,
 )
+_BYTES = "surrogateescape"  # bytes of a file's name that are no text, as Python reads them
 _NO_ADDRESS = frozenset(" \t\r\n'\"`$;&|<>(){}[]\\,=/\0")
 
 
@@ -58,14 +59,14 @@ def host_address(text: str) -> str:
     return bare
 
 
-def is_utf8(text: str) -> bool:
+def is_utf8(text: str, errors: str = "strict") -> bool:
     r"""Whether a text can be sent: half of a surrogate pair cannot.
 
     >>> is_utf8("caf\u00e9"), is_utf8("\ud800")
     (True, False)
     """
     try:
-        text.encode()
+        text.encode(errors=errors)
     except UnicodeEncodeError:
         return False
     return True
@@ -85,7 +86,7 @@ def local_path(given: object, *, what: str) -> Path:
     PosixPath('results')
     """
     text = os.fspath(given) if isinstance(given, os.PathLike) else given
-    if not isinstance(text, str) or not text or "\0" in text or not _encodes(text):
+    if not isinstance(text, str) or not text or "\0" in text or not is_utf8(text, _BYTES):
         raise ConfigError(
             f"{what}={given!r} is no path", hint=f"Give a text or a pathlib.Path: {what}='results'."
         )
@@ -95,15 +96,6 @@ def local_path(given: object, *, what: str) -> Path:
         raise ConfigError(
             f"{what}={text!r}: there is no such home", hint="Give the path without '~'."
         ) from error
-
-
-def _encodes(text: str) -> bool:
-    """Whether a file system can hold a name; bytes that are no text pass, as Python reads them."""
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def in_url(address: str) -> str:
