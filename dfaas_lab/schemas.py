@@ -116,25 +116,6 @@ K6_METRICS = pl.Schema(
     }
 )
 
-# What the generator did in an iteration: ratios 0..1, bytes, counts, milliseconds.
-GENERATOR_METRICS = pl.Schema(
-    {
-        "target": pl.String(),
-        "iteration": pl.Int64(),
-        "cpu_fraction": pl.Float64(),
-        "memory_available_bytes": pl.Int64(),
-        "memory_bytes": pl.Int64(),
-        "open_files": pl.Int64(),
-        "open_files_limit": pl.Int64(),
-        "cpu_fraction_max": pl.Float64(),
-        "core_fraction": pl.Float64(),
-        "cpu_wait_ms": pl.Float64(),
-        "cpu_wait_ms_max": pl.Float64(),
-        "throttled_ms_max": pl.Float64(),
-        "steal_fraction_max": pl.Float64(),
-    }
-)
-
 # What a target's Prometheus measured of an iteration; a reason stands where there is no value.
 NODE_METRICS = pl.Schema(
     {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -17,7 +17,6 @@ from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
 from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, read_log
 from dfaas_lab.regular_file import read_regular, text_of_regular
 from dfaas_lab.remote.workspace import LEFT_OUT
-from dfaas_lab.schemas import GENERATOR_METRICS
 from dfaas_lab.spec.manifest import iterations_of, orders_of
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.store import RunFolder
@@ -75,7 +74,10 @@ class StoredRun:
         rows = [
             {"target": one.target, "iteration": one.iteration, **asdict(one.load)} for one in loads
         ]
-        return pl.DataFrame(rows, schema=GENERATOR_METRICS)
+        measured = {
+            one.name: pl.Int64 if "int" in str(one.type) else pl.Float64 for one in fields(HostLoad)
+        }
+        return pl.DataFrame(rows, {"target": pl.String, "iteration": pl.Int64, **measured})
 
     def verdict(
         self, manifest: Mapping[str, Any], run: Run, loads: Iterable[IterationOnHost]
