@@ -16,13 +16,14 @@ _Value = TypeVar("_Value")
 
 
 def near(name: object, known: Iterable[str]) -> str:
-    """Return a question for the nearest name, or nothing.
+    """Return a question for the nearest name, whatever its case, or nothing.
 
-    >>> near("duraton", ["duration", "load"])
+    >>> near("Duraton", ["duration", "load"])
     "; did you mean 'duration'?"
     """
-    found = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    by_lower = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[found[0]]!r}?" if found else ""
 
 
 def check_options(

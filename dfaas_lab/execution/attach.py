@@ -59,10 +59,6 @@ def attach(
 def newest(store: Store, targets: Mapping[str, TargetSession]) -> RunFolder:
     """Return the newest run that these targets can attach to; those of other labs are passed over.
 
-    Args:
-        store: Where the runs are.
-        targets: The lab's targets, by name.
-
     Raises:
         StoreError: Every run has ended, or those that have not are of other labs.
     """

@@ -20,8 +20,8 @@ from dfaas_lab.errors import (
 from dfaas_lab.k6.custom_script import RUNS_IN, WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import CUT, WANTED, sent_names
+from dfaas_lab.k6.requests import expected_latencies
 from dfaas_lab.k6.results import Frames, read
-from dfaas_lab.k6.seen_latency import kept, seen_latencies
 from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
@@ -165,7 +165,7 @@ class IterationResults:
             started_at=_began_at(fetched),
             status=status,
         )
-        self.latencies_s.update(kept(self.latencies_s, seen_latencies(frames.requests)))
+        self.latencies_s.update(expected_latencies(self.latencies_s, frames.requests))
         return frames
 
 

@@ -106,7 +106,8 @@ class CustomScript:
         """Make the script again from what :meth:`stored` wrote; it came from somewhere, and runs.
 
         Raises:
-            ConfigError: It is damaged.
+            ConfigError: It is damaged, or a value of its environment is not in ``env``. (None is
+                taken for an environment that the generator has.)
         """
         try:
             content = json.loads(stored)
@@ -115,11 +116,18 @@ class CustomScript:
             }
             main = str(content["main"])
             public = tuple(map(str, content.get("public", ())))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            names = set(map(str, content["env"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ConfigError(f"the stored script cannot be read: {error}") from error
         parts = [part for name in sources for part in name.split("/")]
         if main not in sources or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ConfigError("the stored script names files outside of its folder")
+        if env is not None and (missing := sorted(names - set(env))):
+            raise ConfigError(
+                "not stored, since it may be secret: the script's environment "
+                f"{', '.join(missing)}",
+                hint="Give it: reproduce(..., env={...}).",
+            )
         return cls(main, sources, dict(env or {}), public=public)
 
     @property

@@ -49,9 +49,7 @@ class OpenedArchive(RunFolder):
 def save(folder: RunFolder, path: str | Path) -> Path:
     """Write a run into one zip file, whole or not at all, and return its path.
 
-    Args:
-        folder: The run.
-        path: The file; one that is there is replaced.
+    A file that is there is replaced.
 
     Raises:
         StoreError: It cannot be written, or the run is not there or of a newer dfaas_lab.
