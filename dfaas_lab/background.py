@@ -24,9 +24,6 @@ class Job(Generic[Result]):
     """Some work in a thread of its own: ``done`` is set when it has ended, however it ended.
 
     The thread is a daemon: after a second interrupt nobody waits for it.
-
-    Args:
-        work: What the thread does.
     """
 
     def __init__(self, work: Callable[[], Result]) -> None:

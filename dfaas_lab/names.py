@@ -29,13 +29,7 @@ def near(name: object, known: Iterable[str]) -> str:
 def check_options(
     of: str, given: Iterable[str], known: Sequence[str], *, hint: str | None = None
 ) -> None:
-    """Make sure that options exist.
-
-    Args:
-        of: What is called: ``"run_k6()"``.
-        given: The names that were given.
-        known: Those that exist.
-        hint: What to do; None lists them.
+    """Make sure that options of a call (``"run_k6()"``) exist; the hint lists them by default.
 
     Raises:
         UnknownOption: One does not exist; the nearest one is named.
@@ -66,12 +60,7 @@ def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _R
 
 
 class Named(dict[str, _Value]):
-    """A mapping by name, which says what is there where a name is not.
-
-    Args:
-        kind: What the values are: ``"target"``.
-        values: The values by name.
-    """
+    """A mapping by name, which says what of a kind (``"target"``) is there where a name is not."""
 
     def __init__(self, kind: str, values: Iterable[tuple[str, _Value]] = ()) -> None:
         super().__init__(values)

@@ -111,10 +111,7 @@ def draw_until(
 ) -> None:
     """Wait for an end and draw meanwhile, eight times a second: whoever waits, waits here.
 
-    Args:
-        ended: Waits for so many seconds at most and tells whether it has ended, as ``Event.wait``.
-        view: What draws; None is silence.
-        steps: Returns the bars as they are now.
+    ``ended`` waits for so many seconds at most and tells whether it has ended, as ``Event.wait``.
     """
     while not ended(FRAME_S):
         if view is not None:

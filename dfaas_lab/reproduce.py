@@ -95,12 +95,9 @@ def _tell(then: Entry, run: Any, parts: tuple[str, str]) -> None:
 
 
 def differences(then: Entry, now: Entry, parts: tuple[str, str]) -> list[dict[str, Any]]:
-    """Return what was different at two times, as ``what, then, now``; not what is unknown.
+    """Return what two manifests say differently, as ``what, then, now``; not what is unknown.
 
-    Args:
-        then: The manifest of a run.
-        now: That of its repetition.
-        parts: The target's name then and now.
+    ``parts`` are the target's names then and now.
     """
     old, new = _known(then, parts[0]), _known(now, parts[1])
     return [

@@ -73,11 +73,7 @@ def is_utf8(text: str, errors: str = "strict") -> bool:
 
 
 def local_path(given: object, *, what: str) -> Path:
-    """Return a path on this machine, with ``~`` filled in.
-
-    Args:
-        given: A text or a path.
-        what: The argument that it was given as.
+    """Return a path on this machine, with ``~`` filled in; ``what`` is the argument's name.
 
     Raises:
         ConfigError: It is something else, is empty, or has a character that no path can have.

@@ -34,11 +34,7 @@ def attach(
 ) -> RunHandle:
     """Return a handle that follows what is under way, and goes on with what is not begun.
 
-    Args:
-        folder: The run.
-        targets: The lab's targets, by name.
-        shown: How it is shown while it goes on.
-        pause: Called before each iteration that is begun from here.
+    ``pause`` is called before each iteration that is begun from here.
 
     Raises:
         ConfigError: The lab does not have its target, generator or functions.

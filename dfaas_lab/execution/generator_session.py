@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class GeneratorSession:
-    """A generator that is being used. Safe to use from threads.
-
-    Args:
-        spec: The generator as provisioning is told of it.
-    """
+    """A generator that is being used. Safe to use from threads."""
 
     spec: GeneratorSpec
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)

@@ -117,11 +117,7 @@ class _Bin:
 
 
 class LiveSeries:
-    """A target's iterations, one after the other as planned. Safe to use from threads.
-
-    Args:
-        total_s: How long all of them last, in seconds.
-    """
+    """A target's iterations, one after the other as planned. Safe to use from threads."""
 
     def __init__(self, total_s: float) -> None:
         self.total_s = total_s
@@ -131,12 +127,7 @@ class LiveSeries:
         self._current = self.begin(0.0, total_s)
 
     def begin(self, offset_s: float, duration_s: float) -> LiveIteration:
-        """Begin an iteration.
-
-        Args:
-            offset_s: So many seconds into the run it is planned to start.
-            duration_s: How long its load lasts, in seconds; 0 where that is not known.
-        """
+        """Begin an iteration, planned so far into the run; a duration of 0 is not known."""
         self._current = LiveIteration(self, offset_s, duration_s)
         return self._current
 

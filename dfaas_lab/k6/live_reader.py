@@ -69,12 +69,7 @@ def _read(
 
 
 class LiveReader:
-    """Asks for what is new in a samples file.
-
-    Args:
-        process: A shell in the workspace.
-        iteration: What is told of it.
-    """
+    """Asks a shell in the workspace for what is new in its samples file."""
 
     def __init__(self, process: Process, iteration: LiveIteration) -> None:
         self._process = process

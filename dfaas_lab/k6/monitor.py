@@ -82,8 +82,8 @@ class K6Monitor:
 
     Args:
         remote: The generator.
-        workspace: The workspace.
-        terms: On what terms it runs.
+        workspace: Where k6 runs.
+        terms: On what terms.
         process: The channel that follows it; None connects anew (to attach).
         elapsed: Called with k6's own elapsed time.
         line: Called with each line that k6 logs; it must return at once.

@@ -68,10 +68,6 @@ def save(folder: RunFolder, path: str | Path) -> Path:
 def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> OpenedArchive:
     """Open an archive, also one from a stranger, and return the run in it.
 
-    Args:
-        path: The zip file.
-        max_bytes: The most that it may unpack to.
-
     Raises:
         StoreError: It is no archive of a run, holds something that a run does not, unpacks to too
             much, is damaged, or was written by a newer dfaas_lab.
