@@ -49,7 +49,7 @@ class GeneratorSpec:
     install_dir: str | None = None
     python: str | None = None
     remote_tmp: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         check_source(self.k6_source)
@@ -118,7 +118,7 @@ class TargetSpec:
     name: str
     install_monitoring: bool = False
     python: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def label(self) -> str:
