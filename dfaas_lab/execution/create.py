@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfaas_lab.background import Job
 from dfaas_lab.errors import StoreError
 from dfaas_lab.execution.environment import environment
 from dfaas_lab.execution.finalize import finalize
@@ -100,12 +101,10 @@ def _open_folder(
     seed: int | None,
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
-    try:
-        here = beside.submit(provenance, seed)  # it asks git
-        facts = environment([part.target for part in parts])
-    finally:
-        beside.shutdown(wait=False)  # an interrupt waits for nobody
+    here = Job(partial(provenance, seed))
+    here.start()  # it asks git
+    facts = environment([part.target for part in parts])
+    here.done.wait()
     manifest = {
         "label": label,
         **({} if campaign is None else {"campaign": dict(campaign)}),
