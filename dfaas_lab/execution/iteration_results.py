@@ -134,12 +134,7 @@ class IterationResults:
         kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
-                max(number, 1),
-                frames,
-                kept,
-                _written(fetched, secrets),
-                target=self.target,
-                warmup=not number,
+                number, frames, kept, _written(fetched, secrets), target=self.target
             )
         except StoreError as full:
             again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
@@ -149,7 +144,7 @@ class IterationResults:
 
     def path(self, number: int) -> Path:
         """The folder of an iteration (0: the warm-up) in the store."""
-        return self.folder.iteration_path(max(number, 1), target=self.target, warmup=not number)
+        return self.folder.iteration_path(number, target=self.target)
 
     def _frames(
         self, number: int, plan: K6Plan | CustomScript, fetched: Path, status: str
