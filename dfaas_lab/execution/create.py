@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfaas_lab.background import Job
 from dfaas_lab.errors import StoreError
 from dfaas_lab.execution.environment import environment
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.node_metrics import node_metrics_of
-from dfaas_lab.execution.run_handle import RunHandle
+from dfaas_lab.execution.run_handle import DEFAULT, RunHandle
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.k6.log_callback import LogCallback
 from dfaas_lab.progress import Shown
@@ -33,7 +34,7 @@ def create_run(
     *,
     label: str | None,
     live: Callable[[str], None] | None = None,
-    shown: Shown | None = None,
+    shown: Shown = DEFAULT,
     seed: int | None = None,
     campaign: Mapping[str, object] | None = None,
     pause: Pause | None = None,
@@ -50,7 +51,6 @@ def create_run(
         campaign: Which campaign this run belongs to, and which load of it this is.
         pause: Called before each iteration.
     """
-    shown = shown or Shown()
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
     workspaces = [
@@ -74,13 +74,7 @@ def create_run(
             )
             for part, own in zip(parts, workspaces, strict=True)
         ]
-        return RunHandle(
-            target_runs,
-            folder,
-            shown=shown,
-            log_callback=log_callback,
-            new=True,
-        )
+        return RunHandle(target_runs, folder, shown=shown, log_callback=log_callback, new=True)
     except BaseException:  # an interrupt: nobody who attaches later shall begin it
         with contextlib.suppress(StoreError):  # it may have no folder yet
             finalize(Store(store).find(run_id), status="interrupted")
@@ -100,12 +94,10 @@ def _open_folder(
     seed: int | None,
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
-    try:
-        here = beside.submit(provenance, seed)  # it asks git
-        facts = environment([part.target for part in parts])
-    finally:
-        beside.shutdown(wait=False)  # an interrupt waits for nobody
+    here = Job(partial(provenance, seed))
+    here.start()  # it asks git
+    facts = environment([part.target for part in parts])
+    here.done.wait()
     manifest = {
         "label": label,
         **({} if campaign is None else {"campaign": dict(campaign)}),

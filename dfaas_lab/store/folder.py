@@ -110,12 +110,12 @@ class RunFolder:
         finally:
             lock.release()
 
-    def iteration_path(self, iteration: int, *, target: str, warmup: bool = False) -> Path:
-        """The folder of a target's iteration: where it is, or where it will be.
+    def iteration_path(self, iteration: int, *, target: str) -> Path:
+        """The folder of a target's iteration (0: the warm-up): where it is, or where it will be.
 
         Format 1 had no folder for the target where a run had only one.
         """
-        folder = self.path / ("warmup" if warmup else f"iteration={iteration}")
+        folder = self.path / (f"iteration={iteration}" if iteration else "warmup")
         present = folder / f"target={safe_name(target)}"
         return folder if _holds_results(folder) and not present.exists() else present
 
@@ -127,29 +127,27 @@ class RunFolder:
         written: Mapping[str, bytes | Path] | None = None,
         *,
         target: str,
-        warmup: bool = False,
     ) -> Path:
         """Store a finished iteration, whole or not at all, and return its folder.
 
         Args:
-            iteration: From 1.
+            iteration: From 1; 0 is the warm-up: kept, but in no frame.
             frames: What was measured.
             files: Raw files by name: their content, or the path of a file to copy.
             written: What a script of the user's own wrote, by any name: in a folder of its own.
             target: The name of the target that was measured.
-            warmup: Whether it was the warm-up: kept, but in no frame.
 
         Raises:
             StoreError: It is stored already, or the disk is full.
         """
-        final = self.iteration_path(iteration, target=target, warmup=warmup)
+        final = self.iteration_path(iteration, target=target)
         self._check_there()
         # A rename needs one disk: a run that is a link may be on another than the store.
         staging = self.path.resolve() / STAGING if self.path.is_symlink() else self.staging
         with staged(staging, final, within=self.path) as beside:
             for name, frame in _frames(frames):
                 # Named apart, so that other readers' runs/**/requests.parquet takes no warm-up.
-                file = beside / f"{'warmup_' if warmup else ''}{name}.parquet"
+                file = beside / f"{'' if iteration else 'warmup_'}{name}.parquet"
                 file.write_bytes(parquet.packed(frame))
             for name, content in (files or {}).items():
                 _write_raw(beside / plain_name(name), content)

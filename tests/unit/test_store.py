@@ -123,7 +123,7 @@ def test_raw_files_are_copied_from_paths(store: Store, tmp_path: Path) -> None:
 
 def test_a_warm_up_is_kept_and_counted_nowhere(store: Store, tmp_path: Path) -> None:
     run = stored(store, tmp_path)
-    folder = run.write_iteration(0, frames_of(tmp_path, "run-1", 7), warmup=True, target="mid")
+    folder = run.write_iteration(0, frames_of(tmp_path, "run-1", 7), target="mid")
     assert folder == run.path / "warmup" / "target=mid"
     assert run.frame("summary")["iteration"].to_list() == [1, 2]
     pattern = f"{store.root}/runs/**/requests.parquet"
@@ -207,7 +207,7 @@ def test_other_readers_take_runs_of_one_and_of_several_targets_by_one_pattern(
     several = store.create_run("run-2", {"targets": ["mid", "a b/c"]})
     for target in ("mid", "a b/c"):
         several.write_iteration(1, frames_of(tmp_path, "run-2", 1, target=target), target=target)
-    several.write_iteration(0, frames_of(tmp_path, "run-2", 9), target="mid", warmup=True)
+    several.write_iteration(0, frames_of(tmp_path, "run-2", 9), target="mid")
     pattern = f"{store.root}/runs/**/requests.parquet"
     rows = [("run-1", "mid", 20), ("run-2", "a b/c", 10), ("run-2", "mid", 10)]
     for hive in (False, True):
