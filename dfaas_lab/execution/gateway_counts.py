@@ -24,11 +24,9 @@ def store_gateway_counts(part: Path, found: LoadMetrics) -> dict[str, int | None
     summary = parquet.read([part / "summary.parquet"], SUMMARY)
     if summary["rate_rps"].null_count():
         return {}
-    requests = (
-        parquet.scan([part / "requests.parquet"], REQUESTS)
-        .select("function", "http_status", ended_s=pl.col("ended_at").dt.timestamp("us") / 1e6)
-        .collect()
-    )
+    ended_s = pl.col("ended_at").dt.timestamp("us") / 1e6
+    scan = parquet.scan([part / "requests.parquet"], REQUESTS)
+    requests = scan.select("function", "http_status", "latency_ms", ended_s=ended_s).collect()
     counts = {
         function: gateway_count(
             requests.filter(function=function),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfaas_lab.k6.custom_script import CustomScript
-    from dfaas_lab.k6.monitor import End
+    from dfaas_lab.k6.output import End
     from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.secret_values import SecretValues

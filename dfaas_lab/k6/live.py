@@ -52,7 +52,7 @@ class LivePoint:
     p95_ms: float | None
 
 
-class Latencies:
+class Latencies(Counter[int]):
     """Latencies as counts in steps of 1 %.
 
     >>> some = Latencies()
@@ -62,22 +62,15 @@ class Latencies:
     2
     """
 
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-
     def add(self, latency_ms: float) -> None:
         """Count one."""
-        self._counts[round(math.log(max(latency_ms, 1e-3)) / _STEP)] += 1
-
-    def add_all(self, others: Latencies) -> None:
-        """Count those of another, too."""
-        self._counts += others._counts
+        self[round(math.log(max(latency_ms, 1e-3)) / _STEP)] += 1
 
     def quantile(self, share: float) -> float | None:
         """The latency that this share of them does not exceed, in milliseconds."""
-        wanted, seen = share * self._counts.total(), 0
-        for step in sorted(self._counts):
-            seen += self._counts[step]
+        wanted, seen = share * self.total(), 0
+        for step in sorted(self):
+            seen += self[step]
             if seen >= wanted:
                 return math.exp(step * _STEP)
         return None
@@ -102,7 +95,7 @@ class _Bin:
         self.ended += other.ended
         self.failed += other.failed
         self.dropped += other.dropped
-        self.latencies.add_all(other.latencies)
+        self.latencies.update(other.latencies)
 
     def point(self, start_s: float, width_s: float) -> LivePoint:
         return LivePoint(

@@ -44,23 +44,29 @@ class Stopping:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """k6 ended; nothing of this iteration follows.
+class End:
+    """How an iteration ended on the generator; nothing of it follows.
 
     Attributes:
-        exit_code: As the shell reports it.
+        exit_code: As the shell reports it; None where nobody is left who could have said it.
         reason: Why it was asked to end; None where it was not.
         killed: Whether it did not end in time when it was asked.
-        disk_full: Whether its disk had no room left.
+        log_tail: The last lines of k6's log.
+        reached: False where the generator could not be asked.
+        skipped: Whether an iteration before it failed.
+        disk_full: Whether its disk had no room left, and samples are missing.
     """
 
-    exit_code: int
+    exit_code: int | None
     reason: str | None = None
     killed: bool = False
+    log_tail: str = ""
+    reached: bool = True
+    skipped: bool = False
     disk_full: bool = False
 
 
-Event = LogLine | Elapsed | Stopping | Ended
+Event = LogLine | Elapsed | Stopping | End
 
 # Before the load begins there is no time in it: "running, 0/7 VUs, ...". Numbers have a bound: more
 # digits are none of k6's.
@@ -106,8 +112,8 @@ class K6Output:
         >>> output = K6Output("a1")
         >>> output.feed(b"running (0m05.0s), 010/010 VUs, 50 complete and 0 interrupted it")
         []
-        >>> output.feed(b"erations\n@a1 ended 105 interrupt - -\n")[-1]
-        Ended(exit_code=105, reason='interrupt', killed=False, disk_full=False)
+        >>> output.feed(b"erations\n@a1 ended 105 interrupt - -\n")[-1].reason
+        'interrupt'
     """
 
     def __init__(
@@ -150,7 +156,7 @@ class K6Output:
     def _read(self, line: str) -> Event | None:
         if found := self._ended.fullmatch(line):
             reason = None if found[2] in (None, "-") else found[2]
-            return Ended(int(found[1]), reason, found[3] == "killed", found[4] == "full")
+            return End(int(found[1]), reason, found[3] == "killed", disk_full=found[4] == "full")
         if found := self._stopping.fullmatch(line):
             return Stopping(found[1])
         if found := _RUNNING.fullmatch(line):

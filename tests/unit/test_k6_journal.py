@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfaas_lab.k6.output import LINE_LIMIT, Elapsed, Ended, Event, K6Output, LogLine, Stopping
+from dfaas_lab.k6.output import LINE_LIMIT, Elapsed, End, Event, K6Output, LogLine, Stopping
 
 ABORTED = (
     'time="2026-11-23T11:51:18Z" level=error '
@@ -58,7 +58,7 @@ EVENTS: list[Event] = [
     Stopping("interrupt"),
     Elapsed(1.9, complete=39),
     LogLine(ABORTED),
-    Ended(105),
+    End(105),
 ]
 
 
@@ -138,7 +138,7 @@ def test_the_exact_id_counts() -> None:
     journal = K6Output("a.b")
     assert journal.feed(b"@a.b stopping lease\n@a.b ended 137 lease killed full\n") == [
         Stopping("lease"),
-        Ended(137, "lease", killed=True, disk_full=True),
+        End(137, "lease", killed=True, disk_full=True),
     ]
     assert journal.tail() == ""
 
@@ -147,7 +147,7 @@ def test_an_unfinished_line_is_no_event() -> None:
     journal = K6Output("a")
     assert journal.feed(b"@a ended 10") == []
     assert journal.feed(b"5") == []
-    assert journal.feed(b"\n") == [Ended(105)]
+    assert journal.feed(b"\n") == [End(105)]
 
 
 def test_what_is_not_utf_8_is_replaced() -> None:
