@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from dfaas_lab.names import known_options
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
-from dfaas_lab.secret import credentials, sealing
+from dfaas_lab.secret import Secret, credentials, plain, sealed, sealing
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -126,6 +127,7 @@ class Target:
         insecure: bool = False,
     ) -> None:
         auth, problem = credentials(auth)  # from here on no local variable holds it plainly
+        gateway, prometheus = sealed((gateway, prometheus))  # in the place of auth, by mistake
         if problem:
             raise ConfigError(
                 f"target {name!r}: auth is no user and password: {problem}",
@@ -174,14 +176,9 @@ class Target:
 
     @safe_repr
     def __repr__(self) -> str:
-        made = {
-            "name": None,
-            "gateway": None,
-            "generator": None,
-            **vars(self),
-        }  # a refused one, too
-        generator = getattr(made["generator"], "name", None)
-        return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
+        made = vars(self).get  # of a refused one, too
+        generator = getattr(made("generator"), "name", None)
+        return f"Target({made('name')!r}, gateway={made('gateway')!r}, generator={generator!r})"
 
     @sealing("env")
     @known_options()
@@ -325,20 +322,15 @@ class Target:
         self,
         spec: RunSpec,
         *,
-        label: str | None = None,
+        label: str | None,
+        shown: Shown,
         live: Callable[[str], None] | None = None,
-        shown: Shown | None = None,
     ) -> RunHandle:
         """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
 
-        return create_run(
-            self.store,
-            [self._part(spec)],
-            label=label,
-            live=live,
-            shown=shown,
-        )
+        parts = [self._part(spec)]
+        return create_run(self.store, parts, label=label, live=live, shown=shown)
 
     def _part(self, spec: RunSpec) -> Part:
         """What the engine needs to know of the target to measure it."""
@@ -356,7 +348,7 @@ class Target:
             host=self.host,
             queries=self.queries,
             services=self._services,
-            set_last_run=self._set_last_run,
+            set_last_run=partial(setattr, self, "last_run"),
             cache=self._cache,
         )
 
@@ -401,9 +393,6 @@ class Target:
             host_needed=self.install_monitoring,
         )
 
-    def _set_last_run(self, run: Run) -> None:
-        self.last_run = run
-
     def _services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""
         from dfaas_lab.services import ssh_transport
@@ -414,13 +403,11 @@ class Target:
         transport: Any = None
         if self.via is not None:
             transport = ssh_transport.through(self.via._session.remote.open_tunnel)
-        prometheus = self.prometheus
-        return (
-            Gateway(self.gateway, auth=self._auth, transport=transport, trust=self._trust),
-            None
-            if prometheus is None
-            else Prometheus(prometheus, transport=transport, trust=self._trust),
-        )
+        how: dict[str, Any] = {"transport": transport, "trust": self._trust}
+        gateway = Gateway(self.gateway, auth=self._auth, **how)
+        if self.prometheus is None:
+            return gateway, None
+        return gateway, Prometheus(self.prometheus, **how)
 
     def deployed(self) -> pl.DataFrame:
         """What the gateway has: ``function, image, replicas, available``.
@@ -465,12 +452,13 @@ class Target:
         return collector.between(start, end)
 
 
-def _url(text: str, what: str) -> str:
-    problem = url_problem(str(text))
+def _url(given: object, what: str) -> str:
+    text = Secret(given)
+    problem = url_problem(text)
     if problem:
-        shown = "" if "@" in str(text) else f"={masked(str(text))!r}"  # no password in an error
+        shown = "" if "@" in text else f"={masked(plain(text))!r}"  # no password in an error
         raise ConfigError(
             f"{what}{shown}: {problem}",
             hint=f"Write it as {what}='http://10.0.0.60:31112'; a password goes into auth=.",
         )
-    return str(text).rstrip("/")
+    return plain(text).rstrip("/")

@@ -12,7 +12,7 @@ import pytest
 from dfaas_lab import schemas
 from dfaas_lab.analysis.doubt import Verdict
 from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
-from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, aborted, own_faults
+from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, read_log
 
 FINE: dict[str, Any] = {
     "run_id": "r",
@@ -103,6 +103,15 @@ def test_an_interrupted_iteration_says_so_once_and_how_far_it_came() -> None:
            "achieved_rps": 20.0}  # fmt: skip
     verdict = verdict_of(_summary(cut, cut | {"function": "figlet"}), NO_METRICS)
     assert str(verdict) == "DOUBTFUL: status: interrupted (2 s of 5 s), iteration 1 (expected ok)"
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_slow_function_tells_no_longer_time_than_the_load_ran(turn: int) -> None:
+    """Two requests at 1/3 per second count for 6 s, though the load ended after 3.9 s."""
+    quick = {"status": "timed_out", "planned": 200, "started": 78, "achieved_rps": 20.0}
+    slow = quick | {"function": "figlet", "planned": 2, "started": 2, "achieved_rps": 1 / 3}
+    verdict = verdict_of(_summary(*[quick, slow][::turn]), NO_METRICS)
+    assert "timed_out (3.9 s of 5 s)" in str(verdict)
 
 
 def test_doubts_of_one_kind_are_one() -> None:
@@ -265,7 +274,7 @@ def test_errors_of_the_generator_itself_are_counted(tmp_path: Path) -> None:
         + 3 * f'{failed}10.0.0.1:80: connect: cannot assign requested address"\n'
         + f'{failed}: socket: too many open files"\n'
     )
-    faults = own_faults(log)
+    faults, _ = read_log(log)
     assert faults == {"no free port": 3, "no more open files": 1}
     hosts = [IterationOnHost("mid", 1, HostLoad(), faults)]
     verdict = verdict_of(_summary(), NO_METRICS, Evidence(hosts=hosts))
@@ -279,8 +288,9 @@ def test_a_measurement_that_a_threshold_ended(tmp_path: Path) -> None:
         'time="..." level=error msg="thresholds on metrics \'m\' were crossed; at least one has '
         'abortOnFail enabled, stopping test prematurely"\n'
     )
-    assert aborted(log) == "01.9s of 20.0s"
-    hosts = [IterationOnHost("mid", 1, HostLoad(), {}, aborted(log))]
+    faults, aborted = read_log(log)
+    assert aborted == "01.9s of 20.0s"
+    hosts = [IterationOnHost("mid", 1, HostLoad(), faults, aborted)]
     verdict = verdict_of(_summary(), NO_METRICS, Evidence(hosts=hosts))
     assert "aborted by a threshold: 01.9s of 20.0s, iteration 1" in str(verdict)
 
@@ -312,3 +322,4 @@ def test_an_iteration_that_made_no_request_is_one_that_was_made() -> None:
     missing = Completion("ok", {"mid": 2}, {"mid": 1})
     verdict = verdict_of(nothing, pl.DataFrame(schema=schemas.K6_METRICS), completion=missing)
     assert str(verdict) == "DOUBTFUL: iterations: 1 (expected 2)"
+    assert all(doubt.fix for doubt in verdict.doubts)
