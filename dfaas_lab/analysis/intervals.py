@@ -33,17 +33,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dfaas_lab.analysis.distributions import student_quantile
-from dfaas_lab.analysis.trend import inflation
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Values = NDArray[np.float64]
+from dfaas_lab.analysis.trend import Values, inflation
 
 FEWEST = 3
 STUDENTIZED = 8
@@ -51,7 +45,7 @@ RESAMPLES = 4000
 BOOTSTRAP_T = "bootstrap-t over iterations"
 BOOTSTRAP_SE = "bootstrap standard error over iterations, Student's t"
 TOO_FEW = f"none: fewer than {FEWEST} iterations"
-_EQUAL = "none: the iterations do not differ"
+EQUAL = "none: the iterations do not differ"
 _TOO_WIDE = "none: the iterations differ too much"
 _FEWEST_IN_TAIL = 50  # resamples beyond a limit: fewer do not tell where it is
 _ERRATIC = 3.0  # times Student's quantile
@@ -70,7 +64,7 @@ class Interval:
 
 
 # Out of samples of shape (..., n): an estimate, and each sample's share in its variance.
-_Statistic = Callable[[list["Values"]], "tuple[Values, list[Values]]"]
+_Statistic = Callable[[list[Values]], tuple[Values, list[Values]]]
 
 
 def mean_interval(values: Values, *, confidence: float, seed: int) -> Interval:
@@ -102,7 +96,7 @@ def _interval(samples: list[Values], of: _Statistic, confidence: float, seed: in
     if min(sizes) < FEWEST:
         return Interval(estimate, None, None, TOO_FEW)
     if not error:
-        return Interval(estimate, None, None, _EQUAL)
+        return Interval(estimate, None, None, EQUAL)
     if not math.isfinite(error):
         return Interval(estimate, None, None, _TOO_WIDE)
     tail = (1 - confidence) / 2

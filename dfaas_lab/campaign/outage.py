@@ -24,16 +24,10 @@ _REFUSED = 1212
 _MOST_REFUSED = 0.02
 
 
-def refused_fraction(requests: pl.DataFrame) -> float:
-    """The part of requests that found nothing listening."""
-    if requests.is_empty():
-        return 0.0
-    return float((requests["error_code"] == _REFUSED).sum()) / requests.height
-
-
 def was_away(requests: pl.DataFrame) -> bool:
     """Whether the gateway was away for a noticeable part of an iteration."""
-    return refused_fraction(requests) > _MOST_REFUSED
+    refused = int((requests["error_code"] == _REFUSED).sum())
+    return refused > _MOST_REFUSED * requests.height
 
 
 def wait_until_back(

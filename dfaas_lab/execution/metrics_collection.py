@@ -7,9 +7,11 @@ disturbed. It never ends a run: what could not be asked is null, with the reason
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ import polars as pl
 from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.gateway_counts import store_gateway_counts
+from dfaas_lab.retry import uninterrupted
 from dfaas_lab.schemas import NODE_METRICS
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.store.files import replace_file
@@ -36,6 +39,7 @@ _ABSENT = "Prometheus has no such series"
 _OFTEN_S = 60.0
 # What is asked for at once: the scrapes between two loads that are far apart are of no use.
 _LONGEST_SPAN_S = 120.0
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class MetricsCollection:
                 self._left += loads
 
 
+@uninterrupted
 def load_window(part: Path) -> Window | None:
     """From when until when an iteration's load was on: from its first request, as long as planned.
 
@@ -146,14 +151,21 @@ def _together(loads: Sequence[_Load]) -> Iterator[list[_Load]]:
         yield group
 
 
+@uninterrupted
 def _ask(source: NodeMetrics, loads: Sequence[_Load]) -> None:
     windows = [load.window for load in loads if load.window is not None]
     found = iter(source.of_loads(windows) if windows else ())
-    for load in loads:
-        if load.window is None:
-            _store(load, _nothing(source, load, "nothing was sent"))
-        else:
-            _store(load, _told(source, load, next(found)))
+    measured = [None if load.window is None else next(found) for load in loads]
+    # Side by side, for each waits for the disk.
+    with ThreadPoolExecutor(_AT_ONCE, "dfaas-lab-metrics") as threads:
+        list(threads.map(functools.partial(_store_measured, source), loads, measured))
+
+
+def _store_measured(source: NodeMetrics, load: _Load, found: LoadMetrics | None) -> None:
+    if found is None:
+        _store(load, _nothing(source, load, "nothing was sent"))
+    else:
+        _store(load, _told(source, load, found))
 
 
 def _store(load: _Load, frame: pl.DataFrame) -> None:
@@ -175,6 +187,7 @@ def _told(source: NodeMetrics, load: _Load, found: LoadMetrics) -> pl.DataFrame:
     return pl.concat([named, _nothing(source, load, _ABSENT, missing), _rows(counts)])
 
 
+@uninterrupted
 def _nothing(
     source: NodeMetrics, load: _Load, reason: str, metrics: Sequence[str] | None = None
 ) -> pl.DataFrame:

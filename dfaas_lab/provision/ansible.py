@@ -55,7 +55,7 @@ class Play:
     """
 
     playbook: str
-    variables: Mapping[str, Any]
+    variables: Mapping[str, Any] = field(repr=False)
     forks: int = 5
     become_password: str | None = field(default=None, repr=False)
 
@@ -64,7 +64,6 @@ class Play:
 class PlayEnd:
     """How a run ended, and the end of what Ansible printed."""
 
-    status: str
     exit_code: int
     output: str
 
@@ -72,12 +71,8 @@ class PlayEnd:
 def run_play(play: Play, *, on_event: Callable[[Event], None], cancel: threading.Event) -> PlayEnd:
     """Run a playbook to its end; nothing of it is left running here.
 
-    Never installs a signal handler, so that it can be called from any thread.
-
-    Args:
-        play: What to run.
-        on_event: Called with each event of ansible-runner, in this thread.
-        cancel: Once it is set, the run is ended.
+    Never installs a signal handler, so that it can be called from any thread, in which events are
+    handled. Once ``cancel`` is set, the run is ended.
     """
     with PrivateFolder("dfaas-play-", parent=_short_folder(), clear=_end_processes) as private:
         try:
@@ -130,7 +125,7 @@ def _run(
         if not cancel.is_set():
             raise
     output = _end_of(Path(runner.config.artifact_dir, "stdout"))
-    return PlayEnd(str(runner.status), int(runner.rc if runner.rc is not None else -1), output)
+    return PlayEnd(int(runner.rc if runner.rc is not None else -1), output)
 
 
 def _end_of(path: Path) -> str:
@@ -215,12 +210,7 @@ def _short_folder() -> str | None:
 
 
 def kill_by_argument(mark: str, *, timeout_s: float = 2.0) -> None:
-    """Kill every process whose arguments contain the mark, and wait until none is left.
-
-    Args:
-        mark: A text that no other process has, for instance the path of a private folder.
-        timeout_s: When to give up.
-    """
+    """Kill every process with this mark in its arguments, which no other has, and wait for it."""
     deadline = time.monotonic() + timeout_s
     while pids := [pid for pid, line in _processes() if mark in line and pid != os.getpid()]:
         for pid in pids:

@@ -9,6 +9,7 @@ from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision.hints import hint_for, is_apt_lock, no_ssh_hint, was_authorized
 from dfaas_lab.provision.report import TaskRow
+from dfaas_lab.redaction import masked
 
 _STATES = {
     "runner_on_ok": "ok",
@@ -35,7 +36,6 @@ class PlaybookEvents:
         """The hosts that the recap calls good; none before the playbook's own end."""
         self.failures: dict[str, ProvisionError] = {}
         self._rows: dict[str, list[TaskRow]] = {name: [] for name in hosts}
-        self._told: list[TaskRow] = []
         self._hosts = hosts
         self._progress = progress
         for name in hosts:
@@ -43,8 +43,8 @@ class PlaybookEvents:
 
     @property
     def rows(self) -> list[TaskRow]:
-        """The tasks of all hosts, in the order in which they ended."""
-        return list(self._told)
+        """The tasks of all hosts, one host after the other."""
+        return [row for rows in self._rows.values() for row in rows]
 
     def rows_of(self, name: str) -> tuple[TaskRow, ...]:
         """Return the tasks of one host."""
@@ -83,7 +83,6 @@ class PlaybookEvents:
         message = detail(result) if state in ("failed", "unreachable") else ""
         seconds = float(data.get("duration") or 0.0)
         row = TaskRow(self._hosts[name][0], task, state, seconds, message)
-        self._told.append(row)
         self._rows[name].append(row)
         done = len(self._rows[name])
         total = max(_EXPECTED_TASKS, done + 1)
@@ -127,7 +126,8 @@ def detail(result: Mapping[str, Any]) -> str:
     items = [one for one in result.get("results") or () if isinstance(one, Mapping)]
     failed = [one for one in items if one.get("failed") or one.get("unreachable")]
     parts = [f"{str(one.get('item', ''))[:_LONGEST_ITEM]}: {_said(one)}" for one in failed]
-    return ("\n".join(parts) or _said(result))[-LONGEST_DETAIL:]
+    # A module names the URL that it was given, with the password in it.
+    return masked(("\n".join(parts) or _said(result))[-LONGEST_DETAIL:])
 
 
 def _said(result: Mapping[str, Any]) -> str:

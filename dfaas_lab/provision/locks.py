@@ -68,10 +68,8 @@ def hold_here(
 ) -> Iterator[None]:
     """Hold the locks of these hosts among all processes and threads of this user here.
 
-    Args:
-        keys: What names the hosts; they are locked in one order, so that nobody waits in a circle.
-        cancel: Once it is set, waiting ends with an error.
-        waiting: Called when someone else holds a lock.
+    They are locked in one order, so that nobody waits in a circle. ``waiting`` is called while
+    someone else holds one; once ``cancel`` is set, waiting ends with an error.
     """
     with contextlib.ExitStack() as stack:
         for path in sorted({_lock_file(key) for key in keys}):
@@ -129,28 +127,22 @@ def hold_there(
     cancel: threading.Event,
     waiting: Callable[[], None],
     silence_s: float = _LONGEST_SILENCE_S,
-) -> Iterator[bool]:
-    """Hold the lock of that host against everybody; the value says whether we had to wait.
+) -> Iterator[None]:
+    """Hold the lock of that host against everybody.
 
-    It lasts as long as we do: we are heard from time to time, or it ends.
-
-    Args:
-        remote: The host.
-        folder: The folder there in which something will be done; it need not be there yet.
-        cancel: Once it is set, waiting ends with an error.
-        waiting: Called when someone else holds the lock.
-        silence_s: Seconds without a word from us after which the lock is lost.
+    It lasts as long as we do: after ``silence_s`` without a word from us it is lost. The folder in
+    which something will be done need not be there yet. While waiting, as :func:`hold_here`.
     """
     script = _HOLD % (shlex.quote(folder), _MINE.decode(), silence_s, _BUSY.decode())
     with remote.open(f"/bin/sh -c {shlex.quote(script)}") as process:
-        waited = _wait_there(process, cancel, waiting)
+        _wait_there(process, cancel, waiting)
         with _kept_alive(process, silence_s / 5):
-            yield waited
+            yield
         with contextlib.suppress(RemoteError):
             process.send_eof()
 
 
-def _wait_there(process: Process, cancel: threading.Event, waiting: Callable[[], None]) -> bool:
+def _wait_there(process: Process, cancel: threading.Event, waiting: Callable[[], None]) -> None:
     """Wait until the lock is ours, or cannot be had there: then we work without one."""
     said = b""
     until = time.monotonic() + _LONGEST_ANSWER_S
@@ -163,7 +155,6 @@ def _wait_there(process: Process, cancel: threading.Event, waiting: Callable[[],
             raise interrupted()
         if _BUSY in said:
             waiting()
-    return _BUSY in said
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -84,30 +84,15 @@ class ProvisionReport:
         >>> set(report.tasks["status"]) <= {"ok", "changed", "skipped"}
         True
         """
-        return task_frame(self.rows)
+        import polars as pl
 
-
-def task_frame(rows: Iterable[TaskRow]) -> pl.DataFrame:
-    """Return the rows as a frame with its columns in place, also where there is no row."""
-    import polars as pl
-
-    columns = {
-        "host": pl.String,
-        "task": pl.String,
-        "status": pl.String,
-        "seconds": pl.Float64,
-        "message": pl.String,
-    }
-    return pl.DataFrame([asdict(row) for row in rows], schema=columns)
+        columns = dict.fromkeys(("host", "task", "status"), pl.String)
+        schema = {**columns, "seconds": pl.Float64, "message": pl.String}
+        return pl.DataFrame([asdict(row) for row in self.rows], schema=schema)
 
 
 def joined(failures: Sequence[ProvisionError], of: int) -> ProvisionError:
-    """Return one error for these, which are one or more.
-
-    Args:
-        failures: One error for each that failed.
-        of: How many there were.
-    """
+    """Return one error for these, which are one or more."""
     if len(failures) == 1:
         return failures[0]
     text = "\n".join(str(failure) for failure in failures)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MOST = 1_000_000_000
 _NEVER = 1
+# What 64 MiB of JSON can hold takes gigabytes, so its values are counted first: by what stands
+# before each, since nothing is parsed yet. Points are cheap, objects are not.
+_MOST_VALUES = 4_000_000
+_MOST_OBJECTS = 200_000
 
 
 def _text(value: object) -> object:
@@ -41,12 +45,15 @@ Count = Annotated[int, Field(ge=0, le=_MOST)]
 
 
 class FunctionAnswer(BaseModel):
-    """A function in ``GET /system/functions``; what is absent was not told, which is not zero."""
+    """A function in ``GET /system/functions``; what is absent was not told, which is not zero.
+
+    Kubernetes tells no ``availableReplicas`` at zero, and faasd never.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     name: Text
-    image: Text | None = None
+    image: Annotated[Text, BeforeValidator(lambda image: "" if image is None else image)] = ""
     replicas: Count | None = None
     availableReplicas: Count | None = None  # noqa: N815 (OpenFaaS's name)
     createdAt: Text | None = None  # noqa: N815
@@ -59,6 +66,20 @@ class FunctionAnswer(BaseModel):
     secrets: list[Text] | None = None
     envProcess: Text | None = None  # noqa: N815
     readOnlyRootFilesystem: bool | None = None  # noqa: N815
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is known to have no available replica, though it should have one."""
+        return self.availableReplicas == 0 and self.replicas != 0
+
+    def facts(self) -> dict[str, str | int | None]:
+        """What is worth keeping beside a measurement; ``digest`` is None where it has none."""
+        return {
+            "image": self.image,
+            "digest": self.image.partition("@")[2] or None,  # figlet@sha256:...
+            "created_at": self.createdAt,
+            "replicas": self.replicas,
+        }
 
 
 def _number(text: object) -> object:
@@ -75,11 +96,11 @@ def _moment(text: object) -> object:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment.year > _NEVER and moment.tzinfo else None
+    return moment if moment.year > _NEVER and moment.tzinfo else None
 
 
 Scraped = Annotated[datetime | None, BeforeValidator(_moment)]
-Moment = Annotated[float, Field(ge=-1e11, le=1e11, allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=0, lt=253_402_300_799)]  # what Python's datetime can hold
 Value = Annotated[float | None, BeforeValidator(_number)]
 
 
@@ -158,7 +179,7 @@ def checked(endpoint: Endpoint, answer: httpx.Response, kind: TypeAdapter[T], da
     path = answer.request.url.path
     hint = f"Something else than {endpoint.what} answers there: check the URL."
     try:
-        return kind.validate_python(answer.json() if data is ... else data)
+        return kind.validate_python(_parsed(endpoint, answer) if data is ... else data)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -167,3 +188,14 @@ def checked(endpoint: Endpoint, answer: httpx.Response, kind: TypeAdapter[T], da
         raise endpoint.failed(what, hint=hint) from error
     except (ValueError, RecursionError) as error:
         raise endpoint.failed(f"the answer to {path} is no JSON", hint=hint) from error
+
+
+def _parsed(endpoint: Endpoint, answer: httpx.Response) -> Any:
+    content = answer.content
+    objects, values = content.count(b"{"), sum(map(content.count, (b",", b":", b"[", b"{")))
+    if values > _MOST_VALUES or objects > _MOST_OBJECTS:
+        raise endpoint.failed(
+            f"the answer to {answer.request.url.path} has {values:,} values in {objects:,} objects",
+            hint=f"Ask for less: {_MOST_VALUES:,} in {_MOST_OBJECTS:,} are the most.",
+        )
+    return answer.json()

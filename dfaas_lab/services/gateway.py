@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -15,7 +14,7 @@ import polars as pl
 
 from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
-from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
+from dfaas_lab.errors import ConfigError, GatewayError
 from dfaas_lab.load import Function
 from dfaas_lab.secret import Secret
 from dfaas_lab.services.answers import FUNCTION, FUNCTIONS, INFO, FunctionAnswer, checked
@@ -38,27 +37,6 @@ _OWN_PROMETHEUS = (
     "Prometheus, of which it asks how often functions were called, does not run: check that one."
 )
 _POLL_S = 0.25
-
-
-@dataclass(frozen=True)
-class DeployedFunction:
-    """A function as the gateway describes it; ``name`` has ``.namespace`` where one was asked."""
-
-    name: str
-    image: str
-    replicas: int | None
-    available: int | None  # None: not told, which Kubernetes does at zero and faasd always
-    created_at: str | None = None
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it is known to have no available replica, though it should have one."""
-        return self.available == 0 and self.replicas != 0
-
-    @property
-    def digest(self) -> str | None:
-        """The image's digest, where it was deployed by one (``figlet@sha256:...``)."""
-        return self.image.partition("@")[2] or None
 
 
 class Gateway:
@@ -107,14 +85,6 @@ class Gateway:
         """
         self._endpoint.ask("GET", "/healthz")
 
-    def healthy(self) -> bool:
-        """Whether it answers that it is well."""
-        try:
-            self.check_health()
-        except ServiceError:
-            return False
-        return True
-
     def authorized(self) -> bool:
         """Whether it says what it has; False where it wants another user or password.
 
@@ -124,16 +94,8 @@ class Gateway:
         answer = self._endpoint.ask("GET", "/system/functions", accept=(401, 403))
         return answer.status_code < 300
 
-    def info(self) -> dict[str, Any]:
-        """What the gateway says about itself: provider, version, architecture.
-
-        Raises:
-            GatewayError: It does not answer, or refuses.
-        """
-        return checked(self._endpoint, self._endpoint.ask("GET", "/system/info"), INFO)
-
-    def functions(self, namespace: str = "") -> tuple[DeployedFunction, ...]:
-        """The functions of the default namespace, or of the one given, by name.
+    def functions(self, namespace: str = "") -> tuple[FunctionAnswer, ...]:
+        """The functions of the default namespace, or of the one given, by name (``f.namespace``).
 
         Raises:
             GatewayError: It does not answer, or refuses.
@@ -154,13 +116,9 @@ class Gateway:
         with self._endpoint.session(timeout_s=timeout_s) as session:
             found = {f.name: f for f in self._named(session, asked)}
             info = checked(self._endpoint, session.ask("GET", "/system/info"), INFO)
-        kept = ("image", "digest", "created_at", "replicas")
         return {
             "version": {key: info[key] for key in ("provider", "version", "arch") if key in info},
-            "functions": {
-                name: {key: getattr(found[name], key) for key in kept} if name in found else None
-                for name in asked
-            },
+            "functions": {name: found[name].facts() if name in found else None for name in asked},
         }
 
     def deployed(self) -> pl.DataFrame:
@@ -170,12 +128,10 @@ class Gateway:
             GatewayError: It does not answer, or refuses.
         """
         return pl.DataFrame(
-            [(f.name, f.image, f.replicas, f.available) for f in self.functions()],
+            [(f.name, f.image, f.replicas, f.availableReplicas) for f in self.functions()],
             schema={
-                "function": pl.String,
-                "image": pl.String,
-                "replicas": pl.Int64,
-                "available": pl.Int64,
+                **dict.fromkeys(("function", "image"), pl.String),
+                **dict.fromkeys(("replicas", "available"), pl.Int64),
             },
             orient="row",
         )
@@ -217,30 +173,6 @@ class Gateway:
         params = _in_namespace(namespace)
         answer = session.ask("GET", f"/system/function/{bare}", params=params, accept=(404,))
         return None if answer.status_code == 404 else checked(self._endpoint, answer, FUNCTION)
-
-    def scale(self, name: str, replicas: int) -> None:
-        """Ask for a number of replicas of a function.
-
-        Raises:
-            GatewayError: The gateway does not answer, or refuses.
-        """
-        bare, _, namespace = name.partition(".")
-        self._endpoint.ask(
-            "POST",
-            f"/system/scale-function/{bare}",
-            params=_in_namespace(namespace),
-            json={"serviceName": bare, "namespace": namespace, "replicas": replicas},
-        )
-
-    def delete(self, name: str) -> None:
-        """Remove a function; one that is not there is no error.
-
-        Raises:
-            GatewayError: The gateway does not answer, or refuses.
-        """
-        bare, _, namespace = name.partition(".")
-        wanted = {"functionName": bare, **_in_namespace(namespace)}
-        self._endpoint.ask("DELETE", "/system/functions", json=wanted, accept=(404,))
 
     def wait_ready(
         self,
@@ -291,14 +223,6 @@ class Gateway:
             )
             return location(answer)
 
-    def call(self, function: Function, *, timeout_s: float | None = None) -> int:
-        """Make a function's request once, without authentication, and return the HTTP status.
-
-        Raises:
-            GatewayError: The gateway does not answer.
-        """
-        return self.answer(function, timeout_s=timeout_s).status_code
-
     def answer(self, function: Function, *, timeout_s: float | None = None) -> httpx.Response:
         """Make a function's request once, without authentication, and return the answer.
 
@@ -313,46 +237,19 @@ class Gateway:
                 headers=function.headers,
             )
 
-    def date_skew(
-        self,
-        *,
-        within_s: float = 0.05,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> Skew | None:
-        """How far the gateway's clock is ahead of this machine's, by its ``Date`` header.
+    def date_skew(self) -> Skew | None:
+        """See :func:`dfaas_lab.services.clock.date_skew`."""
+        return date_skew(self._endpoint)
 
-        The header has whole seconds, so one answer tells the lead to half a second. It is asked
-        for up to a second, while it passes from one second to the next, to narrow that down.
-
-        Args:
-            within_s: The uncertainty to stop at; 0.5 and more means one question.
-            clock: Our time in seconds.
-            sleep: Waits.
-
-        Returns:
-            The lead; None where the answers have no ``Date``.
-
-        Raises:
-            GatewayError: It does not answer.
-        """
-        return date_skew(self._endpoint, within_s=within_s, clock=clock, sleep=sleep)
-
-    def _named(self, session: Session, names: Iterable[str]) -> list[DeployedFunction]:
+    def _named(self, session: Session, names: Iterable[str]) -> list[FunctionAnswer]:
         namespaces = {name.partition(".")[2] for name in names}
         return [f for namespace in sorted(namespaces) for f in self._functions(session, namespace)]
 
-    def _functions(self, session: Session, namespace: str) -> tuple[DeployedFunction, ...]:
+    def _functions(self, session: Session, namespace: str) -> tuple[FunctionAnswer, ...]:
         answer = self._list(session, namespace)
         suffix = f".{namespace}" if namespace else ""
         found = [
-            DeployedFunction(
-                name=f"{entry.name}{suffix}",
-                image=entry.image or "",
-                replicas=entry.replicas,
-                available=entry.availableReplicas,
-                created_at=entry.createdAt,
-            )
+            entry.model_copy(update={"name": f"{entry.name}{suffix}"})
             for entry in checked(self._endpoint, answer, FUNCTIONS) or ()  # Go's empty slice: null
         ]
         return tuple(sorted(found, key=lambda function: function.name))

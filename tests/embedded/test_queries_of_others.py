@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dfaas_lab.execution.node_metrics import NodeMetrics
 from dfaas_lab.services.prometheus import Prometheus
 from dfaas_lab.services.queries import queries
-from dfaas_lab.services.target_metrics import target_metrics
 from tests.embedded import prometheus_server
 
 BEGAN = time.time()
@@ -60,14 +60,12 @@ def test_they_are_asked_for_the_window(tmp_path: Path) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with prometheus_server.running(tmp_path, f"127.0.0.1:{server.server_port}") as url:
         prometheus, until = Prometheus(url), time.monotonic() + 40
-        while prometheus.query("up offset 4s").is_empty():  # the first scrape comes after some time
+        while not prometheus.evaluated("up offset 4s"):  # the first scrape comes after some time
             assert time.monotonic() < until
             time.sleep(0.2)
         end = datetime.now(UTC) - timedelta(seconds=0.6)
-        found = target_metrics(
-            prometheus, end - timedelta(seconds=3), end, queries=asked,
-            functions=["env", "figlet"],
-        )  # fmt: skip
+        metrics = NodeMetrics("node", prometheus, asked, ["env", "figlet"])
+        found = metrics.between(end - timedelta(seconds=3), end)
     server.shutdown()
     server.server_close()
     (cpu,) = found.filter(metric="cpu_cores")["value"]
