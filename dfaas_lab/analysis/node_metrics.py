@@ -98,5 +98,13 @@ def _reason(frame: pl.DataFrame) -> str:
     """Why the node's own values are missing, where they are; else why others are."""
     missing = frame.filter(frame["value"].is_null()).drop_nulls("reason")
     of_node = missing.filter(missing["metric"].is_in(NODE))
-    reasons = (missing if of_node.is_empty() else of_node)["reason"].unique(maintain_order=True)
-    return "; ".join(reasons.head(3).to_list())
+    told = missing if of_node.is_empty() else of_node
+    metrics = {
+        reason: part["metric"].unique()
+        for (reason,), part in told.group_by("reason", maintain_order=True)
+    }
+    if any(set(names) >= set(NODE) for names in metrics.values()):
+        return str(next(iter(metrics)))
+    return "; ".join(
+        f"{', '.join(names.sort())}: {reason}" for reason, names in [*metrics.items()][:3]
+    )

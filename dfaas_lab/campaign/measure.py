@@ -16,7 +16,7 @@ from dfaas_lab.campaign.outage import wait_until_back
 from dfaas_lab.campaign.overload import judge
 from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.campaign.record import Attempt, LoadRecord
-from dfaas_lab.campaign.settings import Settings, order_of
+from dfaas_lab.campaign.settings import Settings, options_for, order_of
 from dfaas_lab.errors import (
     ConnectionFailed,
     CooldownTimeout,
@@ -178,7 +178,7 @@ class TargetLoop:
                 len(missing),
                 load=load,
                 duration=timedelta(seconds=self._settings.duration_s),
-                **self._options,
+                **options_for(self._options, load),
             )
             handle = create_run(
                 self._store.root,

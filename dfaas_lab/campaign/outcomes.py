@@ -13,6 +13,7 @@ from dfaas_lab.campaign.readings import FUNCTION, NODE
 from dfaas_lab.campaign.settings import Settings, order_of
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan, PlannedLoad
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     from dfaas_lab.campaign.record import Attempt, LoadRecord
@@ -81,7 +82,9 @@ def outcomes_of(
         rate_rps=pl.coalesce("rate_rps", "own_rate_rps"),
         started_at=pl.coalesce("started_at", "own_started_at"),
         duration_s=pl.coalesce("duration_s", pl.lit(settings.duration_s)),
-        status=pl.coalesce("status", "own_status"),
+        status=pl.when(pl.col("status").is_in(COMPLETE) & (pl.col("own_status") == "failed"))
+        .then("own_status")
+        .otherwise(pl.coalesce("status", "own_status")),
         **{name: pl.coalesce(name, none) for name in _COUNTS},
     )
     return joined.select(pl.col(name).cast(kind) for name, kind in OUTCOMES.items())

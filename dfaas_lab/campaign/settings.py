@@ -17,6 +17,7 @@ from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load import seconds
 from dfaas_lab.load.plan import Plan
+from dfaas_lab.load.rates import whole_number
 from dfaas_lab.names import near
 
 if TYPE_CHECKING:
@@ -58,6 +59,13 @@ class Settings:
             raise ConfigError(
                 f"order={self.order!r} is unknown", hint=f"One of: {', '.join(get_args(Order))}."
             )
+        for name, kind in (("cooldown", Cooldown), ("overload", Overload)):
+            if not isinstance(given := getattr(self, name), kind):
+                raise ConfigError(
+                    f"{name}={given!r} cannot be", hint=f"Give {kind.__name__}(...); see its help."
+                )
+        if self.seed is not None:
+            object.__setattr__(self, "seed", whole_number(self.seed, "seed=..."))
 
     def described(self) -> dict[str, Any]:
         """Return all of it as values for JSON."""
@@ -120,8 +128,23 @@ def stored_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "warmup":
             stored[name] = f"{seconds(value)!r}s"
         elif name == "thresholds":
-            stored[name] = {k: [v] if isinstance(v, str) else list(v) for k, v in value.items()}
+            stored[name] = {function: _listed(rules) for function, rules in value.items()}
     return stored
+
+
+def _listed(rules: Any) -> Any:
+    """Expressions as lists, by metric where they are."""
+    if isinstance(rules, Mapping):
+        return {metric: _listed(some) for metric, some in rules.items()}
+    return [rules] if isinstance(rules, str) else list(rules)
+
+
+def options_for(options: Mapping[str, Any], load: Mapping[str, int]) -> dict[str, Any]:
+    """The options of the run of one load: thresholds of the functions that take load in it."""
+    given = dict(options)
+    if isinstance(thresholds := given.get("thresholds"), Mapping):
+        given["thresholds"] = {name: thresholds[name] for name in thresholds if load.get(name)}
+    return given
 
 
 def options_of(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 
@@ -161,6 +162,28 @@ def test_it_waits_for_a_gateway_that_is_away_and_only_one_process_runs_it(lab: L
     assert frame["success_rate"].to_list() == [1.0] * 4
     assert not frame["overloaded"].any()
     assert "outage" in _attempts(campaign)
+
+
+@pytest.mark.slow
+def test_a_function_that_is_gone_is_no_overload(lab: Lab) -> None:
+    name, target = next(iter(lab.targets.items()))
+    campaign = _campaign(
+        lab, Plan(["env", "figlet"], [2, 3]), "gone", targets=[name], iterations=1,
+        thresholds={"env": "p(95)<10000"},
+    )  # fmt: skip
+    url, body = f"{target.gateway}/system/functions", {"functionName": "env"}
+    assert httpx.request("DELETE", url, json=body, auth=target._auth).is_success
+    try:
+        frame = campaign.run().outcomes
+    finally:
+        target.deploy()
+    assert frame.select("function", "rate_rps", "status", "overloaded", "skipped").rows() == [
+        ("env", 2.0, "failed", False, False),
+        ("figlet", 2.0, "ok", False, False),
+        ("env", 3.0, "failed", False, False),
+        ("figlet", 3.0, "ok", False, False),
+    ]
+    assert frame["reasons"][0].startswith("env: 2 of 2 requests were answered 404")
 
 
 def _attempts(campaign: Campaign) -> list[str]:

@@ -62,7 +62,7 @@ def test_each_node_sees_its_own_load_and_nothing_else(lab: Lab) -> None:
     assert (means.filter(function="env")["function_cpu_cores"] > 0).all()
     assert set(means["replicas"]) == {1}
     assert means["power_watts"].null_count() == means.height  # there is no Scaphandre
-    assert set(means["reason"]) == {"Prometheus has no such series"}
+    assert set(means["reason"]) == {"power_watts: Prometheus has no such series"}
 
 
 def test_requests_of_somebody_else_are_told_with_both_numbers(lab: Lab) -> None:
