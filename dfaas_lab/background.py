@@ -14,6 +14,7 @@ from dfaas_lab.errors import Interrupted
 from dfaas_lab.progress import Progress, ProgressView, draw_until
 
 Result = TypeVar("Result")
+Failure = TypeVar("Failure", bound=BaseException)
 Work = Callable[[Progress, threading.Event], Result]
 
 _LONGEST_END_S = 6.0
@@ -51,9 +52,14 @@ class _Job(Generic[Result]):
 def joined(errors: Sequence[BaseException]) -> BaseException:
     """Return the first of some errors, with the others as its notes."""
     first, *others = errors
+    return noted(first, others)
+
+
+def noted(error: Failure, others: Sequence[BaseException]) -> Failure:
+    """Return an error, or an interrupt, with what else went wrong as its notes."""
     for other in others:
-        first.add_note(f"Also: {other}")
-    return first
+        error.add_note(f"Also: {other}")
+    return error
 
 
 def run_interruptible(work: Work[Result], view: ProgressView | None = None) -> Result:

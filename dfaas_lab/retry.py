@@ -1,10 +1,12 @@
-"""Tries a call again after an error that may pass: only what may safely be done twice."""
+"""Tries a call again that an error or an interrupt ended: only what may safely be done twice."""
 
 from __future__ import annotations
 
+import functools
 import math
+import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -15,6 +17,7 @@ from tenacity import (
 )
 
 Result = TypeVar("Result")
+Given = ParamSpec("Given")
 
 
 def retry(
@@ -45,3 +48,22 @@ def retry(
         retry_if_exception_type(on) if isinstance(on, type | tuple) else retry_if_exception(on)
     )
     return Retrying(retry=passing, wait=wait_random(*pause_s), stop=over, reraise=True)(call)
+
+
+def uninterrupted(call: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Decorate what computes with polars in a thread: an interrupt does not end it there.
+
+    Python raises KeyboardInterrupt in the main thread only, and it is for the main thread to end
+    the others. polars also raises it in every other thread that is in a query at that moment.
+    """
+
+    @functools.wraps(call)
+    def again(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        while True:
+            try:
+                return call(*args, **kwargs)
+            except KeyboardInterrupt:
+                if threading.current_thread() is threading.main_thread():
+                    raise
+
+    return again

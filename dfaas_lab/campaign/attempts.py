@@ -21,6 +21,7 @@ from dfaas_lab.errors import (
     K6ScriptError,
     StoreError,
 )
+from dfaas_lab.retry import uninterrupted
 from dfaas_lab.run import Run
 from dfaas_lab.status import FINAL
 
@@ -79,6 +80,7 @@ class Attempts:
             return []
         return [Attempt(self.record.missing[0], run_id=run_id)]
 
+    @uninterrupted
     def judge_run(self, run_id: str) -> None:
         """Judge the iterations of a run that are stored, and store them as attempts."""
         folder = self.store.find(run_id)

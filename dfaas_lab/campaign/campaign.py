@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import charts
-from dfaas_lab.background import joined
+from dfaas_lab.background import joined, noted
 from dfaas_lab.campaign import csv_export, csv_import
 from dfaas_lab.campaign.measure import TargetLoop
 from dfaas_lab.campaign.outcomes import outcomes_of
@@ -20,7 +20,7 @@ from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
 from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import span
-from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.errors import DfaasLabError, Interrupted
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import draw_until
 from dfaas_lab.store import Store
@@ -173,13 +173,20 @@ class Campaign:
         except KeyboardInterrupt:
             stop.set()
             self._wait(threads, loops, view)
-            raise
+            raise noted(self._interrupted(), errors) from None
         finally:
             stop.set()
             view.close(self._steps(loops))
             self._folder.update(status=_ended(loops, errors))
         if errors:
             raise joined(errors)
+
+    def _interrupted(self) -> Interrupted:
+        self._note_progress()
+        return Interrupted(
+            f"campaign {self.id}: {self._seen[1]}, and what was under way is stored.\n"
+            "run() goes on exactly there, here or from another process with this store."
+        )
 
     def _wait(
         self, threads: Sequence[threading.Thread], loops: Sequence[TargetLoop], view: ProgressView

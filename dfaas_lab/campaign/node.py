@@ -14,6 +14,7 @@ from dfaas_lab.analysis.node_metrics import node_means
 from dfaas_lab.campaign.readings import NODE, Readings
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.node_metrics import NodeMetrics, node_metrics_of
+from dfaas_lab.retry import uninterrupted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("dfaas_lab.campaign")
 
 
+@uninterrupted
 def replicas(target: Target, names: Sequence[str]) -> dict[str, int]:
     """How many replicas these functions have now, as far as the gateway tells."""
     try:
@@ -55,6 +57,7 @@ def of_iteration(target: Target, run: Run, iteration: int, names: Sequence[str])
     return _means(rows, names, counts)
 
 
+@uninterrupted
 def _asked(
     target: Target, names: Sequence[str], ask: Callable[[NodeMetrics], pl.DataFrame]
 ) -> Readings:

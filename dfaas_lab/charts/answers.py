@@ -35,22 +35,17 @@ def status_chart(requests: pl.DataFrame) -> alt.ConcatChart:
     >>> chart = status_chart(run.requests)
     """
     status = pl.col("http_status")
-    kind = (
-        pl.when(status.is_null())
-        .then(pl.lit("no answer"))
-        .otherwise((status // 100).cast(pl.String) + "xx")
-    )
+    texts = {"kind": (status // 100).cast(pl.String) + "xx", "status": status.cast(pl.String)}
     counts = (
-        requests.with_columns(kind=kind, status=status.cast(pl.String).fill_null("no answer"))
+        requests.with_columns(**texts)
+        .with_columns(pl.col(*texts).fill_null("no answer"))
         .group_by("target", "function", "kind", "status")
         .agg(requests=pl.len())
         .sort("kind", "status")
     )
-    every = figure.panels(requests)
-    shown = every[: figure.MAX_PANELS]
-    width = figure.width_of(len(shown))
+    shown, width, others = figure.shown(requests)
     charts = [_bars(panel.title, panel.of(counts), width) for panel in shown]
-    notes = [f"{requests.height:,} requests", figure.hidden(every)]
+    notes = [f"{requests.height:,} requests", others]
     return figure.page(charts, "Requests by HTTP status", notes if charts else [])
 
 
@@ -81,13 +76,11 @@ def decomposition_chart(requests: pl.DataFrame) -> alt.ConcatChart:
     >>> chart = decomposition_chart(run.requests)
     """
     good = requests.filter(~pl.col("failed"))
-    every = figure.panels(good)
-    shown = every[: figure.MAX_PANELS]
-    width = figure.width_of(len(shown))
+    shown, width, others = figure.shown(good)
     charts = [_stack(panel.title, panel.of(good), width) for panel in shown]
     notes = [
         "means of the successful requests between two percentiles of their response",
-        figure.hidden(every),
+        others,
     ]
     return figure.page(charts, "What the time was spent on", notes if charts else [])
 
@@ -98,26 +91,15 @@ def _stack(title: str, rows: pl.DataFrame, width: int) -> alt.Chart:
     ranked = rows.with_columns(whole=whole).with_columns(
         at=pl.col("whole").rank("ordinal") / pl.len()
     )
-    band = (
-        pl.when(pl.col("at") <= 0.5)
-        .then(pl.lit("fastest half"))
-        .when(pl.col("at") <= 0.95)
-        .then(pl.lit("p50 to p95"))
-        .otherwise(pl.lit("slowest 5 %"))
-    )
+    fastest, middle, slowest = order = ["fastest half", "p50 to p95", "slowest 5 %"]
+    band = figure.first_true({fastest: pl.col("at") <= 0.5, middle: pl.col("at") <= 0.95}, slowest)
     means = ranked.group_by(band=band).agg(pl.col(list(_PARTS)).mean())
     stacked = figure.long(means, ["band"], _PARTS).filter(pl.col("value").is_not_null())
     highest = stacked.group_by("band").agg(pl.col("value").sum())["value"].max()
-    y = axes.up_from_0(
-        "value:Q", "time (ms)", float(highest) if isinstance(highest, float) else 1.0
-    )
-    order = ["fastest half", "p50 to p95", "slowest 5 %"]
+    y = axes.up_from_0("value:Q", "time (ms)", highest if isinstance(highest, float) else 1.0)
+    place = pl.col("kind").replace_strict({kind: at for at, kind in enumerate(_HUES)})
     chart = alt.Chart(
-        axes.inline(
-            stacked.with_columns(
-                at=pl.col("kind").replace_strict({k: i for i, k in enumerate(_HUES)})
-            )
-        ),
+        axes.inline(stacked.with_columns(at=place)),
         title=figure.panel_title(title, "", width),
         width=width,
         height=180,

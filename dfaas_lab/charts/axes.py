@@ -23,9 +23,9 @@ def axis(
     title: str | None,
     *,
     labels: bool = True,
-    ticks: int = 5,
     values: Sequence[float] | None = None,
-    expr: str | None = None,
+    grid: bool = True,
+    **more: Any,
 ) -> alt.Axis:
     """Return an axis; ``values`` are its ticks, where they are not Vega's."""
     return alt.Axis(
@@ -33,10 +33,10 @@ def axis(
         labels=alt.Undefined if labels else False,
         ticks=alt.Undefined if labels else False,
         # With a count, Vega leaves out every second value where there are more.
-        tickCount=ticks if values is None else alt.Undefined,
+        tickCount=5 if values is None else alt.Undefined,
         values=alt.Undefined if values is None else list(values),
         format=",~f",
-        grid=True,
+        grid=grid,
         gridColor=GRID,
         domainColor=FAINT,
         tickColor=FAINT,
@@ -46,7 +46,7 @@ def axis(
         titleFontSize=11,
         labelFontSize=10,
         labelOverlap=True if values is None else "greedy",
-        labelExpr=alt.Undefined if expr is None else expr,
+        **more,
     )
 
 
@@ -61,7 +61,7 @@ def seconds_axis(title: str, last_s: float, *, labels: bool = True, wide: bool =
     minutes = "floor(datum.value / 60) + ':' + format(datum.value % 60, '02d')"
     hours = "floor(datum.value / 3600) + ':' + format(floor(datum.value / 60) % 60, '02d')"
     unit, expr = ("min:s", minutes) if last_s < 2 * 3600 else ("h:min", hours)
-    return axis(f"{title} ({unit})", labels=labels, values=values, expr=expr)
+    return axis(f"{title} ({unit})", labels=labels, values=values, labelExpr=expr)
 
 
 def rate_x(rates: Iterable[float], title: str, *, labels: bool = True) -> alt.X:
@@ -154,11 +154,6 @@ class LatencyAxis:
         return pixels * math.log(max(value, self.bottom) / self.bottom) / span
 
 
-def latency_y(values: pl.Series, *, log: bool) -> alt.Y:
-    """Return the vertical axis for these latencies in milliseconds, for rows with a ``value``."""
-    return LatencyAxis.over(values, log=log).y()
-
-
 def _round_numbers(near: float) -> list[float]:
     """Return 1, 2 and 5 times the powers of ten, from below ``near`` on."""
     first = math.floor(math.log10(max(near, 1e-6)))
@@ -170,8 +165,8 @@ def _round_numbers(near: float) -> list[float]:
 def spans_decades(frames: Iterable[pl.DataFrame], columns: Sequence[str]) -> bool:
     """Say whether in one of these frames latencies differ so much that they need a log scale."""
     for frame in frames:
-        values = pl.concat([frame.select(finite(name).alias("value")) for name in columns])
-        known = values["value"].filter(values["value"] > 0)
+        values = in_one(frame, columns)
+        known = values.filter((values > 0) & values.is_finite())
         lowest, highest = known.min(), known.max()
         if isinstance(lowest, float) and isinstance(highest, float) and highest > _WIDE * lowest:
             return True
@@ -207,6 +202,11 @@ def line_ends(
 def inline(rows: pl.DataFrame | list[dict[str, Any]]) -> alt.InlineData:
     """Return rows as the chart's own data, whatever transformer the user has enabled in Altair."""
     return alt.InlineData(values=rows if isinstance(rows, list) else rows.to_dicts())
+
+
+def in_one(rows: pl.DataFrame, columns: Iterable[str]) -> pl.Series:
+    """Return the values of several columns, one below the other."""
+    return pl.concat([rows[name].cast(pl.Float64).rename("value") for name in columns])
 
 
 def finite(*columns: str) -> pl.Expr:

@@ -6,6 +6,8 @@ import altair as alt
 import polars as pl
 
 from dfaas_lab.charts import figure
+from dfaas_lab.charts.axes import axis, inline
+from dfaas_lab.charts.colours import P50, TEXT
 
 _MOST_ROWS = 60
 _WORDS = {"success_rate": "success (points)"}
@@ -19,15 +21,15 @@ def comparison_chart(frame: pl.DataFrame) -> alt.ConcatChart:
 
     >>> chart = comparison_chart(compare(before, after).frame)
     """
-    shown = frame.filter(pl.col("change").is_not_null()).head(_MOST_ROWS)
+    shown = _rows(frame.filter(pl.col("change").is_not_null()).head(_MOST_ROWS))
     notes = [
         "filled: differs, all intervals together; hollow: can be chance",
-        "arrow: the interval goes on" if _beyond(_rows(shown), _ends(_rows(shown))).height else "",
+        "arrow: the interval goes on" if _beyond(shown, _ends(shown)).height else "",
         f"{_MOST_ROWS} of {frame.height} rows are shown" if frame.height > _MOST_ROWS else "",
     ]
     title = " and ".join(frame["side_b"].unique(maintain_order=True).to_list()) or "Nothing"
     against = frame["side_a"][0] if frame.height else "nothing"
-    charts = [_forest(_rows(shown))] if shown.height else []
+    charts = [_forest(shown)] if shown.height else []
     return figure.page(charts, f"{title} compared with {against}", notes)
 
 
@@ -76,25 +78,23 @@ def _beyond(rows: pl.DataFrame, ends: tuple[float, float]) -> pl.DataFrame:
 
 def _forest(rows: pl.DataFrame) -> alt.LayerChart:
     ends = _ends(rows)
-    names = alt.Axis(title=None, labelLimit=260, labelColor=figure.TEXT)
+    names = alt.Axis(title=None, labelLimit=260, labelColor=TEXT)
     y = alt.Y("row:N", sort=rows["row"].to_list(), axis=names)
-    base = alt.Chart(figure.inline(rows)).encode(y)
+    base = alt.Chart(inline(rows)).encode(y)
     # Some room beside the outermost mark.
     room = 0.03 * (ends[1] - ends[0])
     scale = alt.Scale(domain=[ends[0] - room, ends[1] + room], nice=False, zero=False)
-    across = figure.axis("change (%)")
-    intervals = base.mark_rule(color=figure.BLUE, clip=True).encode(
+    across = axis("change (%)")
+    intervals = base.mark_rule(color=P50.colour, clip=True).encode(
         x=alt.X("low:Q", axis=across, scale=scale), x2="high:Q"
     )
-    points = base.mark_point(size=55, color=figure.BLUE, opacity=1, strokeWidth=1.5).encode(
+    points = base.mark_point(size=55, color=P50.colour, opacity=1, strokeWidth=1.5).encode(
         x=alt.X("change:Q", axis=across, scale=scale),
-        fill=alt.condition(
-            "datum.differs == 'differs'", alt.value(figure.BLUE), alt.value("white")
-        ),
+        fill=alt.condition("datum.differs == 'differs'", alt.value(P50.colour), alt.value("white")),
     )
-    zero = alt.Chart(figure.inline([{"x": 0}])).mark_rule(color=figure.TEXT, strokeDash=[3, 3])
-    arrows = alt.Chart(figure.inline(_beyond(rows, ends))).mark_point(
-        color=figure.BLUE, filled=True, size=40, opacity=1
+    zero = alt.Chart(inline([{"x": 0}])).mark_rule(color=TEXT, strokeDash=[3, 3])
+    arrows = alt.Chart(inline(_beyond(rows, ends))).mark_point(
+        color=P50.colour, filled=True, size=40, opacity=1
     )
     layers = alt.LayerChart(
         layer=[

@@ -12,56 +12,11 @@ from typing import Any, TypeVar
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts.axes import axis, finite, inline, latency_y, spans_decades, up_from_0
-from dfaas_lab.charts.colours import (
-    ANSWERED,
-    DROPPED,
-    FAILED,
-    FAINT,
-    GROUPS,
-    P50,
-    P99,
-    TEXT,
-    LineStyle,
-)
+from dfaas_lab.charts import axes
+from dfaas_lab.charts.colours import FAINT, GROUPS, TEXT, LineStyle
 from dfaas_lab.display.bundles import chart_bundle, shown_metadata
 from dfaas_lab.printable import printable
 
-__all__ = [
-    "BLACK",
-    "BLUE",
-    "FAINT",
-    "GROUPS",
-    "MAX_OVERLAID",
-    "MAX_PANELS",
-    "MAX_ROWS",
-    "PURPLE",
-    "SKY",
-    "TEXT",
-    "VERMILION",
-    "Drawn",
-    "Figure",
-    "Panel",
-    "axis",
-    "colour",
-    "finite",
-    "group_styles",
-    "hidden",
-    "inline",
-    "kind_styles",
-    "latency_y",
-    "long",
-    "number",
-    "page",
-    "panel_title",
-    "panels",
-    "spans_decades",
-    "up_from_0",
-    "width_of",
-]
-
-BLUE, PURPLE, SKY, VERMILION, BLACK = P50.colour, P99.colour, ANSWERED, FAILED, DROPPED
-COLUMNS = 2
 MAX_PANELS = 24
 MAX_OVERLAID = 8  # iterations drawn one by one; above it, the range that they cover
 MAX_ROWS = 4000  # in one figure: Altair refuses 5,000, and a saved notebook grows with each
@@ -118,10 +73,11 @@ def panels(summary: pl.DataFrame) -> list[Panel]:
     ]
 
 
-def hidden(every: Sequence[Panel]) -> str:
-    """Say how many panels do not fit, in a figure of at most MAX_PANELS."""
-    rest = len(every) - MAX_PANELS
-    return f"{MAX_PANELS} of {len(every)} functions are shown" if rest > 0 else ""
+def shown(frame: pl.DataFrame) -> tuple[list[Panel], int, str]:
+    """Return the panels that a figure has room for, their width, and a note on the others."""
+    every = panels(frame)
+    note = f"{MAX_PANELS} of {len(every)} functions are shown" if len(every) > MAX_PANELS else ""
+    return every[:MAX_PANELS], width_of(len(every)), note
 
 
 def width_of(count: int) -> int:
@@ -144,7 +100,7 @@ def page(charts: Sequence[Drawn], title: str, notes: Iterable[str]) -> alt.Conca
     )
     return Figure(
         concat=charts if charts else [_nothing()],
-        columns=COLUMNS,
+        columns=2,
         spacing={"row": 30, "column": 22},
         title=heading,
     )
@@ -163,7 +119,7 @@ def _lines(notes: Iterable[str]) -> list[str]:
 
 
 def _nothing() -> alt.Chart:
-    text = alt.Chart(inline([{"text": "nothing was measured"}]), width=500, height=60)
+    text = alt.Chart(axes.inline([{"text": "nothing was measured"}]), width=500, height=60)
     words: alt.Chart = text.mark_text(color=FAINT, fontSize=13).encode(text="text:N")
     return words
 
@@ -199,44 +155,45 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def legend(**more: Any) -> alt.Legend:
+    """Return a legend on top of the figure."""
+    return alt.Legend(title=None, orient="top", labelColor=TEXT, labelFontSize=11, **more)
+
+
 def colour(names: dict[str, str]) -> alt.Color:
     """Return the colour of each kind of mark, with one legend on top of the figure."""
-    legend = alt.Legend(
-        title=None,
-        orient="top",
+    squares = legend(
         direction="horizontal",
         columns=len(names),
         symbolType="square",
         symbolStrokeWidth=0,
         symbolOpacity=1,
-        labelColor=TEXT,
-        labelFontSize=11,
         labelLimit=400,
         offset=6,
     )
     scale = alt.Scale(domain=list(names), range=list(names.values()))
-    return alt.Color("kind:N", scale=scale, legend=legend)
+    return alt.Color("kind:N", scale=scale, legend=squares)
 
 
 def group_styles(groups: Sequence[str]) -> tuple[alt.Color, alt.StrokeDash]:
     """Return colour and dash for rows with a ``group``, with one legend for both."""
-    styles = [GROUPS[at % len(GROUPS)] for at in range(len(groups))]
-    legend = alt.Legend(
-        title=None,
-        orient="top",
-        columns=3,
-        symbolType="stroke",
-        symbolSize=300,
-        symbolStrokeWidth=2,
-        labelColor=TEXT,
-        labelFontSize=11,
-        labelLimit=180,
+    styles = dict(zip(groups, itertools.cycle(GROUPS), strict=False))
+    lines = legend(
+        columns=3, symbolType="stroke", symbolSize=300, symbolStrokeWidth=2, labelLimit=180
     )
-    hues = alt.Scale(domain=list(groups), range=[style.colour for style in styles])
-    dashes = alt.Scale(domain=list(groups), range=[list(style.dash) or [1, 0] for style in styles])
+    return _styles("group:N", styles, lines)
+
+
+def _styles(
+    field: str, styles: dict[str, LineStyle], lines: alt.Legend | None
+) -> tuple[alt.Color, alt.StrokeDash]:
+    hues = alt.Scale(domain=list(styles), range=[style.colour for style in styles.values()])
+    dashes = alt.Scale(
+        domain=list(styles), range=[list(style.dash) or [1, 0] for style in styles.values()]
+    )
     return (
-        alt.Color("group:N", scale=hues, legend=legend),
-        alt.StrokeDash("group:N", scale=dashes, legend=legend),
+        alt.Color(field, scale=hues, legend=lines),
+        alt.StrokeDash(field, scale=dashes, legend=lines),
     )
 
 
@@ -248,17 +205,18 @@ def kind_styles(kinds: dict[str, LineStyle]) -> tuple[Any, Any]:
     if len(kinds) == 1:
         (style,) = kinds.values()
         return alt.ColorValue(style.colour), alt.StrokeDashValue(list(style.dash) or [1, 0])
-    hues = alt.Scale(domain=list(kinds), range=[style.colour for style in kinds.values()])
-    dashes = alt.Scale(
-        domain=list(kinds), range=[list(style.dash) or [1, 0] for style in kinds.values()]
-    )
-    return (
-        alt.Color("kind:N", scale=hues, legend=None),
-        alt.StrokeDash("kind:N", scale=dashes, legend=None),
-    )
+    return _styles("kind:N", kinds, None)
 
 
 def long(frame: pl.DataFrame, index: Sequence[str], kinds: dict[str, str]) -> pl.DataFrame:
     """Turn value columns into rows of ``kind`` (the legend's name for the column) and ``value``."""
-    named = frame.select(*index, *(finite(column).alias(name) for column, name in kinds.items()))
+    named = frame.select(
+        *index, *(axes.finite(column).alias(name) for column, name in kinds.items())
+    )
     return named.unpivot(list(kinds.values()), index=list(index), variable_name="kind")
+
+
+def first_true(conditions: dict[str, str | pl.Expr], otherwise: str) -> pl.Expr:
+    """Return the name of the first condition (or column) that holds in a row."""
+    named = (pl.when(one).then(pl.lit(name)) for name, one in conditions.items())
+    return pl.coalesce(*named, pl.lit(otherwise))

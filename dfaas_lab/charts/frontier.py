@@ -7,8 +7,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from dfaas_lab.charts import figure
-from dfaas_lab.charts.figure import Panel
+from dfaas_lab.charts import axes, figure
+from dfaas_lab.charts.colours import TEXT
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.status import COMPLETE
 
@@ -69,20 +69,12 @@ def _cells(outcomes: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
     )
     if not has_both["function"].any():
         return both.clear()
-    state = (
-        pl.when("skipped")
-        .then(pl.lit("skipped"))
-        .when("failed")
-        .then(pl.lit("failed"))
-        .when("overloaded")
-        .then(pl.lit("overloaded"))
-        .when("doubtful")
-        .then(pl.lit("doubtful"))
-        .otherwise(pl.lit("measured"))
-    )
+    states: dict[str, str | pl.Expr] = {
+        name: name for name in ("skipped", "failed", "overloaded", "doubtful")
+    }
     return (
         both.filter(pl.col("named") & (pl.col("others") == 0))
-        .with_columns(state=state)
+        .with_columns(state=figure.first_true(states, "measured"))
         .unique(["target", "a", "b"], keep="last", maintain_order=True)
     )
 
@@ -93,39 +85,22 @@ def _grid(target: str, cells: pl.DataFrame, a: str, b: str) -> Any:
     data = cells.select("a", "b", "state", hue=pl.col("state").replace_strict(hues))
     size = max(12, min(40, 400 // max(data["a"].n_unique(), data["b"].n_unique(), 1)))
     seen = [state for state in _SIGNS if state in data["state"]]
-    x = alt.X("a:O", axis=_axis(f"{a} (requests/s)"))
-    y = alt.Y("b:O", sort="descending", axis=_axis(f"{b} (requests/s)"))
+    x = alt.X("a:O", axis=_axis(a))
+    y = alt.Y("b:O", sort="descending", axis=_axis(b))
     shapes = alt.Scale(domain=seen, range=[_SIGNS[state][0] for state in seen])
-    chart = alt.Chart(figure.inline(data))
+    chart = alt.Chart(axes.inline(data))
     tiles = chart.mark_rect(stroke="white").encode(
         x, y, alt.Color("hue:N", scale=None), tooltip=["a:O", "b:O", "state:N"]
     )
-    legend = alt.Legend(
-        title=None,
-        orient="top",
-        symbolFillColor=figure.TEXT,
-        symbolStrokeColor=figure.TEXT,
-        labelColor=figure.TEXT,
-        labelFontSize=11,
-    )
+    legend = figure.legend(symbolFillColor=TEXT, symbolStrokeColor=TEXT)
     signs = chart.mark_point(
-        filled=True, fill=figure.TEXT, stroke=figure.TEXT, size=size * size / 16, opacity=1
+        filled=True, fill=TEXT, stroke=TEXT, size=size * size / 16, opacity=1
     ).encode(x, y, shape=alt.Shape("state:N", scale=shapes, legend=legend))
-    title = figure.panel_title(Panel(target, "", target), "", 270)
+    title = figure.panel_title(target, "", 270)
     return alt.layer(tiles, signs).properties(
         title=title, width={"step": size}, height={"step": size}
     )
 
 
-def _axis(title: str) -> alt.Axis:
-    return alt.Axis(
-        title=title,
-        labelColor=figure.TEXT,
-        titleColor=figure.TEXT,
-        titleFontWeight="normal",
-        labelAngle=0,
-        labelOverlap=True,
-        format=",~f",
-        domainColor=figure.FAINT,
-        tickColor=figure.FAINT,
-    )
+def _axis(function: str) -> alt.Axis:
+    return axes.axis(f"{function} (requests/s)", grid=False, labelAngle=0)

@@ -6,8 +6,10 @@ drawn by :func:`dfaas_lab.charts.run_chart`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from dfaas_lab.charts.colours import (
     DROPPED,
@@ -33,6 +35,11 @@ _ROW, _CHARACTER = 15, 6.4  # of the key: the height of a row, the width of a ch
 _MOST_NAMED = len(GROUPS)
 
 Value = Callable[[LivePoint], float | None]
+_RATE, _P95 = attrgetter("rate_rps"), attrgetter("p95_ms")
+_FAILURES: Sequence[tuple[str, LineStyle, Value]] = (
+    ("failed", LineStyle(FAILED), attrgetter("failed_rps")),
+    ("dropped", LineStyle(DROPPED, (2, 2)), attrgetter("dropped_rps")),
+)
 
 
 @dataclass(frozen=True)
@@ -54,9 +61,15 @@ def live_svg(series: Mapping[str, Sequence[LivePoint]], total_s: float) -> str:
     until_s = max([total_s, 1.0, *ends])
     of_which = "" if len(series) == 1 else ", p95"
     panels = [
-        ("requests that ended, per second", _rates(series)),
-        (f"latency of successful requests (ms){of_which}", _slow(series)),
-        ("failed and dropped requests, per second", _failures(series)),
+        ("requests that ended, per second", _lines(series, [("", P50, _RATE)], _RATE)),
+        (
+            f"latency of successful requests (ms){of_which}",
+            _lines(series, [("median", P50, attrgetter("p50_ms")), ("p95", P95, _P95)], _P95),
+        ),
+        (
+            "failed and dropped requests, per second",
+            _lines(series, _FAILURES, lambda one: one.failed_rps + one.dropped_rps),
+        ),
     ]
     key, rows = _key(list(series)) if len(series) > 1 else ("", 0)
     top = _TOP + rows * _ROW
@@ -89,37 +102,17 @@ def _key(names: Sequence[str]) -> tuple[str, int]:
     return "".join(drawn), row
 
 
-def _rates(series: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
-    if len(series) == 1:
-        return [_Line("", P50, lambda one: one.rate_rps, *series.values())]
-    return _each(series, lambda one: one.rate_rps)
-
-
-def _slow(series: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
-    if len(series) == 1:
-        (points,) = series.values()
-        return [
-            _Line("median", P50, lambda one: one.p50_ms, points),
-            _Line("p95", P95, lambda one: one.p95_ms, points),
-        ]
-    return _each(series, lambda one: one.p95_ms)
-
-
-def _failures(series: Mapping[str, Sequence[LivePoint]]) -> list[_Line]:
+def _lines(
+    series: Mapping[str, Sequence[LivePoint]],
+    alone: Sequence[tuple[str, LineStyle, Value]],
+    of_several: Value,
+) -> list[_Line]:
+    """The lines of one panel: those of one target, or one line of each of several."""
     if len(series) == 1:
         (points,) = series.values()
-        return [
-            _Line("failed", LineStyle(FAILED), lambda one: one.failed_rps, points),
-            _Line("dropped", LineStyle(DROPPED, (2, 2)), lambda one: one.dropped_rps, points),
-        ]
-    return _each(series, lambda one: one.failed_rps + one.dropped_rps)
-
-
-def _each(series: Mapping[str, Sequence[LivePoint]], value: Value) -> list[_Line]:
-    return [
-        _Line("", GROUPS[index % len(GROUPS)], value, points)
-        for index, points in enumerate(series.values())
-    ]
+        return [_Line(*line, points) for line in alone]
+    styles = itertools.cycle(GROUPS)
+    return [_Line("", next(styles), of_several, points) for points in series.values()]
 
 
 def _panel(title: str, lines: Sequence[_Line], top: int, until_s: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import altair as alt
@@ -22,11 +21,11 @@ _STYLES = {"latency p50": colours.P50, "latency p95": colours.P95, "success": co
 _RATE = "rate asked for (requests/s)"
 _WIDTH = figure.width_of(2)
 # Shapes tell the states apart, not colours alone.
-STATES = {
-    "measured": ("circle", figure.BLUE),
-    "overloaded": ("cross", figure.VERMILION),
-    "doubtful": ("triangle-up", figure.PURPLE),
-    "failed": ("diamond", figure.BLACK),
+_STATES = {
+    "measured": ("circle", colours.P50.colour),
+    "overloaded": ("cross", colours.FAILED),
+    "doubtful": ("triangle-up", colours.P99.colour),
+    "failed": ("diamond", colours.DROPPED),
 }
 _CONFIDENCE = 0.95
 
@@ -47,15 +46,6 @@ class Marked(Protocol):
         """Most of the node's memory in use."""
 
 
-@dataclass(frozen=True)
-class Unmarked:
-    """No thresholds."""
-
-    function_success_rate: float | None = None
-    cpu_fraction: float | None = None
-    memory_fraction: float | None = None
-
-
 def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None = None) -> alt.ConcatChart:
     """Draw a campaign: latency and success against rate, the node against load, and the course.
 
@@ -69,15 +59,11 @@ def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None = None) -> alt.
 
     >>> chart = campaign_chart(campaign.outcomes)
     """
-    marked = limits is not None
-    limits = limits or Unmarked()
     measured = outcomes.filter(~pl.col("skipped"))
     asked = measured.filter(pl.col("rate_rps") > 0)
-    every = figure.panels(asked)
-    shown = every[: figure.MAX_PANELS]
-    width = figure.width_of(len(shown))
+    shown, width, others = figure.shown(asked)
     rows = {panel: _alone(panel, asked) for panel in shown}
-    log = figure.spans_decades(list(rows.values()), list(_LATENCY))
+    log = axes.spans_decades(list(rows.values()), list(_LATENCY))
     charts: list[Any] = [_function(panel, rows[panel], limits, width, log=log) for panel in shown]
     for target in measured["target"].unique(maintain_order=True):
         own = measured.filter(pl.col("target") == target)
@@ -86,8 +72,8 @@ def campaign_chart(outcomes: pl.DataFrame, limits: Marked | None = None) -> alt.
         f"lines: means of the iterations; bands: intervals of {_CONFIDENCE:.0%} "
         f"(with fewer than {FEWEST} iterations: their range)",
         "hollow: DOUBTFUL" if (asked["doubts"].fill_null("") != "").any() else "",
-        "dashed: the limit of overload" if marked else "",
-        figure.hidden(every),
+        "dashed: the limit of overload" if limits else "",
+        others,
     ]
     return figure.page(charts, "Campaign", notes if charts else [])
 
@@ -123,7 +109,7 @@ def _bands(rows: pl.DataFrame, x: str, kinds: dict[str, str]) -> pl.DataFrame:
 
 
 def _function(
-    panel: Panel, rows: pl.DataFrame, limits: Marked, width: int, *, log: bool
+    panel: Panel, rows: pl.DataFrame, limits: Marked | None, width: int, *, log: bool
 ) -> alt.VConcatChart:
     x = axes.rate_x(rows["rate_rps"], _RATE)
     bare = axes.rate_x(rows["rate_rps"], _RATE, labels=False)
@@ -138,10 +124,9 @@ def _function(
         height=170,
     )
     success = _bands(rows, "rate_rps", _SUCCESS).with_columns(pl.col("high").clip(upper_bound=100))
-    percent = figure.up_from_0("value:Q", "success (%)", 100.0, steps=2)
+    percent = axes.up_from_0("value:Q", "success (%)", 100.0, steps=2)
     layers = _marks(success, x, percent)
-    if limits.function_success_rate is not None:
-        layers.append(_limit(limits.function_success_rate * 100))
+    layers += _limit(limits.function_success_rate if limits else None)
     return alt.vconcat(top, alt.layer(*layers, width=width, height=70), spacing=6)
 
 
@@ -151,14 +136,14 @@ def _marks(rows: pl.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     tooltip = ["kind:N", "value:Q", "low:Q", "high:Q"]
     for (kind,), of_kind in rows.group_by("kind", maintain_order=True):
         style = _STYLES[str(kind)]
-        chart = alt.Chart(figure.inline(of_kind))
+        chart = alt.Chart(axes.inline(of_kind))
         band = chart.mark_area(color=style.colour, opacity=0.14)
         marks.append(band.encode(x, axes.lower_edge(y), alt.Y2("high:Q")))
         marks.append(chart.mark_line(**style.line(strokeWidth=2)).encode(x, y))
         point = chart.mark_point(color=style.colour, size=28, opacity=1, strokeWidth=1.4)
         fill = alt.condition("datum.doubtful", alt.value("white"), alt.value(style.colour))
         marks.append(point.encode(x, y, fill=fill, tooltip=tooltip))
-    return marks or [alt.Chart(figure.inline([])).mark_point().encode(x, y)]
+    return marks or [alt.Chart(axes.inline([])).mark_point().encode(x, y)]
 
 
 def _line_ends(rows: pl.DataFrame) -> list[tuple[str, float, float]]:
@@ -177,10 +162,11 @@ def _overload_words(rows: pl.DataFrame) -> str:
     return f"overloaded from {lowest:g} requests/s on"
 
 
-def _limit(percent: float) -> alt.Chart:
-    rule = alt.Chart(figure.inline([{"limit": percent}]))
-    drawn: alt.Chart = rule.mark_rule(color=figure.TEXT, strokeDash=[5, 4]).encode(y="limit:Q")
-    return drawn
+def _limit(fraction: float | None) -> list[alt.Chart]:
+    if fraction is None:
+        return []
+    rule = alt.Chart(axes.inline([{"limit": fraction * 100}]))
+    return [rule.mark_rule(color=colours.TEXT, strokeDash=[5, 4]).encode(y="limit:Q")]
 
 
 def _iterations(own: pl.DataFrame) -> pl.DataFrame:
@@ -198,36 +184,35 @@ def _iterations(own: pl.DataFrame) -> pl.DataFrame:
             pl.col("not_measured").first(),
         )
         .with_columns(
-            state=pl.when(~pl.col("status").is_in(COMPLETE))
-            .then(pl.lit("failed"))
-            .when(pl.col("overloaded"))
-            .then(pl.lit("overloaded"))
-            .when(pl.col("doubts") != "")
-            .then(pl.lit("doubtful"))
-            .otherwise(pl.lit("measured"))
+            state=figure.first_true(
+                {
+                    "failed": ~pl.col("status").is_in(COMPLETE),
+                    "overloaded": "overloaded",
+                    "doubtful": pl.col("doubts") != "",
+                },
+                "measured",
+            )
         )
     )
 
 
-def _node(target: str, own: pl.DataFrame, limits: Marked) -> Iterator[Any]:
+def _node(target: str, own: pl.DataFrame, limits: Marked | None) -> Iterator[Any]:
     rows = _iterations(own)
     for column, kind, limit in (
-        ("cpu", "CPU of the node", limits.cpu_fraction),
-        ("memory", "memory of the node", limits.memory_fraction),
+        ("cpu", "CPU of the node", limits.cpu_fraction if limits else None),
+        ("memory", "memory of the node", limits.memory_fraction if limits else None),
     ):
         known = rows.filter(pl.col(column).is_not_null())
         reasons = rows["not_measured"].drop_nulls()
         why = f"not measured: {reasons[0]}" if known.is_empty() and len(reasons) else ""
-        data = known.select("total_rps", "state", figure.finite(column).alias("value"))
-        x = _x("total_rps", rows, "load in all (requests/s)")
-        y = figure.up_from_0("value:Q", f"{kind} (%)", 100.0, steps=2)
-        chart = alt.Chart(figure.inline(_sampled(data, "value"))).mark_point(
+        data = known.select("total_rps", "state", axes.finite(column).alias("value"))
+        x = _x(rows)
+        y = axes.up_from_0("value:Q", f"{kind} (%)", 100.0, steps=2)
+        chart = alt.Chart(axes.inline(_sampled(data, "value"))).mark_point(
             size=36, filled=True, strokeWidth=0
         )
-        layers: Any = alt.layer(chart.encode(x, y, _state_fill(), _state_shape()))
-        if limit is not None:
-            layers += _limit(limit * 100)
-        title = figure.panel_title(Panel(target, "", f"{kind}, {target}"), why, _WIDTH)
+        layers: Any = alt.layer(chart.encode(x, y, *_state()), *_limit(limit))
+        title = figure.panel_title(f"{kind}, {target}", why, _WIDTH)
         yield layers.properties(title=title, width=_WIDTH, height=150)
 
 
@@ -240,11 +225,11 @@ def _course(target: str, own: pl.DataFrame) -> alt.Chart:
     x = alt.X("at:Q", scale=alt.Scale(domain=[0, last_s], nice=False), axis=time)
     highest = rows["total_rps"].max()
     most = highest if isinstance(highest, float) and highest > 0 else 1.0
-    y = figure.up_from_0("total_rps:Q", "load in all (requests/s)", most)
-    title = figure.panel_title(Panel(target, "", f"course, {target}"), "", _WIDTH)
-    chart = alt.Chart(figure.inline(data), title=title, width=_WIDTH, height=150)
+    y = axes.up_from_0("total_rps:Q", "load in all (requests/s)", most)
+    title = figure.panel_title(f"course, {target}", "", _WIDTH)
+    chart = alt.Chart(axes.inline(data), title=title, width=_WIDTH, height=150)
     drawn: alt.Chart = chart.mark_point(size=36, filled=True, strokeWidth=0).encode(
-        x, y, _state_fill(), _state_shape(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
+        x, y, *_state(), tooltip=["load_id:N", "total_rps:Q", "state:N"]
     )
     return drawn
 
@@ -257,30 +242,17 @@ def _sampled(rows: pl.DataFrame, highest: str) -> pl.DataFrame:
     return pl.concat(kept).unique(maintain_order=True)
 
 
-def _x(field: str, rows: pl.DataFrame, title: str | None) -> alt.X:
-    highest = rows[field].max() if rows.height else None
+def _x(rows: pl.DataFrame) -> alt.X:
+    highest = rows["total_rps"].max()
     top = (highest if isinstance(highest, float) and highest > 0 else 1.0) * 1.05
     scale = alt.Scale(domain=[0.0, top], nice=False)
-    return alt.X(f"{field}:Q", scale=scale, axis=figure.axis(title, labels=title is not None))
+    return alt.X("total_rps:Q", scale=scale, axis=axes.axis("load in all (requests/s)"))
 
 
-def _state_fill() -> alt.Fill:
-    scale = alt.Scale(domain=list(STATES), range=[hue for _, hue in STATES.values()])
-    return alt.Fill("state:N", scale=scale, legend=_legend())
-
-
-def _state_shape() -> alt.Shape:
-    scale = alt.Scale(domain=list(STATES), range=[shape for shape, _ in STATES.values()])
-    return alt.Shape("state:N", scale=scale, legend=_legend())
-
-
-def _legend() -> alt.Legend:
-    return alt.Legend(
-        title=None,
-        orient="top",
-        direction="horizontal",
-        labelColor=figure.TEXT,
-        labelFontSize=11,
-        symbolOpacity=1,
-        symbolStrokeWidth=0,
+def _state() -> tuple[alt.Fill, alt.Shape]:
+    shapes, hues = zip(*_STATES.values(), strict=True)
+    legend = figure.legend(direction="horizontal", symbolOpacity=1, symbolStrokeWidth=0)
+    return (
+        alt.Fill("state:N", scale=alt.Scale(domain=list(_STATES), range=hues), legend=legend),
+        alt.Shape("state:N", scale=alt.Scale(domain=list(_STATES), range=shapes), legend=legend),
     )

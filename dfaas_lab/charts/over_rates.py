@@ -45,13 +45,6 @@ class Measured(Protocol):
         """Whether it can be believed."""
 
 
-def _of_runs(runs: Sequence[Measured]) -> tuple[pl.DataFrame, list[str]]:
-    """Return the summaries of runs in one frame, and the ids of those that are in doubt."""
-    empty = pl.DataFrame(schema=SUMMARY)
-    summaries = pl.concat([empty, *(run.summary for run in runs)])
-    return summaries, [run.id for run in runs if not run.verdict.valid]
-
-
 def rates_chart(
     summaries: pl.DataFrame | Sequence[Measured],
     *,
@@ -72,39 +65,34 @@ def rates_chart(
     >>> chart = rates_chart([before, after])
     """
     if isinstance(summaries, Sequence):
-        summaries, doubtful = _of_runs(summaries)
-    asked = _with_shares(summaries.filter(pl.col("rate_rps") > 0), doubtful)
-    every = figure.panels(asked)
-    shown = every[: figure.MAX_PANELS]
-    width = figure.width_of(len(shown))
+        doubtful = [run.id for run in summaries if not run.verdict.valid]
+        empty = pl.DataFrame(schema=SUMMARY)
+        summaries = pl.concat([empty, *(run.summary for run in summaries)])
+    asked = summaries.filter(pl.col("rate_rps") > 0).with_columns(
+        succeeded=pl.col("success_rate") * 100,
+        goodput=pl.col("achieved_rps") * pl.col("success_rate"),
+        doubtful=pl.col("run_id").is_in(list(doubtful)),
+    )
+    shown, width, others = figure.shown(asked)
     dots = asked.height * (len(_LATENCY) + 2) <= figure.MAX_ROWS
     log = axes.spans_decades([panel.of(asked) for panel in shown], list(_LATENCY))
     charts = []
     for panel in shown:
         own = panel.of(asked)
-        values = _latencies(asked if shared_axes else own)
+        values = axes.in_one(asked if shared_axes else own, _LATENCY)
         latency = LatencyAxis.over(values, log=log)
         charts.append(_panel(panel, own, width, latency, dots=dots))
     notes = [
         _of_iterations(asked) + ("; points: each of them" if dots else ""),
         "hollow: DOUBTFUL" if dots and asked["doubtful"].any() else "",
         "wide and grey: all that was asked for (y = x)",
-        figure.hidden(every),
+        others,
     ]
     return figure.page(charts, "Latency, success and goodput against rate", notes if charts else [])
 
 
-def _with_shares(summaries: pl.DataFrame, doubtful: Collection[str]) -> pl.DataFrame:
-    return summaries.with_columns(
-        succeeded=pl.col("success_rate") * 100,
-        goodput=pl.col("achieved_rps") * pl.col("success_rate"),
-        doubtful=pl.col("run_id").is_in(list(doubtful)),
-    )
-
-
 def _of_iterations(asked: pl.DataFrame) -> str:
-    keys = ["target", "function", "rate_rps"]
-    fewest = asked.group_by(keys).len()["len"].min()
+    fewest = asked.group_by("target", "function", "rate_rps").len()["len"].min()
     if not isinstance(fewest, int) or fewest < 3:
         return "lines: median of the iterations"
     # The range of n values is an interval of their median at this level: Conover (1999), 3.2.
@@ -113,10 +101,6 @@ def _of_iterations(asked: pl.DataFrame) -> str:
         "lines: median of the iterations; shaded: their range, a "
         f"{min(level, 0.99):.0%} interval of it"
     )
-
-
-def _latencies(rows: pl.DataFrame) -> pl.Series:
-    return pl.concat([rows[name].cast(pl.Float64).rename("value") for name in _LATENCY])
 
 
 def _panel(
@@ -191,15 +175,12 @@ def _marks(
         band.encode(x, axes.lower_edge(y), alt.Y2("high:Q"), hue),
         line.encode(x, y, again, dash, **({} if dots else {"tooltip": tooltip})),
     ]
-    for hollow in (False, True) if dots else ():
-        of_kind = each.filter(doubtful=hollow).drop("doubtful")
+    fills: tuple[dict[str, Any], ...] = ({"filled": True}, {"filled": False, "fill": "white"})
+    for hollow, fill in enumerate(fills if dots else ()):
+        of_kind = each.filter(doubtful=bool(hollow)).drop("doubtful")
         if not of_kind.is_empty():
             points = alt.Chart(axes.inline(of_kind)).mark_point(
-                size=24, opacity=0.85, strokeWidth=1.2, **_fill(hollow=hollow)
+                size=24, opacity=0.85, strokeWidth=1.2, **fill
             )
             marks.append(points.encode(x, y, again, tooltip=tooltip))
     return marks
-
-
-def _fill(*, hollow: bool) -> dict[str, Any]:
-    return {"filled": False, "fill": "white"} if hollow else {"filled": True}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import altair as alt
 import polars as pl
 
 from dfaas_lab.charts import axes, colours, figure
 from dfaas_lab.charts.axes import LatencyAxis
-from dfaas_lab.charts.binned import SERIES, binned, planned, seconds_per_point, within
+from dfaas_lab.charts.binned import SERIES, binned, duration_s, planned, seconds_per_point, within
 from dfaas_lab.display import words
 
 _QUANTILES = {"latency_ms_p50": "latency p50", "latency_ms_p95": "latency p95"}
@@ -56,8 +54,7 @@ def run_chart(
     >>> chart = run_chart(run.summary, run.timeline, run.requests)
     """
     loaded = summary.filter(pl.col("rate_rps").is_null() | (pl.col("rate_rps") > 0))
-    every = figure.panels(loaded)
-    shown = every[: figure.MAX_PANELS]
+    shown, width, others = figure.shown(loaded)
     timeline, outside = within(timeline, loaded)
     bin_s = seconds_per_point(timeline, len(shown))
     rows = {
@@ -71,18 +68,16 @@ def run_chart(
     }
     drawn = [*_QUANTILES, *_MOST]
     log = axes.spans_decades(rows.values(), drawn)
-    together = pl.concat([_values(frame) for frame in rows.values()]) if rows else None
+    together = pl.concat(rows.values()) if rows and shared_axes else None
     charts = [
         _panel(
             panel.title,
             panel.of(loaded),
-            rows[panel],
-            LatencyAxis.over(
-                together if shared_axes and together is not None else _values(rows[panel]), log=log
-            ),
-            figure.width_of(len(shown)),
+            own,
+            LatencyAxis.over(axes.in_one(own if together is None else together, drawn), log=log),
+            width,
         )
-        for panel in shown
+        for panel, own in rows.items()
     ]
     iterations = loaded.select(SERIES).n_unique()
     notes = [
@@ -94,7 +89,7 @@ def run_chart(
         _of_points(bin_s, requests),
         f"not shown: {outside:,} requests far outside the planned time" if outside else "",
         "dashed: requests asked for" if loaded["rate_rps"].count() else "",
-        figure.hidden(every),
+        others,
     ]
     return figure.page(charts, "Latency and requests over time", notes if charts else [])
 
@@ -105,11 +100,6 @@ def _of_points(bin_s: int, requests: pl.DataFrame | None) -> str:
     return f"each point is {bin_s} s: " + (
         "its largest second's p50 and p95" if requests is None else "p50 and p95 of its requests"
     )
-
-
-def _values(rows: pl.DataFrame) -> pl.Series:
-    columns = [rows[name].cast(pl.Float64).rename("value") for name in (*_QUANTILES, *_MOST)]
-    return pl.concat(columns)
 
 
 def _panel(
@@ -222,13 +212,9 @@ def _end(rows: pl.DataFrame, name: str) -> list[tuple[str, float, float]]:
     return [(name, middle, value) for middle, value in last]
 
 
-def _duration_s(summary: pl.DataFrame) -> float:
-    return max(summary["duration_s"].drop_nulls().to_list(), default=math.inf)
-
-
 def _asked(rows: pl.DataFrame, summary: pl.DataFrame) -> list[dict[str, float]]:
     """Return a line for each rate that was asked for, as long as it was asked for."""
-    end = min(_duration_s(summary), max(rows["end"].to_list(), default=1))
+    end = min(duration_s(summary), max(rows["end"].to_list(), default=1))
     rates = summary["rate_rps"].drop_nulls().unique().sort()
     return [{"top": rate, "start": 0.0, "end": end} for rate in rates]
 

@@ -43,10 +43,10 @@ def overlay_chart(
         for name in names
     }
     width = figure.width_of(len(names))
-    values = pl.concat([frame["value"] for frame in rows.values()]) if rows else pl.Series()
+    values = pl.concat([pl.Series(dtype=pl.Float64), *(frame["value"] for frame in rows.values())])
     log = axes.spans_decades(rows.values(), ["value"])
-    axis = LatencyAxis.over(values, log=log) if rows else None
-    charts = [_panel(name, frame, groups, axis, width) for name, frame in rows.items() if axis]
+    axis = LatencyAxis.over(values, log=log)
+    charts = [_panel(name, frame, groups, axis, width) for name, frame in rows.items()]
     notes = [
         "medians over the iterations",
         "thick: p50, thin: p95, of successful requests",

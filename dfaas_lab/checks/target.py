@@ -142,13 +142,13 @@ def _prometheus(prometheus: Prometheus) -> Iterator[Finding]:
 
 def _ready(prometheus: Prometheus) -> Finding:
     targets = prometheus.targets()
-    down = targets.filter(healthy=False)
-    if down.height:
-        first = down.row(0, named=True)
-        detail = f"{down.height} of {targets.height} not scraped: {first['instance']}"
-        fix = f"Prometheus says: {first['error'] or 'nothing yet'}"
+    down = [target for target in targets if target.health != "up"]
+    if down:
+        instance = down[0].labels.get("instance")
+        detail = f"{len(down)} of {len(targets)} not scraped: {instance}"
+        fix = f"Prometheus says: {down[0].lastError or 'nothing yet'}"
         return Finding("Prometheus", None, detail, fix)
-    return Finding("Prometheus", True, f"{prometheus.url} scrapes {targets.height}")
+    return Finding("Prometheus", True, f"{prometheus.url} scrapes {len(targets)}")
 
 
 def _interval(prometheus: Prometheus) -> Finding:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.clock_skew import clock_skew
 from dfaas_lab.errors import DfaasLabError
+from dfaas_lab.retry import uninterrupted
 from dfaas_lab.run import Run
 from dfaas_lab.stored_run import StoredRun
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dfaas_lab.store import RunFolder
 
 
+@uninterrupted
 def finalize(folder: RunFolder, *, status: str, read: Run | None = None) -> None:
     """Write the run's final status, and how far each gateway's clock was from its generator's.
 

@@ -25,7 +25,7 @@ from dfaas_lab.k6.seen_latency import kept, seen_latencies
 from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
-from dfaas_lab.retry import retry
+from dfaas_lab.retry import retry, uninterrupted
 from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class IterationResults:
             give_up=give_up,
         )
 
+    @uninterrupted
     def store(
         self,
         number: int,

@@ -20,6 +20,7 @@ import polars as pl
 from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.gateway_counts import store_gateway_counts
+from dfaas_lab.retry import uninterrupted
 from dfaas_lab.schemas import NODE_METRICS
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.store.files import replace_file
@@ -110,6 +111,7 @@ class MetricsCollection:
                 self._left += loads
 
 
+@uninterrupted
 def load_window(part: Path) -> Window | None:
     """From when until when an iteration's load was on: from its first request, as long as planned.
 
@@ -146,6 +148,7 @@ def _together(loads: Sequence[_Load]) -> Iterator[list[_Load]]:
         yield group
 
 
+@uninterrupted
 def _ask(source: NodeMetrics, loads: Sequence[_Load]) -> None:
     windows = [load.window for load in loads if load.window is not None]
     found = iter(source.of_loads(windows) if windows else ())
@@ -175,6 +178,7 @@ def _told(source: NodeMetrics, load: _Load, found: LoadMetrics) -> pl.DataFrame:
     return pl.concat([named, _nothing(source, load, _ABSENT, missing), _rows(counts)])
 
 
+@uninterrupted
 def _nothing(
     source: NodeMetrics, load: _Load, reason: str, metrics: Sequence[str] | None = None
 ) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.background import joined
+from dfaas_lab.background import joined, noted
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.messages import add_attach_hint, interrupted
@@ -184,7 +184,7 @@ class RunHandle:
             draw_until(self._done.wait, view, self.progress.snapshot)
         except KeyboardInterrupt:
             self._end_early()
-            raise interrupted(self.run) from None
+            raise noted(interrupted(self.run), self._errors) from None
         finally:
             if view is not None:
                 view.close(self.progress.snapshot())

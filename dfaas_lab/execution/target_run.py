@@ -28,7 +28,7 @@ from dfaas_lab.k6.live import LiveSeries
 from dfaas_lab.k6.live_reader import reading_live
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, lines, remove
-from dfaas_lab.retry import retry
+from dfaas_lab.retry import retry, uninterrupted
 from dfaas_lab.run import Run
 from dfaas_lab.status import COMPLETE, worst
 
@@ -191,6 +191,7 @@ class TargetRun:
         done: StepState = "ok" if self.status in COMPLETE else "interrupted"
         progress.finish(self._target, done, self._end_line())
 
+    @uninterrupted
     def _end_line(self) -> str:
         self.read = Run(self._folder)
         return end_line(self.read, self._target, self._spec)

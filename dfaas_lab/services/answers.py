@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -75,7 +75,7 @@ def _moment(text: object) -> object:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
         return None
-    return moment.astimezone(UTC) if moment.year > _NEVER and moment.tzinfo else None
+    return moment if moment.year > _NEVER and moment.tzinfo else None
 
 
 Scraped = Annotated[datetime | None, BeforeValidator(_moment)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from email.utils import parsedate_to_datetime
 
 from dfaas_lab.clock import Reading, Skew, skew
@@ -10,39 +10,38 @@ from dfaas_lab.services.endpoint import Endpoint, Session
 
 # A bit more than the second in which every clock passes to its next one.
 _LONGEST_S = 1.2
+_FINE_ENOUGH_S = 0.05
 
 
-def date_skew(
-    endpoint: Endpoint,
-    *,
-    within_s: float,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> Skew | None:
-    """Return how far the server's clock is ahead of ``clock``; None without a ``Date``.
+def date_skew(endpoint: Endpoint) -> Skew | None:
+    """Return how far the server's clock is ahead of ours; None where its answers have no ``Date``.
 
-    See :meth:`dfaas_lab.services.gateway.Gateway.date_skew`.
+    The header has whole seconds, so one answer tells the lead to half a second. It is asked for up
+    to a second, while it passes from one second to the next, to narrow that down.
+
+    Raises:
+        ServiceError: It does not answer.
     """
     readings: list[Reading] = []
-    started = clock()
+    until = time.time() + _LONGEST_S
     with endpoint.session() as session:
         session.ask("GET", "/healthz")  # the first one also opens the connection
-        while clock() < started + _LONGEST_S:
-            reading = _reading(session, clock)
+        while time.time() < until:
+            reading = _reading(session)
             if reading is None:
                 return None
             readings.append(reading)
             found = skew(readings)
-            if within_s >= 0.5 or (found and found.uncertainty_s <= within_s):
+            if found and found.uncertainty_s <= _FINE_ENOUGH_S:
                 break
-            sleep(within_s / 2)
+            time.sleep(_FINE_ENOUGH_S / 2)
     return skew(readings)
 
 
-def _reading(session: Session, clock: Callable[[], float]) -> Reading | None:
-    asked_at = clock()
+def _reading(session: Session) -> Reading | None:
+    asked_at = time.time()
     answer = session.ask("GET", "/healthz")
-    answered_at = clock()
+    answered_at = time.time()
     try:
         shown = parsedate_to_datetime(answer.headers["date"]).timestamp()
     except (KeyError, ValueError):

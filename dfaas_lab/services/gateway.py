@@ -15,7 +15,7 @@ import polars as pl
 
 from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
-from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
+from dfaas_lab.errors import ConfigError, GatewayError
 from dfaas_lab.load import Function
 from dfaas_lab.secret import Secret
 from dfaas_lab.services.answers import FUNCTION, FUNCTIONS, INFO, FunctionAnswer, checked
@@ -107,14 +107,6 @@ class Gateway:
         """
         self._endpoint.ask("GET", "/healthz")
 
-    def healthy(self) -> bool:
-        """Whether it answers that it is well."""
-        try:
-            self.check_health()
-        except ServiceError:
-            return False
-        return True
-
     def authorized(self) -> bool:
         """Whether it says what it has; False where it wants another user or password.
 
@@ -123,14 +115,6 @@ class Gateway:
         """
         answer = self._endpoint.ask("GET", "/system/functions", accept=(401, 403))
         return answer.status_code < 300
-
-    def info(self) -> dict[str, Any]:
-        """What the gateway says about itself: provider, version, architecture.
-
-        Raises:
-            GatewayError: It does not answer, or refuses.
-        """
-        return checked(self._endpoint, self._endpoint.ask("GET", "/system/info"), INFO)
 
     def functions(self, namespace: str = "") -> tuple[DeployedFunction, ...]:
         """The functions of the default namespace, or of the one given, by name.
@@ -218,30 +202,6 @@ class Gateway:
         answer = session.ask("GET", f"/system/function/{bare}", params=params, accept=(404,))
         return None if answer.status_code == 404 else checked(self._endpoint, answer, FUNCTION)
 
-    def scale(self, name: str, replicas: int) -> None:
-        """Ask for a number of replicas of a function.
-
-        Raises:
-            GatewayError: The gateway does not answer, or refuses.
-        """
-        bare, _, namespace = name.partition(".")
-        self._endpoint.ask(
-            "POST",
-            f"/system/scale-function/{bare}",
-            params=_in_namespace(namespace),
-            json={"serviceName": bare, "namespace": namespace, "replicas": replicas},
-        )
-
-    def delete(self, name: str) -> None:
-        """Remove a function; one that is not there is no error.
-
-        Raises:
-            GatewayError: The gateway does not answer, or refuses.
-        """
-        bare, _, namespace = name.partition(".")
-        wanted = {"functionName": bare, **_in_namespace(namespace)}
-        self._endpoint.ask("DELETE", "/system/functions", json=wanted, accept=(404,))
-
     def wait_ready(
         self,
         names: Iterable[str],
@@ -291,14 +251,6 @@ class Gateway:
             )
             return location(answer)
 
-    def call(self, function: Function, *, timeout_s: float | None = None) -> int:
-        """Make a function's request once, without authentication, and return the HTTP status.
-
-        Raises:
-            GatewayError: The gateway does not answer.
-        """
-        return self.answer(function, timeout_s=timeout_s).status_code
-
     def answer(self, function: Function, *, timeout_s: float | None = None) -> httpx.Response:
         """Make a function's request once, without authentication, and return the answer.
 
@@ -313,30 +265,9 @@ class Gateway:
                 headers=function.headers,
             )
 
-    def date_skew(
-        self,
-        *,
-        within_s: float = 0.05,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> Skew | None:
-        """How far the gateway's clock is ahead of this machine's, by its ``Date`` header.
-
-        The header has whole seconds, so one answer tells the lead to half a second. It is asked
-        for up to a second, while it passes from one second to the next, to narrow that down.
-
-        Args:
-            within_s: The uncertainty to stop at; 0.5 and more means one question.
-            clock: Our time in seconds.
-            sleep: Waits.
-
-        Returns:
-            The lead; None where the answers have no ``Date``.
-
-        Raises:
-            GatewayError: It does not answer.
-        """
-        return date_skew(self._endpoint, within_s=within_s, clock=clock, sleep=sleep)
+    def date_skew(self) -> Skew | None:
+        """See :func:`dfaas_lab.services.clock.date_skew`."""
+        return date_skew(self._endpoint)
 
     def _named(self, session: Session, names: Iterable[str]) -> list[DeployedFunction]:
         namespaces = {name.partition(".")[2] for name in names}

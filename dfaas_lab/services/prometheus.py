@@ -1,4 +1,4 @@
-"""The client of Prometheus: PromQL in, frames out."""
+"""The client of Prometheus: PromQL in, values out."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import polars as pl
 from pydantic import TypeAdapter
 
 from dfaas_lab.analysis.scrapes import Series
 from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
-from dfaas_lab.errors import ConfigError, MetricsError, ServiceError
+from dfaas_lab.errors import ConfigError, MetricsError
 from dfaas_lab.load import seconds
 from dfaas_lab.services.answers import (
     CONFIG,
@@ -22,6 +21,7 @@ from dfaas_lab.services.answers import (
     RESULT,
     TARGETS,
     ScalarAnswer,
+    ScrapedAnswer,
     SeriesAnswer,
     checked,
 )
@@ -34,8 +34,6 @@ _HINTS = {
     422: "Prometheus could not carry the query out.",
     503: "Prometheus is starting, or the query took too long: try again, or ask for less.",
 }
-# Prometheus itself refuses more points in one series.
-_MOST_POINTS = 11_000
 
 
 class Prometheus:
@@ -70,54 +68,6 @@ class Prometheus:
     def __repr__(self) -> str:
         return f"Prometheus({self.url!r})"
 
-    def ready(self) -> bool:
-        """Whether it answers that it is ready for queries."""
-        try:
-            self._endpoint.ask("GET", "/-/ready")
-        except ServiceError:
-            return False
-        return True
-
-    def query(self, expression: str, *, at: datetime | None = None) -> pl.DataFrame:
-        """Return the values of an expression at one moment.
-
-        Args:
-            expression: PromQL.
-            at: When; None means now.
-
-        Returns:
-            A row per series: ``time``, ``value`` (Float64, null for NaN) and a column per label.
-
-        Raises:
-            MetricsError: Prometheus does not answer, or refuses the expression.
-        """
-        when = {"time": f"{at.timestamp():.3f}"} if at else {}
-        return _frame(self._result("/api/v1/query", {"query": expression, **when}))
-
-    def query_range(
-        self, expression: str, *, start: datetime, end: datetime, step_s: float
-    ) -> pl.DataFrame:
-        """Return the values of an expression from ``start`` to ``end``, every ``step_s`` seconds.
-
-        Returns:
-            A row per series and moment, with the columns of :meth:`query`. The step is widened
-            where it would give more than 11,000 moments, which Prometheus refuses.
-
-        Raises:
-            MetricsError: Prometheus does not answer, or refuses the expression.
-        """
-        span_s = (end - start).total_seconds()
-        found = self._result(
-            "/api/v1/query_range",
-            {
-                "query": expression,
-                "start": f"{start.timestamp():.3f}",
-                "end": f"{end.timestamp():.3f}",
-                "step": f"{max(step_s, span_s / (_MOST_POINTS - 1)):.3f}",
-            },
-        )
-        return _frame(found)
-
     def clock_skew(self) -> Skew:
         """How far its clock, which times every scrape, is ahead of ours.
 
@@ -125,8 +75,11 @@ class Prometheus:
             MetricsError: Prometheus does not answer.
         """
         asked_at = time.time()
-        said = self.query("time()")["value"].item()
-        return Skew.between(said - time.time(), said - asked_at)
+        said = self.evaluated("time()")
+        if not said:
+            raise self._endpoint.failed("it does not say what time it is", hint="Check the URL.")
+        (_, now), *_ = said
+        return Skew.between(now - time.time(), now - asked_at)
 
     def scraped(self, selector: str, *, start: float, end: float) -> list[Series]:
         """Return what was scraped of some series, each scrape at its own time.
@@ -142,56 +95,34 @@ class Prometheus:
         asked = {"query": f"{selector}[{max(round((end - start) * 1000), 1)}ms]"}
         return [
             Series(one.metric, [(time, value) for time, value in one.points if value is not None])
-            for one in self._result("/api/v1/query", {**asked, "time": f"{end:.3f}"})
+            for one in self._result({**asked, "time": f"{end:.3f}"})
         ]
 
-    def evaluated(self, expression: str, *, at: float) -> list[tuple[Mapping[str, str], float]]:
+    def evaluated(
+        self, expression: str, *, at: float | None = None
+    ) -> list[tuple[Mapping[str, str], float]]:
         """Return the values of an expression at one moment, each with its labels; no NaN.
 
         Args:
             expression: PromQL.
-            at: When, in seconds since 1970.
+            at: When, in seconds since 1970; None means now.
 
         Raises:
             MetricsError: Prometheus does not answer, or refuses the expression.
         """
-        found = self._result("/api/v1/query", {"query": expression, "time": f"{at:.3f}"})
+        when = {} if at is None else {"time": f"{at:.3f}"}
+        found = self._result({"query": expression, **when})
         return [
             (one.metric, value) for one in found for _, value in one.points if value is not None
         ]
 
-    def targets(self) -> pl.DataFrame:
-        """What it scrapes: ``job, instance, healthy, interval_s, scraped_at, error``.
-
-        ``scraped_at`` is when the last scrape began that is stored, by Prometheus's clock; null
-        where it tells none.
+    def targets(self) -> list[ScrapedAnswer]:
+        """What it scrapes; ``lastScrape`` is the last one that is stored, by Prometheus's clock.
 
         Raises:
             MetricsError: Prometheus does not answer.
         """
-        active = self._data("/api/v1/targets", TARGETS, {"state": "active"}).activeTargets
-        return pl.DataFrame(
-            [
-                (
-                    target.labels.get("job"),
-                    target.labels.get("instance"),
-                    target.health == "up",
-                    self._interval_s(target.scrapeInterval),
-                    target.lastScrape,
-                    target.lastError,
-                )
-                for target in active
-            ],
-            schema={
-                "job": pl.String,
-                "instance": pl.String,
-                "healthy": pl.Boolean,
-                "interval_s": pl.Float64,
-                "scraped_at": pl.Datetime("us", "UTC"),
-                "error": pl.String,
-            },
-            orient="row",
-        )
+        return self._data("/api/v1/targets", TARGETS, {"state": "active"}).activeTargets
 
     def scrape_interval_s(self) -> float | None:
         """The longest interval between two scrapes of what is scraped; None where it tells none.
@@ -199,8 +130,9 @@ class Prometheus:
         Raises:
             MetricsError: Prometheus does not answer.
         """
-        longest = self.targets()["interval_s"].max()
-        if isinstance(longest, float):
+        told = [self._interval_s(target.scrapeInterval) for target in self.targets()]
+        longest = max((one for one in told if one is not None), default=None)
+        if longest is not None:
             return longest
         text = self._data("/api/v1/status/config", CONFIG).yaml
         in_global = False
@@ -218,14 +150,16 @@ class Prometheus:
         Raises:
             MetricsError: Prometheus does not answer.
         """
-        found = self.targets().drop_nulls(["interval_s", "scraped_at"])
-        if found.is_empty():
-            return None
-        following = found["scraped_at"].dt.timestamp("us") / 1e6 + found["interval_s"]
-        return bool((following < until.timestamp()).any())
+        following = [
+            target.lastScrape.timestamp() + interval_s
+            for target in self.targets()
+            if target.lastScrape
+            and (interval_s := self._interval_s(target.scrapeInterval)) is not None
+        ]
+        return min(following) < until.timestamp() if following else None
 
-    def _result(self, path: str, params: dict[str, str]) -> list[SeriesAnswer]:
-        data = self._data(path, RESULT, params)
+    def _result(self, params: dict[str, str]) -> list[SeriesAnswer]:
+        data = self._data("/api/v1/query", RESULT, params)
         if isinstance(data, ScalarAnswer):
             return [SeriesAnswer.model_construct(values=[data.result])]
         return data.result
@@ -243,26 +177,3 @@ class Prometheus:
             return seconds(text, what="scrape_interval") if text else None
         except ConfigError as error:
             raise self._endpoint.failed(error.message, hint="Check Prometheus.") from error
-
-
-def _frame(series: list[SeriesAnswer]) -> pl.DataFrame:
-    # A label may have the name of a column of ours: it is told as label_time, which may be one too.
-    taken = {"time", "value"}
-    columns: dict[str, str] = {}
-    for label in sorted({label for one in series for label in one.metric}):
-        name = label
-        while name in taken:
-            name = f"label_{name}"
-        columns[label] = name
-        taken.add(name)
-    points = [(one, time, value) for one in series for time, value in one.points]
-    data: dict[str, list[Any]] = {
-        "time": [round(time * 1_000_000) for _, time, _ in points],
-        "value": [value for _, _, value in points],
-        **{name: [one.metric.get(x) for one, _, _ in points] for x, name in columns.items()},
-    }
-    texts = dict.fromkeys(columns.values(), pl.String)
-    schema = {"time": pl.Int64, "value": pl.Float64, **texts}
-    return pl.DataFrame(data, schema=schema).with_columns(
-        pl.col("time").cast(pl.Datetime("us", "UTC"))
-    )

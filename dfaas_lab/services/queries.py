@@ -51,6 +51,7 @@ from dfaas_lab.validation import local_path
 
 DEFAULT_NAMESPACE = "openfaas-fn"
 _FOLDER = Path(__file__).parent / "queries_of"
+_COMMON = _FOLDER.with_name("queries_common.yml")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _LARGEST_BYTES = 1 << 20
 _MOST_NODES = 20_000
@@ -145,7 +146,13 @@ def content_of(path: Path | str) -> Any:
         OSError: It cannot be read.
         yaml.YAMLError: It is no YAML.
     """
-    content = read_regular(_place(path), most_bytes=_LARGEST_BYTES)
+    place = _place(path)
+    common = _content(_COMMON) if place.parent == _FOLDER else None
+    return {**common, **_content(place)} if common else _content(place)
+
+
+def _content(path: Path) -> Any:
+    content = read_regular(path, most_bytes=_LARGEST_BYTES)
     if _depth(content) > _DEEPEST:  # PyYAML takes seconds before it gives up
         raise yaml.YAMLError("it is nested too deep")
     loader = yaml.SafeLoader(content)

@@ -157,10 +157,10 @@ def test_a_prometheus_that_only_the_generator_reaches(
         assert found is not None
         if via.name == "off":  # what does not go through the generator would answer
             with pytest.raises(MetricsError, match="nothing listens for SSH"):
-                found.query("vector(1)")
+                found.evaluated("vector(1)")
             continue
         assert found.scrape_interval_s() == 0.5
-        assert found.query("vector(1)")["value"].to_list() == [1.0]
+        assert found.evaluated("vector(1)") == [({}, 1.0)]
         until = time.monotonic() + 20  # it may not have scraped anything yet
         while "replicas" not in set(target.metrics(began, datetime.now(UTC))["metric"]):
             assert time.monotonic() < until
@@ -173,7 +173,7 @@ def test_a_targets_own_view_of_a_while(gateway: Gateway, prometheus: Prometheus)
     until = time.monotonic() + 20
     frame = pl.DataFrame()
     while time.monotonic() < until:
-        gateway.call(Function("echo", method="POST", body="x"))
+        gateway.answer(Function("echo", method="POST", body="x"))
         frame = target_metrics(
             prometheus, began, datetime.now(UTC), queries=queries("local"), functions=["echo"]
         )

@@ -46,10 +46,10 @@ def by_ssh(remote: Remote) -> httpcore.NetworkBackend:
 def test_the_gateway_through_ssh(local_lab: LocalLab, remote: Remote) -> None:
     node = local_lab.gateways[0]
     gateway = Gateway(node.url, auth=node.auth, transport=by_ssh(remote))
-    assert gateway.healthy()
+    gateway.check_health()
     assert gateway.deployed().equals(Gateway(node.url, auth=node.auth).deployed())
     megabyte = b"x" * 1_000_000
-    assert gateway.call(Function("sha512sum", method="POST", body=megabyte)) == 200
+    assert gateway.answer(Function("sha512sum", method="POST", body=megabyte)).status_code == 200
     for _ in range(20):  # more than the channels that one SSH connection may have
         gateway.functions()
 
@@ -151,9 +151,9 @@ def test_https_through_a_stream_that_is_no_socket(
     url, certificate = tls
     gateway = Gateway(url, transport=through(straight))
     with pytest.raises(GatewayError, match="certificate verify failed"):
-        gateway.info()
+        gateway.check_health()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    assert gateway.healthy()
+    gateway.check_health()
 
 
 def test_a_service_that_does_not_answer_in_time() -> None:
@@ -161,4 +161,4 @@ def test_a_service_that_does_not_answer_in_time() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         gateway = Gateway(url, transport=through(straight))
         with pytest.raises(GatewayError, match=r"no answer within 0\.2 s"):
-            gateway.call(Function("echo"), timeout_s=0.2)
+            gateway.answer(Function("echo"), timeout_s=0.2)

@@ -18,7 +18,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -250,18 +250,16 @@ def of_gateway(content: bytes, folder: Path) -> Any:
 
 def of_prometheus(content: bytes, folder: Path) -> Any:
     there = Prometheus("http://h", transport=answering(content))
-    return there.query("up")
+    return there.evaluated("up"), there.clock_skew()
 
 
 def of_matrix(content: bytes, folder: Path) -> Any:
     there = Prometheus("http://h", transport=answering(content))
-    began = datetime.fromtimestamp(0, UTC)
-    ranged = there.query_range("up", start=began, end=began + timedelta(seconds=60), step_s=1)
-    return ranged, there.scraped("up", start=0.0, end=60.0), there.evaluated("up", at=60.0)
+    return there.scraped("up", start=0.0, end=60.0), there.evaluated("up", at=60.0)
 
 
 def of_targets(content: bytes, folder: Path) -> Any:
-    return Prometheus("http://h", transport=answering(content)).targets()
+    return Prometheus("http://h", transport=answering(content)).scrape_is_due(datetime.now(UTC))
 
 
 def of_tar(content: bytes, folder: Path) -> Any:

@@ -270,6 +270,24 @@ def test_what_the_client_repeats_is_seen_by_its_bytes(
     assert hidden.filter(metric="dfaas_repeats").is_empty()
 
 
+def test_bytes_that_are_counted_late_are_no_repeat(tmp_path: Path) -> None:
+    """On a busy host k6 has an answer before it has counted what it sent; or a part of it."""
+    requests = rows(*(Request(vu=vu) for vu in range(1, 5)))
+    for sizes in ((84, 0, 168, 84), (84, 0, 84, 168)):
+        sent = [mark("data_sent", T0 + n, "f0", size) for n, size in enumerate(sizes)]
+        got = read_rows(tmp_path, requests + sent).k6_metrics.filter(metric="dfaas_repeats")
+        assert got.is_empty()
+
+
+def test_a_body_that_was_sent_in_part_is_no_measure_of_a_request(tmp_path: Path) -> None:
+    """A server may answer before it has read all of it."""
+    load = Load.of(10, duration="3s", functions=[Function("figlet", body="x" * 9000)])
+    sizes = (9100, 4096, 4096, 9100)
+    sent = [mark("data_sent", T0 + n, "f0", size) for n, size in enumerate(sizes)]
+    got = read_rows(tmp_path, rows(Request()) + sent, load=load).k6_metrics
+    assert got.filter(metric="dfaas_repeats").is_empty()
+
+
 def test_what_a_script_plans_by_itself_is_not_known(tmp_path: Path) -> None:
     got = read_rows(tmp_path, rows(Request()), load=None)
     for name in ("planned_at", "late_ms", "response_ms"):

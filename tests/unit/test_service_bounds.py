@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -166,14 +167,21 @@ def vector(one: object) -> bytes:
 def test_odd_answers_of_prometheus_are_typed(server: Server, body: bytes) -> None:
     server.body(body)
     with pytest.raises(MetricsError):
-        Prometheus(server.url).query("up")
+        Prometheus(server.url).evaluated("up")
 
 
-def test_labels_that_are_called_like_columns(server: Server) -> None:
-    server.body(vector({"metric": {"time": "a", "label_time": "b"}, "value": [1, "+Inf"]}))
-    frame = Prometheus(server.url).query("up")
-    assert frame.columns[:2] == ["time", "value"]
-    assert set(frame.row(0)[2:]) == {"a", "b"}
+def test_a_prometheus_without_the_time_is_told(server: Server) -> None:
+    server.body(b'{"status":"success","data":{"resultType":"vector","result":[]}}')
+    with pytest.raises(MetricsError, match="what time it is"):
+        Prometheus(server.url).clock_skew()
+
+
+def test_a_scrape_at_the_end_of_time_is_due_later(server: Server) -> None:
+    server.body(
+        b'{"status":"success","data":{"activeTargets":[{"scrapeInterval":"1s",'
+        b'"lastScrape":"9999-12-31T23:59:59-12:00"}]}}'
+    )
+    assert Prometheus(server.url).scrape_is_due(datetime.now(UTC)) is False
 
 
 def test_a_redirect_is_told_with_where_to(server: Server) -> None:
@@ -203,7 +211,7 @@ def test_hints_of_a_real_gateways_troubles(server: Server) -> None:
 def test_no_secret_of_a_url_is_logged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     server.body(b"ok")
     with caplog.at_level(logging.DEBUG):
-        Gateway(server.url).call(Function("f", path="?token=CANARY"))
+        Gateway(server.url).answer(Function("f", path="?token=CANARY"))
     assert "CANARY" not in caplog.text
 
 
