@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -21,9 +20,7 @@ from dfaas_lab.analysis.distributions import student_quantile
 from dfaas_lab.analysis.intervals import FEWEST, TOO_FEW, Interval, ratio_interval
 from dfaas_lab.analysis.rate_intervals import rate_difference_interval
 from dfaas_lab.analysis.statistics import MEASURES, requests_of, values_of
-
-if TYPE_CHECKING:
-    from dfaas_lab.analysis.intervals import Values
+from dfaas_lab.analysis.trend import Values
 
 SCHEMA = pl.Schema(
     {

@@ -33,17 +33,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dfaas_lab.analysis.distributions import student_quantile
-from dfaas_lab.analysis.trend import inflation
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Values = NDArray[np.float64]
+from dfaas_lab.analysis.trend import Values, inflation
 
 FEWEST = 3
 STUDENTIZED = 8
@@ -70,7 +64,7 @@ class Interval:
 
 
 # Out of samples of shape (..., n): an estimate, and each sample's share in its variance.
-_Statistic = Callable[[list["Values"]], "tuple[Values, list[Values]]"]
+_Statistic = Callable[[list[Values]], tuple[Values, list[Values]]]
 
 
 def mean_interval(values: Values, *, confidence: float, seed: int) -> Interval:

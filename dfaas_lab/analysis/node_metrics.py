@@ -1,4 +1,4 @@
-"""Means of a target's Prometheus metrics over a window: per iteration, node and function."""
+"""Means of a target's Prometheus metrics over a window: of the node, and by function."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ import polars as pl
 from dfaas_lab.analysis.scrapes import mean_of
 
 NODE = ("cpu_cores", "cpu_fraction", "memory_bytes", "memory_fraction", "power_watts")
-FUNCTION = {
-    "cpu_cores": "function_cpu_cores",
-    "memory_bytes": "function_memory_bytes",
-    "power_watts": "function_power_watts",
-}
+FUNCTION = ("cpu_cores", "memory_bytes", "power_watts")
 _MEAN = ("cpu_fraction", "memory_fraction")
 
 
@@ -39,45 +35,13 @@ def node_means(frame: pl.DataFrame) -> dict[str, Any]:
     names = frame.drop_nulls("function")["function"].unique().sort().to_list()
     means["functions"] = {
         name: {
-            short: _mean(frame.filter(metric=metric, function=name))
-            for short, metric in FUNCTION.items()
+            short: _mean(frame.filter(metric=f"function_{short}", function=name))
+            for short in FUNCTION
         }
         for name in names
     }
     means["reason"] = _reason(frame)
     return means
-
-
-def iteration_means(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the means of ``run.node_metrics``: a row per target, iteration and function.
-
-    Returns:
-        ``target, iteration, function, cpu_cores, cpu_fraction, memory_bytes, memory_fraction,
-        power_watts, replicas, function_cpu_cores, function_memory_bytes, function_power_watts,
-        reason``. Where nothing is known of any function, one row with a null function.
-    """
-    rows: list[dict[str, Any]] = []
-    for (target, iteration), part in frame.group_by("target", "iteration", maintain_order=True):
-        means = node_means(part)
-        for name in sorted({*means["functions"], *means["replicas"]}) or [None]:
-            own = means["functions"].get(name, {})
-            rows.append(
-                {"target": target, "iteration": iteration, "function": name}
-                | {column: means[column] for column in NODE}
-                | {"replicas": means["replicas"].get(name)}
-                | {column: own.get(short) for short, column in FUNCTION.items()}
-                | {"reason": means["reason"] or None}
-            )
-    schema = {
-        "target": pl.String,
-        "iteration": pl.Int64,
-        "function": pl.String,
-        **dict.fromkeys(NODE, pl.Float64),
-        "replicas": pl.Int64,
-        **dict.fromkeys(FUNCTION.values(), pl.Float64),
-        "reason": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema).sort("target", "iteration", "function")
 
 
 def _of_node(frame: pl.DataFrame, metric: str) -> float | None:

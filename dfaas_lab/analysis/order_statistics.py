@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dfaas_lab.analysis.distributions import binomial_at_most
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from dfaas_lab.analysis.trend import Values
 
 
 def values_needed(quantile: float, *, confidence: float = 0.95) -> int:
@@ -31,7 +28,7 @@ def values_needed(quantile: float, *, confidence: float = 0.95) -> int:
 
 
 def quantile_interval(
-    values: NDArray[np.float64], quantile: float, *, confidence: float = 0.95
+    values: Values, quantile: float, *, confidence: float = 0.95
 ) -> tuple[float, float] | None:
     """The limits of a quantile, two of the values; None for fewer than :func:`values_needed`.
 

@@ -18,15 +18,11 @@ intervals takes requests for independent.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from dfaas_lab.analysis.distributions import beta_quantile, student_quantile
 from dfaas_lab.analysis.intervals import FEWEST, TOO_FEW, Interval, welch_degrees
-from dfaas_lab.analysis.trend import inflation
+from dfaas_lab.analysis.trend import Values, inflation
 from dfaas_lab.errors import ConfigError
-
-if TYPE_CHECKING:
-    from dfaas_lab.analysis.intervals import Values
 
 BY_ITERATION = "exact binomial over iterations"
 EFFECTIVE = "exact binomial, effective sample size over iterations"

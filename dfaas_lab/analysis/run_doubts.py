@@ -10,8 +10,6 @@ import polars as pl
 from dfaas_lab.analysis.doubt import Finding, Kind
 from dfaas_lab.status import COMPLETE
 
-"""The statuses of an iteration that came to its end."""
-
 _LATE_MS, _LATE_SHARE = 10.0, 0.1
 _BLOCKED_MS, _BLOCKED_SHARE = 5.0, 0.1
 _TLS_CODES = (1300, 1399)  # k6's error codes of TLS and of certificates

@@ -9,18 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from dfaas_lab.analysis.statistics import complete_iterations, values_of
-from dfaas_lab.analysis.trend import Correlation, lag1, start, trend, warmup_length
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Values = NDArray[np.float64]
+from dfaas_lab.analysis.trend import Correlation, Values, lag1, start, trend, warmup_length
 
 SCHEMA = pl.Schema(
     {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -16,12 +15,9 @@ import polars as pl
 from dfaas_lab.analysis.intervals import mean_interval
 from dfaas_lab.analysis.order_statistics import quantile_interval, values_needed
 from dfaas_lab.analysis.rate_intervals import rate_interval
-from dfaas_lab.analysis.trend import lag1, trend
+from dfaas_lab.analysis.trend import Values, lag1, trend
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.status import COMPLETE
-
-if TYPE_CHECKING:
-    from dfaas_lab.analysis.intervals import Values
 
 _F = pl.Float64()
 _UNLIKELY = 0.05

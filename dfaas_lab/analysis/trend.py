@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from dfaas_lab.analysis.distributions import student_tail
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Values = NDArray[np.float64]
+Values = NDArray[np.float64]
 
 FEWEST_FOR_LAG = 8
 _FEWEST_FOR_TREND = 5
@@ -95,7 +93,7 @@ def start(values: Values) -> Correlation | None:
 
 def _rank_correlation(values: Values, other: Values) -> Correlation:
     n = len(values)
-    rho = float(np.corrcoef(_ranks(values), other)[0, 1])
+    rho = float(np.corrcoef(pl.Series(values).rank(), other)[0, 1])
     rho = max(-1.0, min(1.0, round(rho, 12)))
     t = math.inf if abs(rho) == 1 else rho * math.sqrt((n - 2) / (1 - rho**2))
     return Correlation(rho, student_tail(t, n - 2))
@@ -117,11 +115,3 @@ def warmup_length(values: Values) -> int:
         return 0
     errors = [means[cut:].var() / (batches - cut) for cut in range(most + 1)]
     return int(np.argmin(errors)) * _BATCH
-
-
-def _ranks(values: Values) -> Values:
-    """Ranks from 0; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    ranks: Values = (ends - (counts + 1) / 2)[inverse]
-    return ranks

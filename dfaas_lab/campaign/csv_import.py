@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -28,16 +28,13 @@ from dfaas_lab.validation import local_path
 _LEAST_NS = 1e5
 
 
-def import_csv(
-    folder: str | Path, *, target: str | None = None, latency: Literal["auto", "ms", "ns"] = "auto"
-) -> pl.DataFrame:
+def import_csv(folder: str | Path, *, target: str | None = None) -> pl.DataFrame:
     """Read such files, also those of existing tools, as outcomes.
 
     Args:
         folder: Holds ``index.csv``, which names the files of results (any number of further
             columns), or ``results.csv`` alone; and ``skipped.csv``, if there is one.
         target: What to call the node; None means the folder's name.
-        latency: The unit of the mean latency; ``"auto"`` takes values from 100,000 on for ns.
 
     Raises:
         ConfigError: There are no such files, or they have other columns.
@@ -45,11 +42,9 @@ def import_csv(
     where = local_path(folder, what="folder")
     name = where.resolve().name if target is None else target
     results = [row for file in _results_files(where) for row in read_rows(file)]
-    in_ns = latency == "ns" or (latency == "auto" and _looks_ns(results))
+    factor = 1e-6 if _looks_ns(results) else 1.0
     seen: Counter[str] = Counter()
-    rows = [
-        one for row in results for one in _outcomes_of_row(row, name, seen, 1e-6 if in_ns else 1.0)
-    ]
+    rows = [one for row in results for one in _outcomes_of_row(row, name, seen, factor)]
     skipped = where / "skipped.csv"
     if skipped.exists():
         rows += [one for row in read_rows(skipped) for one in _skipped_of_row(row, name)]

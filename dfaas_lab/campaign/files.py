@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 from dfaas_lab.campaign.record import LoadRecord
 from dfaas_lab.campaign.settings import Settings
 from dfaas_lab.errors import CampaignError, StoreError
-from dfaas_lab.regular_file import read_regular
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
+from dfaas_lab.store.manifest import read_entries
 
 FORMAT = 1
 _WRITING = threading.Lock()  # several targets are measured by threads of one process
@@ -60,7 +60,7 @@ class CampaignFolder:
         Raises:
             StoreError: It is damaged, or of a newer dfaas_lab.
         """
-        found = _parsed(self.path / _NAME)
+        found = read_entries(self.path / _NAME)
         if found.get("format") != FORMAT:
             raise StoreError(
                 f"{self.path / _NAME} has format {found.get('format')!r}, this dfaas_lab reads "
@@ -91,24 +91,22 @@ class CampaignFolder:
     def loads(self, target: str) -> dict[str, LoadRecord]:
         """What is known of all loads of a target, by load id."""
         paths = sorted((self.path / safe_name(target)).glob("[0-9a-f]*.json"))
-        return {path.stem: LoadRecord.from_stored(_parsed(path)) for path in paths}
+        return {path.stem: LoadRecord.from_stored(read_entries(path)) for path in paths}
 
-    @property
-    def _lock_file(self) -> Path:
-        return self.path / ".lock"
+    def _lock(self) -> FileLock:
+        return FileLock(self.path / ".lock", thread_local=False)
 
     @property
     def locked(self) -> bool:
         """Whether a process runs it now."""
-        if not self._lock_file.exists():
+        lock = self._lock()
+        if not Path(lock.lock_file).exists():
             return False
-        lock = FileLock(self._lock_file, thread_local=False)
         try:
-            lock.acquire(timeout=0)
+            with lock.acquire(timeout=0):
+                return False
         except Timeout:
             return True
-        lock.release()
-        return False
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -117,7 +115,7 @@ class CampaignFolder:
         Raises:
             CampaignError: Another one does.
         """
-        lock = FileLock(self._lock_file, thread_local=False)
+        lock = self._lock()
         try:
             lock.acquire(timeout=0.5)  # who asks whether it is locked holds it for a moment
         except Timeout:
@@ -143,15 +141,3 @@ def stored_campaigns(store: Path) -> list[CampaignFolder]:
 
 def _dumped(entries: dict[str, Any]) -> bytes:
     return (json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    with errors_as_store_error(path, "reading"):
-        content = read_regular(path)
-    try:
-        entries = json.loads(content)
-        if not isinstance(entries, dict):
-            raise TypeError("it holds no entries")
-    except (ValueError, TypeError, RecursionError) as error:
-        raise StoreError(f"{path} is damaged: {error}", path=str(path)) from error
-    return entries

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from dfaas_lab.analysis.node_metrics import node_means
-from dfaas_lab.campaign.readings import NODE, Readings
+from dfaas_lab.analysis.node_metrics import NODE, node_means
+from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.node_metrics import NodeMetrics, node_metrics_of
 from dfaas_lab.retry import uninterrupted

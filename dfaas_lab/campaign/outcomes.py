@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from dfaas_lab import schemas
-from dfaas_lab.campaign.readings import FUNCTION, NODE
+from dfaas_lab.analysis.node_metrics import FUNCTION, NODE
 from dfaas_lab.campaign.settings import Settings, order_of
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan, PlannedLoad

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dfaas_lab.campaign.record import LoadRecord
 from dfaas_lab.campaign.settings import Settings
+from dfaas_lab.display import words
 from dfaas_lab.load.plan import Plan
 
 # Beside load and cooldown: k6's start, transfer, parsing, storing, judging.
@@ -51,7 +52,7 @@ class CampaignPreview:
             if self.cooldown_s is None
             else f"with what cooldowns took so far ({self.cooldown_s:.3g} s)"
         )
-        text = f"{loads}, about {told_time(self.left_s)} {cooldowns}, {told_size(self.data_bytes)}"
+        text = f"{loads}, about {told_time(self.left_s)} {cooldowns}, {words.size(self.data_bytes)}"
         return "\n".join((text, *self.notices))
 
     __repr__ = __str__
@@ -99,25 +100,9 @@ def _done(records: Mapping[str, LoadRecord]) -> int:
 
 
 def told_time(seconds: float) -> str:
-    """A time for people.
+    """A time for people, of a minute and more in whole minutes.
 
-    >>> told_time(15000), told_time(130), told_time(12)
+    >>> told_time(15000), told_time(130), told_time(12.3)
     ('4 h 10 min', '2 min', '12 s')
     """
-    minutes = round(seconds / 60)
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    days, hours = divmod(hours, 24)
-    return f"{days} days {hours} h"
-
-
-def told_size(count: float) -> str:
-    """A number of bytes for people: ``1.1 GB``."""
-    if count >= 1e9:
-        return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
+    return words.span(round(seconds) if seconds < 60 else 60 * round(seconds / 60))

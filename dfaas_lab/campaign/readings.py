@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-NODE = ("cpu_cores", "cpu_fraction", "memory_bytes", "memory_fraction", "power_watts")
-FUNCTION = ("cpu_cores", "memory_bytes", "power_watts")
+from dfaas_lab.analysis.node_metrics import NODE
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Readings:
         memory_fraction: The same as a part of all memory, 0..1.
         power_watts: Power.
         replicas: By function name.
-        functions: By function name, values by the names of :data:`FUNCTION`.
+        functions: By function name, ``cpu_cores, memory_bytes, power_watts``.
         reason: Why something was not measured.
     """
 

@@ -6,7 +6,7 @@ the generator was at fault, where the gateway was away, or where the attempt was
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -135,10 +135,6 @@ class LoadRecord:
         """Return the record that ``stored()`` gave."""
         attempts = tuple(Attempt.from_stored(one) for one in entries["attempts"])
         return cls(PlannedLoad(entries["load"]), entries["asked"], attempts)
-
-    def run_ids(self) -> Iterator[str]:
-        """The runs that measured it."""
-        yield from dict.fromkeys(one.run_id for one in self.attempts if one.run_id)
 
 
 def _due_again(ended: list[Attempt]) -> bool:

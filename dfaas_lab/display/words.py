@@ -47,16 +47,29 @@ def count(number: int, what: str) -> str:
 def span(value_s: float) -> str:
     """Return a time for people.
 
-    >>> span(3.0), span(2.5), span(125), span(7260)
-    ('3 s', '2.5 s', '2 min 5 s', '2 h 1 min')
+    >>> span(3.0), span(2.5), span(125), span(7260), span(180_000)
+    ('3 s', '2.5 s', '2 min 5 s', '2 h 1 min', '2 days 2 h')
     """
     if value_s < 60:
         return f"{value_s:.3g} s"
     minutes, seconds = divmod(round(value_s), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} days {hours % 24} h"
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people.
+
+    >>> size(1.5e9), size(2e5), size(7000)
+    ('1.5 GB', '0.2 MB', '7 kB')
+    """
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"
 
 
 def rates(by_function: Mapping[str, float]) -> str:

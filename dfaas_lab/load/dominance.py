@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dfaas_lab.load.plan import Plan, PlannedLoad
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-
-def dominates(overloaded: Mapping[str, int], load: Mapping[str, int]) -> bool:
-    """Whether a load asks at least as much of every function as an overloaded one, and more of one.
-
-    A function that is absent counts as rate 0.
-
-    >>> dominates({"env": 10}, {"env": 10, "figlet": 5}), dominates({"env": 10}, {"env": 10})
-    (True, False)
-    """
-    pairs = [(overloaded.get(name, 0), load.get(name, 0)) for name in {*overloaded, *load}]
-    return all(low <= high for low, high in pairs) and any(low < high for low, high in pairs)
-
 
 class Dominance:
     """The overloaded loads of a plan, and which of its other loads they rule out.
+
+    A load is ruled out by one that is not above it in any rate (a function that is absent has rate
+    0) and below it in one.
 
     Four bytes per load of the plan hold the answer, so that asking takes the same time whatever
     the number of overloaded loads; adding one writes one box of the grid of rates.
@@ -41,11 +28,6 @@ class Dominance:
         self._overloaded: list[PlannedLoad] = []
         # For each load the number of the first overloaded one below it, from 1; 0 for none.
         self._below = np.zeros(len(plan), np.uint32)
-
-    @property
-    def overloaded(self) -> tuple[PlannedLoad, ...]:
-        """The overloaded loads that rule out others, in the order in which they were found."""
-        return tuple(self._overloaded)
 
     def add(self, load: Mapping[str, int]) -> None:
         """Take down that a load is overloaded; one that is ruled out already adds nothing."""
@@ -61,11 +43,6 @@ class Dominance:
         """The overloaded load that rules out the load at this index; None where none does."""
         number = int(self._below[index])
         return self._overloaded[number - 1] if number else None
-
-    def ruled_out(self) -> NDArray[np.bool_]:
-        """Whether each load of the plan is ruled out, in the plan's order."""
-        ruled: NDArray[np.bool_] = self._below > 0
-        return ruled
 
     def _mark(self, which: int, names: tuple[str, ...], added: PlannedLoad) -> None:
         if any(rate and name not in names for name, rate in added.items()):

@@ -50,11 +50,6 @@ class PlannedLoad(Mapping[str, int]):
         return hashlib.sha256(str(self).encode()).hexdigest()[:12]
 
     @property
-    def total_rps(self) -> int:
-        """The sum of all rates, in requests per second."""
-        return sum(self._rates.values())
-
-    @property
     def idle(self) -> bool:
         """Whether every rate is 0."""
         return not any(self._rates.values())
@@ -105,13 +100,12 @@ class Plan(Sequence[PlannedLoad]):
         *,
         sizes: tuple[int, int] = (1, 1),
     ) -> None:
-        caps = _caps(functions)
         self.rates = rates_of(rates)
         self.sizes = _sizes(sizes)
-        self._caps = caps
+        self._caps = _caps(functions)
         self._allowed = {
             name: tuple(rate for rate in self.rates if cap is None or rate <= cap)
-            for name, cap in caps.items()
+            for name, cap in self._caps.items()
         }
         if not len(self):
             usable = ", ".join(name for name, allowed in self._allowed.items() if allowed)
@@ -169,7 +163,10 @@ class Plan(Sequence[PlannedLoad]):
         Plan(env; Custom(rates=(10, 20, 30)); sizes=(1, 1); 2 loads)
         """
         own = {function.name: function.max_rate for function in functions}
-        caps = {name: _lower(cap, own.get(name)) for name, cap in self._caps.items()}
+        caps = {
+            name: min((one for one in (cap, own.get(name)) if one is not None), default=None)
+            for name, cap in self._caps.items()
+        }
         if caps == self._caps:
             return self
         return Plan(
@@ -200,7 +197,7 @@ class Plan(Sequence[PlannedLoad]):
         >>> Plan(["env", "figlet"], [10, 20]).starts
         (0, 2, 4)
         """
-        counts = (self._count(names) for names in self.combinations)
+        counts = (math.prod(self.shape(names)) for names in self.combinations)
         return tuple(itertools.accumulate(counts, initial=0))
 
     def shape(self, names: tuple[str, ...]) -> tuple[int, ...]:
@@ -210,9 +207,6 @@ class Plan(Sequence[PlannedLoad]):
         (3, 3)
         """
         return tuple(len(self._allowed[name]) for name in names)
-
-    def _count(self, names: tuple[str, ...]) -> int:
-        return math.prod(self.shape(names))
 
     def __len__(self) -> int:
         return self.starts[-1]
@@ -230,7 +224,7 @@ class Plan(Sequence[PlannedLoad]):
         if isinstance(index, slice):
             return [self[one] for one in range(*index.indices(len(self)))]
         wanted = range(len(self))[index]
-        which = _last_at_most(self.starts, wanted)
+        which = bisect.bisect_right(self.starts, wanted) - 1
         names, rest = self.combinations[which], wanted - self.starts[which]
         rates = []
         for name in reversed(names):
@@ -260,17 +254,6 @@ class Plan(Sequence[PlannedLoad]):
 
     def __contains__(self, load: object) -> bool:
         return isinstance(load, Mapping) and self.position(load) is not None
-
-    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
-        """The index of a load, without a search.
-
-        >>> Plan(["env"], [10, 20, 30]).index({"env": 30})
-        2
-        """
-        position = self.position(value) if isinstance(value, Mapping) else None
-        if position is None or position not in range(*slice(start, stop).indices(len(self))):
-            raise ValueError(f"{value!r} is not in the plan")
-        return position
 
     def totals(self) -> NDArray[np.int64]:
         """The sum of rates of each load, in requests per second, in the plan's order.
@@ -350,10 +333,6 @@ class Plan(Sequence[PlannedLoad]):
         }
 
 
-def _last_at_most(starts: Sequence[int], wanted: int) -> int:
-    return bisect.bisect_right(starts, wanted) - 1
-
-
 def _caps(functions: Iterable[str | Function]) -> dict[str, float | None]:
     if isinstance(functions, str | Function):
         functions = [functions]
@@ -385,7 +364,3 @@ def _sizes(sizes: object) -> tuple[int, int]:
             "sizes=(1, 2).",
         )
     return sizes[0], sizes[1]
-
-
-def _lower(a: float | None, b: float | None) -> float | None:
-    return min((cap for cap in (a, b) if cap is not None), default=None)

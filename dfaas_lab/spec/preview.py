@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dfaas_lab.display import words
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.plan import K6Plan
 from dfaas_lab.load import format_duration
@@ -93,15 +94,15 @@ class Preview:
         """
         if memory_bytes is not None and self.least_memory_bytes > memory_bytes:
             raise ConfigError(
-                f"{self.vus} VUs need at least {_size(self.least_memory_bytes)} of memory; "
-                f"the generator has {_size(memory_bytes)}",
+                f"{self.vus} VUs need at least {words.size(self.least_memory_bytes)} of memory; "
+                f"the generator has {words.size(memory_bytes)}",
                 hint="Give a lower rate, or a generator with more memory.",
             )
         what, most = self._most_data(together)
         if disk_bytes is not None and most > disk_bytes:
             raise ConfigError(
-                f"{what} about {_size(most)} of samples; the "
-                f"generator has {_size(disk_bytes)} free",
+                f"{what} about {words.size(most)} of samples; the "
+                f"generator has {words.size(disk_bytes)} free",
                 hint="Make room there, or give a shorter duration, a lower rate, or "
                 "Generator(workspace_root=...).",
             )
@@ -124,13 +125,6 @@ class Preview:
             f"{format_duration(round(self.expected_s))} (at most "
             f"{format_duration(round(self.longest_s))}), until "
             f"{self.ends_at:%Y-%m-%d %H:%M:%S %Z}; {self.vus} to {self.max_vus} VUs, up to "
-            f"{_size(self.memory_bytes)} of memory and {_size(self.data_bytes)} of "
+            f"{words.size(self.memory_bytes)} of memory and {words.size(self.data_bytes)} of "
             "samples an iteration on the generator"
         )
-
-
-def _size(count: int) -> str:
-    """A number of bytes for people: ``1.5 GB``, ``0.2 MB``, ``7 kB``."""
-    if count >= 1e9:
-        return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.0f} kB"

@@ -125,9 +125,14 @@ def dump(manifest: Manifest) -> bytes:
 def load(folder: Path) -> Manifest:
     """Read the manifest of a run's folder, in the present format."""
     path = folder / NAME
+    return migrated(read_entries(path), path)
+
+
+def read_entries(path: Path) -> dict[str, Any]:
+    """Return what a file of JSON says, as :func:`parsed`."""
     with errors_as_store_error(path, "reading"):
         content = read_regular(path)
-    return migrated(parsed(content, path), path)
+    return parsed(content, path)
 
 
 def parsed(content: bytes, path: Path) -> Manifest:

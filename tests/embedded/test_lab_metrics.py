@@ -17,7 +17,7 @@ import pytest
 
 from dfaas_lab import Lab
 from dfaas_lab.analysis.clock_skew import Skew
-from dfaas_lab.analysis.node_metrics import iteration_means, node_means
+from dfaas_lab.analysis.node_metrics import node_means
 from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.local import binaries
@@ -57,12 +57,12 @@ def test_each_node_sees_its_own_load_and_nothing_else(lab: Lab) -> None:
     first = run.requests["started_at"].min()
     other = two.metrics(first, first + timedelta(seconds=4)).filter(metric="invocations_rps")
     assert other["value"].sum() == 0
-    means = iteration_means(frame)
-    assert set(means["iteration"]) == {1, 2}
-    assert (means.filter(function="env")["function_cpu_cores"] > 0).all()
-    assert set(means["replicas"]) == {1}
-    assert means["power_watts"].null_count() == means.height  # there is no Scaphandre
-    assert set(means["reason"]) == {"power_watts: Prometheus has no such series"}
+    for iteration in (1, 2):
+        means = node_means(frame.filter(iteration=iteration))
+        assert means["functions"]["env"]["cpu_cores"] > 0
+        assert set(means["replicas"].values()) == {1}
+        assert means["power_watts"] is None  # there is no Scaphandre
+        assert means["reason"] == "power_watts: Prometheus has no such series"
 
 
 def test_requests_of_somebody_else_are_told_with_both_numbers(lab: Lab) -> None:

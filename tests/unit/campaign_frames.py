@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,12 @@ import polars as pl
 from dfaas_lab import Plan
 from dfaas_lab.campaign.outcomes import OUTCOMES
 from dfaas_lab.load.dominance import Dominance
+
+
+def dominates(overloaded: Mapping[str, int], load: Mapping[str, int]) -> bool:
+    """Whether a load asks at least as much of every function (absent: 0), and more of one."""
+    pairs = [(overloaded.get(name, 0), load.get(name, 0)) for name in {*overloaded, *load}]
+    return all(low <= high for low, high in pairs) and any(low < high for low, high in pairs)
 
 
 def outcomes(
@@ -29,7 +36,8 @@ def outcomes(
         if dominance.below(index) is not None:
             rows += [_row(target, load, name, skipped=True, reasons="below") for name in load]
             continue
-        share = load.total_rps / capacity
+        total_rps = sum(load.values())
+        share = total_rps / capacity
         for iteration in range(1, iterations + 1):
             success = min(1.0, 1 / share if share else 1.0)
             latency = 8.0 / max(0.05, 1 - share) if share < 1 else 200 * share
@@ -50,8 +58,8 @@ def outcomes(
                         status="ok",
                         cpu_cores=4 * min(1.0, share) if node else None,
                         cpu_fraction=min(1.0, share) if node else None,
-                        memory_bytes=2e9 + 1e7 * load.total_rps if node else None,
-                        memory_fraction=0.25 + load.total_rps / 800 if node else None,
+                        memory_bytes=2e9 + 1e7 * total_rps if node else None,
+                        memory_fraction=0.25 + total_rps / 800 if node else None,
                         idle_cpu_cores=0.2 if node else None,
                         replicas=1,
                         rest_s=chance.uniform(0, 15),
@@ -64,7 +72,7 @@ def outcomes(
                     )
                 )
             now += timedelta(seconds=36)
-        if load.total_rps > capacity / 0.95:
+        if total_rps > capacity / 0.95:
             dominance.add(load)
     return pl.DataFrame(rows, schema=OUTCOMES, orient="row")
 
