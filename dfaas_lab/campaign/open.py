@@ -19,7 +19,7 @@ from dfaas_lab.campaign.settings import (
     Settings,
     differences,
     options_of,
-    request_digests,
+    requests_of,
     stored_options,
 )
 from dfaas_lab.errors import ConfigError, ResumeMismatch
@@ -89,7 +89,7 @@ def open_campaign(
         overload=Overload() if overload is None else overload,
         order=order,  # type: ignore[arg-type]
         seed=seed,
-        requests={n: request_digests(target, plan.functions) for n, target in own.items()},
+        requests={n: requests_of(target, plan.functions) for n, target in own.items()},
     )
     for target in own.values():
         _check(target, settings, duration, given)
@@ -220,7 +220,7 @@ def _stored_one(
     options = {**options_of(settings.options), **options}
     now = replace(
         settings,
-        requests={n: request_digests(t, settings.plan.functions) for n, t in own.items()},
+        requests={n: requests_of(t, settings.plan.functions) for n, t in own.items()},
         options=stored_options(options),
     )
     different = differences(entries["settings"], now.described())

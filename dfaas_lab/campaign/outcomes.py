@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from dfaas_lab import schemas
@@ -97,7 +98,12 @@ def _rows(
     for record in records.values():
         if not record.missing and record.overloaded:
             dominance.add(record.load)
-    for index in order_of(plan, settings.order, settings.seed):
+    # Most loads of a huge plan have nothing to tell.
+    told = dominance.ruled_out()
+    positions = (plan.position(record.load) for record in records.values())
+    told[[index for index in positions if index is not None]] = True
+    order = np.asarray(order_of(plan, settings.order, settings.seed))
+    for index in order[told[order]]:
         load = plan[int(index)]
         stored = records.get(load.load_id)
         kept = stored.kept_attempts if stored is not None else []

@@ -39,7 +39,7 @@ class Settings:
         overload: When a node is overloaded.
         order: In which order the loads come.
         seed: Of the order ``"shuffled"``.
-        requests: By target and function a digest of the request that is made.
+        requests: By target and function what is asked, as :func:`requests_of` gives it.
         options: Other options of the runs, as :func:`stored_options` gives them.
     """
 
@@ -51,7 +51,7 @@ class Settings:
     overload: Overload
     order: Order = "rising"
     seed: int | None = None
-    requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -169,8 +169,8 @@ def order_of(plan: Plan, order: Order, seed: int | None) -> Sequence[int]:
     return rising
 
 
-def request_digests(target: Target, names: Sequence[str]) -> dict[str, str]:
-    """Return a digest of the request that each function's load makes, nothing secret.
+def requests_of(target: Target, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what each function's load asks, nothing secret: of bodies and headers a digest.
 
     Raises:
         ConfigError: The target does not have one of the functions.
@@ -183,15 +183,20 @@ def request_digests(target: Target, names: Sequence[str]) -> dict[str, str]:
             f"{near(missing[0], own)}",
             hint=f"Its functions are: {', '.join(own)}.",
         )
-    return {name: _digest(own[name]) for name in names}
+    return {name: _described(own[name]) for name in names}
 
 
-def _digest(function: Any) -> str:
-    parts = (
-        function.method,
-        function.path,
-        hashlib.sha256(function.body_bytes()).hexdigest(),
-        sorted(function.shown_headers().items()),
-        function.timeout_s,
-    )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+def _described(function: Any) -> dict[str, Any]:
+    """What decides about the requests of a function, by names that a difference can be told by."""
+    return {
+        "method": function.method,
+        "path": function.path,
+        "body": _digest(function.body_bytes()),
+        "headers": _digest(repr(sorted(function.shown_headers().items())).encode()),
+        "timeout_s": function.timeout_s,
+        "max_rate": function.max_rate,
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -102,6 +103,10 @@ def test_two_nodes_are_measured_side_by_side_until_they_are_overloaded(
     # What is asked otherwise is named.
     with pytest.raises(ResumeMismatch, match=r"iterations: stored 2, asked 5"):
         _campaign(lab, plan, "two", iterations=5)
+    own = copy.copy(next(iter(lab.targets.values())))
+    own.functions = tuple(replace(one, path="/x", max_rate=25) for one in own.functions)
+    with pytest.raises(ResumeMismatch, match=r'narrow.path: stored "", .*max_rate: stored null'):
+        _campaign(Lab([own], store=lab.store.root), plan, "two")
     with pytest.raises(ResumeMismatch, match=r"plan.rates.rates: stored \[0, 2, 20, 30\]"):
         _campaign(lab, Plan(["narrow"], [2]), "two")
 
