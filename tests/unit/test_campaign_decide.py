@@ -420,7 +420,7 @@ def test_answers_that_no_load_explains_are_no_sign_of_overload(status: int, no_s
     "make",
     [
         lambda: Overload(replicas=0),
-        lambda: Overload(replicas=1.5),  # type: ignore[arg-type]
+        lambda: Overload(replicas=14.5),  # type: ignore[arg-type]
         lambda: Cooldown(replicas=0),
         lambda: Cooldown(replicas=1.5),  # type: ignore[arg-type]
         lambda: Cooldown(threshold=float("inf")),
