@@ -259,6 +259,8 @@ class Campaign:
         """Write the files that existing analyses read: ``results.csv, skipped.csv, index.csv``.
 
         Of several targets each has a folder of its own below. A second export adds what is new.
+        CPU is 100 times cores, memory in bytes and in percent, latency in ms, power in watts (the
+        existing tools' own queries give microwatts).
 
         Args:
             folder: Where to; made if it is not there.

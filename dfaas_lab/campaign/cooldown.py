@@ -198,7 +198,7 @@ def rest(
     """
     began = clock()
     if settings.fixed_s is not None:
-        tell(f"resting {settings.fixed_s:g} s")
+        tell(f"resting {settings.fixed_s:g} s" if settings.fixed_s else "")
         stop.wait(settings.fixed_s)
         return Rest(clock() - began, read())
     while True:
