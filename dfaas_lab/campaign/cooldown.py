@@ -61,7 +61,8 @@ class Cooldown:
         for name in ("threshold", "cpu_cores", "memory_bytes", "power_watts", "replicas"):
             value = getattr(self, name)
             counts = name == "replicas"
-            good = isinstance(value, int if counts else int | float) and not isinstance(value, bool)
+            good = isinstance(value, int | float) and not isinstance(value, bool)
+            good = good and (not counts or value % 1 == 0)
             if not (good and counts <= value < math.inf):
                 hint = "Give a whole number, 1 or more." if counts else "Give 0 or more."
                 raise ConfigError(f"Cooldown({name}={value!r}) cannot be", hint=hint)
@@ -197,7 +198,7 @@ def rest(
     """
     began = clock()
     if settings.fixed_s is not None:
-        tell(f"resting {settings.fixed_s:g} s")
+        tell(f"resting {settings.fixed_s:g} s" if settings.fixed_s else "")
         stop.wait(settings.fixed_s)
         return Rest(clock() - began, read())
     while True:

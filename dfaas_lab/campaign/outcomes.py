@@ -74,7 +74,10 @@ def outcomes_of(
         },
         orient="row",
     )
-    runs = frame["run_id"].drop_nulls().unique(maintain_order=True).to_list()
+    stored = set(store.run_ids())
+    asked = frame["run_id"].drop_nulls().unique(maintain_order=True)
+    runs = [run_id for run_id in asked if run_id in stored]
+    gone = pl.col("run_id").is_not_null() & ~pl.col("run_id").is_in(runs)
     summary = (
         store.scan_summaries(runs).collect() if runs else pl.DataFrame(schema=schemas.SUMMARY)
     ).rename({"iteration": "run_iteration"})
@@ -86,6 +89,9 @@ def outcomes_of(
         status=pl.when(pl.col("status").is_in(COMPLETE) & (pl.col("own_status") == "failed"))
         .then("own_status")
         .otherwise(pl.coalesce("status", "own_status")),
+        not_measured=pl.when(gone)
+        .then(pl.lit("its run is no longer in the store"))
+        .otherwise("not_measured"),
         **{name: pl.coalesce(name, none) for name in _COUNTS},
     )
     return joined.select(pl.col(name).cast(kind) for name, kind in OUTCOMES.items())

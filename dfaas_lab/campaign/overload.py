@@ -38,7 +38,8 @@ class Overload:
     def __post_init__(self) -> None:
         for one in fields(self):
             value, counts = getattr(self, one.name), one.name == "replicas"
-            good = isinstance(value, int if counts else int | float) and not isinstance(value, bool)
+            good = isinstance(value, int | float) and not isinstance(value, bool)
+            good = good and (not counts or value % 1 == 0)
             if value is not None and not (good and counts <= value <= (1e6 if counts else 1)):
                 raise ConfigError(
                     f"Overload({one.name}={value!r}) cannot be",

@@ -98,7 +98,7 @@ def test_two_nodes_are_measured_side_by_side_until_they_are_overloaded(
     campaign.export_csv(tmp_path / "out")
     assert [path.read_bytes() for path in paths] == once
     assert campaign.chart().to_dict()
-    with pytest.raises(ConfigError, match="no load"):
+    with pytest.raises(ConfigError, match="the plan has no function 'env'"):
         campaign.frontier("narrow", "env")
     # What is asked otherwise is named.
     with pytest.raises(ResumeMismatch, match=r"iterations: stored 2, asked 5"):

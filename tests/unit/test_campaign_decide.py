@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,9 @@ from hypothesis import strategies as st
 from dfaas_lab import Cooldown, Limits, Linear, Overload, Plan
 from dfaas_lab.campaign.attempts import shares_generator
 from dfaas_lab.campaign.cooldown import not_idle, rest
+from dfaas_lab.campaign.files import CampaignFolder
 from dfaas_lab.campaign.outage import was_away
+from dfaas_lab.campaign.outcomes import outcomes_of
 from dfaas_lab.campaign.overload import judge, load_overloaded, misdirected
 from dfaas_lab.campaign.preview import preview_of, told_time
 from dfaas_lab.campaign.readings import Readings
@@ -28,8 +31,9 @@ from dfaas_lab.campaign.settings import (
     order_of,
     stored_options,
 )
-from dfaas_lab.errors import ConfigError, CooldownTimeout
+from dfaas_lab.errors import ConfigError, CooldownTimeout, StoreError
 from dfaas_lab.load.plan import PlannedLoad
+from dfaas_lab.store import Store
 from tests.unit.campaign_frames import dominates
 
 WELL = Readings(cpu_fraction=0.5, memory_fraction=0.5, replicas={"a": 1, "b": 14})
@@ -179,7 +183,7 @@ def test_an_interrupt_ends_a_rest() -> None:
     assert found.rest_s < 1
 
 
-LOAD = PlannedLoad({"a": 5})
+LOAD = PlannedLoad({"a": 10})
 
 
 def _record(*states: str) -> LoadRecord:
@@ -420,7 +424,7 @@ def test_answers_that_no_load_explains_are_no_sign_of_overload(status: int, no_s
     "make",
     [
         lambda: Overload(replicas=0),
-        lambda: Overload(replicas=1.5),  # type: ignore[arg-type]
+        lambda: Overload(replicas=14.5),  # type: ignore[arg-type]
         lambda: Cooldown(replicas=0),
         lambda: Cooldown(replicas=1.5),  # type: ignore[arg-type]
         lambda: Cooldown(threshold=float("inf")),
@@ -446,3 +450,27 @@ def test_each_load_has_the_thresholds_of_its_own_functions() -> None:
     stored = stored_options({"thresholds": rules})
     assert stored == {"thresholds": {"a": ["p(95)<200"], "b": {"http_req_failed": ["rate<0.1"]}}}
     assert options_of(json.loads(json.dumps(stored))) == stored
+
+
+@pytest.mark.parametrize("text", ["{}", '{"load": {}, "asked": 1, "attempts": [{"iteratio": 1}]}'])
+def test_a_damaged_file_of_a_campaign_is_told_with_its_path(tmp_path: Path, text: str) -> None:
+    folder = CampaignFolder(tmp_path / "campaigns" / "c")
+    folder.create(SETTINGS, {"label": None, "status": "new"})
+    folder.write_load("mid", _record("measured"))
+    assert folder.loads("mid") == {LOAD.load_id: _record("measured")}
+    (folder.path / "mid" / f"{LOAD.load_id}.json").write_text(text)
+    with pytest.raises(StoreError, match=rf"{LOAD.load_id}.json is damaged"):
+        folder.loads("mid")
+    (folder.path / "campaign.json").write_text('{"format": 1, "settings": {"plan": 1}}')
+    with pytest.raises(StoreError, match=r"campaign\.json is damaged"):
+        folder.read()
+
+
+def test_outcomes_outlive_the_runs_that_were_pruned(tmp_path: Path) -> None:
+    known = {"mid": {LOAD.load_id: _record("measured")}}
+    frame = outcomes_of(Store(tmp_path), SETTINGS, {"mid": PLAN}, known)
+    assert frame.select("function", "rate_rps", "success_rate", "requests").row(0) == (
+        "a", 10.0, None, None,
+    )  # fmt: skip
+    assert frame["not_measured"].to_list() == ["its run is no longer in the store"]
+    assert outcomes_of(Store(tmp_path), SETTINGS, {"mid": PLAN}, {}).schema == frame.schema
