@@ -59,10 +59,13 @@ def _mean(rows: pl.DataFrame) -> float | None:
 
 
 def _reason(frame: pl.DataFrame) -> str:
-    """Why the node's own values are missing, where they are; else why others are."""
+    """Why the node's own values are missing, where they are; else why those of functions are."""
     missing = frame.filter(frame["value"].is_null()).drop_nulls("reason")
     of_node = missing.filter(missing["metric"].is_in(NODE))
-    told = missing if of_node.is_empty() else of_node
+    of_functions = missing.filter(
+        missing["metric"].is_in(["replicas", *(f"function_{name}" for name in FUNCTION)])
+    )
+    told = of_functions if of_node.is_empty() else of_node
     metrics = {
         reason: part["metric"].unique()
         for (reason,), part in told.group_by("reason", maintain_order=True)

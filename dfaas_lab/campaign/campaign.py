@@ -300,7 +300,9 @@ class Campaign:
             known = self._known().values()
             done = sum(not record.missing for own in known for record in own.values())
             loads = sum(len(plan) for plan in self._plans().values())
-            self._seen = self.status, f"{done} of {loads} loads measured"
+            others = loads - done if self.status == "finished" else 0
+            ruled_out = f", {others} ruled out" if others else ""
+            self._seen = self.status, f"{done} of {loads} loads measured{ruled_out}"
         return self
 
     @safe_repr
