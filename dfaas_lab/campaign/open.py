@@ -45,6 +45,7 @@ DEFAULTS: Mapping[str, Any] = {
     "seed": None,
     "label": None,
 }
+_MOST_LOADS = 10_000_000  # a second each is four months
 _OPTIONS = ("limits", "warmup", "thresholds", "live")
 _INSTEAD = {
     "rest": "Give cooldown=Cooldown(...), or Cooldown.fixed('10s').",
@@ -77,6 +78,11 @@ def open_campaign(
     if not isinstance(plan, Plan):
         raise ConfigError(
             f"{plan!r} is no plan", hint='Give Plan(["figlet"], Linear(0, 200, step=20)).'
+        )
+    if len(plan) > _MOST_LOADS:
+        raise ConfigError(
+            f"{len(plan):,} loads are more than a campaign can come to ({_MOST_LOADS:,})",
+            hint="Give fewer functions, smaller sizes, or fewer rates.",
         )
     if label is not None and not isinstance(label, str):
         raise ConfigError(f"label={label!r} is no text", hint='Give a name: label="node study".')
