@@ -55,9 +55,7 @@ def create_run(
     Raises:
         DfaasLabError: One cannot be measured; see :func:`preflight`.
     """
-    here = Job(partial(provenance, seed))
-    here.start()  # it asks git meanwhile
-    parts = preflight_all(parts)
+    parts, origin = _looked_at(parts, seed)
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
     workspaces = [
@@ -66,7 +64,7 @@ def create_run(
     ]
     run_id = new_run_id()
     try:
-        folder = _open_folder(store, run_id, parts, workspaces, label, here, campaign)
+        folder = _open_folder(store, run_id, parts, workspaces, label, origin, campaign)
         log_callback = None if live is None else LogCallback(live)
         line = None if log_callback is None else log_callback.emit
         target_runs = [
@@ -92,17 +90,25 @@ def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], 
     return None if tell is None else lambda line: tell(f"{name}: {line}")
 
 
+def _looked_at(parts: Sequence[Part], seed: int | None) -> tuple[Sequence[Part], dict[str, object]]:
+    """Return what can be measured as it was asked, and the run's provenance."""
+    here = Job(partial(provenance, seed))
+    here.start()  # it asks git meanwhile
+    parts = preflight_all(parts)
+    facts = environment([part.target for part in parts])
+    here.done.wait()
+    return parts, here.result() | facts
+
+
 def _open_folder(
     store: str | Path,
     run_id: str,
     parts: Sequence[Part],
     workspaces: Sequence[Sequence[Workspace]],
     label: str | None,
-    here: Job[dict[str, object]],
+    origin: dict[str, object],
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    facts = environment([part.target for part in parts])
-    here.done.wait()
     manifest = {
         "label": label,
         **({} if campaign is None else {"campaign": dict(campaign)}),
@@ -111,7 +117,7 @@ def _open_folder(
             part.target.name: _described(part, own)
             for part, own in zip(parts, workspaces, strict=True)
         },
-        "provenance": here.result() | facts,
+        "provenance": origin,
     }
     files: dict[str, bytes] = {}
     for index, part in enumerate(parts):
