@@ -134,12 +134,24 @@ class Comparison:
             yield from self._undecided([i for i in group if not rows[i]["differs"]])
 
     def _undecided(self, group: Sequence[int]) -> Iterator[str]:
-        if len(group) == 1:
-            yield self.sentences[group[0]]
-        elif group:
-            rows, powers = self.frame.rows(named=True), self.power.rows(named=True)
-            both = [(rows[i], powers[i] if powers else {}) for i in group]
-            yield _without_difference(both, several=len(self.sides) > 2)
+        """What does not differ in one sentence, and one for each reason why others have no limits.
+
+        "Can be chance" is a result: of numbers without an interval nothing is known.
+        """
+        rows, powers = self.frame.rows(named=True), self.power.rows(named=True)
+        several = len(self.sides) > 2
+        reasons: dict[str | None, list[int]] = {}
+        for i in group:
+            judged = rows[i]["differs"] is not None
+            reasons.setdefault(None if judged else rows[i]["method"], []).append(i)
+        for reason, alike in reasons.items():
+            if len(alike) == 1:
+                yield self.sentences[alike[0]]
+            elif reason is not None:
+                yield _without_interval([rows[i] for i in alike], reason, several=several)
+            else:
+                both = [(rows[i], powers[i] if powers else {}) for i in alike]
+                yield _without_difference(both, several=several)
 
     @property
     def _head(self) -> str:
@@ -148,8 +160,11 @@ class Comparison:
         found, of = int(judged.sum()), len(judged)
         chance = (1 - self.confidence) * of
         made = "measured in turn" if self.interleaved else "two runs"
+        compared = f"{', '.join(others)} compared with {first} ({made}): "
+        if not of:
+            return f"{compared}no number can be judged."
         return (
-            f"{', '.join(others)} compared with {first} ({made}): {found} of {of} numbers differ. "
+            f"{compared}{found} of {of} numbers differ. "
             f"The {self.confidence:.0%} intervals hold for all of them together; judged one by "
             f"one, chance alone would give about {chance:.1f} differences."
         )
@@ -324,6 +339,19 @@ def _without_difference(
         told += _range(shown, "detectable", "could have shown a change of")
         told += f", {max(int(str(row['blocks_to_halve'])) for _, row in shown)} more halve it"
     return told
+
+
+def _without_interval(rows: Sequence[Mapping[str, object]], reason: str, *, several: bool) -> str:
+    """What several rows of one function without limits say, for one reason."""
+    on = f" on {rows[0]['side_b']}" if several else ""
+    of = f"{len(rows)} numbers of {_function(rows[0])}{on}"
+    why = reason.removeprefix("none: ")
+    changes = [(row, row) for row in rows if isinstance(row["change"], float)]
+    if not changes:
+        return f"{of} cannot be compared ({why})"
+    if not any(row["change"] for row, _ in changes):
+        return f"{of} are the same (no interval: {why})"
+    return f"{of} differ {_range(changes, 'change', 'by')} (no interval: {why})"
 
 
 def _below(power: Mapping[str, object], column: str, limit: float) -> bool:
