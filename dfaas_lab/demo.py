@@ -106,9 +106,8 @@ def _make(folder: Path) -> None:
 
 def _report(folder: Path, runs: tuple[Run, ...]) -> Path:
     summaries, last = _summaries(runs), runs[-1]
-    word = _word(runs)
     what = f"{len(runs)} rates, {ITERATIONS} iterations of {DURATION} each"
-    rates = run_html(word, word == "VALID", summaries, title=what, doubts=_doubts(runs))
+    rates = run_html(_word(runs), summaries, title=what, doubts=_doubts(runs))
     return write_report(
         folder,
         "dfaas_lab: a demonstration",

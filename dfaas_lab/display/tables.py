@@ -25,34 +25,27 @@ Marks = Collection[tuple[str, int, str, str]]
 
 def run_html(
     verdict: str,
-    valid: bool,
     summary: pl.DataFrame,
     *,
     title: str = "",
-    doubts: Iterable[str] | None = None,
+    doubts: Iterable[str] = (),
     notes: Sequence[str] = (),
     marks: Marks = (),
 ) -> str:
     """Return a verdict and a small table as HTML.
 
     Args:
-        verdict: ``VALID``, or ``DOUBTFUL`` and why.
-        valid: Whether the verdict is good.
+        verdict: ``VALID``, ``DOUBTFUL`` or ``RUNNING``.
         summary: ``run.summary``; one row is shown per iteration and function, or, where these are
             more than a page holds, one per function and rate with the medians of its iterations.
         title: What was run, in a few words.
-        doubts: The doubts, a line each; None means as ``verdict`` says.
+        doubts: The doubts, a line each.
         notes: What is good to know, a line each; shown by a click.
         marks: The numbers of which more than a tenth may be the generator's own.
     """
-    word, _, why = verdict.partition(": ")
-    known = {"VALID": "good", "RUNNING": "under way"}
-    badge = chip(word, known.get(word, "good" if valid else "doubt"))
     heading = f" &nbsp; {text(title)}" if title else ""
-    if doubts is None:
-        doubts = why.split("; ") if why else ()
     below = summary_html(summary, marks) + folded("note", notes)
-    return f"<div>{badge}{heading}{bullets(doubts)}{below}</div>"
+    return f"<div>{chip(verdict)}{heading}{bullets(doubts)}{below}</div>"
 
 
 def summary_html(summary: pl.DataFrame, marks: Marks = ()) -> str:
