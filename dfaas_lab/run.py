@@ -120,7 +120,8 @@ class Run:
         ``planned = started + dropped + not_attempted`` and ``started = succeeded + failed +
         unfinished``. ``latency_ms_*`` (sent to answered) and ``response_ms_*`` (planned to
         answered: what a caller waits) are of successful requests, ``failed_latency_ms_p50`` of
-        failures that were answered, ``late_ms_*`` (planned to sent) of all. ``achieved_rps`` is
+        failures that were answered, ``late_ms_*`` (planned to sent) of all. ``started_at`` is when
+        k6 began that function's load: of several at once some ms apart. ``achieved_rps`` is
         ``started`` by the time that the load really ran. Of a script of your own, which plans by
         itself, these are null: all that is planned, ``started``, and what follows from them.
 
@@ -140,7 +141,8 @@ class Run:
 
         ``planned_at``, ``started_at`` and ``ended_at`` are on the generator's clock; ``late_ms`` is
         from planned to sent, ``latency_ms`` from sent to answered, without ``blocked_ms`` (waiting
-        for a connection), ``response_ms`` all three: from planned to answered.
+        for a connection), ``response_ms`` all three: from planned to answered. A function's
+        requests are planned from the begin of its load (``summary.started_at``).
 
         Of a script of your own, ``name``, ``method`` and ``group`` are k6's, and ``tags`` is JSON
         with all tags (null in the requests of a load)::

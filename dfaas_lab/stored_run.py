@@ -115,7 +115,7 @@ class StoredRun:
 
 def _load_from_s(summary: pl.DataFrame, part: Path) -> float:
     """How long after the begin of an iteration its load began, in seconds; 0: not known."""
-    starts = summary["started_at"].drop_nulls()
+    starts = summary["started_at"].drop_nulls().sort()
     try:
         began_s = float(read_regular(part / "began", most_bytes=100))
     except (OSError, ValueError):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from dfaas_lab import schemas
-from dfaas_lab.k6.requests import named
+from dfaas_lab.k6.requests import named, time_of
 from dfaas_lab.k6.schedule import Schedule
 from dfaas_lab.load import Load
 
@@ -26,7 +26,7 @@ class Counted:
 
     Args:
         requests: With ``second``.
-        attempts: All starts and drops, with ``second``.
+        attempts: All starts and drops, with ``second`` and ``begin_ns``.
         begin_ns: When the load began; None where that is not known.
         load: What was asked; None for a custom script.
         cut_short: Whether the load may have ended before its time.
@@ -47,8 +47,8 @@ class Counted:
         if begin_ns is None and otherwise is not None:
             begin_ns = round(otherwise.timestamp() * 1e6) * 1000
         return cls(
-            schedule.requests.with_columns(second=_second("sent_ns", begin_ns)),
-            schedule.attempts.with_columns(second=_second("at_ns", begin_ns)),
+            schedule.requests.with_columns(second=_second("sent_ns")),
+            schedule.attempts.with_columns(second=_second("at_ns")),
             begin_ns,
             load,
             cut_short,
@@ -76,12 +76,16 @@ class Counted:
         books = self.attempts.group_by("function").agg(
             dropped=pl.col("is_drop").sum(),
             started=pl.col("is_drop").not_().sum(),
+            began_at=time_of(pl.col("begin_ns").first()),
         )
         counts = ("requests", "failed", "dropped", "started")
         frame = (
             asked.join(measured, on="function", how="left", maintain_order="left")
             .join(books, on="function", how="left", maintain_order="left")
-            .with_columns(pl.col(counts).fill_null(0).cast(pl.Int64))
+            .with_columns(
+                pl.col(counts).fill_null(0).cast(pl.Int64),
+                started_at=pl.coalesce("began_at", "started_at"),
+            )
         )
         return self._balanced(frame)
 
@@ -124,16 +128,16 @@ class Counted:
         if not self.cut_short:
             return frame["duration_s"]
         attempted_s = (pl.col("started") + pl.col("dropped")) / pl.col("rate_rps")
-        ran_s = pl.max_horizontal(attempted_s.fill_nan(None), pl.lit(self._lasted_s()))
+        ran_s = pl.max_horizontal(attempted_s.fill_nan(None), self._lasted_s())
         ran_s = pl.min_horizontal(ran_s, "duration_s")
         return frame.select(pl.when(ran_s > 0).then(ran_s)).to_series()
 
-    def _lasted_s(self) -> float:
-        """From the load's begin to its last sign of life, in seconds."""
+    def _lasted_s(self) -> pl.Expr:
+        """From the begin of each function's load to the last sign of life, in seconds."""
         last_ns = pl.concat([self.requests["timestamp"], self.attempts["at_ns"]]).max()
-        if not isinstance(last_ns, int) or self.begin_ns is None:
-            return 0.0
-        return (last_ns - self.begin_ns) / _NS_PER_S
+        if not isinstance(last_ns, int):
+            return pl.lit(0.0)
+        return (pl.lit(_time(last_ns)) - pl.col("started_at")).dt.total_microseconds() / 1e6
 
     def timeline(self) -> pl.DataFrame:
         """One row per function and second of the load, also without any request."""
@@ -173,12 +177,12 @@ class Counted:
         return list(range(last + 1)) if last < _LONGEST_S else sorted(seen)
 
 
-def _second(at: str, begin_ns: int | None) -> pl.Expr:
+def _second(at: str) -> pl.Expr:
     """The second that a request counts in: its planned one, or if it is late that of ``at``."""
     planned = pl.col("planned_ns")
     in_time = pl.col(at) - planned <= _IN_TIME_NS
     moment = pl.when(in_time).then(planned).otherwise(pl.col(at))
-    return (moment - (begin_ns or 0)) // _NS_PER_S
+    return (moment - pl.col("begin_ns")) // _NS_PER_S
 
 
 def _of_successful(name: str) -> dict[str, pl.Expr]:

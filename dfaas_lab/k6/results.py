@@ -88,9 +88,9 @@ def read(
     """Read what k6 wrote in one iteration.
 
     Quantiles are those of successful requests, by linear interpolation (Hyndman-Fan 7, as k6
-    does). ``summary.started_at`` is when the load began, on the generator's clock; ``second`` is
-    counted from it. A request counts in the second that it was planned for; one that was sent more
-    than 10 ms late counts in the second in which it was sent.
+    does). ``summary.started_at`` is when the function's load began, on the generator's clock;
+    ``second`` is counted from it. A request counts in the second that it was planned for; one that
+    was sent more than 10 ms late counts in the second in which it was sent.
 
     Args:
         samples: Path of k6's CSV file.

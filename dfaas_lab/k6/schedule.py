@@ -1,7 +1,9 @@
 """When each request was planned: joins k6's starts and drops with the plan. Pure.
 
 k6 attempts every planned request in order: it starts it, or drops it. So the n-th of all starts and
-drops of a scenario, by time, is the n-th planned request.
+drops of a scenario, by time, is the n-th planned request. k6 counts each scenario's moments from a
+start of its own, when that scenario's VUs are ready: some ms apart, on a busy host 0.1 s. That is
+no lateness: nobody waits for it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from dfaas_lab.load import Load, Share
 _KEY = ("scenario", "vu", "iter")
 _NS_PER_MS = 1e6
 _PLANNED = {"planned_ns": pl.Int64, "late_ms": pl.Float64, "response_ms": pl.Float64}
-_ATTEMPT = ("function", "is_drop", "at_ns", "planned_ns")
+_ATTEMPT = ("function", "is_drop", "at_ns", "planned_ns", "begin_ns")
+# One of so few may be late all together: then the load's begin is theirs.
+_TELL_A_BEGIN = 5
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,12 @@ class Schedule:
     """What was planned, and what became of it; times in nanoseconds, on the generator's clock.
 
     Args:
-        begin_ns: When the load began: the latest moment for which no start or drop comes before
-            its planned moment. None where nothing was attempted.
-        requests: The requests, with ``planned_ns``, ``late_ms`` and ``response_ms``.
-        attempts: All starts and drops: ``function, is_drop, at_ns, planned_ns, has_request``.
+        begin_ns: When the load began: the first begin of a function. None where nothing was
+            attempted.
+        requests: The requests, with ``planned_ns``, ``late_ms``, ``response_ms`` and ``begin_ns``.
+        attempts: All starts and drops: ``function, is_drop, at_ns, planned_ns, begin_ns,
+            has_request``. ``begin_ns``: when the function's load began, the latest moment for which
+            none of its starts or drops comes before its planned moment.
     """
 
     begin_ns: int | None
@@ -38,11 +44,15 @@ class Schedule:
     def none(cls, requests: pl.DataFrame, events: pl.DataFrame) -> Schedule:
         """What a script did that plans by itself: its moments are not known, its drops are."""
         unplanned = {name: pl.lit(None, dtype) for name, dtype in _PLANNED.items()}
-        attempts = _attempts(requests, events).with_columns(planned_ns=pl.lit(None, pl.Int64))
         begins = (requests["sent_ns"].min(), events["timestamp"].min())
+        begin_ns = min((int(begin) for begin in begins if begin is not None), default=None)  # type: ignore[arg-type]
+        begin = pl.lit(begin_ns, pl.Int64)
+        attempts = _attempts(requests, events).with_columns(
+            planned_ns=pl.lit(None, pl.Int64), begin_ns=begin
+        )
         return cls(
-            min((int(begin) for begin in begins if begin is not None), default=None),  # type: ignore[arg-type]
-            requests.with_columns(**unplanned),
+            begin_ns,
+            requests.with_columns(begin_ns=begin, **unplanned),
             attempts.select(*_ATTEMPT, has_request=~pl.col("is_drop")),
         )
 
@@ -69,7 +79,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class _Part:
-    """One function's requests and attempts; ``due_ns`` is counted from the load's begin."""
+    """One function's requests and attempts; ``due_ns`` is counted from the begin of its load."""
 
     requests: pl.DataFrame
     attempts: pl.DataFrame
@@ -88,13 +98,18 @@ class _Part:
         return None if begin is None else int(begin)
 
     def planned(self, begin_ns: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        attempts = self.attempts.with_columns(planned_ns=pl.col("due_ns") + begin_ns)
+        """The requests and attempts, planned from its own begin or, of a few, from this one."""
+        if self.begin_ns is not None and self.attempts.height >= _TELL_A_BEGIN:
+            begin_ns = self.begin_ns
+        begin = pl.lit(begin_ns, pl.Int64)
+        attempts = self.attempts.with_columns(planned_ns=pl.col("due_ns") + begin, begin_ns=begin)
         requests, has_request = self._joined(attempts)
         planned = pl.col("planned_ns")
         # Of a request that made its connection, k6 counts the time from there to its use twice: as
         # blocked and as sending. Its start, counted back from its end, would come before its mark.
         requests = requests.with_columns(sent_ns=pl.max_horizontal("sent_ns", "at_ns"))
         requests = requests.with_columns(
+            begin_ns=begin,
             late_ms=(pl.col("sent_ns") - planned) / _NS_PER_MS,
             response_ms=(pl.col("timestamp") - planned) / _NS_PER_MS,
         )

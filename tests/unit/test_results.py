@@ -233,8 +233,21 @@ def test_seconds_are_those_of_the_plan_unless_a_request_came_late(tmp_path: Path
     assert line["late_ms_max"].to_list() == pytest.approx([0, 1000, 0])
 
 
-def test_functions_have_one_begin(tmp_path: Path) -> None:
-    """A scenario whose first request was late is late, though it has no other to compare with."""
+def test_a_function_whose_load_begins_later_is_not_late(tmp_path: Path) -> None:
+    """k6 begins each scenario when its VUs are ready: a busy host, or many VUs, take 0.1 s."""
+    first = attempted(dict.fromkeys(range(30), 0))
+    env = attempted(dict.fromkeys(range(30), 115_000_000), scenario="f1")
+    load = Load.of(10, duration="3s", functions=[Function("figlet"), Function("env")])
+    got = read_rows(tmp_path, first + env, load=load)
+    assert got.requests["late_ms"].abs().max() == 0
+    assert got.summary["response_ms_p50"].to_list() == pytest.approx([5.35, 5.35])
+    assert got.timeline["requests"].to_list() == [10] * 6
+    began = (got.summary["started_at"] - START).dt.total_milliseconds()
+    assert began.to_list() == [0, 115]
+
+
+def test_a_few_requests_that_were_all_late_are_late(tmp_path: Path) -> None:
+    """They do not tell when their own load began."""
     env = attempted({0: 50_000_000}, scenario="f1")
     got = read_rows(tmp_path, attempted(dict.fromkeys(range(30), 0)) + env)
     assert got.requests.filter(function="env")["late_ms"].to_list() == pytest.approx([50.0])
