@@ -57,7 +57,6 @@ class Tunnel:
         self.settimeout = channel.settimeout
         self.recv = channel.recv
         self.send = channel.send
-        self.sendall = channel.sendall
 
     def close(self) -> None:
         """Close the stream and give the channel back."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MOST = 1_000_000_000
 _NEVER = 1
+# What 64 MiB of JSON can hold takes gigabytes, so its values are counted first: by what stands
+# before each, since nothing is parsed yet. Points are cheap, objects are not.
+_MOST_VALUES = 4_000_000
+_MOST_OBJECTS = 200_000
 
 
 def _text(value: object) -> object:
@@ -79,7 +83,7 @@ def _moment(text: object) -> object:
 
 
 Scraped = Annotated[datetime | None, BeforeValidator(_moment)]
-Moment = Annotated[float, Field(ge=-1e11, le=1e11, allow_inf_nan=False)]
+Moment = Annotated[float, Field(ge=0, lt=253_402_300_799)]  # what Python's datetime can hold
 Value = Annotated[float | None, BeforeValidator(_number)]
 
 
@@ -158,7 +162,7 @@ def checked(endpoint: Endpoint, answer: httpx.Response, kind: TypeAdapter[T], da
     path = answer.request.url.path
     hint = f"Something else than {endpoint.what} answers there: check the URL."
     try:
-        return kind.validate_python(answer.json() if data is ... else data)
+        return kind.validate_python(_parsed(endpoint, answer) if data is ... else data)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -167,3 +171,14 @@ def checked(endpoint: Endpoint, answer: httpx.Response, kind: TypeAdapter[T], da
         raise endpoint.failed(what, hint=hint) from error
     except (ValueError, RecursionError) as error:
         raise endpoint.failed(f"the answer to {path} is no JSON", hint=hint) from error
+
+
+def _parsed(endpoint: Endpoint, answer: httpx.Response) -> Any:
+    content = answer.content
+    objects, values = content.count(b"{"), sum(map(content.count, (b",", b":", b"[", b"{")))
+    if values > _MOST_VALUES or objects > _MOST_OBJECTS:
+        raise endpoint.failed(
+            f"the answer to {answer.request.url.path} has {values:,} values in {objects:,} objects",
+            hint=f"Ask for less: {_MOST_VALUES:,} in {_MOST_OBJECTS:,} are the most.",
+        )
+    return answer.json()

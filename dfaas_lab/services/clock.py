@@ -44,6 +44,6 @@ def _reading(session: Session) -> Reading | None:
     answered_at = time.time()
     try:
         shown = parsedate_to_datetime(answer.headers["date"]).timestamp()
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return None
     return Reading(asked_at, answered_at, shown, resolution_s=1.0)

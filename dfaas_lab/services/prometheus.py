@@ -34,6 +34,7 @@ _HINTS = {
     422: "Prometheus could not carry the query out.",
     503: "Prometheus is starting, or the query took too long: try again, or ask for less.",
 }
+_LATEST_S = 1e11  # no clock is so far ahead
 
 
 class Prometheus:
@@ -75,11 +76,10 @@ class Prometheus:
             MetricsError: Prometheus does not answer.
         """
         asked_at = time.time()
-        said = self.evaluated("time()")
-        if not said:
-            raise self._endpoint.failed("it does not say what time it is", hint="Check the URL.")
-        (_, now), *_ = said
-        return Skew.between(now - time.time(), now - asked_at)
+        match self.evaluated("time()"):
+            case [(_, now)] if 0 <= now < _LATEST_S:
+                return Skew.between(now - time.time(), now - asked_at)
+        raise self._endpoint.failed("it does not say what time it is", hint="Check the URL.")
 
     def scraped(self, selector: str, *, start: float, end: float) -> list[Series]:
         """Return what was scraped of some series, each scrape at its own time.

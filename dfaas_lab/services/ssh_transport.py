@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -27,8 +28,8 @@ class Stream(Protocol):
     def recv(self, size: int, /) -> bytes:
         """Return some bytes; none at the end."""
 
-    def sendall(self, data: bytes, /) -> object:
-        """Send all of it."""
+    def send(self, data: bytes, /) -> int:
+        """Send some of it, and return how many bytes."""
 
     def close(self) -> None:
         """End it."""
@@ -72,19 +73,41 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Plain(httpcore.NetworkStream):
+    """A stream of which each step has one time limit, into however many pieces it falls."""
+
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _httpcore_errors(httpcore.ReadTimeout, httpcore.ReadError):
-            self._stream.settimeout(timeout)
-            return self._stream.recv(max_bytes)
+        with self._within(timeout, httpcore.ReadTimeout, httpcore.ReadError):
+            return self._recv(max_bytes)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _httpcore_errors(httpcore.WriteTimeout, httpcore.WriteError):
-            self._stream.settimeout(timeout)
-            if buffer:
-                self._stream.sendall(buffer)
+        with self._within(timeout, httpcore.WriteTimeout, httpcore.WriteError):
+            self._send(buffer)
+
+    @contextlib.contextmanager
+    def _within(
+        self, timeout: float | None, late: type[Exception], broken: type[Exception]
+    ) -> Iterator[None]:
+        self._until = None if timeout is None else time.monotonic() + timeout
+        with _httpcore_errors(late, broken):
+            yield
+
+    def _recv(self, most: int) -> bytes:
+        self._limit()
+        return self._stream.recv(most)
+
+    def _send(self, data: bytes) -> None:
+        while data:
+            self._limit()
+            data = data[self._stream.send(data) :]
+
+    def _limit(self) -> None:
+        left = None if self._until is None else self._until - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError
+        self._stream.settimeout(left)
 
     def close(self) -> None:
         self._stream.close()
@@ -95,33 +118,32 @@ class _Plain(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        with _httpcore_errors(httpcore.ConnectTimeout, httpcore.ConnectError):
-            self._stream.settimeout(timeout)
-            try:
-                return _Tls(self._stream, ssl_context, server_hostname)
-            except BaseException:
-                self.close()  # httpcore leaves that to whoever failed
-                raise
+        try:
+            return _Tls(self._stream, ssl_context, server_hostname, timeout)
+        except BaseException:
+            self.close()  # httpcore leaves that to whoever failed
+            raise
 
 
 class _Tls(_Plain):
     """TLS over a stream that is no socket of the system: ``ssl`` works on memory, we carry."""
 
-    def __init__(self, stream: Stream, context: ssl.SSLContext, hostname: str | None) -> None:
+    def __init__(
+        self, stream: Stream, context: ssl.SSLContext, hostname: str | None, timeout: float | None
+    ) -> None:
         super().__init__(stream)
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._in, self._out, server_hostname=hostname)
-        self._carry(self._tls.do_handshake)
+        with self._within(timeout, httpcore.ConnectTimeout, httpcore.ConnectError):
+            self._tls = context.wrap_bio(self._in, self._out, server_hostname=hostname)
+            self._carry(self._tls.do_handshake)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _httpcore_errors(httpcore.ReadTimeout, httpcore.ReadError):
-            self._stream.settimeout(timeout)
+        with self._within(timeout, httpcore.ReadTimeout, httpcore.ReadError):
             data: bytes = self._carry(lambda: self._tls.read(max_bytes))
             return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _httpcore_errors(httpcore.WriteTimeout, httpcore.WriteError):
-            self._stream.settimeout(timeout)
+        with self._within(timeout, httpcore.WriteTimeout, httpcore.WriteError):
             while buffer:
                 buffer = buffer[self._carry(lambda: self._tls.write(buffer)) :]  # noqa: B023
 
@@ -131,7 +153,7 @@ class _Tls(_Plain):
                 done = work()
             except ssl.SSLWantReadError:
                 self._flush()
-                data = self._stream.recv(_TLS_CHUNK)
+                data = self._recv(_TLS_CHUNK)
                 self._in.write(data) if data else self._in.write_eof()
             except ssl.SSLError:
                 self._flush()  # the other side is told why
@@ -142,7 +164,7 @@ class _Tls(_Plain):
 
     def _flush(self) -> None:
         if self._out.pending:
-            self._stream.sendall(self._out.read())
+            self._send(self._out.read())
 
 
 @contextlib.contextmanager

@@ -19,6 +19,8 @@ import httpx
 MOST_BYTES = 64 << 20
 """The most of an answer, as it is sent and decoded."""
 
+# A time limit of a socket holds for each piece that is taken, so the pieces are ours.
+_CHUNK = 64 << 10
 _CODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}  # zlib's window bits: either header
 _DROPPED = (b"content-encoding", b"transfer-encoding", b"content-length")
 
@@ -93,7 +95,10 @@ class BoundedTransport(httpx.BaseTransport):
             finally:
                 answer.close()  # only this gives the connection back: without it the 11th waits
         headers = [(name, value) for name, value in answer.headers if name.lower() not in _DROPPED]
-        return httpx.Response(answer.status, headers=headers, content=content, request=request)
+        said = httpx.Response(answer.status, headers=headers, content=content, request=request)
+        # Python takes any of its codecs for a charset; "zlib" makes a gigabyte of one megabyte.
+        said.encoding = "utf-8"
+        return said
 
     def close(self) -> None:
         """End all connections."""
@@ -167,7 +172,8 @@ class _Stream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         with _late(httpcore.WriteTimeout):
-            self._inner.write(buffer, self._deadline.left(timeout))
+            for at in range(0, len(buffer), _CHUNK):
+                self._inner.write(buffer[at : at + _CHUNK], self._deadline.left(timeout))
 
     def close(self) -> None:
         self._inner.close()

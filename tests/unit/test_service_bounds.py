@@ -9,6 +9,7 @@ import logging
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -21,6 +22,7 @@ from dfaas_lab.services import transport
 from dfaas_lab.services.endpoint import Endpoint
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
+from dfaas_lab.services.ssh_transport import through
 
 Answer = Callable[[socket.socket, str], None]
 
@@ -84,6 +86,63 @@ def test_an_answer_that_drips_ends_with_its_time(server: Server, start: bytes) -
     assert time.monotonic() - began < 10  # each byte comes well within the limit
 
 
+def test_nor_is_what_is_sent_taken_slowly_without_end(server: Server) -> None:
+    def sip(link: socket.socket, _: str) -> None:
+        while not server.ended.wait(0.1) and link.recv(300_000):
+            pass
+
+    server.answer = sip
+    body = b"x" * (64 << 20)
+    began = time.monotonic()
+    with pytest.raises(GatewayError, match="no answer within 1 s"):
+        Gateway(server.url).answer(Function("env", method="POST", body=body), timeout_s=1.0)
+    assert time.monotonic() - began < 8
+
+
+class Dripping:
+    """A stream that takes and gives one byte at a time, each well within the time limit."""
+
+    def settimeout(self, _: float | None) -> None:
+        pass
+
+    def recv(self, _: int) -> bytes:
+        time.sleep(0.05)
+        return b"\x16"
+
+    def send(self, _: bytes) -> int:
+        time.sleep(0.05)
+        return 1
+
+    def close(self) -> None:
+        pass
+
+
+class Mumbling(Dripping):
+    """The same, but it takes everything at once: a record of TLS that never ends."""
+
+    said = iter(b"\x16\x03\x03\x40\x00" + bytes(16384))
+
+    def recv(self, _: int) -> bytes:
+        time.sleep(0.05)
+        return bytes((next(self.said),))
+
+    def send(self, data: bytes) -> int:
+        return len(data)
+
+
+@pytest.mark.parametrize(
+    ("url", "stream"), [("http://node", Dripping()), ("https://node", Mumbling())]
+)
+def test_a_tunnel_that_drips_ends_with_its_time(url: str, stream: Dripping) -> None:
+    endpoint = Endpoint(
+        url, "the gateway", GatewayError, transport=through(lambda *_, timeout: stream)
+    )
+    began = time.monotonic()
+    with endpoint.session(timeout_s=0.7) as session, pytest.raises(GatewayError, match=r"0\.7 s"):
+        session.ask("GET", "/healthz")
+    assert time.monotonic() - began < 8
+
+
 def test_no_more_is_read_than_can_be_held(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MOST_BYTES", 1 << 20)
     server.body(b" " * (2 << 20))
@@ -98,6 +157,24 @@ def test_no_more_is_read_than_can_be_held(server: Server, monkeypatch: pytest.Mo
         server.body(b"nonsense", f"Content-Encoding: {wrong}")
         with pytest.raises(GatewayError):
             Gateway(server.url).functions()
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" + b"[]," * 3_000_000 + b"[]]", b"[" + b"{}," * 300_000 + b"{}]"]
+)
+def test_nor_more_than_its_values_take(server: Server, body: bytes) -> None:
+    server.body(body)
+    with pytest.raises(GatewayError, match=r"values in [\d,]+ objects.*\n.*are the most"):
+        Gateway(server.url).functions()
+
+
+@pytest.mark.parametrize("charset", ["zlib", "bz2", "idna", "punycode", "undefined", "utf-16"])
+def test_no_charset_of_an_answer_is_a_program(server: Server, charset: str) -> None:
+    said = zlib.compress(b"no such thing " * 1000) if charset == "zlib" else b"no such thing"
+    server.body(said, f"Content-Type: text/plain; charset={charset}", status="500 Oh")
+    with pytest.raises(GatewayError, match="answered 500") as caught:
+        Gateway(server.url).check_health()
+    assert ("no such thing" in str(caught.value)) == (charset != "zlib")
 
 
 def test_headers_are_bounded_too(server: Server) -> None:
@@ -156,6 +233,8 @@ def vector(one: object) -> bytes:
         b"[]",
         vector({"metric": {}, "value": ["NaN", "1"]}),
         vector({"metric": {}, "value": [1e300, "1"]}),
+        vector({"metric": {}, "value": [-1e10, "1"]}),
+        vector({"metric": {}, "value": [253402300800, "1"]}),
         vector({"metric": {}, "value": [1, "abc"]}),
         vector({"metric": {}, "value": [1, 1]}),
         vector({"metric": {}, "value": [1]}),
@@ -182,6 +261,21 @@ def test_a_scrape_at_the_end_of_time_is_due_later(server: Server) -> None:
         b'"lastScrape":"9999-12-31T23:59:59-12:00"}]}}'
     )
     assert Prometheus(server.url).scrape_is_due(datetime.now(UTC)) is False
+
+
+@pytest.mark.parametrize("one", ["NaN", "+Inf", "1e308", "-1", None])
+def test_a_time_that_is_none_is_no_skew(server: Server, one: str | None) -> None:
+    said = vector({"metric": {}, "value": [1, one]}) if one else vector({})
+    server.body(said)
+    with pytest.raises(MetricsError, match="does not say what time it is"):
+        Prometheus(server.url).clock_skew()
+
+
+@pytest.mark.parametrize("zone", ["+" + "9" * 12, "-" + "9" * 30, "GMT" * 1000])
+def test_a_date_with_an_odd_zone_is_no_clock(server: Server, zone: str) -> None:
+    server.body(b"OK", f"Date: Thu, 01 Jan 9999 00:00:00 {zone}")
+    skew = Gateway(server.url).date_skew()
+    assert skew is None or zone.startswith("GMT")
 
 
 def test_a_redirect_is_told_with_where_to(server: Server) -> None:
