@@ -13,7 +13,7 @@ import polars as pl
 from dfaas_lab.analysis.scrapes import Increase, Window
 from dfaas_lab.clock import Skew
 from dfaas_lab.services.queries import queries
-from dfaas_lab.services.target_metrics import metrics_of_windows, target_metrics
+from dfaas_lab.services.target_metrics import WindowMetrics, metrics_of_windows
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.part import TargetSession
@@ -69,9 +69,7 @@ class NodeMetrics:
             MetricsError: Prometheus does not answer, or refuses a question.
         """
         with self.prometheus.kept_open(timeout_s=_TIMEOUT_S):
-            return target_metrics(
-                self.prometheus, start, end, queries=self.queries, functions=self.functions
-            )
+            return self._ask([Window(start.timestamp(), end.timestamp())])[0].frame
 
     def of_loads(self, loads: Sequence[Window]) -> list[LoadMetrics]:
         """Ask for windows by the generator's clock, which the times in the answers are by, too.
@@ -88,9 +86,7 @@ class NodeMetrics:
             shift_s = ahead.seconds if abs(ahead.seconds) > _unsure_s(ahead) else 0.0
             windows = [_shifted(one, shift_s) for one in loads]
             self._wait_until_scraped(max(window.end for window in windows))
-            found = metrics_of_windows(
-                self.prometheus, windows, queries=self.queries, functions=self.functions
-            )
+            found = self._ask(windows)
         shift = timedelta(seconds=shift_s)
         return [
             LoadMetrics(
@@ -103,6 +99,11 @@ class NodeMetrics:
             )
             for one in found
         ]
+
+    def _ask(self, windows: Sequence[Window]) -> list[WindowMetrics]:
+        return metrics_of_windows(
+            self.prometheus, windows, queries=self.queries, functions=self.functions
+        )
 
     def _ahead(self) -> Skew:
         """How far Prometheus's clock is ahead of the generator's; 0 where that cannot be told."""

@@ -6,6 +6,6 @@
 """
 
 from dfaas_lab.local.local_lab import LocalLab, start
-from dfaas_lab.local.parts import LocalGateway, LocalSsh, LocalSshServer
+from dfaas_lab.local.parts import LocalGateway, LocalPart, LocalSsh
 
-__all__ = ["LocalGateway", "LocalLab", "LocalSsh", "LocalSshServer", "start"]
+__all__ = ["LocalGateway", "LocalLab", "LocalPart", "LocalSsh", "start"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dfaas_lab.local import LocalLab
 
 # Requests that mean something to the functions which every embedded lab has.
-_BODIES = {"figlet": "Hello DFaaS!", "echo": "Hello DFaaS!", "sha512sum": "Hello DFaaS!"}
+_BODIES = dict.fromkeys(("figlet", "echo", "sha512sum"), "Hello DFaaS!")
 
 
 def start_local(
@@ -59,7 +59,21 @@ def _chosen(
 
 
 def _targets(local: LocalLab, named: frozenset[str]) -> list[Target]:
-    generator = _generator(local)
+    ssh = local.ssh
+    host = Host(
+        ssh.host,
+        user=ssh.user,
+        port=ssh.port,
+        key=ssh.key,
+        known_hosts=ssh.known_hosts,
+        become=False,
+    )
+    generator = Generator(
+        host,
+        name="local",
+        workspace_root=local.workspace_root,
+        variables={"python": ssh.python, **local.places},
+    )
     return [
         Target(
             gateway.name,
@@ -74,25 +88,6 @@ def _targets(local: LocalLab, named: frozenset[str]) -> list[Target]:
     ]
 
 
-def _generator(local: LocalLab) -> Generator:
-    ssh = local.ssh
-    host = Host(
-        ssh.host,
-        user=ssh.user,
-        port=ssh.port,
-        key=ssh.key,
-        known_hosts=ssh.known_hosts,
-        become=False,
-    )
-    return Generator(
-        host,
-        name="local",
-        workspace_root=local.workspace_root,
-        variables={"python": ssh.python, **local.places},
-    )
-
-
 def _function(name: str) -> Function:
-    if name in _BODIES:
-        return Function(name, method="POST", body=_BODIES[name])
-    return Function(name)
+    method = "POST" if name in _BODIES else "GET"
+    return Function(name, method=method, body=_BODIES.get(name, b""))

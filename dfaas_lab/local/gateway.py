@@ -58,28 +58,40 @@ class GatewayTask:
 
 
 class Front:
-    """What stands before all routes: odd paths are redirected, and one fault can be had.
+    """What stands before all routes: it stamps answers, redirects odd paths, and has one fault.
 
     Args:
         app: What answers.
-        prometheus_down: Whether the gateway's own Prometheus is down: then OpenFaaS closes the
-            connection of who asks for its functions.
+        task: The node's name, its clock, and whether the gateway's own Prometheus is down: then
+            OpenFaaS closes the connection of who asks for its functions.
     """
 
-    def __init__(self, app: ASGIApp, *, prometheus_down: bool) -> None:
+    def __init__(self, app: ASGIApp, task: GatewayTask) -> None:
         self._app = app
-        self._prometheus_down = prometheus_down
+        self._task = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Redirect, close, or pass a request on."""
-        if self._prometheus_down and (scope["method"], scope["path"]) == _LIST:
+        if self._task.prometheus_down and (scope["method"], scope["path"]) == _LIST:
             receive.__self__.transport.abort()  # type: ignore[attr-defined]  # uvicorn's cycle
             return
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *self._stamp()]
+            await send(message)
+
         clean = _clean(scope["raw_path"])
         app = self._app
         if clean != scope["raw_path"]:
             app = Response(status_code=301, headers={"Location": clean.decode("latin-1")})
-        await app(scope, receive, send)
+        await app(scope, receive, stamped)
+
+    def _stamp(self) -> list[tuple[bytes, bytes]]:
+        date = formatdate(time.time() + self._task.clock_skew_s, usegmt=True).encode()
+        node = self._task.name.encode()
+        # The last is DFaaS's own, beside OpenFaaS's.
+        return [(b"date", date), (b"x-served-by", node), (b"dfaas-node-id", node)]
 
 
 def _clean(path: bytes) -> bytes:
@@ -94,35 +106,6 @@ def _clean(path: bytes) -> bytes:
     return b"/" + b"/".join(kept) + slash
 
 
-class Stamped:
-    """Adds the node's id and its own idea of the time to every answer.
-
-    Args:
-        app: What answers.
-        node_id: The value of ``Dfaas-Node-Id``.
-        clock_skew_s: How far the node's clock is ahead.
-    """
-
-    def __init__(self, app: ASGIApp, node_id: str, clock_skew_s: float) -> None:
-        self._app = app
-        self._node_id = node_id.encode()
-        self._clock_skew_s = clock_skew_s
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-
-        async def stamped(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                date = formatdate(time.time() + self._clock_skew_s, usegmt=True).encode()
-                # DFaaS adds its own header to OpenFaaS's.
-                own = [(b"date", date), (b"dfaas-node-id", self._node_id)]
-                own.append((b"x-served-by", self._node_id))
-                message["headers"] = [*message.get("headers", []), *own]
-            await send(message)
-
-        await self._app(scope, receive, stamped)
-
-
 async def _healthz(_: Request) -> Response:
     return PlainTextResponse("OK")
 
@@ -135,7 +118,7 @@ def applications(task: GatewayTask) -> tuple[ASGIApp, ASGIApp]:
     """
     services = Services(images(task.functions), task.timeout_s)
     metrics = GatewayMetrics(services)
-    system = BasicAuth(SystemApi(services, task.provider).router(), task.user, task.password)
+    system = BasicAuth(SystemApi(services, task.provider).app(), task.user, task.password)
     invocation = Invocation(services, metrics)
     gateway = Starlette(
         routes=[
@@ -152,8 +135,7 @@ def applications(task: GatewayTask) -> tuple[ASGIApp, ASGIApp]:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     metrics_app = Starlette(routes=[Route("/metrics", exposition)])
-    front = Front(gateway, prometheus_down=task.prometheus_down)
-    return Stamped(front, task.name, task.clock_skew_s), metrics_app
+    return Front(gateway, task), metrics_app
 
 
 def _server(app: ASGIApp) -> uvicorn.Server:

@@ -12,8 +12,9 @@ import platform
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route, Router
+from starlette.routing import Route
 
 from dfaas_lab.local.services import NAMESPACE, Services
 
@@ -69,19 +70,18 @@ class SystemApi:
         self._services = services
         self._provider = provider
 
-    def router(self) -> Router:
-        """Return the endpoints as an application."""
-        functions, one = "/functions", "/function/{name}"
-        return Router(
-            [
+    def app(self) -> Starlette:
+        """Return the endpoints as an application; a ``ValueError`` is answered with 400."""
+        return Starlette(
+            routes=[
                 Route("/info", self.info, methods=["GET"]),
-                Route(functions, self.list, methods=["GET"]),
-                Route(functions, self.create, methods=["POST"]),
-                Route(functions, self.update, methods=["PUT"]),
-                Route(functions, self.delete, methods=["DELETE"]),
-                Route(one, self.describe, methods=["GET"]),
+                Route("/functions", self.list, methods=["GET"]),
+                Route("/functions", self.deploy, methods=["POST", "PUT"]),
+                Route("/functions", self.delete, methods=["DELETE"]),
+                Route("/function/{name}", self.describe, methods=["GET"]),
                 Route("/scale-function/{name}", self.scale, methods=["POST"]),
-            ]
+            ],
+            exception_handlers={ValueError: _refused},
         )
 
     async def info(self, _: Request) -> Response:
@@ -103,34 +103,21 @@ class SystemApi:
             return _missing()
         return JSONResponse(service.status(self._provider, listed=False))
 
-    async def create(self, request: Request) -> Response:
-        """``POST /system/functions``: one that is there already is refused."""
-        return await self._deploy(request, is_there=False)
-
-    async def update(self, request: Request) -> Response:
-        """``PUT /system/functions``: one that is not there is not found."""
-        return await self._deploy(request, is_there=True)
-
-    async def _deploy(self, request: Request, *, is_there: bool) -> Response:
-        try:
-            wanted = await _object(request)
-            known = self._services.find(str(wanted.get("service", ""))) is not None
-            if known and not is_there:
-                code = 400 if self._provider == "faasd" else 500
-                return PlainTextResponse(f"{wanted['service']} already exists\n", code)
-            if is_there and not known:
-                return _missing()
-            self._services.deploy(wanted)
-        except ValueError as error:
-            return PlainTextResponse(f"{error}\n", 400)
+    async def deploy(self, request: Request) -> Response:
+        """``POST /system/functions`` of one that is not there yet, ``PUT`` of one that is."""
+        wanted, is_update = await _object(request), request.method == "PUT"
+        known = self._services.find(str(wanted.get("service", ""))) is not None
+        if known and not is_update:
+            code = 400 if self._provider == "faasd" else 500
+            return PlainTextResponse(f"{wanted['service']} already exists\n", code)
+        if is_update and not known:
+            return _missing()
+        self._services.deploy(wanted)
         return Response(status_code=202)
 
     async def delete(self, request: Request) -> Response:
         """``DELETE /system/functions``."""
-        try:
-            name = str((await _object(request)).get("functionName", ""))
-        except ValueError as error:
-            return PlainTextResponse(f"{error}\n", 400)
+        name = str((await _object(request)).get("functionName", ""))
         return _missing() if self._services.remove(name) is None else Response(status_code=202)
 
     async def scale(self, request: Request) -> Response:
@@ -138,12 +125,9 @@ class SystemApi:
         service = self._services.find(request.path_params["name"])
         if service is None:
             return _missing()
-        try:
-            replicas = (await _object(request)).get("replicas")
-        except ValueError as error:
-            return PlainTextResponse(f"{error}\n", 400)
+        replicas = (await _object(request)).get("replicas")
         if type(replicas) is not int or replicas < 0:
-            return PlainTextResponse("'replicas' is no number from 0\n", 400)
+            raise ValueError("'replicas' is no number from 0")
         service.scale(replicas)
         return Response(status_code=202)
 
@@ -160,6 +144,10 @@ async def _object(request: Request) -> dict[str, Any]:
     if given.get("namespace") not in (None, "", NAMESPACE):
         raise ValueError(f"namespace {given['namespace']!r} is not here; there is {NAMESPACE!r}")
     return given
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"{error}\n", 400)
 
 
 def _missing() -> Response:

@@ -201,11 +201,6 @@ def _environment(service: Service, scope: Scope, path: bytes, size: int) -> Mapp
     return env
 
 
-def _content_type(scope: Scope) -> bytes:
-    given: bytes = dict(scope["headers"]).get(b"content-type", b"application/octet-stream")
-    return given
-
-
 def _outcome(scope: Scope, done: Execution) -> Answer:
     """Return what the classic watchdog answers after an execution."""
     if done.end is End.TIMED_OUT:
@@ -213,7 +208,8 @@ def _outcome(scope: Scope, done: Execution) -> Answer:
     if done.exit_code != 0:
         return Answer(500, f"{_exit(done.exit_code)}\n".encode() + done.output + done.error)
     duration = [(b"x-duration-seconds", b"%.6f" % done.duration_s)]
-    return Answer(200, done.output, content_type=_content_type(scope), headers=duration)
+    kind = dict(scope["headers"]).get(b"content-type", b"application/octet-stream")
+    return Answer(200, done.output, content_type=kind, headers=duration)
 
 
 def _exit(code: int) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.local.binaries import find
 from dfaas_lab.local.lab_directory import LabDirectory
-from dfaas_lab.local.parts import LocalGateway, LocalSsh, LocalSshServer, Pipe
+from dfaas_lab.local.parts import LocalGateway, LocalPart, LocalSsh, Pipe
 from dfaas_lab.local.services import images
 
 _NEEDED = ("asyncssh", "starlette", "uvicorn", "prometheus_client")
@@ -42,7 +42,7 @@ class LocalLab:
         self.workspace_root = str(self._directory.workspace_root)
         self.functions = list(images(task["gateways"][0]["functions"]))
         self.ssh = _ssh(self._directory, ports["ssh"]["port"], task["ssh"]["user"])
-        self.ssh_server = LocalSshServer("ssh", pipe)
+        self.ssh_server = LocalPart("ssh", pipe)
         self.gateways = [
             LocalGateway(
                 gateway["name"],

@@ -48,20 +48,17 @@ class LocalPart:
         """Kill it with SIGKILL; what it started lives on."""
         self._pipe.order({"do": "kill", "child": self.name})
 
-    def _restart(self, **changes: object) -> None:
-        self._pipe.order({"do": "restart", "child": self.name, "changes": changes})
+    def restart(self, **changes: object) -> None:
+        """Start it again, on the same ports and with the same keys or password.
 
-
-class LocalSshServer(LocalPart):
-    """The SSH server."""
-
-    def restart(self, *, env: Mapping[str, str] | None = None) -> None:
-        """Start it again, with the same port and keys.
+        A gateway has the functions of its start.
 
         Args:
-            env: More variables for the environment of commands; None leaves them as they are.
+            changes: Of its task: ``env``, the variables of the SSH server's commands; or of a
+                gateway ``clock_skew_s``, ``timeout_s`` (for a function's answer), ``provider``
+                (``kubernetes`` or ``faasd``), ``prometheus_down`` (the gateway's own).
         """
-        self._restart(**({} if env is None else {"env": dict(env)}))
+        self._pipe.order({"do": "restart", "child": self.name, "changes": changes})
 
 
 class LocalGateway(LocalPart):
@@ -94,30 +91,6 @@ class LocalGateway(LocalPart):
         self.prometheus_url = (
             f"http://127.0.0.1:{prometheus_port}" if prometheus_port is not None else None
         )
-
-    def restart(
-        self,
-        *,
-        clock_skew_s: float | None = None,
-        provider: str | None = None,
-        prometheus_down: bool | None = None,
-        timeout_s: float | None = None,
-    ) -> None:
-        """Start it again, with the same ports and password, and with the functions of the start.
-
-        Args:
-            clock_skew_s: How far its clock is ahead; None leaves it as it is.
-            provider: ``kubernetes`` or ``faasd``, which answer differently.
-            prometheus_down: Whether the gateway's own Prometheus is down.
-            timeout_s: How long it waits for a function's answer: 60 s at the start.
-        """
-        asked = {
-            "clock_skew_s": clock_skew_s,
-            "provider": provider,
-            "prometheus_down": prometheus_down,
-            "timeout_s": timeout_s,
-        }
-        self._restart(**{key: value for key, value in asked.items() if value is not None})
 
     def __repr__(self) -> str:
         return f"LocalGateway({self.name!r}, url={self.url!r})"

@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -66,17 +66,11 @@ def spawn(
     Raises:
         OSError: The program cannot be started.
     """
-    actions = [
-        (os.POSIX_SPAWN_DUP2, stdin, 0),
-        (os.POSIX_SPAWN_DUP2, stdout, 1),
-        (os.POSIX_SPAWN_DUP2, stderr, 2),
-    ]
-    if session:
-        return os.posix_spawn(
-            argv[0], argv, env, file_actions=actions, setsid=True, setsigdef=_PYTHON_IGNORES
-        )
+    streams = enumerate((stdin, stdout, stderr))
+    actions = [(os.POSIX_SPAWN_DUP2, given, number) for number, given in streams]
+    leads: dict[str, Any] = {"setsid": True} if session else {"setpgroup": 0}
     return os.posix_spawn(
-        argv[0], argv, env, file_actions=actions, setpgroup=0, setsigdef=_PYTHON_IGNORES
+        argv[0], argv, env, file_actions=actions, setsigdef=_PYTHON_IGNORES, **leads
     )
 
 

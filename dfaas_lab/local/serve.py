@@ -10,12 +10,10 @@ import errno
 import json
 import os
 import signal
-import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.local.local_lab import start
@@ -24,37 +22,27 @@ from dfaas_lab.store.files import beside
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def serve(
-    path: Path | None = None,
-    *,
-    targets: int = 1,
-    functions: Mapping[str, Sequence[str] | str] | None = None,
-    clock_skew_s: float = 0.0,
-    out: TextIO | None = None,
-) -> None:
+def serve(path: Path | None = None, *, targets: int = 1) -> None:
     """Run an embedded lab until Ctrl-C or SIGTERM.
 
     What ``Lab.from_file`` needs is written as JSON, which is also YAML: to a file that only the
-    user can read, or to ``out``. It appears at once and whole, when the lab serves. The file is
+    user can read, or to stdout. It appears at once and whole, when the lab serves. The file is
     removed at the end.
 
     Args:
-        path: The file to write; None prints to ``out``.
+        path: The file to write; None prints it.
         targets: How many gateways.
-        functions: More functions, by name and command.
-        clock_skew_s: How far the gateways' clocks are ahead, in seconds.
-        out: Where to print; None means stdout.
 
     Raises:
         ConfigError: The file cannot be written; no lab was started.
     """
     if path is not None:
         _try(path)
-    with _until_a_signal(), start(targets, functions, clock_skew_s=clock_skew_s) as lab:
+    with _until_a_signal(), start(targets) as lab:
         text = json.dumps(lab.facts(), indent=2) + "\n"
         try:
             if path is None:
-                print(text, end="", flush=True, file=out or sys.stdout)
+                print(text, end="", flush=True)  # noqa: T201 - it is what was asked for
             else:
                 _write(path, text)
             while True:

@@ -64,7 +64,6 @@ class Play:
 class PlayEnd:
     """How a run ended, and the end of what Ansible printed."""
 
-    status: str
     exit_code: int
     output: str
 
@@ -130,7 +129,7 @@ def _run(
         if not cancel.is_set():
             raise
     output = _end_of(Path(runner.config.artifact_dir, "stdout"))
-    return PlayEnd(str(runner.status), int(runner.rc if runner.rc is not None else -1), output)
+    return PlayEnd(int(runner.rc if runner.rc is not None else -1), output)
 
 
 def _end_of(path: Path) -> str:

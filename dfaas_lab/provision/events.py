@@ -35,7 +35,6 @@ class PlaybookEvents:
         """The hosts that the recap calls good; none before the playbook's own end."""
         self.failures: dict[str, ProvisionError] = {}
         self._rows: dict[str, list[TaskRow]] = {name: [] for name in hosts}
-        self._told: list[TaskRow] = []
         self._hosts = hosts
         self._progress = progress
         for name in hosts:
@@ -43,8 +42,8 @@ class PlaybookEvents:
 
     @property
     def rows(self) -> list[TaskRow]:
-        """The tasks of all hosts, in the order in which they ended."""
-        return list(self._told)
+        """The tasks of all hosts, one host after the other."""
+        return [row for rows in self._rows.values() for row in rows]
 
     def rows_of(self, name: str) -> tuple[TaskRow, ...]:
         """Return the tasks of one host."""
@@ -83,7 +82,6 @@ class PlaybookEvents:
         message = detail(result) if state in ("failed", "unreachable") else ""
         seconds = float(data.get("duration") or 0.0)
         row = TaskRow(self._hosts[name][0], task, state, seconds, message)
-        self._told.append(row)
         self._rows[name].append(row)
         done = len(self._rows[name])
         total = max(_EXPECTED_TASKS, done + 1)

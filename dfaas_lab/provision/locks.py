@@ -129,8 +129,8 @@ def hold_there(
     cancel: threading.Event,
     waiting: Callable[[], None],
     silence_s: float = _LONGEST_SILENCE_S,
-) -> Iterator[bool]:
-    """Hold the lock of that host against everybody; the value says whether we had to wait.
+) -> Iterator[None]:
+    """Hold the lock of that host against everybody.
 
     It lasts as long as we do: we are heard from time to time, or it ends.
 
@@ -143,14 +143,14 @@ def hold_there(
     """
     script = _HOLD % (shlex.quote(folder), _MINE.decode(), silence_s, _BUSY.decode())
     with remote.open(f"/bin/sh -c {shlex.quote(script)}") as process:
-        waited = _wait_there(process, cancel, waiting)
+        _wait_there(process, cancel, waiting)
         with _kept_alive(process, silence_s / 5):
-            yield waited
+            yield
         with contextlib.suppress(RemoteError):
             process.send_eof()
 
 
-def _wait_there(process: Process, cancel: threading.Event, waiting: Callable[[], None]) -> bool:
+def _wait_there(process: Process, cancel: threading.Event, waiting: Callable[[], None]) -> None:
     """Wait until the lock is ours, or cannot be had there: then we work without one."""
     said = b""
     until = time.monotonic() + _LONGEST_ANSWER_S
@@ -163,7 +163,6 @@ def _wait_there(process: Process, cancel: threading.Event, waiting: Callable[[],
             raise interrupted()
         if _BUSY in said:
             waiting()
-    return _BUSY in said
 
 
 @contextlib.contextmanager

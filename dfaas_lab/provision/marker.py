@@ -55,15 +55,13 @@ def read_marker(remote: Remote, workspace_root: str, *, timeout: float = 15.0) -
 
 def is_ready(remote: Remote, spec: Spec, *, timeout: float = 15.0) -> bool:
     """Return whether the host is as the spec wants it, as the marker says."""
-    if isinstance(spec, GeneratorSpec):
-        marker = read_marker(remote, spec.workspace_root, timeout=timeout)
-        fits = marker is not None and marker.answers
-        wanted = spec.wanted_version
-        fits = fits and marker is not None and wanted in ("", marker.k6_version)
-    else:
+    if not isinstance(spec, GeneratorSpec):
         marker = _read(remote, TARGET_MARKER, "-f", timeout)
-        fits = marker is not None
-    return fits and marker is not None and marker.playbook_digest == spec.digest()
+        return marker is not None and marker.playbook_digest == spec.digest()
+    marker = read_marker(remote, spec.workspace_root, timeout=timeout)
+    if marker is None or not marker.answers or marker.playbook_digest != spec.digest():
+        return False
+    return spec.wanted_version in ("", marker.k6_version)
 
 
 def _read(remote: Remote, path: str, test: str, timeout: float) -> Marker | None:

@@ -8,20 +8,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
+from dfaas_lab.errors import DfaasLabError, HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision.ansible import Play, PlayEnd, run_play
 from dfaas_lab.provision.events import LONGEST_DETAIL, PlaybookEvents, bar
 from dfaas_lab.provision.local_k6 import local_k6
 from dfaas_lab.provision.remote_tasks import end_tasks
-from dfaas_lab.provision.remote_tmp import usable_tmp
 from dfaas_lab.provision.report import TaskRow
 from dfaas_lab.provision.spec import GeneratorSpec, Key, Spec, TargetSpec
+from dfaas_lab.remote.shell import answer
 
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
 
 _MOST_FORKS = 25
+# Ansible did its work to the end; bit 2: hosts failed, 4: hosts were unreachable.
+_WENT_THROUGH = (0, 2, 4, 6)
+# Ansible takes ~/.ansible/tmp, and gives its name to "echo" as words: of blanks in a row one is
+# left, and marks are read. The folder in the place of a home must be ours alone: whoever could
+# write there could change what is run.
+_USABLE_TMP = r"""case $HOME in
+*'  '* | ' '* | *' ' | *[!A-Za-z0-9/._\ @+,:=-]*) ;;
+*) [ -d "$HOME" ] && [ -w "$HOME" ] && exit 0 ;;
+esac
+d=/var/tmp/dfaas-lab-ansible-$(id -u)
+mkdir -m 700 "$d" 2>/dev/null
+[ -d "$d" ] && [ ! -L "$d" ] && [ -O "$d" ] && chmod 700 "$d" && echo "$d"
+:"""
 
 
 @dataclass(frozen=True)
@@ -67,8 +80,8 @@ def run_group(
     finally:
         if end is None or end.exit_code != 0:
             # An interrupt, a time limit or a dead Ansible leave modules running on the hosts.
-            left = [remotes[s.key] for name, s in by_name.items() if _alive(events, name)]
-            end_tasks(left, mark)
+            gone = {n for n, e in events.failures.items() if isinstance(e, HostUnreachable)}
+            end_tasks([remotes[s.key] for n, s in by_name.items() if n not in gone], mark)
     group = GroupEnd(events.rows)
     for name, spec in by_name.items():
         if cancel.is_set():
@@ -78,16 +91,12 @@ def run_group(
     return group
 
 
-def _alive(events: PlaybookEvents, name: str) -> bool:
-    return not isinstance(events.failures.get(name), HostUnreachable)
-
-
 def _settle(
     group: GroupEnd, spec: Spec, events: PlaybookEvents, name: str, end: PlayEnd, progress: Progress
 ) -> None:
     """Write down what became of a host: it is ready only where Ansible's recap says so."""
     failure = events.failures.get(name)
-    if failure is None and name in events.passed and _went_through(end):
+    if failure is None and name in events.passed and end.exit_code in _WENT_THROUGH:
         group.ready.append((spec, events.rows_of(name)))
         progress.finish(bar(spec.label), "ok", "ready")
         return
@@ -95,11 +104,6 @@ def _settle(
         failure = _ansible_failed(spec, end)
         progress.finish(bar(spec.label), "failed", failure.message.splitlines()[0])
     group.failures.append((spec, failure))
-
-
-def _went_through(end: PlayEnd) -> bool:
-    """Return whether Ansible did its work to the end: bit 2 hosts failed, 4 unreachable."""
-    return end.exit_code in (0, 2, 4, 6)
 
 
 def _play(
@@ -125,6 +129,17 @@ def _play(
         forks=min(len(by_name), _MOST_FORKS),
         become_password=first.host.become_password,
     )
+
+
+def usable_tmp(remote: Remote) -> str:
+    """Return a folder for Ansible where the user's home is missing, read-only or oddly named.
+
+    Empty where the home will do, and where it cannot be told: then Ansible says what is wrong.
+    """
+    try:
+        return answer(remote, _USABLE_TMP).strip()
+    except DfaasLabError:
+        return ""
 
 
 def _ansible_failed(spec: Spec, end: PlayEnd) -> TaskFailed:

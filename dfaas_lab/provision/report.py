@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -84,21 +84,11 @@ class ProvisionReport:
         >>> set(report.tasks["status"]) <= {"ok", "changed", "skipped"}
         True
         """
-        return task_frame(self.rows)
+        import polars as pl
 
-
-def task_frame(rows: Iterable[TaskRow]) -> pl.DataFrame:
-    """Return the rows as a frame with its columns in place, also where there is no row."""
-    import polars as pl
-
-    columns = {
-        "host": pl.String,
-        "task": pl.String,
-        "status": pl.String,
-        "seconds": pl.Float64,
-        "message": pl.String,
-    }
-    return pl.DataFrame([asdict(row) for row in rows], schema=columns)
+        columns = dict.fromkeys(("host", "task", "status"), pl.String)
+        schema = {**columns, "seconds": pl.Float64, "message": pl.String}
+        return pl.DataFrame([asdict(row) for row in self.rows], schema=schema)
 
 
 def joined(failures: Sequence[ProvisionError], of: int) -> ProvisionError:

@@ -24,43 +24,68 @@ DEFAULT_K6_VERSION = "1.1.0"
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorSpec:
-    """A generator as it shall be.
+class _HostSpec:
+    """What any host has.
 
     Args:
         host: Where it is.
         name: What people call it.
+        python: The interpreter there; None lets Ansible find it.
+        variables: Any other variable of ``playbooks/group_vars/all.yml``.
+    """
+
+    host: Host
+    name: str
+    python: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What people see of it in reports and bars."""
+        return _label(self.host)
+
+    def _item(self, name: str, digest: str) -> dict[str, Any]:
+        """Both ways in agree: Fabric goes by the same resolved host."""
+        resolved = resolve(self.host)
+        return {
+            "name": name,
+            "address": resolved.address,
+            "port": resolved.port,
+            "user": resolved.user,
+            "ssh_args": shlex.join(ssh_arguments(resolved)),
+            "connect_timeout_s": max(int(self.host.connect_timeout), 1),
+            "become": self.host.become,
+            "become_with_password": self.host.become_password is not None,
+            "python": self.python or "",
+            "playbook_digest": digest,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSpec(_HostSpec):
+    """A generator as it shall be.
+
+    Args:
         workspace_root: The folder of the workspaces there.
         k6_version: The version of k6; None means this machine's own, else the pinned one.
         k6_source: Where k6 comes from (``copy``, ``release``, ``apt``, ``present``); None lets the
             playbook choose.
         install_dir: The folder for k6; None means ``/opt/dfaas-lab``, or a place in the user's home
             without root and sudo.
-        python: The interpreter there; None lets Ansible find it.
         remote_tmp: The folder of Ansible's temporary files there; None means Ansible's default.
-        variables: Any other variable of ``playbooks/group_vars/all.yml``.
     """
 
-    host: Host
-    name: str
     workspace_root: str = "/tmp/dfaas-runs"  # noqa: S108 (a folder there, which the playbook checks)
     k6_version: str | None = None
     k6_source: str | None = None
     install_dir: str | None = None
-    python: str | None = None
     remote_tmp: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_source(self.k6_source)
         check_version(self.k6_version)
         if self.k6_version is not None:  # k6 itself writes v1.1.0; nobody else compares with that
             object.__setattr__(self, "k6_version", self.k6_version.removeprefix("v"))
-
-    @property
-    def label(self) -> str:
-        """What people see of it in reports and bars."""
-        return _label(self.host)
 
     @property
     def state_key(self) -> Key:
@@ -91,39 +116,20 @@ class GeneratorSpec:
     def item(self, name: str) -> dict[str, Any]:
         """Return it as an item of the playbook's list ``generators``."""
         return {
-            **_item(self.host, name),
+            **self._item(name, self.digest()),
             "workspace_root": self.workspace_root,
             "k6_source": self.k6_source or "auto",
             "k6_version": self.wanted_version,
             "k6_install_dir": self.install_dir or "",
-            "python": self.python or "",
             "remote_tmp": self.remote_tmp or "",
-            "playbook_digest": self.digest(),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetSpec:
-    """The host of a target as it shall be.
+class TargetSpec(_HostSpec):
+    """The host of a target; ``install_monitoring``: with Prometheus and node exporter."""
 
-    Args:
-        host: Where it is.
-        name: What people call it.
-        install_monitoring: Whether Prometheus and node exporter are installed there.
-        python: The interpreter there; None lets Ansible find it.
-        variables: Any other variable of ``playbooks/group_vars/all.yml``.
-    """
-
-    host: Host
-    name: str
     install_monitoring: bool = False
-    python: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """What people see of it in reports and bars."""
-        return _label(self.host)
 
     @property
     def state_key(self) -> Key:
@@ -141,12 +147,8 @@ class TargetSpec:
 
     def item(self, name: str) -> dict[str, Any]:
         """Return it as an item of the playbook's list ``targets``."""
-        return {
-            **_item(self.host, name),
-            "install_monitoring": self.install_monitoring,
-            "python": self.python or "",
-            "playbook_digest": self.digest(),
-        }
+        item = self._item(name, self.digest())
+        return {**item, "install_monitoring": self.install_monitoring}
 
 
 Spec = GeneratorSpec | TargetSpec
@@ -157,21 +159,6 @@ def playbooks_folder() -> Path:
     package = Path(str(files("dfaas_lab")))
     inside = package / "playbooks"
     return inside if inside.is_dir() else package.parent / "playbooks"
-
-
-def _item(host: Host, name: str) -> dict[str, Any]:
-    """Both ways in agree: Fabric goes by the same resolved host."""
-    resolved = resolve(host)
-    return {
-        "name": name,
-        "address": resolved.address,
-        "port": resolved.port,
-        "user": resolved.user,
-        "ssh_args": shlex.join(ssh_arguments(resolved)),
-        "connect_timeout_s": max(int(host.connect_timeout), 1),
-        "become": host.become,
-        "become_with_password": host.become_password is not None,
-    }
 
 
 def _place(host: Host) -> Key:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
+from dfaas_lab.errors import ConfigError, ConnectionFailed, GatewayError, ServiceError
 from dfaas_lab.load import Function
 from dfaas_lab.services.endpoint import REDIRECT_HINT, location
 from dfaas_lab.services.gateway import Gateway
@@ -44,6 +44,7 @@ def set_up_target(
     functions: Sequence[Function],
     prometheus: Prometheus | None = None,
     *,
+    reach: Callable[[], None] | None = None,
     timeout_s: float = 120.0,
     say: Callable[[str], None] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
@@ -54,6 +55,7 @@ def set_up_target(
         gateway: The target's gateway, by a way that works from here.
         functions: The target's functions; one without an image must be there already.
         prometheus: The target's Prometheus, where it has one.
+        reach: Looks from the generator, which is who measures, whether the gateway listens.
         timeout_s: How long the functions may take to answer.
         say: Told in a few words what is under way.
         sleep: Waits.
@@ -63,24 +65,29 @@ def set_up_target(
         what the target lacks and in its hint what to do.
     """
     work = _Setup(gateway, functions, timeout_s, sleep)
-    steps = [
+    steps: list[tuple[str, Callable[[], str | None]]] = [
         ("Log in to the gateway", work.log_in),
         ("Deploy the functions", work.deploy),
         ("Wait for the functions", work.wait),
     ]
     if prometheus is not None:
         steps.append(("Check Prometheus", lambda: _look_at(prometheus)))
+    if reach is not None:
+        steps.append(("Reach the gateway from the generator", reach))
     return list(_carry_out(steps, say))
 
 
 def _carry_out(
-    steps: Sequence[tuple[str, Callable[[], str]]], say: Callable[[str], None]
+    steps: Sequence[tuple[str, Callable[[], str | None]]], say: Callable[[str], None]
 ) -> Iterator[SetupStep]:
     for task, work in steps:
         say(task)
         started = time.monotonic()
         try:
-            message = work()
+            message = work() or ""
+        except ConnectionFailed as error:  # that is the generator's own failure, told as such
+            yield SetupStep(task, "skipped", time.monotonic() - started, error.message)
+            continue
         except (ServiceError, ConfigError) as error:
             yield SetupStep(task, "failed", time.monotonic() - started, error.message, error)
             return
@@ -144,9 +151,7 @@ class _Setup:
         left_s = max(until - time.monotonic(), 1.0)
         try:
             answer = self.gateway.answer(function, timeout_s=min(timeout_s, left_s))
-            problem = no_answer(self.gateway, function, answer)
-            if problem is not None:
-                raise problem
+            _refuse_no_answer(self.gateway, function, answer)
             return answer.status_code
         except GatewayError as error:
             if isinstance(error.__cause__, httpx.TimeoutException):
@@ -154,21 +159,20 @@ class _Setup:
             raise
 
 
-def no_answer(gateway: Gateway, function: Function, answer: httpx.Response) -> GatewayError | None:
-    """Return what is wrong with an answer that is none of the function's: a redirect, no program.
+def _refuse_no_answer(gateway: Gateway, function: Function, answer: httpx.Response) -> None:
+    """Raise for an answer that is none of the function's: a redirect, no program.
 
     Redirects are followed by nobody: k6 would measure them in the place of the function.
     """
-    what, hint = "", ""
     if where := location(answer):
         what, hint = f"answers {answer.status_code} and sends callers to {where}", REDIRECT_HINT
     elif answer.status_code == 500 and any(w in answer.text[:2000] for w in _NOT_EXECUTABLE):
         what = f"answers 500: {' '.join(answer.text[:300].split())}"
         hint = "Its command cannot be executed: check fprocess, its mode, and its architecture."
-    if not what:
-        return None
+    else:
+        return
     text = f"the gateway at {gateway.url}: {function.name} {what}"
-    return GatewayError(text, url=gateway.url, hint=hint)
+    raise GatewayError(text, url=gateway.url, hint=hint)
 
 
 def _not_up(gateway: Gateway, function: Function, status: int | None) -> GatewayError:

@@ -6,13 +6,12 @@ The steps are in ``target_steps``; the whole lab is set up in ``provision.lab``.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dfaas_lab.errors import ConnectionFailed, GatewayError, ProvisionError, TaskFailed
+from dfaas_lab.errors import ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress, StepState
 from dfaas_lab.provision import cache
 from dfaas_lab.provision.events import bar
@@ -114,10 +113,13 @@ class TargetProvisioning:
     def _set_up(self) -> TargetEnd:
         gateway, prometheus = self.target.services()
         steps = set_up_target(
-            gateway, self.target.functions, prometheus, say=self._tell, sleep=self._sleep
+            gateway,
+            self.target.functions,
+            prometheus,
+            reach=self.target.check_reachable,
+            say=self._tell,
+            sleep=self._sleep,
         )
-        if steps[-1].error is None:
-            steps.append(self._from_generator())
         name = self.target.name
         rows = tuple(TaskRow(name, s.task, s.status, s.seconds, s.message) for s in steps)
         if steps[-1].error is not None:
@@ -126,18 +128,6 @@ class TargetProvisioning:
         cache.put({self.target.key: rows})
         self._finish("ok", "ready")
         return TargetEnd(rows)
-
-    def _from_generator(self) -> SetupStep:
-        """Who measures must reach the gateway: the generator."""
-        task, began = "Reach the gateway from the generator", time.monotonic()
-        self._tell(task)
-        try:
-            self.target.check_reachable()
-        except GatewayError as error:
-            return SetupStep(task, "failed", time.monotonic() - began, error.message, error)
-        except ConnectionFailed as error:  # that is the generator's own failure, told as such
-            return SetupStep(task, "skipped", time.monotonic() - began, error.message)
-        return SetupStep(task, "ok", time.monotonic() - began)
 
     def _tell(self, text: str) -> None:
         if self.cancel.is_set():

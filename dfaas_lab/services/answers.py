@@ -45,12 +45,15 @@ Count = Annotated[int, Field(ge=0, le=_MOST)]
 
 
 class FunctionAnswer(BaseModel):
-    """A function in ``GET /system/functions``; what is absent was not told, which is not zero."""
+    """A function in ``GET /system/functions``; what is absent was not told, which is not zero.
+
+    Kubernetes tells no ``availableReplicas`` at zero, and faasd never.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     name: Text
-    image: Text | None = None
+    image: Annotated[Text, BeforeValidator(lambda image: "" if image is None else image)] = ""
     replicas: Count | None = None
     availableReplicas: Count | None = None  # noqa: N815 (OpenFaaS's name)
     createdAt: Text | None = None  # noqa: N815
@@ -63,6 +66,20 @@ class FunctionAnswer(BaseModel):
     secrets: list[Text] | None = None
     envProcess: Text | None = None  # noqa: N815
     readOnlyRootFilesystem: bool | None = None  # noqa: N815
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is known to have no available replica, though it should have one."""
+        return self.availableReplicas == 0 and self.replicas != 0
+
+    def facts(self) -> dict[str, str | int | None]:
+        """What is worth keeping beside a measurement; ``digest`` is None where it has none."""
+        return {
+            "image": self.image,
+            "digest": self.image.partition("@")[2] or None,  # figlet@sha256:...
+            "created_at": self.createdAt,
+            "replicas": self.replicas,
+        }
 
 
 def _number(text: object) -> object:

@@ -43,7 +43,7 @@ def description(function: Function, known: FunctionAnswer | None) -> dict[str, A
 
 def is_deployed(function: Function, known: FunctionAnswer) -> bool:
     """Whether a function stands there as it is wanted."""
-    same_image = normalised(known.image or "") == normalised(function.image or "")
+    same_image = normalised(known.image) == normalised(function.image or "")
     settings = all(
         getattr(known, called).items() >= dict(getattr(function, setting)).items()
         for setting, called in _SETTINGS.items()

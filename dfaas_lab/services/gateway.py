@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -38,27 +37,6 @@ _OWN_PROMETHEUS = (
     "Prometheus, of which it asks how often functions were called, does not run: check that one."
 )
 _POLL_S = 0.25
-
-
-@dataclass(frozen=True)
-class DeployedFunction:
-    """A function as the gateway describes it; ``name`` has ``.namespace`` where one was asked."""
-
-    name: str
-    image: str
-    replicas: int | None
-    available: int | None  # None: not told, which Kubernetes does at zero and faasd always
-    created_at: str | None = None
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it is known to have no available replica, though it should have one."""
-        return self.available == 0 and self.replicas != 0
-
-    @property
-    def digest(self) -> str | None:
-        """The image's digest, where it was deployed by one (``figlet@sha256:...``)."""
-        return self.image.partition("@")[2] or None
 
 
 class Gateway:
@@ -116,8 +94,8 @@ class Gateway:
         answer = self._endpoint.ask("GET", "/system/functions", accept=(401, 403))
         return answer.status_code < 300
 
-    def functions(self, namespace: str = "") -> tuple[DeployedFunction, ...]:
-        """The functions of the default namespace, or of the one given, by name.
+    def functions(self, namespace: str = "") -> tuple[FunctionAnswer, ...]:
+        """The functions of the default namespace, or of the one given, by name (``f.namespace``).
 
         Raises:
             GatewayError: It does not answer, or refuses.
@@ -138,13 +116,9 @@ class Gateway:
         with self._endpoint.session(timeout_s=timeout_s) as session:
             found = {f.name: f for f in self._named(session, asked)}
             info = checked(self._endpoint, session.ask("GET", "/system/info"), INFO)
-        kept = ("image", "digest", "created_at", "replicas")
         return {
             "version": {key: info[key] for key in ("provider", "version", "arch") if key in info},
-            "functions": {
-                name: {key: getattr(found[name], key) for key in kept} if name in found else None
-                for name in asked
-            },
+            "functions": {name: found[name].facts() if name in found else None for name in asked},
         }
 
     def deployed(self) -> pl.DataFrame:
@@ -154,12 +128,10 @@ class Gateway:
             GatewayError: It does not answer, or refuses.
         """
         return pl.DataFrame(
-            [(f.name, f.image, f.replicas, f.available) for f in self.functions()],
+            [(f.name, f.image, f.replicas, f.availableReplicas) for f in self.functions()],
             schema={
-                "function": pl.String,
-                "image": pl.String,
-                "replicas": pl.Int64,
-                "available": pl.Int64,
+                **dict.fromkeys(("function", "image"), pl.String),
+                **dict.fromkeys(("replicas", "available"), pl.Int64),
             },
             orient="row",
         )
@@ -269,21 +241,15 @@ class Gateway:
         """See :func:`dfaas_lab.services.clock.date_skew`."""
         return date_skew(self._endpoint)
 
-    def _named(self, session: Session, names: Iterable[str]) -> list[DeployedFunction]:
+    def _named(self, session: Session, names: Iterable[str]) -> list[FunctionAnswer]:
         namespaces = {name.partition(".")[2] for name in names}
         return [f for namespace in sorted(namespaces) for f in self._functions(session, namespace)]
 
-    def _functions(self, session: Session, namespace: str) -> tuple[DeployedFunction, ...]:
+    def _functions(self, session: Session, namespace: str) -> tuple[FunctionAnswer, ...]:
         answer = self._list(session, namespace)
         suffix = f".{namespace}" if namespace else ""
         found = [
-            DeployedFunction(
-                name=f"{entry.name}{suffix}",
-                image=entry.image or "",
-                replicas=entry.replicas,
-                available=entry.availableReplicas,
-                created_at=entry.createdAt,
-            )
+            entry.model_copy(update={"name": f"{entry.name}{suffix}"})
             for entry in checked(self._endpoint, answer, FUNCTIONS) or ()  # Go's empty slice: null
         ]
         return tuple(sorted(found, key=lambda function: function.name))

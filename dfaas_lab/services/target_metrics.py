@@ -42,43 +42,17 @@ Row = tuple[datetime, str, str | None, str | None, float | None, str | None]
 _COLUMNS = ("time", "metric", "function", "instance", "value", "reason")
 
 
-def target_metrics(
-    prometheus: Prometheus,
-    start: datetime,
-    end: datetime,
-    *,
-    queries: Queries,
-    functions: Sequence[str] = (),
-) -> pl.DataFrame:
-    """Return the target's own view of a window, from the scrapes inside it and from no other.
-
-    Args:
-        prometheus: The target's Prometheus.
-        start: From when on.
-        end: Until when.
-        queries: What is asked, by metric (:func:`dfaas_lab.services.queries.queries`).
-        functions: The names of the target's functions, which the frame uses.
-
-    Returns:
-        ``time, metric, function, instance, value, reason``: a row per metric, series and scrape; a
-        rate of a counter stands at the end of the time between two scrapes that it is of.
-        ``function`` or ``instance`` is null where a metric has none. Where the window holds too
-        few scrapes (two of a counter, one of a gauge) there is one row, whose ``value`` is null and
-        whose ``reason`` says why. A metric that Prometheus does not have gives no row.
-
-    Raises:
-        MetricsError: Prometheus does not answer, or refuses a selector.
-    """
-    window = Window(start.timestamp(), end.timestamp())
-    return metrics_of_windows(prometheus, [window], queries=queries, functions=functions)[0].frame
-
-
 @dataclass(frozen=True)
 class WindowMetrics:
     """What was measured over one window.
 
     Args:
-        frame: As of :func:`target_metrics`.
+        frame: ``time, metric, function, instance, value, reason``: a row per metric, series and
+            scrape inside the window. A rate of a counter stands at the end of the time between two
+            scrapes that it is of. ``function`` or ``instance`` is null where a metric has none.
+            Where the window holds too few scrapes (two of a counter, one of a gauge) there is one
+            row, whose ``value`` is null and whose ``reason`` says why. A metric that Prometheus
+            does not have gives no row.
         requests: How many requests the gateway counted, by function; empty where two scrapes are
             missing.
         scrape_s: How long the longest scrape took: a counter was read at some time of it.
@@ -97,6 +71,12 @@ def metrics_of_windows(
     functions: Sequence[str] = (),
 ) -> list[WindowMetrics]:
     """Return what was measured over each window; each selector is asked for once.
+
+    Args:
+        prometheus: The target's Prometheus.
+        windows: From when until when.
+        queries: What is asked, by metric (:func:`dfaas_lab.services.queries.queries`).
+        functions: The names of the target's functions, which the frames use.
 
     Raises:
         MetricsError: Prometheus does not answer, or refuses a selector.

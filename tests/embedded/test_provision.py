@@ -26,8 +26,8 @@ from dfaas_lab.local import LocalLab, start
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision import cache
 from dfaas_lab.provision.local_k6 import local_k6
+from dfaas_lab.provision.playbook_run import usable_tmp
 from dfaas_lab.provision.provision import provision
-from dfaas_lab.provision.remote_tmp import usable_tmp
 from dfaas_lab.provision.spec import GeneratorSpec
 from dfaas_lab.remote.remote import Remote
 from tests.embedded.tarpit import Tarpit

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dfaas_lab.execution.node_metrics import NodeMetrics
 from dfaas_lab.services.prometheus import Prometheus
 from dfaas_lab.services.queries import queries
-from dfaas_lab.services.target_metrics import target_metrics
 from tests.embedded import prometheus_server
 
 BEGAN = time.time()
@@ -64,10 +64,8 @@ def test_they_are_asked_for_the_window(tmp_path: Path) -> None:
             assert time.monotonic() < until
             time.sleep(0.2)
         end = datetime.now(UTC) - timedelta(seconds=0.6)
-        found = target_metrics(
-            prometheus, end - timedelta(seconds=3), end, queries=asked,
-            functions=["env", "figlet"],
-        )  # fmt: skip
+        metrics = NodeMetrics("node", prometheus, asked, ["env", "figlet"])
+        found = metrics.between(end - timedelta(seconds=3), end)
     server.shutdown()
     server.server_close()
     (cpu,) = found.filter(metric="cpu_cores")["value"]

@@ -222,6 +222,7 @@ async def talk(process: asyncssh.SSHServerProcess[bytes]) -> None:
     )
     await process.redirect(child.stdin, child.stdout, child.stderr)
     process.exit(await child.wait())
+    await process.wait_closed()  # what asyncssh still has to do for the streams is done in here
 
 
 @pytest.mark.slow

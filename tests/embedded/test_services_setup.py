@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from dfaas_lab.errors import MetricsError
+from dfaas_lab.execution.node_metrics import NodeMetrics
 from dfaas_lab.generator import Generator
 from dfaas_lab.load import Function
 from dfaas_lab.local import LocalLab, start
@@ -23,7 +24,6 @@ from dfaas_lab.provision.target_steps import set_up_target
 from dfaas_lab.services.gateway import Gateway
 from dfaas_lab.services.prometheus import Prometheus
 from dfaas_lab.services.queries import queries
-from dfaas_lab.services.target_metrics import target_metrics
 from dfaas_lab.target import Target
 from tests.embedded import prometheus_server
 from tests.embedded.ready import host_of
@@ -172,11 +172,10 @@ def test_a_targets_own_view_of_a_while(gateway: Gateway, prometheus: Prometheus)
     began = datetime.now(UTC)
     until = time.monotonic() + 20
     frame = pl.DataFrame()
+    node = NodeMetrics("node", prometheus, queries("local"), ["echo"])
     while time.monotonic() < until:
         gateway.answer(Function("echo", method="POST", body="x"))
-        frame = target_metrics(
-            prometheus, began, datetime.now(UTC), queries=queries("local"), functions=["echo"]
-        )
+        frame = node.between(began, datetime.now(UTC))
         counted = frame.filter(metric="invocations_rps", function="echo")
         if (counted["value"].fill_null(0) > 0).any():
             break
@@ -192,9 +191,8 @@ def test_a_targets_own_view_of_a_while(gateway: Gateway, prometheus: Prometheus)
 
 def test_a_while_of_which_nothing_is_known(prometheus: Prometheus) -> None:
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
-    frame = target_metrics(
-        prometheus, long_ago, long_ago + timedelta(seconds=5), queries=queries("local")
-    )
+    node = NodeMetrics("node", prometheus, queries("local"), [])
+    frame = node.between(long_ago, long_ago + timedelta(seconds=5))
     assert frame.is_empty()
     assert frame.schema["time"] == pl.Datetime("us", "UTC")
 
@@ -202,11 +200,11 @@ def test_a_while_of_which_nothing_is_known(prometheus: Prometheus) -> None:
 def test_a_question_of_ones_own(prometheus: Prometheus, tmp_path: Path) -> None:
     (tmp_path / "mine.yml").write_text("healthy: {gauge: 'up{job=\"gateway\"}', instance: job}\n")
     now = datetime.now(UTC)
-    asked = queries(tmp_path / "mine.yml")
-    frame = target_metrics(prometheus, now - timedelta(seconds=2), now, queries=asked)
+    node = NodeMetrics("node", prometheus, queries(tmp_path / "mine.yml"), [])
+    frame = node.between(now - timedelta(seconds=2), now)
     assert set(frame.select("metric", "instance", "value").rows()) == {("healthy", "gateway", 1.0)}
-    short = target_metrics(prometheus, now, now + timedelta(milliseconds=1), queries=asked)
+    short = node.between(now, now + timedelta(milliseconds=1))
     assert short.row(0)[4:] == (None, "0.001 s of load, scraped every 0.5 s")
     (tmp_path / "mine.yml").write_text("one: {gauge: 'vector(1)'}\n")
     with pytest.raises(MetricsError, match="parse error"):
-        target_metrics(prometheus, now, now, queries=queries(tmp_path / "mine.yml"))
+        NodeMetrics("node", prometheus, queries(tmp_path / "mine.yml"), []).between(now, now)

@@ -27,7 +27,7 @@ from dfaas_lab.provision.hints import hint_for, no_ssh_hint
 from dfaas_lab.provision.locks import hold_here
 from dfaas_lab.provision.marker import Marker, parse_marker
 from dfaas_lab.provision.playbook_run import _ansible_failed
-from dfaas_lab.provision.report import ProvisionReport, TaskRow, task_frame
+from dfaas_lab.provision.report import ProvisionReport, TaskRow
 from dfaas_lab.provision.spec import GeneratorSpec, TargetSpec, playbooks_folder
 
 HOST = Host("10.0.0.50", user="ubuntu", key="/k", become_password="open sesame")
@@ -252,7 +252,7 @@ def test_so_is_what_ansible_itself_printed(tmp_path: Path) -> None:
     (tmp_path / "stdout").write_bytes(b"\xff" * 10**7 + b"\nthe end\n" + b"y" * 10**6)
     said = _end_of(tmp_path / "stdout")
     assert len(said) <= 64 << 10
-    error = _ansible_failed(SPEC, PlayEnd("failed", 1, said))
+    error = _ansible_failed(SPEC, PlayEnd(1, said))
     assert len(error.message) < LONGEST_DETAIL + 200
 
 
@@ -322,7 +322,8 @@ def test_a_report_has_its_columns_also_without_tasks() -> None:
         "seconds": pl.Float64,
         "message": pl.String,
     }
-    assert task_frame([TaskRow("a", "b", "ok", 1.0, "")]).height == 1
+    rows = (TaskRow("a", "b", "ok", 1.0, ""),)
+    assert ProvisionReport(cached=True, seconds=0.1, changed=0, rows=rows).tasks.height == 1
 
 
 # --- locks, threads and processes
