@@ -51,11 +51,6 @@ class Demonstration:
 def demonstrate(folder: Path, *, store: Path, say: Callable[[str], None]) -> Demonstration:
     """Measure two functions at several rates on the embedded lab and write a report.
 
-    Args:
-        folder: Where the report is written.
-        store: Where the results are stored.
-        say: Takes each line for the user.
-
     Raises:
         ConfigError: Nothing can be written there; nothing was measured.
     """
