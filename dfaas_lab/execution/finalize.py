@@ -29,16 +29,18 @@ def finalize(folder: RunFolder, *, status: str, read: Run | None = None) -> None
     """
     status = StoredRun(folder).status(status)
     run = read or Run(folder)
-    folder.update(status=status, clock_skew=clock_skew(run.k6_metrics))
+    said: dict[str, object] = {"status": status, "clock_skew": clock_skew(run.k6_metrics)}
     with contextlib.suppress(DfaasLabError):  # a listing without it is still a listing
-        folder.update(outcome=_outcome(run))
+        said["outcome"] = _outcome(run, status)
+    folder.update(**said)
 
 
-def _outcome(run: Run) -> dict[str, object]:
+def _outcome(run: Run, status: str) -> dict[str, object]:
     """Return what a listing of runs tells of this one, so that it need not read its frames."""
     good = run.requests.filter(~run.requests["failed"])["latency_ms"]
+    verdict = run._stored.verdict(run._manifest | {"status": status}, run, run._loads)
     return {
         "requests": int(run.summary["requests"].sum()),
         "latency_ms_p95": good.quantile(0.95, interpolation="linear"),
-        "verdict": str(run._judged).partition(":")[0],
+        "verdict": str(verdict).partition(":")[0],
     }

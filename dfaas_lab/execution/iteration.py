@@ -6,15 +6,16 @@ import contextlib
 import shlex
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError
 from dfaas_lab.execution.iteration_results import IterationResults, scratch
-from dfaas_lab.k6.launch import Terms, start
+from dfaas_lab.k6.launch import Terms, start, starting
 from dfaas_lab.k6.monitor import End, K6Monitor, workspace_state
+from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, remove
 from dfaas_lab.retry import retry
@@ -101,8 +102,18 @@ class Iteration:
             folder=spec.plan.folder,
         )
 
+    def starting(self) -> Ahead:
+        """Start ahead what :meth:`begin` needs on the generator; it makes nothing there yet."""
+        return Ahead(self.generator.remote, starting(self.workspace))
+
     def begin(
-        self, stop: threading.Event, *, unsure: bool, closed: bool
+        self,
+        stop: threading.Event,
+        *,
+        unsure: bool,
+        closed: bool,
+        ahead: Ahead | None = None,
+        finished: Sequence[Workspace] = (),
     ) -> Started | Found | NotStarted:
         """Start it, unless that has been done or must not be done.
 
@@ -112,6 +123,8 @@ class Iteration:
             stop: Whether nothing more shall be begun.
             unsure: Whether another controller may have begun it.
             closed: Whether it must not be begun from here.
+            ahead: What was started for it, of :meth:`starting`.
+            finished: Workspaces that are removed before it is begun.
 
         Raises:
             Lost: The generator does not answer, and there was an interrupt.
@@ -133,7 +146,7 @@ class Iteration:
             if tried and self._was_begun(closed):
                 return Found()
             tried = True
-            return NotStarted() if stop.is_set() else Started(self._start())
+            return NotStarted() if stop.is_set() else Started(self._start(ahead, finished))
 
         return self._patiently(stop, start_once)
 
@@ -181,8 +194,15 @@ class Iteration:
             raise Lost
         return end
 
-    def fetch_results(self, end: End, stop: threading.Event) -> tuple[str, DfaasLabError | None]:
+    def fetch_results(
+        self, end: End, ahead: Ahead, stop: threading.Event
+    ) -> tuple[str, DfaasLabError | None]:
         """Fetch and store what k6 wrote; return the status and the error to raise for it.
+
+        Args:
+            end: How it ended.
+            ahead: What was started for it, of ``results.fetching``.
+            stop: Whether there was an interrupt.
 
         Raises:
             Lost: The generator does not answer, and there was an interrupt.
@@ -194,7 +214,7 @@ class Iteration:
             try:
                 with self.liveness.asking():
                     self.results.fetch(
-                        self.workspace, fetched, lambda: self.liveness.given_up(stop)
+                        self.workspace, fetched, ahead, lambda: self.liveness.given_up(stop)
                     )
             except ConnectionFailed:
                 if stop.is_set():
@@ -213,10 +233,16 @@ class Iteration:
             plan = plan.knowing(said.stdout)
         return plan.secrets
 
-    def _start(self) -> Process:
+    def _start(self, ahead: Ahead | None, finished: Sequence[Workspace]) -> Process:
         with self.liveness.asking():
-            terms = self.terms(self.generator.k6_path())
-            return start(self.generator.remote, [self.workspace], [self.files()], [terms])
+            return start(
+                self.generator.remote,
+                [self.workspace],
+                [self.files()],
+                [self.terms(self.generator.k6_path())],
+                finished=finished,
+                ahead=ahead,
+            )
 
     def _was_begun(self, closed: bool) -> bool:
         """Whether it was begun; a workspace that was only half sent is removed."""

@@ -23,8 +23,9 @@ from dfaas_lab.k6.launch import CUT, WANTED, sent_names
 from dfaas_lab.k6.results import Frames, read
 from dfaas_lab.k6.seen_latency import kept, seen_latencies
 from dfaas_lab.private_folder import PrivateFolder
+from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
-from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch
+from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch, fetching
 from dfaas_lab.retry import retry, uninterrupted
 from dfaas_lab.status import COMPLETE
 
@@ -72,7 +73,13 @@ class IterationResults:
         """The status of an iteration that is stored."""
         return (self.path(number) / "status").read_text().strip()
 
-    def fetch(self, workspace: Workspace, into: Path, give_up: Callable[[], bool]) -> None:
+    def fetching(self, workspace: Workspace) -> Ahead:
+        """Start ahead what :meth:`fetch` needs there."""
+        return Ahead(self.remote, fetching(workspace, without=sent_names()))
+
+    def fetch(
+        self, workspace: Workspace, into: Path, ahead: Ahead, give_up: Callable[[], bool]
+    ) -> None:
         """Fetch a workspace's results, over as many connections as it takes within a minute.
 
         Raises:
@@ -81,7 +88,7 @@ class IterationResults:
         """
         retry(
             lambda: fetch(
-                self.remote, workspace, into, without=sent_names(), wanted=WANTED, cut=CUT
+                self.remote, workspace, into, opened=ahead.take(), wanted=WANTED, cut=CUT
             ),
             on=ConnectionFailed,
             pause_s=RETRY_S,

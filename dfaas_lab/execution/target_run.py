@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from dfaas_lab.execution.part import Part
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.progress import Progress, StepState
+    from dfaas_lab.remote.ahead import Ahead
     from dfaas_lab.store import RunFolder
 
 log = logging.getLogger("dfaas_lab")
@@ -102,6 +103,10 @@ class TargetRun:
         self._line = line
         self._begun = begun or spec.detached
         self._closed = closed or spec.detached
+        # Whether an iteration begins from here as soon as the one before is stored.
+        self._at_once = not (self._begun or self._closed or spec.rest_s or pause)
+        self._ahead: Ahead | None = None
+        self._finished: list[Workspace] = []
         self._metrics = MetricsCollection(node_metrics, at_once=pause is not None)
         self._statuses: list[str] = []
         self.live = LiveSeries(self._total_s) if watched else None
@@ -170,6 +175,7 @@ class TargetRun:
             try:
                 error = self._all(progress, stop)
             finally:
+                self._close_ahead()
                 self._metrics.finish()
             if error is not None:
                 raise error
@@ -203,7 +209,8 @@ class TargetRun:
             if stop.is_set() and self._begun:
                 # What ended before is brought home first, but k6 ends now.
                 self._stop_there(self._iterations[index:])
-            status, error = self._one(iteration, progress, stop)
+            following = next(iter(self._iterations[index + 1 :]), None)
+            status, error = self._one(iteration, following, progress, stop)
             if iteration.number or status not in COMPLETE:
                 self._statuses.append(status)
             # Of what another controller began, each may have ended well: it is brought home.
@@ -211,38 +218,60 @@ class TargetRun:
                 if self._spec.detached:
                     self._leave(self._iterations[index + 1 :])
                 break
+        self._remove(stop)
         if error is not None:
             self._generator.invalidate_k6()
         return error
 
     def _one(
-        self, iteration: Iteration, progress: Progress, stop: threading.Event
+        self,
+        iteration: Iteration,
+        following: Iteration | None,
+        progress: Progress,
+        stop: threading.Event,
     ) -> tuple[str, DfaasLabError | None]:
         if self._results.has(iteration.number):
             status: str = self._results.status(iteration.number)
             error: DfaasLabError | None = None
         else:
-            began = iteration.begin(stop, unsure=self._begun, closed=self._closed)
+            began = iteration.begin(
+                stop,
+                unsure=self._begun,
+                closed=self._closed,
+                ahead=self._ahead,
+                finished=self._finished[-1:],
+            )
+            self._close_ahead()
             if isinstance(began, NotStarted):
                 return "interrupted", None
             # Where one was not begun by another controller, no later one was either.
             self._begun = self._spec.detached or isinstance(began, Found)
-            with self._read_live(iteration):
-                end = iteration.follow(
-                    began.process if isinstance(began, Started) else None,
-                    stop,
-                    elapsed=lambda event: self._tell(progress, iteration, event),
-                    line=self._line,
-                )
-            if end.skipped:
-                self._remove(stop, iteration)
-                return "interrupted", None
-            status, error = iteration.fetch_results(end, stop)
+            with contextlib.closing(self._results.fetching(iteration.workspace)) as fetching:
+                with self._read_live(iteration):
+                    end = iteration.follow(
+                        began.process if isinstance(began, Started) else None,
+                        stop,
+                        elapsed=lambda event: self._tell(progress, iteration, event),
+                        line=self._line,
+                    )
+                if end.skipped:
+                    self._finished.append(iteration.workspace)
+                    return "interrupted", None
+                if following is not None and self._at_once and not stop.is_set():
+                    self._ahead = following.starting()
+                status, error = iteration.fetch_results(end, fetching, stop)
         if iteration.number:
             self._metrics.add(iteration.number, self._results.path(iteration.number))
         if error is None and status not in ("failed", "timed_out"):  # those are the evidence
-            self._remove(stop, iteration)
+            self._finished.append(iteration.workspace)
+            if self._ahead is None:  # else the next one removes it before it begins
+                self._remove(stop)
         return status, error
+
+    def _close_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.close()
 
     def _stop_there(self, iterations: Sequence[Iteration]) -> None:
         """Ask the first of these that has not ended to end; its supervisor begins no other."""
@@ -267,9 +296,11 @@ class TargetRun:
         with contextlib.suppress(DfaasLabError), self._liveness.asking():
             self._generator.remote.run(script, stdin=paths, check=False)
 
-    def _remove(self, stop: threading.Event, *iterations: Iteration) -> None:
+    def _remove(self, stop: threading.Event) -> None:
         """Remove workspaces whose results are safe here; what stays there harms nobody."""
-        workspaces = [iteration.workspace for iteration in iterations]
+        workspaces, self._finished = self._finished, []
+        if not workspaces:
+            return
         with self._liveness.asking():
             try:
                 retry(

@@ -14,9 +14,10 @@ from dfaas_lab.certificates import CA_FILE
 from dfaas_lab.errors import ConnectionFailed, K6ScriptError
 from dfaas_lab.k6.custom_script import FOLDER, WRITTEN, CustomScript
 from dfaas_lab.k6.requirements import Requirements
+from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
-from dfaas_lab.remote.workspace import Workspace, creation, gone, packed
+from dfaas_lab.remote.workspace import Workspace, creation, creation_input, gone, packed
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
 _PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", "absolute", CA_FILE)
@@ -93,27 +94,45 @@ def sent_names() -> Sequence[str]:
     return _SENT
 
 
+def starting(first: Workspace) -> str:
+    """Return the command that makes workspaces, starts their supervisor and follows the first.
+
+    It does nothing before :func:`start` sends its input.
+    """
+    # In a shell of its own, which ends at once: the supervisor is nobody's child, so that no zombie
+    # of it keeps who follows it waiting.
+    return (
+        f"{creation(first.root)} && cd {first.id} && . ./alive.sh && "
+        "( setsid sh ./supervise.sh $ids </dev/null >/dev/null 2>&1 & note supervisor $! ) && "
+        "{ echo ok; exec sh ./follow.sh 1; }"
+    )
+
+
 def start(
     remote: Remote,
     workspaces: Sequence[Workspace],
     files: Sequence[Mapping[str, bytes]],
     terms: Sequence[Terms],
+    *,
+    finished: Sequence[Workspace] = (),
+    ahead: Ahead | None = None,
 ) -> Process:
     """Send the workspaces, start their supervisor, and return the channel that follows the first.
+
+    Args:
+        remote: The generator.
+        workspaces: The workspaces, all below one root.
+        files: The files of each.
+        terms: On what terms each runs.
+        finished: Workspaces that are removed before.
+        ahead: The command :func:`starting`, where it was started ahead.
 
     Raises:
         WorkspaceError: A workspace could not be made.
         ConnectionFailed: The generator was lost before the supervisor was started.
     """
-    create, sent = creation(workspaces, _archive(workspaces, files, terms))
-    # In a shell of its own, which ends at once: the supervisor is nobody's child, so that no zombie
-    # of it keeps who follows it waiting.
-    command = (
-        f"{create} && cd {workspaces[0].id} && . ./alive.sh && "
-        "( setsid sh ./supervise.sh $ids </dev/null >/dev/null 2>&1 & note supervisor $! ) && "
-        "{ echo ok; exec sh ./follow.sh 1; }"
-    )
-    process = remote.open(command)
+    sent = creation_input(workspaces, _archive(workspaces, files, terms), finished)
+    process = ahead.take() if ahead else remote.open(starting(workspaces[0]))
     try:
         process.send(sent, timeout=600)
         first = _first_word(process)
@@ -183,7 +202,7 @@ def inspect(remote: Remote, root: str, k6_path: str, script: CustomScript) -> Re
     workspace = Workspace.new(root)
     files = {**script.files(), "inspect.sh": _script("inspect.sh")}
     archive = packed({f"{workspace.id}/{name}": data for name, data in files.items()})
-    create, sent = creation([workspace], archive)
+    create, sent = creation(root), creation_input([workspace], archive)
     words = shlex.join([str(_INSPECT_S), k6_path, script.script_name])
     command = f"{create} || exit 74; cd {workspace.id} && exec sh ./inspect.sh {words}"
     with remote.open(command) as process:

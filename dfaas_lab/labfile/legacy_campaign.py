@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-USED = (
-    "rate_strategy",
-    "rates",
-    "combinations",
-    "duration",
-    "iterations",
-    "cooldown",
-    "overload",
-)
+SECTIONS = ("rate_strategy", "rates", "combinations", "cooldown", "overload")
+USED = (*SECTIONS, "duration", "iterations")
 # Theirs by ours, of each kind of rates; their defaults are ours.
 _RATES: Mapping[str, Mapping[str, str]] = {
     "linear": {"min": "min_rate", "max": "max_rate", "step": "step"},
     "random": {"min": "min_rate", "max": "max_rate", "count": "count", "seed": "seed"},
-    "exponential": {
-        "base": "base",
-        "min_power": "min_power",
-        "max_power": "max_power",
-        "max_rate": "max_rate",
-    },
+    "exponential": {key: key for key in ("base", "min_power", "max_power", "max_rate")},
     "custom": {"rates": "rates"},
 }
 _DEFAULT = {"min": 0, "max": 200, "step": 10}
@@ -37,11 +25,7 @@ _OVERLOAD = {
 
 
 def campaign_keys(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the campaign in our keys; each part that is given must be a mapping.
-
-    Args:
-        given: Their section, null meaning the default.
-    """
+    """Return the campaign in our keys; each part that is given must be a mapping."""
     combinations = given.get("combinations") or {}
     low = _or(combinations.get("min_functions"), 1)
     # Theirs is exclusive.

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dfaas_lab.labfile.legacy_campaign import SECTIONS, campaign_keys, unknown_parts
 from dfaas_lab.labfile.legacy_campaign import USED as CAMPAIGN
-from dfaas_lab.labfile.legacy_campaign import campaign_keys, unknown_parts
 from dfaas_lab.labfile.legacy_queries import USED as QUERIES
 from dfaas_lab.labfile.legacy_queries import file_of, queries_of
 from dfaas_lab.labfile.source import Source
@@ -181,7 +181,7 @@ def _k3s_node(dfaas: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _campaign(lab: Translation, dfaas: dict[str, Any]) -> dict[str, Any]:
-    for key in ("rate_strategy", "rates", "combinations", "cooldown", "overload"):
+    for key in SECTIONS:
         if dfaas.get(key) is not None:
             lab.mapping(dfaas[key], (*lab.section, key))
     if (dfaas.get("rate_strategy") or {}).get("type") not in (None, "linear") or not dfaas.get(

@@ -27,12 +27,12 @@ from dfaas_lab.labfile.convert import (
 from dfaas_lab.labfile.schema import FunctionKeys, GeneratorKeys, LabKeys, TargetKeys, problems
 from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place
-from dfaas_lab.labfile.values import PACKAGED, GeneratorEntry, LabFile, TargetEntry
+from dfaas_lab.labfile.values import GeneratorEntry, LabFile, TargetEntry
 from dfaas_lab.load import Function
 from dfaas_lab.playbook_variables import check_source, check_version
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.secret import Secret
-from dfaas_lab.services.queries import queries
+from dfaas_lab.services.queries import packaged, queries
 from dfaas_lab.validation import local_path, nearest
 
 # A lab file has some kB; bodies of more go into files of their own (body_file).
@@ -188,9 +188,9 @@ def _queries(
         source.at((*place, "queries"), partial(queries, entry.queries))
         return entry.queries
     path = entry.queries_path
-    return (
-        path if path in (None, *PACKAGED) else source.file(path, address, (*place, "queries_path"))
-    )
+    if path is None or path in packaged():
+        return path
+    return source.file(path, address, (*place, "queries_path"))
 
 
 def _generator(source: Source, name: str | None, generators: list[str], place: Place) -> str:

@@ -24,10 +24,6 @@ class GeneratorEntry:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
 
-PACKAGED = ("containerd", "kubernetes", "local")
-"""Names of packaged queries, in the place of a path."""
-
-
 @dataclass(frozen=True)
 class TargetEntry:
     """The arguments of a :class:`dfaas_lab.Target`; None means its default.

@@ -30,14 +30,7 @@ class StartFailed(Exception):
 
 
 class Child:
-    """A process of the lab, which can be killed and started again as it was.
-
-    Args:
-        name: Its name, and that of its log.
-        module: The module that is run.
-        task: What it is to do; the ports of the first start are kept for later ones.
-        directory: The lab's directory.
-    """
+    """A process of the lab, which can be killed and started again as it was, on the same ports."""
 
     def __init__(
         self, name: str, module: str, task: dict[str, Any], directory: LabDirectory

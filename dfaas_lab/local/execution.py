@@ -65,15 +65,7 @@ async def execute(
 
     The three streams are memory files: any size passes with no work for the event loop while the
     process runs, which halves the gateway's own time (0.9 ms in all for ``cat``). How much may be
-    written is limited by RLIMIT_FSIZE.
-
-    Args:
-        command: The program's absolute path, and its arguments.
-        body: What it reads.
-        env: Its whole environment.
-        timeout_s: The longest it may run, in seconds.
-        gone: Done when the client has left.
-        usage: Where it is counted what it takes.
+    written is limited by RLIMIT_FSIZE. ``gone`` is done when the client has left.
 
     Raises:
         OSError: It cannot be started.

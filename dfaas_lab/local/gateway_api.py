@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 
 
 class BasicAuth:
-    """Lets a request through that brings the right user and password (RFC 7617).
-
-    Args:
-        app: What it protects.
-        user: The user.
-        password: The password.
-    """
+    """Lets a request through that brings the right user and password (RFC 7617)."""
 
     def __init__(self, app: ASGIApp, user: str, password: str) -> None:
         self._app = app
@@ -59,12 +53,7 @@ def _credentials(header: bytes) -> bytes:
 
 
 class SystemApi:
-    """The endpoints below ``/system``.
-
-    Args:
-        services: The deployed functions.
-        provider: ``kubernetes`` or ``faasd``, which answer some questions differently.
-    """
+    """The endpoints below ``/system``."""
 
     def __init__(self, services: Services, provider: str = "kubernetes") -> None:
         self._services = services

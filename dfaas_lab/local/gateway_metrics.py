@@ -13,11 +13,7 @@ from dfaas_lab.local.services import Service
 
 
 class GatewayMetrics:
-    """Counts what a gateway does.
-
-    Args:
-        services: The deployed functions, whose scale is asked at each scrape.
-    """
+    """Counts what a gateway does."""
 
     def __init__(self, services: Iterable[Service]) -> None:
         self.registry = CollectorRegistry()

@@ -41,12 +41,7 @@ class Answer:
 
 
 class Invocation:
-    """The application below ``/function``. Any method, no authentication.
-
-    Args:
-        services: The deployed functions.
-        metrics: Where requests are counted.
-    """
+    """The application below ``/function``. Any method, no authentication."""
 
     def __init__(self, services: Services, metrics: GatewayMetrics) -> None:
         self._services = services
@@ -87,12 +82,7 @@ class Invocation:
 
 
 class Queue:
-    """The application below ``/async-function``: it answers 202 and executes the call afterwards.
-
-    Args:
-        invocation: What executes it.
-        services: The deployed functions.
-    """
+    """The application below ``/async-function``: it answers 202 and executes afterwards."""
 
     def __init__(self, invocation: Invocation, services: Services) -> None:
         self._invocation = invocation

@@ -26,12 +26,7 @@ _CLEAR_S = 10.0
 
 
 class LocalLab:
-    """A running embedded lab. Made by :func:`start`; ends with ``close()`` or its ``with`` block.
-
-    Args:
-        pipe: The way to the process manager.
-        task: What the process manager was told.
-    """
+    """A running embedded lab; it ends with ``close()`` or its ``with`` block."""
 
     def __init__(self, pipe: Pipe, task: Mapping[str, Any]) -> None:
         self._pipe = pipe

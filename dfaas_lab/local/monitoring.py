@@ -31,14 +31,7 @@ def exporter_task(program: str) -> dict[str, Any]:
 def prometheus_task(
     program: str, name: str, scraped: dict[str, int], interval_s: float
 ) -> dict[str, Any]:
-    """What a Prometheus is told.
-
-    Args:
-        program: Its path.
-        name: The gateway's name.
-        scraped: The ports that it scrapes, by job.
-        interval_s: How often it scrapes them.
-    """
+    """What a Prometheus is told."""
     every = f"{interval_s:g}s"
     config = {
         "global": {"scrape_interval": every, "scrape_timeout": every},

@@ -62,16 +62,7 @@ class LocalPart:
 
 
 class LocalGateway(LocalPart):
-    """One target's gateway.
-
-    Args:
-        name: The target's name.
-        pipe: The way to the process manager.
-        ports: Where it serves.
-        password: Of its user, ``admin``.
-        functions: What is deployed at the start.
-        prometheus_port: Where its Prometheus serves; None without one.
-    """
+    """One target's gateway."""
 
     def __init__(
         self,

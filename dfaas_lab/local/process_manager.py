@@ -26,12 +26,7 @@ _END_S = 10.0
 
 
 class ProcessManager:
-    """The processes of one lab.
-
-    Args:
-        directory: The lab's directory.
-        task: What the lab is to be: ``ssh`` and ``gateways``, each a child's task.
-    """
+    """The processes of one lab."""
 
     def __init__(self, directory: LabDirectory, task: Mapping[str, Any]) -> None:
         ssh = Child("ssh", "dfaas_lab.local.ssh_server", task["ssh"], directory)

@@ -129,9 +129,7 @@ class Service:
     def status(self, provider: str, *, listed: bool) -> dict[str, object]:
         """Return the function as OpenFaaS's API describes it: what is empty is left out.
 
-        Args:
-            provider: ``kubernetes`` or ``faasd``.
-            listed: Whether it is one of a list, in which faasd does not tell what is available.
+        In a list, faasd does not tell what is available.
         """
         faasd = provider == "faasd"
         told: dict[str, object] = {
@@ -150,12 +148,7 @@ class Service:
 
 
 class Services:
-    """The deployed functions of one gateway.
-
-    Args:
-        images: What can be deployed; all of it is, at first.
-        timeout_s: What the gateway waits for an answer.
-    """
+    """The deployed functions of one gateway."""
 
     def __init__(self, images: Images, timeout_s: float = GATEWAY_TIMEOUT_S) -> None:
         self._images = images

@@ -26,11 +26,6 @@ _CHUNK = 1 << 16
 class Command:
     """A running command, its pipes joined to a channel.
 
-    Args:
-        channel: The channel of the client.
-        argv: What is run.
-        env: Its environment.
-
     Raises:
         OSError: It cannot be started.
     """

@@ -45,14 +45,7 @@ async def _forwarded(host: str, port: int) -> _Forwarder:
 
 
 class Server(asyncssh.SSHServer):
-    """One connection.
-
-    Args:
-        user: The only user who may log in.
-        key: The only key that opens.
-        env: The environment of commands.
-        sessions: How many sessions one connection may have (``MaxSessions`` of sshd_config(5)).
-    """
+    """One connection, with at most so many sessions (``MaxSessions`` of sshd_config(5))."""
 
     def __init__(
         self, user: str, key: asyncssh.SSHKey, env: Mapping[str, str], sessions: int

@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 
 class Session(asyncssh.SSHServerProcess):  # type: ignore[type-arg]
-    """A session: SFTP is left to asyncssh, a command to :class:`Command`.
-
-    Args:
-        env: The environment of commands.
-        closed: Called once when the session is over.
-    """
+    """A session: SFTP is left to asyncssh, a command to :class:`Command`."""
 
     def __init__(self, env: Mapping[str, str], closed: Callable[[], None]) -> None:
         super().__init__(_never, _sftp, 3, False)

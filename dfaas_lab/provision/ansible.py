@@ -71,12 +71,8 @@ class PlayEnd:
 def run_play(play: Play, *, on_event: Callable[[Event], None], cancel: threading.Event) -> PlayEnd:
     """Run a playbook to its end; nothing of it is left running here.
 
-    Never installs a signal handler, so that it can be called from any thread.
-
-    Args:
-        play: What to run.
-        on_event: Called with each event of ansible-runner, in this thread.
-        cancel: Once it is set, the run is ended.
+    Never installs a signal handler, so that it can be called from any thread, in which events are
+    handled. Once ``cancel`` is set, the run is ended.
     """
     with PrivateFolder("dfaas-play-", parent=_short_folder(), clear=_end_processes) as private:
         try:
@@ -214,12 +210,7 @@ def _short_folder() -> str | None:
 
 
 def kill_by_argument(mark: str, *, timeout_s: float = 2.0) -> None:
-    """Kill every process whose arguments contain the mark, and wait until none is left.
-
-    Args:
-        mark: A text that no other process has, for instance the path of a private folder.
-        timeout_s: When to give up.
-    """
+    """Kill every process with this mark in its arguments, which no other has, and wait for it."""
     deadline = time.monotonic() + timeout_s
     while pids := [pid for pid, line in _processes() if mark in line and pid != os.getpid()]:
         for pid in pids:

@@ -26,14 +26,7 @@ from dfaas_lab.remote.remote import Remote
 
 
 class HostProvisioning:
-    """The hosts of one call, our connections to them, and what became of them.
-
-    Args:
-        specs: The hosts.
-        progress: The bars.
-        cancel: Once it is set, everything ends.
-        playbook: What is run.
-    """
+    """The hosts of one call, our connections to them, and what became of them."""
 
     def __init__(
         self,
@@ -63,9 +56,6 @@ class HostProvisioning:
 
     def run(self, *, force: bool) -> None:
         """Do what is left to do, and raise what went wrong.
-
-        Args:
-            force: Do it also where the markers say that nothing is left.
 
         Raises:
             ProvisionError: See :func:`dfaas_lab.provision.provision`.
@@ -196,10 +186,6 @@ def batches_of(specs: Iterable[Spec], machine_of: Callable[[Spec], Hashable]) ->
     Hosts share a run where they share variables and the password for sudo. A machine that is named
     twice (as a generator and as a target, or by two users) comes once in a batch: two runs there
     would fight over APT and over the list of what was installed.
-
-    Args:
-        specs: What is to be done.
-        machine_of: What tells the machines apart.
     """
     batches: list[dict[Hashable, list[Spec]]] = []
     coming: dict[Hashable, int] = {}  # how often a machine came already

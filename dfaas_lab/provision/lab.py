@@ -43,12 +43,7 @@ def prepare(
 
     A target waits for the hosts that it needs: its own where monitoring is installed there, and
     the generator through which it is reached. Where one of these failed, the target is left out.
-
-    Args:
-        targets: The targets.
-        force: Do it even where everything is known to be in place.
-        progress: Where to tell how far it is.
-        cancel: Once it is set, what runs is ended here and on the hosts, within seconds.
+    Once ``cancel`` is set, what runs is ended here and on the hosts, within seconds.
 
     Raises:
         ProvisionError: One failure per host or target (``failures``); what succeeded stays.

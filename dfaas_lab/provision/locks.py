@@ -68,10 +68,8 @@ def hold_here(
 ) -> Iterator[None]:
     """Hold the locks of these hosts among all processes and threads of this user here.
 
-    Args:
-        keys: What names the hosts; they are locked in one order, so that nobody waits in a circle.
-        cancel: Once it is set, waiting ends with an error.
-        waiting: Called when someone else holds a lock.
+    They are locked in one order, so that nobody waits in a circle. ``waiting`` is called while
+    someone else holds one; once ``cancel`` is set, waiting ends with an error.
     """
     with contextlib.ExitStack() as stack:
         for path in sorted({_lock_file(key) for key in keys}):
@@ -132,14 +130,8 @@ def hold_there(
 ) -> Iterator[None]:
     """Hold the lock of that host against everybody.
 
-    It lasts as long as we do: we are heard from time to time, or it ends.
-
-    Args:
-        remote: The host.
-        folder: The folder there in which something will be done; it need not be there yet.
-        cancel: Once it is set, waiting ends with an error.
-        waiting: Called when someone else holds the lock.
-        silence_s: Seconds without a word from us after which the lock is lost.
+    It lasts as long as we do: after ``silence_s`` without a word from us it is lost. The folder in
+    which something will be done need not be there yet. While waiting, as :func:`hold_here`.
     """
     script = _HOLD % (shlex.quote(folder), _MINE.decode(), silence_s, _BUSY.decode())
     with remote.open(f"/bin/sh -c {shlex.quote(script)}") as process:

@@ -60,14 +60,9 @@ def run_group(
     progress: Progress,
     cancel: threading.Event,
 ) -> GroupEnd:
-    """Run a playbook on these hosts; whatever happens, nothing of it goes on there afterwards.
+    """Run a playbook on hosts that share their variables and the password for sudo.
 
-    Args:
-        playbook: A file of the playbooks' folder.
-        specs: The hosts, which share variables and the password for sudo.
-        remotes: Our own connections to them, by key.
-        progress: The bars.
-        cancel: Once it is set, what runs is ended here and there.
+    Whatever happens, nothing of it goes on there afterwards.
     """
     mark = uuid.uuid4().hex
     by_name = {f"host{number}": spec for number, spec in enumerate(specs, start=1)}

@@ -87,12 +87,6 @@ def teardown(
 
     What was there before provisioning stays, and what other users of a generator still need.
 
-    Args:
-        generators: The load generators.
-        targets: The hosts of targets.
-        progress: Where to tell how far it is.
-        cancel: Once it is set, what runs is ended.
-
     Raises:
         ProvisionError: As for :func:`provision`.
     """

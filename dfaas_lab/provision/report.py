@@ -92,12 +92,7 @@ class ProvisionReport:
 
 
 def joined(failures: Sequence[ProvisionError], of: int) -> ProvisionError:
-    """Return one error for these, which are one or more.
-
-    Args:
-        failures: One error for each that failed.
-        of: How many there were.
-    """
+    """Return one error for these, which are one or more."""
     if len(failures) == 1:
         return failures[0]
     text = "\n".join(str(failure) for failure in failures)

@@ -51,14 +51,8 @@ def set_up_target(
 ) -> list[SetupStep]:
     """Log in, deploy the functions that have an image, wait until all answer, ask Prometheus.
 
-    Args:
-        gateway: The target's gateway, by a way that works from here.
-        functions: The target's functions; one without an image must be there already.
-        prometheus: The target's Prometheus, where it has one.
-        reach: Looks from the generator, which is who measures, whether the gateway listens.
-        timeout_s: How long the functions may take to answer.
-        say: Told in a few words what is under way.
-        sleep: Waits.
+    A function without an image must be there already. ``say`` is told what is under way. ``reach``
+    looks from the generator, which is who measures, whether the gateway listens.
 
     Returns:
         What was done. It ends with the first step that failed, whose ``error`` says in one line

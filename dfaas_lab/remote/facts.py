@@ -148,10 +148,8 @@ def with_free_now(
         f'export LC_ALL=C; root={shlex.quote(workspace_root)}; say() {{ echo "$1=$2"; }}{_FREE}'
     )
     command = f"/bin/sh -c {shlex.quote(script)} 2>/dev/null"
-    said = remote.run(command, timeout=timeout, check=False).text.strip().partition("=")[2]
-    free_kb = _number(said)
-    free_bytes = None if free_kb is None else free_kb * 1024
-    return replace(facts, root=replace(facts.root, free_bytes=free_bytes))
+    said = remote.run(command, timeout=timeout, check=False).text.partition("=")[2]
+    return replace(facts, root=replace(facts.root, free_bytes=_bytes(said)))
 
 
 def parse_facts(text: str, asked_at: float, answered_at: float) -> HostFacts:
@@ -165,8 +163,6 @@ def parse_facts(text: str, asked_at: float, answered_at: float) -> HostFacts:
         for name, found, value in (line.partition("=") for line in text.splitlines())
         if found
     }
-    memory_kb = _number(said["memory_kb"])
-    free_kb = _number(said["root_free_kb"])
     return HostFacts(
         user=said["user"],
         hostname=said["hostname"],
@@ -175,7 +171,7 @@ def parse_facts(text: str, asked_at: float, answered_at: float) -> HostFacts:
         system=said["system"],
         cpu_model=said["cpu_model"],
         cores=_number(said["cores"]),
-        memory_bytes=None if memory_kb is None else memory_kb * 1024,
+        memory_bytes=_bytes(said["memory_kb"]),
         open_files=_number(said["open_files"]),
         open_files_most=_number(said["open_files_most"]),
         python=said["python"],
@@ -184,7 +180,7 @@ def parse_facts(text: str, asked_at: float, answered_at: float) -> HostFacts:
             mode=said["root_mode"],
             owner=said["root_owner"],
             writable=said.get("root_writable") == "yes",
-            free_bytes=None if free_kb is None else free_kb * 1024,
+            free_bytes=_bytes(said["root_free_kb"]),
         ),
         skew=_skew(said["clock_first"], said["clock_last"], asked_at, answered_at),
     )
@@ -196,6 +192,11 @@ def _skew(first: str, last: str, asked_at: float, answered_at: float) -> Skew | 
         return None
     low_s, high_s = float(last) - answered_at, float(first) - asked_at
     return Skew.between(min(low_s, high_s), max(low_s, high_s))
+
+
+def _bytes(kilobytes: str) -> int | None:
+    number = _number(kilobytes)
+    return None if number is None else number * 1024
 
 
 def _number(text: str) -> int | None:

@@ -26,11 +26,7 @@ RETRY_S = (0.5, 0.5)
 
 
 class Liveness:
-    """Whether a host responds to one of those who use it.
-
-    Args:
-        remote: The host.
-    """
+    """Whether a host responds to one of those who use it."""
 
     def __init__(self, remote: Remote) -> None:
         self._remote = remote

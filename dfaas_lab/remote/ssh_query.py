@@ -116,12 +116,6 @@ class InForce:
     ) -> InForce:
         """Ask ``ssh -G`` about a host.
 
-        Args:
-            asked: Its name, address or alias.
-            only_file: The only configuration to read; None means what ``ssh`` reads by itself.
-            user: The user to log in as; None leaves that to the configuration.
-            port: Its port; None leaves that to the configuration.
-
         Raises:
             ConfigError: There is no OpenSSH client, or it cannot read the configuration.
         """

@@ -24,6 +24,7 @@ from dfaas_lab.remote.results_archive import ReadProcess, UnreadableArchive, unp
 from dfaas_lab.secret import SecretBytes
 
 if TYPE_CHECKING:
+    from dfaas_lab.remote.process import Process
     from dfaas_lab.remote.remote import Remote
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -35,10 +36,13 @@ _WRITTEN = "written"
 LEFT_OUT = "left-out"
 """The file here that names what was not fetched of these."""
 _LEFT_OUT = (
+    f"{{ [ ! -d {_WRITTEN} ] || "
     f"find {_WRITTEN} -type f -printf '%s ./{_WRITTEN}/%P\\n' 2>/dev/null | sort -n | "
     "awk '{ all += $1 } NR > 200 || all > 200000000 "
-    '{ sub(/^[0-9]+ /, ""); print; print >"/dev/stderr" }\''
+    '{ sub(/^[0-9]+ /, ""); print; print >"/dev/stderr" }\'; }'
 )
+# To an empty line; of what is gone already, no process is started.
+_REMOVAL = 'while read -r one && [ -n "$one" ]; do [ ! -d "$one" ] || rm -rf -- "$one"; done'
 
 
 @dataclass(frozen=True)
@@ -79,29 +83,37 @@ def packed(files: Mapping[str, bytes]) -> bytes:
     return SecretBytes(buffer.getbuffer())
 
 
-def creation(workspaces: Sequence[Workspace], archive: bytes) -> tuple[str, bytes]:
-    """Return the shell command that makes the folders and unpacks the archive, and its input.
+def creation(root: str) -> str:
+    """Return the shell command that makes the folders and unpacks the archive of its input.
 
-    The names are in the input, too: of a thousand, no command line holds all. The command leaves
-    them in ``$ids``.
+    Everything else is in its input (:func:`creation_input`): of a thousand names, no command line
+    holds all, and it can be started before they are known. Without an input it makes nothing. It
+    leaves the names in ``$ids``.
 
     A root that is a symlink, belongs to neither root nor us, or may be written by others without
     the sticky bit, is refused with exit code 73: they could change what is run. ``mkdir`` without
     ``-p`` refuses a path that is there.
     """
-    root = shlex.quote(workspaces[0].root)
-    ids = "".join(f"{workspace.id}\n" for workspace in workspaces)
+    root = shlex.quote(root)
     others = "the root is a symlink or belongs to someone else"
     open_to_all = "others may write to the root: it needs the sticky bit (chmod +t)"
-    command = (
+    return (
+        f"{_REMOVAL}; "
         f'cd {root} && {{ [ ! -L {root} ] && {{ [ -O . ] || [ "$(stat -c %u .)" = 0 ]; }} || '
         f"{{ echo '{others}' >&2; exit 73; }}; }} && "
         f"{{ [ -k . ] || case $(stat -c %A .) in ?????w*|????????w*) "
         f"echo '{open_to_all}' >&2; exit 73 ;; esac; }} && "
         'ids="" && while read -r id && [ -n "$id" ]; do ids="$ids $id"; done && '
-        f"mkdir -m 700 $ids && head -c {len(archive)} | tar -xf - -o"
+        'mkdir -m 700 $ids && read -r size && head -c "$size" | tar -xf - -o'
     )
-    return command, f"{ids}\n".encode() + archive
+
+
+def creation_input(
+    workspaces: Sequence[Workspace], archive: bytes, finished: Iterable[Workspace] = ()
+) -> bytes:
+    """Return the input of :func:`creation`; workspaces that are ``finished`` are removed first."""
+    ids = "".join(f"{workspace.id}\n" for workspace in workspaces)
+    return lines(finished) + f"\n{ids}\n{len(archive)}\n".encode() + archive
 
 
 def lines(workspaces: Iterable[Workspace]) -> bytes:
@@ -109,12 +121,26 @@ def lines(workspaces: Iterable[Workspace]) -> bytes:
     return "".join(f"{workspace.path}\n" for workspace in workspaces).encode()
 
 
+def fetching(workspace: Workspace, *, without: Sequence[str]) -> str:
+    """Return the command that sends the workspace's files, after it has read a line.
+
+    Args:
+        workspace: The workspace.
+        without: Names that are left out.
+    """
+    excluded = "--no-wildcards --exclude-from=- "
+    excluded += " ".join(f"--exclude=./{shlex.quote(name)}" for name in without)
+    # One command, whose end is told; 1 only says that a file was still written.
+    archived = f"{_LEFT_OUT} | tar -I 'gzip -1' -cf - {excluded} . || [ $? = 1 ]"
+    return f"read -r _ && cd {shlex.quote(workspace.path)} && {{ {archived}; }}"
+
+
 def fetch(
     remote: Remote,
     workspace: Workspace,
     into: Path,
     *,
-    without: Sequence[str],
+    opened: Process,
     wanted: Mapping[str, int] | None = None,
     cut: frozenset[str] = frozenset(),
 ) -> None:
@@ -124,7 +150,7 @@ def fetch(
         remote: The generator.
         workspace: The workspace.
         into: The folder.
-        without: Names that the generator leaves out.
+        opened: The command :func:`fetching`, running.
         wanted: The most bytes of each file, by its name, and of all below a folder (``name/``);
             None takes every plain file.
         cut: Names of files of which the beginning is kept where they are larger.
@@ -135,14 +161,10 @@ def fetch(
         TransferFailed: It did not come in time.
         ResultsUnreadable: What came is no archive, or more than is allowed.
     """
-    excluded = "--no-wildcards --exclude-from=- "
-    excluded += " ".join(f"--exclude=./{shlex.quote(name)}" for name in without)
-    # One command, whose end is told; 1 only says that a file was still written.
-    archived = f"{_LEFT_OUT} | tar -I 'gzip -1' -cf - {excluded} . || [ $? = 1 ]"
-    command = f"cd {shlex.quote(workspace.path)} && {{ {archived}; }}"
     broken: Exception | None = None
-    with remote.open(command) as process:
+    with opened as process:
         deadline = time.monotonic() + _TRANSFER_S
+        process.send(b"\n")
         process.send_eof()
         stream = ReadProcess(process, deadline=deadline, idle_s=_IDLE_S)
         try:
@@ -191,7 +213,7 @@ def _unreadable(remote: Remote, workspace: Workspace, error: Exception) -> Resul
 
 def remove(remote: Remote, *workspaces: Workspace) -> None:
     """Remove workspaces; their shape was checked when the values were made."""
-    remote.run('while read -r one; do rm -rf -- "$one"; done', stdin=lines(workspaces))
+    remote.run(_REMOVAL, stdin=lines(workspaces))
 
 
 def gone(remote: Remote, workspace: Workspace, why: str) -> WorkspaceError:

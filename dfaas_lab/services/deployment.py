@@ -22,12 +22,7 @@ _KEPT = ("requests", "constraints", "envProcess", "readOnlyRootFilesystem")
 
 
 def description(function: Function, known: FunctionAnswer | None) -> dict[str, Any]:
-    """Return the body of ``POST`` or ``PUT /system/functions``.
-
-    Args:
-        function: What is wanted.
-        known: What stands there; it keeps all that the function does not say.
-    """
+    """Return the body of ``POST`` or ``PUT``; what ``known`` has beyond the function is kept."""
     name, _, namespace = function.name.partition(".")
     wanted: dict[str, Any] = {"service": name, "image": function.image, "namespace": namespace}
     for setting, called in _SETTINGS.items():

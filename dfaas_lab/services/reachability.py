@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 def check_reachable(gateway: str, remote: Remote, *, target: str, generator: str) -> None:
     """Look from the generator, which is who must reach it, whether a gateway listens.
 
-    Args:
-        gateway: The gateway's URL.
-        remote: The generator.
-        target: The target's name, for the error.
-        generator: The generator's name, for the error.
-
     Raises:
         GatewayError: Nothing listens at its address.
         ConnectionFailed: The generator cannot be asked.

@@ -43,11 +43,7 @@ class Connect(Protocol):
 
 
 def through(connect: Connect) -> httpcore.NetworkBackend:
-    """Return what an endpoint connects by, so that it reaches everything through ``connect``.
-
-    Args:
-        connect: Opens a stream, as ``Remote.open_tunnel`` does.
-    """
+    """Return what an endpoint connects by, so that it reaches everything through ``connect``."""
     return _Backend(connect)
 
 

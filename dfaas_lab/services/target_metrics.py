@@ -72,12 +72,6 @@ def metrics_of_windows(
 ) -> list[WindowMetrics]:
     """Return what was measured over each window; each selector is asked for once.
 
-    Args:
-        prometheus: The target's Prometheus.
-        windows: From when until when.
-        queries: What is asked, by metric (:func:`dfaas_lab.services.queries.queries`).
-        functions: The names of the target's functions, which the frames use.
-
     Raises:
         MetricsError: Prometheus does not answer, or refuses a selector.
     """
@@ -118,15 +112,7 @@ def _frame(asked: _Asked, queries: Queries, names: _Names) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What Prometheus answered about some windows, of which one is looked at.
-
-    Args:
-        prometheus: Who answers.
-        window: What is looked at.
-        span: From before the first window until after the last; asked for.
-        scrapes: When everything was scraped.
-        answers: By selector.
-    """
+    """What Prometheus answered about some windows, of which one is looked at."""
 
     prometheus: Prometheus
     window: Window

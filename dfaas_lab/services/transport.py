@@ -52,13 +52,7 @@ class Deadline:
 
 
 class BoundedTransport(httpx.BaseTransport):
-    """Answers within a deadline and a number of bytes; nothing of the environment is used.
-
-    Args:
-        backend: Connects; None means straight from here.
-        context: Whose certificates are trusted.
-        deadline: When a question must be over.
-    """
+    """Answers within a deadline and a number of bytes; nothing of the environment is used."""
 
     def __init__(
         self,

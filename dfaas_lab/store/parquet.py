@@ -40,6 +40,11 @@ def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:
     Raises:
         StoreError: A file is damaged.
     """
+    if not files:
+        return pl.DataFrame(schema=schema)
+    whole = _read_at_once(files, schema)
+    if whole is not None:
+        return whole
     frames = []
     rows = 0
     for place, file in enumerate(files, start=1):
@@ -48,7 +53,20 @@ def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:
             _check_rows(rows, files[:place])
             wanted = pl.scan_parquet(file, hive_partitioning=False, glob=False)
             frames.append(_shaped(wanted.select(_flat(wanted, file, schema)).collect(), schema))
-    return pl.concat(frames) if frames else pl.DataFrame(schema=schema)
+    return pl.concat(frames)
+
+
+def _read_at_once(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame | None:
+    """Read files that all have exactly this schema; None where they must be looked at one by one.
+
+    That takes 1.5 ms each, and is for older, damaged and too large ones.
+    """
+    try:
+        whole = pl.scan_parquet(list(files), schema=schema, hive_partitioning=False, glob=False)
+        few = whole.select(pl.len()).collect().item() <= _FREE_ROWS
+        return whole.collect() if few else None
+    except (OSError, pl.exceptions.PolarsError):
+        return None
 
 
 def check(file: Path, schema: pl.Schema) -> None:

@@ -18,11 +18,12 @@ import pytest
 
 from dfaas_lab.errors import ConnectionFailed, WorkspaceError
 from dfaas_lab.k6.custom_script import CustomScript
-from dfaas_lab.k6.launch import Terms, _archive, _script, inspect
+from dfaas_lab.k6.launch import Terms, _archive, _script, inspect, starting
 from dfaas_lab.k6.monitor import End, K6Monitor, workspace_state
 from dfaas_lab.local import LocalLab, start
+from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.remote import Remote
-from dfaas_lab.remote.workspace import Workspace, fetch
+from dfaas_lab.remote.workspace import Workspace, fetch, fetching
 from tests.embedded.fault_lab import wait_for
 from tests.embedded.faults import TcpProxy
 from tests.embedded.ready import host_of
@@ -242,6 +243,40 @@ def test_connecting_takes_nothing_of_a_commands_time(local_lab: LocalLab, tmp_pa
         remote.close()
 
 
+def test_a_start_without_its_input_makes_nothing(local_lab: LocalLab, root: Path) -> None:
+    remote = Remote(host_of(local_lab))
+    ahead = Ahead(remote, starting(Workspace.new(str(root))))
+    process = ahead.take()
+    wait_for(lambda: inside(root) == [], lambda: f"no process in {root}", within_s=NOISE_S)
+    process.send(b"\n")  # no workspace is to be removed, and then the controller is killed
+    wait_for(lambda: inside(root) != [], lambda: "its shell waits there", within_s=NOISE_S)
+    process.close()
+    wait_for(lambda: inside(root) == [], lambda: f"the end of {inside(root)}", within_s=NOISE_S)
+    assert list(root.iterdir()) == []
+    remote.close()
+
+
+def test_a_command_that_was_started_ahead_is_there_once_and_then_anew(local_lab: LocalLab) -> None:
+    remote = Remote(host_of(local_lab))
+    ahead = Ahead(remote, "read -r word && echo $$ $word")
+    said = []
+    for word in (b"first\n", b"again\n"):
+        with ahead.take() as process:
+            process.send(word)
+            said.append(process.finish(deadline=time.monotonic() + NOISE_S).text.split())
+    assert [words[1] for words in said] == ["first", "again"]
+    assert said[0][0] != said[1][0]
+    ahead.close()
+    lost = Ahead(remote, "read -r word && echo $word")
+    remote.close()
+    with lost.take() as process, contextlib.suppress(ConnectionFailed):
+        process.send(b"lost\n")
+    with lost.take() as process:
+        process.send(b"here\n")
+        assert process.finish(deadline=time.monotonic() + NOISE_S).text == "here"
+    remote.close()
+
+
 def test_results_that_cannot_be_read_to_their_end_are_told(root: Path) -> None:
     workspace = sent(root, "exit 0")
     programs = root / "bin"
@@ -257,7 +292,9 @@ def test_results_that_cannot_be_read_to_their_end_are_told(root: Path) -> None:
             into.mkdir()
             told = pytest.raises(WorkspaceError, match="what it says")
             with told if code == 2 else contextlib.nullcontext():
-                fetch(remote, Workspace(str(root), workspace.name), into, without=["beat"])
+                there = Workspace(str(root), workspace.name)
+                opened = remote.open(fetching(there, without=["beat"]))
+                fetch(remote, there, into, opened=opened)
             assert (into / "journal").exists() == (code == 1)
         assert not (root / "into-1" / "beat").exists()
         remote.close()
