@@ -131,11 +131,35 @@ class Comparison:
             yield from (self._sentence(*both) for both in shown)
             if more := [row for row, _ in differ[len(shown) :]]:
                 yield self._more(more)
-            left = [both for both in group if not both[0]["differs"]]
-            if len(left) == 1:
-                yield self._sentence(*left[0])
-            elif left:
-                yield self._without_difference(left)
+            yield from self._undecided([both for both in group if not both[0]["differs"]])
+
+    def _undecided(self, group: Sequence[tuple[Row, Row]]) -> Iterator[str]:
+        """What does not differ in one sentence, and one for each reason why others have no limits.
+
+        "Can be chance" is a result: of numbers without an interval nothing is known.
+        """
+        reasons: dict[str | None, list[tuple[Row, Row]]] = {}
+        for row, power in group:
+            reason = None if row["differs"] is not None else row["method"]
+            reasons.setdefault(reason, []).append((row, power))
+        for reason, alike in reasons.items():
+            if len(alike) == 1:
+                yield self._sentence(*alike[0])
+            elif reason is None:
+                yield self._without_difference(alike)
+            else:
+                yield self._without_interval([row for row, _ in alike], reason)
+
+    def _without_interval(self, rows: Sequence[Row], reason: str) -> str:
+        """What several rows of one function without limits say, for one reason."""
+        of = f"{len(rows)} numbers of {_function(rows[0])}{self._on(rows[0])}"
+        why = reason.removeprefix("none: ")
+        changes = [(row, row) for row in rows if row["change"] is not None]
+        if not changes:
+            return f"{of} cannot be compared ({why})"
+        if not any(row["change"] for row, _ in changes):
+            return f"{of} are the same (no interval: {why})"
+        return f"{of} differ {_range(changes, 'change', 'by')} (no interval: {why})"
 
     def _on(self, row: Row) -> str:
         return f" on {row['side_b']}" if len(self.sides) > 2 else ""
@@ -194,8 +218,11 @@ class Comparison:
         found, of = int(judged.sum()), len(judged)
         chance = (1 - self.confidence) * of
         made = "measured in turn" if self.interleaved else "two runs"
+        compared = f"{', '.join(others)} compared with {first} ({made}): "
+        if not of:
+            return f"{compared}no number can be judged."
         return (
-            f"{', '.join(others)} compared with {first} ({made}): {found} of {of} numbers differ. "
+            f"{compared}{found} of {of} numbers differ. "
             f"The {self.confidence:.0%} intervals hold for all of them together; judged one by "
             f"one, chance alone would give about {chance:.1f} differences."
         )

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from dfaas_lab.analysis.distributions import student_quantile
-from dfaas_lab.analysis.intervals import FEWEST, TOO_FEW, Interval, ratio_interval
+from dfaas_lab.analysis.intervals import EQUAL, FEWEST, TOO_FEW, Interval, ratio_interval
 from dfaas_lab.analysis.rate_intervals import rate_difference_interval
 from dfaas_lab.analysis.statistics import MEASURES, requests_of, values_of
 from dfaas_lab.analysis.trend import Values
@@ -135,7 +135,8 @@ def paired(pairs: Sequence[Pair], *, confidence: float) -> tuple[pl.DataFrame, p
         differences = _Differences.of(one)
         far = differences.reach(level)
         if far is None:
-            return Interval(differences.change(0.0), None, None, TOO_FEW)
+            why = TOO_FEW if len(differences.values) < FEWEST else EQUAL
+            return Interval(differences.change(0.0), None, None, why)
         low, high = (differences.change(sign * far) for sign in (-1, 1))
         return Interval(differences.change(0.0), low, high, PAIRED)
 

@@ -88,8 +88,10 @@ def remarks_of(budget: pl.DataFrame) -> list[str]:
     for (target, function), rows in marked.group_by("target", "function", maintain_order=True):
         worst = rows.row(0, named=True)
         others = rows["number"].n_unique() - 1
+        whole = worst["instrument_ms"] >= worst["value"]
+        most = "all" if whole else f"{worst['instrument_ms']:.2g}"
         remarks.append(
-            f"up to {worst['instrument_ms']:.2g} of {worst['value']:.3g} ms of {worst['number']} "
+            f"up to {most} of {worst['value']:.3g} ms of {worst['number']} "
             f"of {function}{f' of {target}' if several else ''} (iteration {worst['iteration']}) "
             "may be the generator's own"
             + (f", and more than a tenth of {others} more" if others else "")

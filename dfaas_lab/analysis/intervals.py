@@ -45,7 +45,7 @@ RESAMPLES = 4000
 BOOTSTRAP_T = "bootstrap-t over iterations"
 BOOTSTRAP_SE = "bootstrap standard error over iterations, Student's t"
 TOO_FEW = f"none: fewer than {FEWEST} iterations"
-_EQUAL = "none: the iterations do not differ"
+EQUAL = "none: the iterations do not differ"
 _TOO_WIDE = "none: the iterations differ too much"
 _FEWEST_IN_TAIL = 50  # resamples beyond a limit: fewer do not tell where it is
 _ERRATIC = 3.0  # times Student's quantile
@@ -96,7 +96,7 @@ def _interval(samples: list[Values], of: _Statistic, confidence: float, seed: in
     if min(sizes) < FEWEST:
         return Interval(estimate, None, None, TOO_FEW)
     if not error:
-        return Interval(estimate, None, None, _EQUAL)
+        return Interval(estimate, None, None, EQUAL)
     if not math.isfinite(error):
         return Interval(estimate, None, None, _TOO_WIDE)
     tail = (1 - confidence) / 2

@@ -130,23 +130,28 @@ def _finding(kind: Kind, measured: str, row: Mapping[str, Any], several: bool) -
 
 
 def _of_status(rows: list[dict[str, Any]], several: bool) -> Iterator[Finding]:
-    """An iteration's status is that of all its functions: it is told once."""
-    told: dict[tuple[str, int], tuple[str, list[str]]] = {}
+    """An iteration's status is that of all its functions: it is told once.
+
+    How far it came is told by the function that says least: a slow one counts its last interval as
+    run, though it ended within it.
+    """
+    told: dict[tuple[str, int], tuple[str, list[tuple[float, str]]]] = {}
     for row in rows:
         if row["status"] not in COMPLETE:
             _, ran = told.setdefault((row["target"], row["iteration"]), (str(row["status"]), []))
             ran.extend(_how_far(row))
     for (target, iteration), (status, ran) in told.items():
-        how_far = f" ({ran[-1]})" if ran else ""
+        how_far = f" ({min(ran)[1]})" if ran else ""
         yield Finding(_STATUS, status + how_far, target if several else "", iteration)
 
 
-def _how_far(row: Mapping[str, Any]) -> list[str]:
-    """How much of its duration the load ran: ``3.1 s of 10 s``; empty where it is not known."""
+def _how_far(row: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """How long the load ran, also in words: ``3.1 s of 10 s``; empty where it is not known."""
     started, achieved, duration_s = row["started"], row["achieved_rps"], row["duration_s"]
     if not started or not achieved or duration_s is None:
         return []
-    return [f"{started / achieved:.3g} s of {duration_s:g} s"]
+    ran_s = started / achieved
+    return [(ran_s, f"{ran_s:.3g} s of {duration_s:g} s")]
 
 
 def _of_row(row: Mapping[str, Any]) -> Iterator[tuple[Kind, str]]:

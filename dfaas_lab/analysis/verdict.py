@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dfaas_lab.k6.generator_load import IterationOnHost
 
 _SKEW_LIMIT_S = 2.0
+_RUN_AGAIN = "Run it again; what was measured until then is stored."
 _CLOCK_FIX = "Set both clocks (chrony, systemd-timesyncd); nothing here compares their times."
 
 
@@ -46,12 +47,12 @@ class Completion:
         doubts = []
         # An iteration's own status is told with it.
         if self.status not in COMPLETE and self.status not in set(summary["status"]):
-            doubts.append(Doubt("status", self.status, "ok"))
+            doubts.append(Doubt("status", self.status, "ok", _RUN_AGAIN))
         for target, ordered in self.ordered.items():
             found = self._found(target, summary)
             if found < ordered:
                 of = f" of {target}" if len(self.ordered) > 1 else ""
-                doubts.append(Doubt(f"iterations{of}", str(found), str(ordered)))
+                doubts.append(Doubt(f"iterations{of}", str(found), str(ordered), _RUN_AGAIN))
         return doubts
 
     def _found(self, target: str, summary: pl.DataFrame) -> int:
@@ -88,7 +89,7 @@ def verdict_of(
     doubts = completion.doubts(summary) if completion else []
     nothing = summary.is_empty() and not (completion and any((completion.stored or {}).values()))
     if nothing and not running and not any(d.what.startswith("iterations") for d in doubts):
-        doubts.append(Doubt("iterations", "0", "1 or more"))
+        doubts.append(Doubt("iterations", "0", "1 or more", _RUN_AGAIN))
     doubts.extend(_of_frames(summary, k6_metrics, evidence or Evidence()))
     doubts.extend(_of_clock(k6_metrics))
     return Verdict(tuple(doubts), tuple(_remarks(summary)), running)

@@ -256,7 +256,8 @@ def _numbers(summary: pl.DataFrame) -> str:
         said.append(f"{name} {words.latency(value)}" if isinstance(value, float) else "")
     rate, achieved = summary["rate_rps"].median(), summary["achieved_rps"].mean()
     if isinstance(rate, float) and isinstance(achieved, float):
-        said.append(f"{figure.number(achieved)} of {rate:g} requests/s")
+        asked = f"{rate:.3g}" if rate < 100 else f"{rate:g}"
+        said.append(f"{figure.number(achieved)} of {asked} requests/s")
     failed, requests = int(summary["failed"].sum()), int(summary["requests"].sum())
     if failed:
         said.append(f"{words.share(failed, requests)} failed")

@@ -157,6 +157,28 @@ def test_what_does_not_differ_has_one_sentence_per_function() -> None:
     assert told.endswith(" more halve it")
 
 
+def test_too_few_iterations_judge_nothing() -> None:
+    """Of numbers without an interval nothing is known, and not that they can be chance."""
+    told = str(compare(Measured("a", summary(np.ones(2))), Measured("b", summary(np.ones(2)))))
+    assert "no number can be judged" in told
+    assert "(no interval: fewer than 3 iterations)" in told
+    assert "chance" not in told
+
+
+@pytest.mark.parametrize(("level", "said"), [(1.0, "are the same"), (2.0, "differ by 100 %")])
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_iterations_that_do_not_differ_have_no_interval(
+    level: float, said: str, *, in_turn: bool
+) -> None:
+    a, b = summary(np.ones(5), noise=0), summary(np.full(5, level), noise=0)
+    got = (
+        compare_blocks({"a": a, "b": b}) if in_turn else compare(Measured("a", a), Measured("b", b))
+    )
+    (times,) = [line for line in str(got).splitlines() if line.startswith("5 numbers of f0")]
+    assert said in times
+    assert times.endswith("(no interval: the iterations do not differ)")
+
+
 def test_a_function_that_is_slower_all_over_says_so_in_three_sentences() -> None:
     """The clearest first; five numbers differ alike."""
     runs = (Measured("a", summary(np.ones(8))), Measured("b", summary(np.full(8, 2.0), seed=2)))

@@ -56,6 +56,11 @@ def test_what_was_sent_on_time_by_a_free_processor_is_the_nodes_own() -> None:
     assert remarks_of(found) == []
 
 
+def test_no_more_than_all_of_a_number_is_the_generators_own() -> None:
+    found = budget([0.013] * 100, latency_ms=5.0, wait=1000.0, wait_max=1000.0)
+    assert remarks_of(found)[0].startswith("up to all of 5 ms of latency_ms_p50 of env")
+
+
 def test_lateness_is_in_the_response_and_not_in_the_latency() -> None:
     """Ten of a hundred were 8 ms late: the p95 has it, the median has not."""
     found = budget([8.013 if number % 10 == 0 else 0.013 for number in range(100)])

@@ -105,6 +105,15 @@ def test_an_interrupted_iteration_says_so_once_and_how_far_it_came() -> None:
     assert str(verdict) == "DOUBTFUL: status: interrupted (2 s of 5 s), iteration 1 (expected ok)"
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_slow_function_tells_no_longer_time_than_the_load_ran(turn: int) -> None:
+    """Two requests at 1/3 per second count for 6 s, though the load ended after 3.9 s."""
+    quick = {"status": "timed_out", "planned": 200, "started": 78, "achieved_rps": 20.0}
+    slow = quick | {"function": "figlet", "planned": 2, "started": 2, "achieved_rps": 1 / 3}
+    verdict = verdict_of(_summary(*[quick, slow][::turn]), NO_METRICS)
+    assert "timed_out (3.9 s of 5 s)" in str(verdict)
+
+
 def test_doubts_of_one_kind_are_one() -> None:
     drops = [{"iteration": n, "dropped": 2 * n, "requests": 100 - 2 * n} for n in (1, 3)]
     verdict = verdict_of(_summary(*drops, {"function": "x", "dropped": 1}), NO_METRICS)
@@ -312,3 +321,4 @@ def test_an_iteration_that_made_no_request_is_one_that_was_made() -> None:
     missing = Completion("ok", {"mid": 2}, {"mid": 1})
     verdict = verdict_of(nothing, pl.DataFrame(schema=schemas.K6_METRICS), completion=missing)
     assert str(verdict) == "DOUBTFUL: iterations: 1 (expected 2)"
+    assert all(doubt.fix for doubt in verdict.doubts)
