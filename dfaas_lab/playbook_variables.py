@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.redaction import masked
 from dfaas_lab.validation import nearest
 
 # As Go's modules and k6's releases have them: 1.1.0, v2.0.0-rc1.
@@ -123,7 +124,7 @@ def _check_kind(name: str, value: Any) -> None:
     kind = SETTABLE.get(name, "text")
     fits, wanted = _KINDS[kind]
     if not fits(value) and not (value is None and (name in PLACES or kind == "text")):
-        raise ConfigError(f"{name}={value!r} is no {kind}", hint=wanted)
+        raise ConfigError(masked(f"{name}={value!r} is no {kind}"), hint=wanted)
 
 
 def _is_text(value: Any) -> bool:

@@ -26,7 +26,7 @@ class Secret(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str = "") -> Secret:
+    def __new__(cls, text: object = "") -> Secret:
         """Seal a text; one that is sealed already keeps what it is, not what it shows."""
         return super().__new__(cls, plain(text))
 
@@ -76,9 +76,9 @@ class SecretBytes(bytes):
         return HIDDEN
 
 
-def plain(text: str) -> str:
+def plain(text: object) -> str:
     """Return a text as one that is shown: only where that is meant, or where it is sent away."""
-    return str.__str__(text)
+    return str.__str__(text) if isinstance(text, str) else str(text)
 
 
 def sealed(value: Any) -> Any:
@@ -160,10 +160,9 @@ def credentials(auth: Any) -> tuple[tuple[Secret, Secret] | None, str]:
         return None, ""
     if isinstance(auth, str | bytes):
         return None, "it is one text, not a pair"
-    try:
-        user, password = auth
-    except (TypeError, ValueError):
+    if not isinstance(auth, tuple | list) or len(auth) != 2:
         return None, "it is no pair"
+    user, password = auth
     problem = _problem(user, "user") or _problem(password, "password")
     if not problem and ":" in user:
         problem = "a ':' in the user would end it (RFC 7617)"

@@ -21,7 +21,7 @@ from dfaas_lab.names import known_options
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import Shown
 from dfaas_lab.redaction import masked
-from dfaas_lab.secret import credentials, sealing
+from dfaas_lab.secret import Secret, credentials, plain, sealed, sealing
 from dfaas_lab.spec.run_spec import DEFAULT_DURATION, DEFAULT_LOAD, RunSpec, takes_run_options
 from dfaas_lab.validation import local_path, url_problem
 
@@ -126,6 +126,7 @@ class Target:
         insecure: bool = False,
     ) -> None:
         auth, problem = credentials(auth)  # from here on no local variable holds it plainly
+        gateway, prometheus = sealed((gateway, prometheus))  # in the place of auth, by mistake
         if problem:
             raise ConfigError(
                 f"target {name!r}: auth is no user and password: {problem}",
@@ -466,12 +467,13 @@ class Target:
         return collector.between(start, end)
 
 
-def _url(text: str, what: str) -> str:
-    problem = url_problem(str(text))
+def _url(given: object, what: str) -> str:
+    text = Secret(given)
+    problem = url_problem(text)
     if problem:
-        shown = "" if "@" in str(text) else f"={masked(str(text))!r}"  # no password in an error
+        shown = "" if "@" in text else f"={masked(plain(text))!r}"  # no password in an error
         raise ConfigError(
             f"{what}{shown}: {problem}",
             hint=f"Write it as {what}='http://10.0.0.60:31112'; a password goes into auth=.",
         )
-    return str(text).rstrip("/")
+    return plain(text).rstrip("/")

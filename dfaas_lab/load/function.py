@@ -13,6 +13,7 @@ from typing import Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.duration import format_duration, seconds
+from dfaas_lab.printable import safe_repr
 from dfaas_lab.redaction import masked, names_a_secret, redacted
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.secret import Secret, plain, seals
@@ -34,7 +35,7 @@ _LEAST_TIMEOUT_S = 0.001
 _MOST_BODY_BYTES = 1 << 30
 
 
-@seals("headers", "env")
+@seals("headers", "env", "path")
 @dataclass(frozen=True)
 class Function:
     """A function and the request that measures it. A value: it does nothing by itself.
@@ -97,10 +98,11 @@ class Function:
                 hint=f"Use one of {', '.join(_METHODS)}.",
             )
         object.__setattr__(self, "method", method)
-        path = str(self.path)
-        if not _PATH.fullmatch(path) or not path.isprintable():
+        object.__setattr__(self, "path", Secret(self.path))  # whatever it is
+        if not _PATH.fullmatch(self.path) or not self.path.isprintable():
             raise ConfigError(
-                f"function {self.name}: path {masked(path)!r} cannot follow /function/{self.name}",
+                f"function {self.name}: path {masked(plain(self.path))!r} cannot follow "
+                f"/function/{self.name}",
                 hint="A path is empty or begins with '/' or '?', percent-encoded (%20), without "
                 "blanks; a server never sees what follows '#': write %23.",
             )
@@ -133,6 +135,8 @@ class Function:
                 f"function {self.name}: max_rate={self.max_rate!r} is no rate above 0",
                 hint="Give requests per second: max_rate=100.",
             )
+        # It was sealed while something could be refused: tracebacks may show an object's parts.
+        object.__setattr__(self, "path", plain(self.path))
 
     @property
     def timeout_s(self) -> float:
@@ -189,10 +193,11 @@ class Function:
         """
         return redacted(self.headers, self.safe_headers)
 
+    @safe_repr
     def __repr__(self) -> str:
         shown = {
             "method": self.method,
-            "path": masked(self.path),
+            "path": masked(plain(self.path)),
             "body": _short(self.body),
             "headers": self.shown_headers(),
             "timeout": self.timeout,
@@ -261,8 +266,9 @@ def _headers(function: str, headers: Mapping[str, str]) -> dict[str, str]:
         text = value if isinstance(value, Secret) else Secret(value)
         name = isinstance(key, str) and _TOKEN.fullmatch(key)
         if not name or _NO_VALUE.search(text) or not is_utf8(text):
+            shown = key.partition(":")[0] if isinstance(key, str) else key  # a whole line of one
             raise ConfigError(
-                f"function {function}: header {key!r} cannot be sent",
+                f"function {function}: header {shown!r} cannot be sent",
                 hint="A header name is a token of RFC 9110; a value has no line break or other "
                 "control character.",
             )

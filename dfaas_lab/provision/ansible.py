@@ -55,7 +55,7 @@ class Play:
     """
 
     playbook: str
-    variables: Mapping[str, Any]
+    variables: Mapping[str, Any] = field(repr=False)
     forks: int = 5
     become_password: str | None = field(default=None, repr=False)
 

@@ -9,6 +9,7 @@ from dfaas_lab.errors import HostUnreachable, ProvisionError, TaskFailed
 from dfaas_lab.progress import Progress
 from dfaas_lab.provision.hints import hint_for, is_apt_lock, no_ssh_hint, was_authorized
 from dfaas_lab.provision.report import TaskRow
+from dfaas_lab.redaction import masked
 
 _STATES = {
     "runner_on_ok": "ok",
@@ -125,7 +126,8 @@ def detail(result: Mapping[str, Any]) -> str:
     items = [one for one in result.get("results") or () if isinstance(one, Mapping)]
     failed = [one for one in items if one.get("failed") or one.get("unreachable")]
     parts = [f"{str(one.get('item', ''))[:_LONGEST_ITEM]}: {_said(one)}" for one in failed]
-    return ("\n".join(parts) or _said(result))[-LONGEST_DETAIL:]
+    # A module names the URL that it was given, with the password in it.
+    return masked(("\n".join(parts) or _said(result))[-LONGEST_DETAIL:])
 
 
 def _said(result: Mapping[str, Any]) -> str:

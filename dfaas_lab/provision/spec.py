@@ -37,7 +37,7 @@ class _HostSpec:
     host: Host
     name: str
     python: str | None = None
-    variables: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def label(self) -> str:

@@ -19,6 +19,7 @@ from paramiko.ssh_exception import (
 )
 
 from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.remote.bounded_transport import BoundedTransport
 from dfaas_lab.remote.host_keys import (
     UNKNOWN_HOST_KEY,
     RevokedHostKey,
@@ -139,6 +140,7 @@ def _connect_kwargs(host: ResolvedHost, proxy: ProxySocket | None) -> dict[str, 
         # Fabric's own connect_timeout is cut to whole seconds, and 0 means none. The last is for
         # the way on from a jump host, an hour by default.
         **dict.fromkeys(timeouts, host.connect_timeout),
+        "transport_factory": BoundedTransport,
         "key_filename": [str(key) for key in host.keys],
         "look_for_keys": host.usual_keys,
         "allow_agent": host.agent,

@@ -17,6 +17,7 @@ import pytest
 from dfaas_lab import ConfigError, DfaasLabError, Function, Generator, Target
 from dfaas_lab.config import Host
 from dfaas_lab.labfile import read
+from dfaas_lab.provision.events import detail
 from dfaas_lab.secret import Secret, SecretBytes, credentials, plain, sealed
 
 CANARY = "CANARY-" + "s3cr3t"
@@ -59,10 +60,38 @@ def target(**given: Any) -> Target:
         lambda: Function("No Name", headers={"Authorization": CANARY}),
         lambda: Function("env", headers={"Authorization": CANARY + "\n"}),
         lambda: Function("env", headers={"Authorization": CANARY}, timeout="never"),
+        lambda: Function("env", headers=f"Authorization: {CANARY}"),  # type: ignore[arg-type]
+        lambda: Function("env", path=f"?token={CANARY}#"),
+        lambda: Function("env", path=f"?token={CANARY}", method="GRAB"),
+        lambda: Function("env", path=f"?token={CANARY}", max_rate=-1),
+        lambda: target(auth={"user": "admin", "password": CANARY}),
+        lambda: target(gateway=f"http://admin:{CANARY}@node"),
+        lambda: target(gateway=f"http://node?token={CANARY}"),
+        lambda: target(prometheus=f"http://admin:{CANARY}@node"),
+        lambda: target(prometheus=f"ftp://node/?sig={CANARY}"),
     ],
 )
 def test_no_frame_of_an_error_shows_it(make: Callable[[], object]) -> None:
     assert CANARY not in frames_of(make)
+
+
+def test_a_refused_one_shows_no_password_of_a_url() -> None:
+    for value in (f"https://me:{CANARY}@mirror/\n", [f"https://me:{CANARY}@mirror/"]):
+        with pytest.raises(ConfigError, match="k6_release_url=") as caught:
+            Generator("gen", variables={"k6_release_url": value})
+        assert CANARY not in str(caught.value)
+    with pytest.raises(ConfigError, match="cannot be sent") as caught:
+        Function("env", headers={f"Authorization: {CANARY}": ""})
+    assert CANARY not in str(caught.value)
+    spec = Generator("gen", variables={"k6_release_url": f"https://me:{CANARY}@mirror"})._spec()
+    assert CANARY not in repr(spec)
+    assert CANARY not in detail({"msg": f"Request failed: https://me:{CANARY}@mirror/k6: 404"})
+
+
+def test_what_is_no_pair_is_no_user_and_password() -> None:
+    for odd in ({"user": "a", "password": "b"}, {"a", "b"}, iter("ab"), ("a",)):
+        with pytest.raises(ConfigError, match="no user and password: it is no pair"):
+            target(auth=odd)
 
 
 @pytest.mark.parametrize(
