@@ -17,6 +17,7 @@ from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load import seconds
 from dfaas_lab.load.plan import Plan
+from dfaas_lab.load.rates import whole_number
 from dfaas_lab.names import near
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Settings:
     """All that decides what a campaign measures, and what it makes of it.
 
     ``targets`` are names, ``seed`` is of the order ``"shuffled"``, ``requests`` has by target and
-    function a digest of the request, ``options`` are as :func:`stored_options` gives them.
+    function what is asked (:func:`requests_of`), ``options`` are as :func:`stored_options` gives.
     """
 
     plan: Plan
@@ -41,7 +42,7 @@ class Settings:
     overload: Overload
     order: Order = "rising"
     seed: int | None = None
-    requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -49,6 +50,13 @@ class Settings:
             raise ConfigError(
                 f"order={self.order!r} is unknown", hint=f"One of: {', '.join(get_args(Order))}."
             )
+        for name, kind in (("cooldown", Cooldown), ("overload", Overload)):
+            if not isinstance(given := getattr(self, name), kind):
+                raise ConfigError(
+                    f"{name}={given!r} cannot be", hint=f"Give {kind.__name__}(...); see its help."
+                )
+        if self.seed is not None:
+            object.__setattr__(self, "seed", whole_number(self.seed, "seed=..."))
 
     def described(self) -> dict[str, Any]:
         """Return all of it as values for JSON."""
@@ -111,8 +119,23 @@ def stored_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "warmup":
             stored[name] = f"{seconds(value)!r}s"
         elif name == "thresholds":
-            stored[name] = {k: [v] if isinstance(v, str) else list(v) for k, v in value.items()}
+            stored[name] = {function: _listed(rules) for function, rules in value.items()}
     return stored
+
+
+def _listed(rules: Any) -> Any:
+    """Expressions as lists, by metric where they are."""
+    if isinstance(rules, Mapping):
+        return {metric: _listed(some) for metric, some in rules.items()}
+    return [rules] if isinstance(rules, str) else list(rules)
+
+
+def options_for(options: Mapping[str, Any], load: Mapping[str, int]) -> dict[str, Any]:
+    """The options of the run of one load: thresholds of the functions that take load in it."""
+    given = dict(options)
+    if isinstance(thresholds := given.get("thresholds"), Mapping):
+        given["thresholds"] = {name: thresholds[name] for name in thresholds if load.get(name)}
+    return given
 
 
 def options_of(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,8 +160,8 @@ def order_of(plan: Plan, order: Order, seed: int | None) -> Sequence[int]:
     return rising
 
 
-def request_digests(target: Target, names: Sequence[str]) -> dict[str, str]:
-    """Return a digest of the request that each function's load makes, nothing secret.
+def requests_of(target: Target, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what each function's load asks, nothing secret: of bodies and headers a digest.
 
     Raises:
         ConfigError: The target does not have one of the functions.
@@ -151,15 +174,20 @@ def request_digests(target: Target, names: Sequence[str]) -> dict[str, str]:
             f"{near(missing[0], own)}",
             hint=f"Its functions are: {', '.join(own)}.",
         )
-    return {name: _digest(own[name]) for name in names}
+    return {name: _described(own[name]) for name in names}
 
 
-def _digest(function: Any) -> str:
-    parts = (
-        function.method,
-        function.path,
-        hashlib.sha256(function.body_bytes()).hexdigest(),
-        sorted(function.shown_headers().items()),
-        function.timeout_s,
-    )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+def _described(function: Any) -> dict[str, Any]:
+    """What decides about the requests of a function, by names that a difference can be told by."""
+    return {
+        "method": function.method,
+        "path": function.path,
+        "body": _digest(function.body_bytes()),
+        "headers": _digest(repr(sorted(function.shown_headers().items())).encode()),
+        "timeout_s": function.timeout_s,
+        "max_rate": function.max_rate,
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
