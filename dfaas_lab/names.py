@@ -48,7 +48,10 @@ def check_options(
 
 
 def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _Result]]:
-    """Refuse an option that is not in a function's signature, and name the nearest that is."""
+    """Refuse an option that is not in a function's signature, and name the nearest that is.
+
+    An interrupt stays a KeyboardInterrupt.
+    """
 
     def decorated(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Result]:
         named = inspect.signature(function).parameters.values()
@@ -57,7 +60,13 @@ def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _R
         @functools.wraps(function)
         def checked(*args: _Asked.args, **keywords: _Asked.kwargs) -> _Result:
             check_options(f"{function.__name__}()", keywords, options)
-            return function(*args, **keywords)
+            try:
+                return function(*args, **keywords)
+            except RuntimeError as error:
+                # CPython 3.11 hides so an interrupt of an import, where that makes a dataclass.
+                if isinstance(error.__cause__, KeyboardInterrupt):
+                    raise KeyboardInterrupt from error
+                raise
 
         return checked
 
