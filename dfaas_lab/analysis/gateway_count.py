@@ -40,10 +40,12 @@ def gateway_count(
     """Compare what a gateway counted with the rows of one function and iteration.
 
     A request without an answer may have been counted or not. So may one that ended within
-    ``slack_s`` of the first or the last scrape.
+    ``slack_s`` of the first or the last scrape. Outside the scrapes one that was sent, and ran into
+    its time limit, is taken for counted: gateways count a client that leaves.
 
     Args:
-        rows: ``ended_s`` (seconds since 1970, by the clock of the scrapes) and ``http_status``.
+        rows: ``ended_s`` (seconds since 1970, by the clock of the scrapes), ``http_status`` and
+            ``latency_ms`` (null where no connection was made).
         unfinished: How many requests have no row.
         counted: By how much the counter grew, for each gateway that has one.
         slack_s: How far the moments may be off.
@@ -58,6 +60,7 @@ def gateway_count(
     ends = [one.window.end for one in counted]
     ended = pl.col("ended_s")
     status = pl.col("http_status")
+    sent = pl.col("latency_ms").is_not_null()
     answered = status.is_not_null() & ~status.is_in(_UNCOUNTED)
     sure = ended.is_between(max(starts) + slack_s, min(ends) - slack_s) & answered
     near = ended.is_between(min(starts) - slack_s, max(ends) + slack_s) | status.is_null()
@@ -65,7 +68,7 @@ def gateway_count(
     least, most, outside, all_answered = rows.select(
         least=sure.sum(),
         most=near.sum(),
-        outside=(~inside & answered).sum(),
+        outside=(~inside & (answered | (status.is_null() & sent))).sum(),
         answered=answered.sum(),
     ).row(0)
     most += unfinished

@@ -25,7 +25,8 @@ def too_few(summary: pl.DataFrame) -> Iterator[str]:
         rows = summary.filter(value.is_not_null()).filter(succeeded < needed)
         for (function,), mine in rows.group_by("function", maintain_order=True):
             least = mine.select(succeeded.min()).item()
-            yield f"{name} of {function} is of {least} requests (it needs {needed})"
+            requests = "request" if least == 1 else "requests"
+            yield f"{name} of {function} is of {least} {requests} (it needs {needed})"
 
 
 def bounds_of(summary: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:

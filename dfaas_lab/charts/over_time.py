@@ -249,16 +249,19 @@ def _outcomes(rows: pl.DataFrame, x: alt.X, asked: list[dict[str, float]]) -> li
 
 
 def _numbers(summary: pl.DataFrame) -> str:
-    """Say in one line what the panel shows: medians of the iterations' own numbers."""
+    """Say in one line what the panel shows: medians of the iterations' own numbers.
+
+    What failed comes before the rate, since a narrow panel cuts the end off.
+    """
     said = []
     for column, name in (("latency_ms_p50", "p50"), ("latency_ms_p95", "p95")):
         value = summary[column].median()
         said.append(f"{name} {words.latency(value)}" if isinstance(value, float) else "")
+    failed, requests = int(summary["failed"].sum()), int(summary["requests"].sum())
+    if failed:
+        said.append(f"{words.share(failed, requests)} failed")
     rate, achieved = summary["rate_rps"].median(), summary["achieved_rps"].mean()
     if isinstance(rate, float) and isinstance(achieved, float):
         asked = f"{rate:.3g}" if rate < 100 else f"{rate:g}"
         said.append(f"{figure.number(achieved)} of {asked} requests/s")
-    failed, requests = int(summary["failed"].sum()), int(summary["requests"].sum())
-    if failed:
-        said.append(f"{words.share(failed, requests)} failed")
     return ", ".join(text for text in said if text)

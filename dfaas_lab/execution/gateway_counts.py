@@ -30,7 +30,7 @@ def store_gateway_counts(part: Path, found: LoadMetrics) -> dict[str, int | None
         return {}
     requests = pl.read_parquet(
         part / "requests.parquet",
-        columns=["function", "ended_at", "http_status"],
+        columns=["function", "ended_at", "http_status", "latency_ms"],
         glob=False,
         hive_partitioning=False,
     ).with_columns(ended_s=pl.col("ended_at").dt.timestamp("us") / 1e6)

@@ -119,10 +119,7 @@ class _Part:
         """Give each request its planned moment; tell which attempts have a request."""
         starts = attempts.filter(~pl.col("is_drop"))
         if starts.height == self.requests.height:
-            # Each start has its request: the order tells which. No key is read and joined, which
-            # would take longer than all the rest.
-            requests = self.requests.sort("sent_ns").with_columns(starts["at_ns", "planned_ns"])
-            return requests, (~attempts["is_drop"]).alias("has_request")
+            return _in_order(self.requests, starts), (~attempts["is_drop"]).alias("has_request")
         keyed = with_vu(attempts)
         requests = self.requests.join(
             keyed.filter(~pl.col("is_drop")).unique(_KEY).select(*_KEY, "at_ns", "planned_ns"),
@@ -133,6 +130,29 @@ class _Part:
             on=_KEY, how="left", nulls_equal=True, maintain_order="left",
         )["has_request"]  # fmt: skip
         return requests, found.fill_null(value=False) & ~attempts["is_drop"]
+
+
+def _in_order(requests: pl.DataFrame, starts: pl.DataFrame) -> pl.DataFrame:
+    """Give each request its start where there is one for each: mostly the order tells which.
+
+    To read and join a key takes longer than all the rest. It is done where the order may be
+    another: a request was sent after the next start, as one that waits for a processor, or it made
+    its connection, so that its start is counted back too far.
+    """
+    ordered = requests.sort("sent_ns").with_columns(starts["at_ns", "planned_ns"])
+    sent, at = pl.col("sent_ns"), pl.col("at_ns")
+    connects = (pl.col("connecting_ms") > 0).fill_null(value=False)
+    begins = (sent >= at) & (sent.shift(1) < at).fill_null(value=True)
+    begins &= ~connects & ~connects.shift(1, fill_value=False)
+    is_alone = ordered.select(begins & begins.shift(-1, fill_value=True)).to_series()
+    if is_alone.all():
+        return ordered
+    unsure = ordered.filter(~is_alone).rename({"at_ns": "at", "planned_ns": "planned"})
+    keyed = with_vu(starts.filter(~is_alone)).unique(_KEY).select(*_KEY, "at_ns", "planned_ns")
+    told = unsure.join(keyed, on=_KEY, how="left", nulls_equal=True).with_columns(
+        at_ns=pl.coalesce("at_ns", "at"), planned_ns=pl.coalesce("planned_ns", "planned")
+    )
+    return pl.concat([ordered.filter(is_alone), told.select(ordered.columns)])
 
 
 def _attempts(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:

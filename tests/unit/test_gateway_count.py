@@ -10,8 +10,9 @@ from dfaas_lab.analysis.scrapes import Increase, Window
 
 
 def rows(*statuses: tuple[float, int | None]) -> pl.DataFrame:
+    """Requests by their end and status; one without a status ran into its time limit."""
     schema = {"ended_s": pl.Float64, "http_status": pl.Int32}
-    return pl.DataFrame(statuses, schema=schema, orient="row")
+    return pl.DataFrame(statuses, schema=schema, orient="row").with_columns(latency_ms=1000.0)
 
 
 TEN = [(100.0 + at, 200) for at in range(10)]
@@ -28,6 +29,7 @@ BETWEEN = Window(101.5, 107.5)  # 6 of the ten ended in between
         ([*TEN, (104.2, None)], 0, 6, (10, 0)),  # a time limit: counted as 502, or never
         ([*TEN, (104.2, None)], 0, 7, (11, 0)),
         ([*TEN, (104.2, None)], 0, 8, (12, 1)),
+        ([*TEN, (109.5, None)], 0, 6, (11, 0)),  # after the last scrape: it was sent
         (TEN, 2, 8, (12, 0)),
         ([*TEN, (104.2, 404)], 0, 6, (10, 0)),  # of no such function
         ([(101.45, 200), *TEN], 0, 7, (11, 0)),  # at the edge: before the scrape, or after it
@@ -41,6 +43,13 @@ def test_the_count_is_of_the_whole_load(
 ) -> None:
     got = gateway_count(rows(*statuses), unfinished, [Increase(BETWEEN, float(counted))], 0.1)
     assert got == GatewayCount(*found)
+
+
+def test_a_request_without_a_connection_was_counted_by_nobody() -> None:
+    refused = pl.lit(None, pl.Float64)
+    late = rows((109.5, None)).with_columns(latency_ms=refused)
+    found = gateway_count(pl.concat([rows(*TEN), late]), 0, [Increase(BETWEEN, 6.0)], 0.1)
+    assert found == GatewayCount(10, 0)
 
 
 def test_gateways_that_are_scraped_apart_leave_more_open() -> None:

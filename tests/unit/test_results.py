@@ -200,6 +200,25 @@ def test_a_request_that_made_its_connection_is_not_sent_before_it_was_started(
     assert row["response_ms"] == pytest.approx((took - 140_000) / 1e6)
 
 
+@pytest.mark.parametrize("connecting", [0, 240_000])
+def test_a_request_keeps_its_start_where_later_ones_were_sent_before_it(
+    tmp_path: Path, connecting: int
+) -> None:
+    """The sixth starts in time and waits 0.25 s for a processor; or its start seems too early."""
+    found = attempted(dict.fromkeys((n for n in range(30) if n != 5), 0))
+    mine = Request(vu=6, connecting=connecting, blocked=50_000 + (SECOND // 4 if connecting else 0))
+    ended = T0 + 5 * TENTH + SECOND // 4 + 5_350_000
+    if connecting:
+        ended = T0 + 5 * TENTH + 5_350_000  # counted back, it comes before the third
+    found += [mark(STARTED, T0 + 5 * TENTH, "f0") | {"metadata": "vu=6&iter=0"}]
+    got = read_rows(tmp_path, found + rows(replace(mine, end_ns=ended))).requests.sort("vu")
+    planned = [START + timedelta(milliseconds=100 * n) for n in range(30)]
+    assert got["planned_at"].to_list() == planned
+    late = [0.0] * 30
+    late[5] = 0.0 if connecting else 250.0
+    assert got["late_ms"].to_list() == pytest.approx(late)
+
+
 def test_drops_take_their_place_in_the_plan(tmp_path: Path) -> None:
     got = read_rows(tmp_path, attempted(dict.fromkeys(range(30), 0), dropped={0, 3, 4, 29}))
     assert got.requests["late_ms"].to_list() == pytest.approx([0.0] * 26)
