@@ -7,7 +7,8 @@ signal handlers.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Generic, TypeVar
 
 from dfaas_lab.errors import Interrupted
@@ -15,38 +16,58 @@ from dfaas_lab.progress import Progress, ProgressView, draw_until
 
 Result = TypeVar("Result")
 Failure = TypeVar("Failure", bound=BaseException)
-Work = Callable[[Progress, threading.Event], Result]
 
 _LONGEST_END_S = 6.0
 
 
-class _Job(Generic[Result]):
-    """What the thread does, and what became of it."""
+class Job(Generic[Result]):
+    """Some work in a thread of its own: ``done`` is set when it has ended, however it ended.
 
-    def __init__(self, work: Work[Result]) -> None:
-        self.progress = Progress()
-        self.cancel = threading.Event()
+    The thread is a daemon: after a second interrupt nobody waits for it.
+    """
+
+    def __init__(self, work: Callable[[], Result]) -> None:
         self._work = work
         self._result: list[Result] = []
-        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+        self.error: BaseException | None = None
         # Not Thread.join: an interrupt inside it marks a running thread as ended (CPython 3.11).
         self.done = threading.Event()
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="dfaas-lab-provision", daemon=True).start()
+        """Start it, if that has not been done."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="dfaas-lab-job", daemon=True)
+            self._thread.start()
+
+    @property
+    def begun(self) -> bool:
+        """Whether its thread runs or ran; an interrupt may have come before it did."""
+        return self._thread is not None and self._thread.ident is not None
 
     def _run(self) -> None:
         try:
-            self._result.append(self._work(self.progress, self.cancel))
+            self._result.append(self._work())
         except BaseException as error:  # raised again in the thread that waits
-            self._error = error
+            self.error = error
         finally:
             self.done.set()
 
     def result(self) -> Result:
-        if self._error is not None:
-            raise self._error
+        """What the work returned, or its error."""
+        if self.error is not None:
+            raise self.error
         return self._result[0]
+
+
+def side_by_side(work: Iterable[Callable[[], Result]]) -> list[Job[Result]]:
+    """Do some work at once, each in a thread of its own; return the jobs, which have ended."""
+    jobs = [Job(one) for one in work]
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.done.wait()
+    return jobs
 
 
 def joined(errors: Sequence[BaseException]) -> BaseException:
@@ -62,24 +83,27 @@ def noted(error: Failure, others: Sequence[BaseException]) -> Failure:
     return error
 
 
-def run_interruptible(work: Work[Result], view: ProgressView | None = None) -> Result:
+def run_interruptible(
+    work: Callable[[Progress, threading.Event], Result], view: ProgressView | None = None
+) -> Result:
     """Run the work in a thread and wait, drawing; a KeyboardInterrupt ends the work first.
 
     Args:
         work: Called with the progress to tell and the event that asks it to end.
         view: What draws; None is silence.
     """
-    job = _Job(work)
+    progress, cancel = Progress(), threading.Event()
+    job = Job(partial(work, progress, cancel))
     try:
         job.start()  # an interrupt may come before it returns
-        draw_until(job.done.wait, view, job.progress.snapshot)
+        draw_until(job.done.wait, view, progress.snapshot)
     except KeyboardInterrupt:
-        job.cancel.set()
+        cancel.set()
         job.done.wait(_LONGEST_END_S)
         raise Interrupted(
             "it was ended on the way. What was done stays; call it again to do the rest."
         ) from None
     finally:
         if view is not None:
-            view.close(job.progress.snapshot())
+            view.close(progress.snapshot())
     return job.result()

@@ -47,14 +47,6 @@ class Reading:
     shown: float
     resolution_s: float = 0.0
 
-    def bounds(self) -> tuple[float, float]:
-        """The least and the most that the clock can be ahead.
-
-        It was read at some time from ``asked_at`` to ``answered_at`` and was then from ``shown``
-        to ``shown + resolution_s``.
-        """
-        return self.shown - self.answered_at, self.shown + self.resolution_s - self.asked_at
-
 
 def skew(readings: Iterable[Reading]) -> Skew | None:
     """Return what all readings allow; None without any.
@@ -64,7 +56,9 @@ def skew(readings: Iterable[Reading]) -> Skew | None:
     """
     low_s, high_s = float("-inf"), float("inf")
     for reading in readings:
-        low, high = reading.bounds()
+        # It was read at some time in between, and was then up to a step ahead of what it showed.
+        low = reading.shown - reading.answered_at
+        high = reading.shown + reading.resolution_s - reading.asked_at
         if low > high_s or high < low_s:
             low_s, high_s = low, high
         else:

@@ -87,8 +87,8 @@ class Generator:
 
     @safe_repr
     def __repr__(self) -> str:
-        made = {"host": None, "name": None, **vars(self)}  # a refused one, too
-        return f"Generator({str(made['host'])!r}, name={made['name']!r})"
+        made = vars(self).get  # of a refused one, too
+        return f"Generator({str(made('host'))!r}, name={made('name')!r})"
 
     @property
     def _session(self) -> GeneratorSession:

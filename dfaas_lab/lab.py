@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import count
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from dfaas_lab.provision.report import ProvisionReport
     from dfaas_lab.spec.run_spec import RunOptions
     from dfaas_lab.store import Store
+
+Member = TypeVar("Member", Target, Generator)
 
 
 class Lab:
@@ -140,11 +142,7 @@ class Lab:
         >>> lab.target.name
         'node1'
         """
-        if len(self.targets) != 1:
-            raise ConfigError(
-                f"the lab has {len(self.targets)} targets", hint="Use lab.targets['NAME']."
-            )
-        return next(iter(self.targets.values()))
+        return _only(self.targets, "targets")
 
     @property
     def generators(self) -> dict[str, Generator]:
@@ -164,12 +162,7 @@ class Lab:
         >>> lab.generator is target.generator
         True
         """
-        generators = self.generators
-        if len(generators) != 1:
-            raise ConfigError(
-                f"the lab has {len(generators)} generators", hint="Use lab.generators['NAME']."
-            )
-        return next(iter(generators.values()))
+        return _only(self.generators, "generators")
 
     @property
     def store(self) -> Store:
@@ -500,6 +493,12 @@ class Lab:
     @safe_repr
     def __repr__(self) -> str:
         return f"Lab({', '.join(self.targets)})"
+
+
+def _only(named: Mapping[str, Member], kind: str) -> Member:
+    if len(named) != 1:
+        raise ConfigError(f"the lab has {len(named)} {kind}", hint=f"Use lab.{kind}['NAME'].")
+    return next(iter(named.values()))
 
 
 def _listed(given: Iterable[Target]) -> list[Target]:

@@ -16,25 +16,20 @@ _Value = TypeVar("_Value")
 
 
 def near(name: object, known: Iterable[str]) -> str:
-    """Return a question for the nearest name, or nothing.
+    """Return a question for the nearest name, whatever its case, or nothing.
 
-    >>> near("duraton", ["duration", "load"])
+    >>> near("Duraton", ["duration", "load"])
     "; did you mean 'duration'?"
     """
-    found = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    by_lower = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(str(name).lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[found[0]]!r}?" if found else ""
 
 
 def check_options(
     of: str, given: Iterable[str], known: Sequence[str], *, hint: str | None = None
 ) -> None:
-    """Make sure that options exist.
-
-    Args:
-        of: What is called: ``"run_k6()"``.
-        given: The names that were given.
-        known: Those that exist.
-        hint: What to do; None lists them.
+    """Make sure that options of a call (``"run_k6()"``) exist; the hint lists them by default.
 
     Raises:
         UnknownOption: One does not exist; the nearest one is named.
@@ -74,12 +69,7 @@ def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _R
 
 
 class Named(dict[str, _Value]):
-    """A mapping by name, which says what is there where a name is not.
-
-    Args:
-        kind: What the values are: ``"target"``.
-        values: The values by name.
-    """
+    """A mapping by name, which says what of a kind (``"target"``) is there where a name is not."""
 
     def __init__(self, kind: str, values: Iterable[tuple[str, _Value]] = ()) -> None:
         super().__init__(values)

@@ -19,10 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def printable(value: object) -> str:
-    r"""Return a value as one line without control characters and invisible marks.
-
-    Args:
-        value: Anything; ``str()`` is taken.
+    r"""Return ``str()`` of a value as one line without control characters and invisible marks.
 
     >>> printable("a\x1b[2Jb\nc") == "a\ufffd[2Jb\ufffdc"
     True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 FRAME_S = 0.12
 """Seconds between two drawings: more than ten a second are wasted on an eye."""
@@ -70,23 +70,16 @@ class Progress:
         run_id: str | None = None,
     ) -> None:
         """Change the bar of that label; None leaves a value as it is."""
-        with self._lock:
-            step = self._steps.get(label, Step(label))
-            self._steps[label] = replace(
-                step,
-                done=step.done if done is None else done,
-                total=step.total if total is None else total,
-                text=step.text if text is None else text,
-                run_id=step.run_id if run_id is None else run_id,
-            )
+        self._change(label, done=done, total=total, text=text, run_id=run_id)
 
     def finish(self, label: str, state: StepState = "ok", text: str | None = None) -> None:
         """End the bar of that label."""
+        self._change(label, state=state, text=text)
+
+    def _change(self, label: str, **values: Any) -> None:
+        known = {name: value for name, value in values.items() if value is not None}
         with self._lock:
-            step = self._steps.get(label, Step(label))
-            self._steps[label] = replace(
-                step, state=state, text=step.text if text is None else text
-            )
+            self._steps[label] = replace(self._steps.get(label, Step(label)), **known)
 
     def snapshot(self) -> tuple[Step, ...]:
         """All bars as they are now."""
@@ -111,10 +104,7 @@ def draw_until(
 ) -> None:
     """Wait for an end and draw meanwhile, eight times a second: whoever waits, waits here.
 
-    Args:
-        ended: Waits for so many seconds at most and tells whether it has ended, as ``Event.wait``.
-        view: What draws; None is silence.
-        steps: Returns the bars as they are now.
+    ``ended`` waits for so many seconds at most and tells whether it has ended, as ``Event.wait``.
     """
     while not ended(FRAME_S):
         if view is not None:

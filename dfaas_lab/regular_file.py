@@ -41,11 +41,7 @@ def text_of_regular(path: Path, *, most_bytes: int = 65 << 20) -> io.TextIOWrapp
 
 
 def read_regular(path: Path, *, most_bytes: int = 64 << 20) -> bytes:
-    """Return the content of a regular file.
-
-    Args:
-        path: The file; a symbolic link is followed.
-        most_bytes: The most that it may hold.
+    """Return the content of a regular file; a symbolic link is followed.
 
     Raises:
         OSError: It cannot be opened, is no regular file, or is larger (``strerror`` says which).

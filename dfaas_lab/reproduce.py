@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.progress import Shown
-from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of, script_environment
+from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of
 from dfaas_lab.spec.manifest_functions import Entry
 from dfaas_lab.store import OpenedArchive, RunFolder
 
@@ -72,20 +72,12 @@ def _spec(
     Raises:
         ConfigError: A script is not trusted, its environment is not whole, or it is damaged.
     """
-    if orders[part].get("script"):
-        if isinstance(folder, OpenedArchive) and not trusted:
-            raise ConfigError(
-                "the run was made with a k6 script of its own, which came in an archive",
-                hint=f"Read it in {folder.path}; then give reproduce(..., trust_script=True).",
-            )
-        missing = sorted(script_environment(orders, part, folder.path) - set(env or {}))
-        if missing:
-            raise ConfigError(
-                "not stored, since it may be secret: the script's environment "
-                f"{', '.join(missing)}",
-                hint="Give it: reproduce(..., env={...}).",
-            )
-    spec = from_manifest(orders, part, folder.path, functions=target.functions, env=env)
+    if orders[part].get("script") and isinstance(folder, OpenedArchive) and not trusted:
+        raise ConfigError(
+            "the run was made with a k6 script of its own, which came in an archive",
+            hint=f"Read it in {folder.path}; then give reproduce(..., trust_script=True).",
+        )
+    spec = from_manifest(orders, part, folder.path, functions=target.functions, env=env or {})
     return spec.attended().on(target.gateway, target.served_by_header)
 
 
@@ -103,12 +95,9 @@ def _tell(then: Entry, run: Any, parts: tuple[str, str]) -> None:
 
 
 def differences(then: Entry, now: Entry, parts: tuple[str, str]) -> list[dict[str, Any]]:
-    """Return what was different at two times, as ``what, then, now``; not what is unknown.
+    """Return what two manifests say differently, as ``what, then, now``; not what is unknown.
 
-    Args:
-        then: The manifest of a run.
-        now: That of its repetition.
-        parts: The target's name then and now.
+    ``parts`` are the target's names then and now.
     """
     old, new = _known(then, parts[0]), _known(now, parts[1])
     return [

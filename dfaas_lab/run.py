@@ -395,7 +395,7 @@ class Run:
                 f"{place} holds no run", path=str(place), hint="Give a folder run_id=... or a zip."
             )
         folder = RunFolder.at(place)
-        folder.check()
+        folder.read()  # one that is damaged or newer is refused here
         return cls(folder)
 
     @safe_repr

@@ -13,6 +13,12 @@ _KEY: dict[str, pl.DataType] = {
     "iteration": pl.Int64(),
 }
 
+
+def _times(name: str) -> dict[str, pl.DataType]:
+    kinds = ("mean", "min", "p50", "p90", "p95", "p99", "max")
+    return {f"{name}_{kind}": pl.Float64() for kind in kinds}
+
+
 SUMMARY = pl.Schema(
     _KEY
     | {
@@ -26,25 +32,13 @@ SUMMARY = pl.Schema(
         "unfinished": pl.Int64(),
         "achieved_rps": pl.Float64(),
         "success_rate": pl.Float64(),
-        "latency_ms_mean": pl.Float64(),
-        "latency_ms_min": pl.Float64(),
-        "latency_ms_p50": pl.Float64(),
-        "latency_ms_p90": pl.Float64(),
-        "latency_ms_p95": pl.Float64(),
-        "latency_ms_p99": pl.Float64(),
-        "latency_ms_max": pl.Float64(),
+        **_times("latency_ms"),
         "status": pl.String(),
         "planned": pl.Int64(),
         "started": pl.Int64(),
         "not_attempted": pl.Int64(),
         "succeeded": pl.Int64(),
-        "response_ms_mean": pl.Float64(),
-        "response_ms_min": pl.Float64(),
-        "response_ms_p50": pl.Float64(),
-        "response_ms_p90": pl.Float64(),
-        "response_ms_p95": pl.Float64(),
-        "response_ms_p99": pl.Float64(),
-        "response_ms_max": pl.Float64(),
+        **_times("response_ms"),
         "failed_latency_ms_p50": pl.Float64(),
         "late_ms_p99": pl.Float64(),
         "late_ms_max": pl.Float64(),
@@ -119,25 +113,6 @@ K6_METRICS = pl.Schema(
         "last": pl.Float64(),
         "group": pl.String(),
         "tags": pl.String(),
-    }
-)
-
-# What the generator did in an iteration: ratios 0..1, bytes, counts, milliseconds.
-GENERATOR_METRICS = pl.Schema(
-    {
-        "target": pl.String(),
-        "iteration": pl.Int64(),
-        "cpu_fraction": pl.Float64(),
-        "memory_available_bytes": pl.Int64(),
-        "memory_bytes": pl.Int64(),
-        "open_files": pl.Int64(),
-        "open_files_limit": pl.Int64(),
-        "cpu_fraction_max": pl.Float64(),
-        "core_fraction": pl.Float64(),
-        "cpu_wait_ms": pl.Float64(),
-        "cpu_wait_ms_max": pl.Float64(),
-        "throttled_ms_max": pl.Float64(),
-        "steal_fraction_max": pl.Float64(),
     }
 )
 

@@ -65,9 +65,8 @@ class SecretValues:
         """Return a text without them."""
         for form in self._forms:
             if form in text:
-                text = (
-                    _found(form).sub(HIDDEN, text) if _is_word(form) else text.replace(form, HIDDEN)
-                )
+                is_word = len(form) < _WORD
+                text = _word(form).sub(HIDDEN, text) if is_word else text.replace(form, HIDDEN)
         return text
 
     def hidden_in_bytes(self, content: bytes) -> bytes:
@@ -124,9 +123,5 @@ def _in_base64(content: bytes) -> Iterator[str]:
         yield from {sure, sure.replace("+", "-").replace("/", "_")}
 
 
-def _is_word(form: str) -> bool:
-    return len(form) < _WORD
-
-
-def _found(form: str) -> re.Pattern[str]:
+def _word(form: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z0-9]){re.escape(form)}(?![A-Za-z0-9])")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import polars as pl
@@ -14,43 +14,21 @@ import polars as pl
 from dfaas_lab.analysis.doubt import Verdict
 from dfaas_lab.analysis.run_doubts import answers_of
 from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
-from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, aborted, own_faults
+from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, read_log
 from dfaas_lab.regular_file import read_regular, text_of_regular
 from dfaas_lab.remote.workspace import LEFT_OUT
-from dfaas_lab.schemas import GENERATOR_METRICS
-from dfaas_lab.spec.manifest import insecure_of, iterations_of
+from dfaas_lab.spec.manifest import iterations_of, orders_of
 from dfaas_lab.status import COMPLETE
 from dfaas_lab.store import RunFolder
 from dfaas_lab.store.folder import WRITTEN
 
-
-class Frames(Protocol):
-    """The frames by which a run is judged."""
-
-    @property
-    def summary(self) -> pl.DataFrame:
-        """One row per iteration and function."""
-
-    @property
-    def requests(self) -> pl.DataFrame:
-        """One row per request."""
-
-    @property
-    def timeline(self) -> pl.DataFrame:
-        """One row per iteration, function and second."""
-
-    @property
-    def k6_metrics(self) -> pl.DataFrame:
-        """The script's own metrics."""
+if TYPE_CHECKING:
+    from dfaas_lab.run import Run
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run's folder.
-
-    Args:
-        folder: The run's.
-    """
+    """A run's folder."""
 
     folder: RunFolder
 
@@ -86,10 +64,9 @@ class StoredRun:
         """Return what the generator did in each iteration; ``summary`` says when its load began."""
         found = []
         for iteration, target, part in self.folder.named_parts():
-            log = part / "k6.log"
             mine = summary.filter(target=target, iteration=iteration)
             load = HostLoad.read(part / "host.csv", _load_from_s(mine, part))
-            found.append(IterationOnHost(target, iteration, load, own_faults(log), aborted(log)))
+            found.append(IterationOnHost(target, iteration, load, *read_log(part / "k6.log")))
         return found
 
     def generator_metrics(self, loads: Iterable[IterationOnHost]) -> pl.DataFrame:
@@ -97,10 +74,13 @@ class StoredRun:
         rows = [
             {"target": one.target, "iteration": one.iteration, **asdict(one.load)} for one in loads
         ]
-        return pl.DataFrame(rows, schema=GENERATOR_METRICS)
+        measured = {
+            one.name: pl.Int64 if "int" in str(one.type) else pl.Float64 for one in fields(HostLoad)
+        }
+        return pl.DataFrame(rows, {"target": pl.String, "iteration": pl.Int64, **measured})
 
     def verdict(
-        self, manifest: Mapping[str, Any], frames: Frames, loads: Iterable[IterationOnHost]
+        self, manifest: Mapping[str, Any], run: Run, loads: Iterable[IterationOnHost]
     ) -> Verdict:
         """Return the verdict, without the remarks that take longer."""
         parts = self.folder.named_parts()
@@ -108,9 +88,10 @@ class StoredRun:
         stored = Counter(target for _, target, part in parts if not (part / "samples.csv").exists())
         # What is missing is told by itself.
         completion = Completion(str(manifest.get("status")), iterations_of(manifest), stored)
-        evidence = Evidence(frames.timeline, answers_of(frames.requests.lazy()), loads)
-        found = verdict_of(frames.summary, frames.k6_metrics, evidence, completion)
-        return replace(found, insecure=any(insecure_of(manifest)))
+        evidence = Evidence(run.timeline, answers_of(run.requests.lazy()), loads)
+        found = verdict_of(run.summary, run.k6_metrics, evidence, completion)
+        orders = orders_of(manifest).values()
+        return replace(found, insecure=any(order.get("insecure") is True for order in orders))
 
 
 def _load_from_s(summary: pl.DataFrame, part: Path) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,14 +176,9 @@ class Target:
 
     @safe_repr
     def __repr__(self) -> str:
-        made = {
-            "name": None,
-            "gateway": None,
-            "generator": None,
-            **vars(self),
-        }  # a refused one, too
-        generator = getattr(made["generator"], "name", None)
-        return f"Target({made['name']!r}, gateway={made['gateway']!r}, generator={generator!r})"
+        made = vars(self).get  # of a refused one, too
+        generator = getattr(made("generator"), "name", None)
+        return f"Target({made('name')!r}, gateway={made('gateway')!r}, generator={generator!r})"
 
     @sealing("env")
     @known_options()
@@ -326,21 +322,16 @@ class Target:
         self,
         spec: RunSpec,
         *,
-        label: str | None = None,
+        label: str | None,
+        shown: Shown,
         live: Callable[[str], None] | None = None,
-        shown: Shown | None = None,
     ) -> RunHandle:
         """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
         from dfaas_lab.execution.preflight import preflight
 
-        return create_run(
-            self.store,
-            [preflight(self._part(spec))],
-            label=label,
-            live=live,
-            shown=shown,
-        )
+        parts = [preflight(self._part(spec))]
+        return create_run(self.store, parts, label=label, live=live, shown=shown)
 
     def _part(self, spec: RunSpec) -> Part:
         """What the engine needs to know of the target to measure it."""
@@ -358,7 +349,7 @@ class Target:
             host=self.host,
             queries=self.queries,
             services=self._services,
-            set_last_run=self._set_last_run,
+            set_last_run=partial(setattr, self, "last_run"),
             cache=self._cache,
         )
 
@@ -403,9 +394,6 @@ class Target:
             host_needed=self.install_monitoring,
         )
 
-    def _set_last_run(self, run: Run) -> None:
-        self.last_run = run
-
     def _services(self) -> tuple[Gateway, Prometheus | None]:
         """The gateway and Prometheus, by the way in which they are reached from here."""
         from dfaas_lab.services import ssh_transport
@@ -416,13 +404,11 @@ class Target:
         transport: Any = None
         if self.via is not None:
             transport = ssh_transport.through(self.via._session.remote.open_tunnel)
-        prometheus = self.prometheus
-        return (
-            Gateway(self.gateway, auth=self._auth, transport=transport, trust=self._trust),
-            None
-            if prometheus is None
-            else Prometheus(prometheus, transport=transport, trust=self._trust),
-        )
+        how: dict[str, Any] = {"transport": transport, "trust": self._trust}
+        gateway = Gateway(self.gateway, auth=self._auth, **how)
+        if self.prometheus is None:
+            return gateway, None
+        return gateway, Prometheus(self.prometheus, **how)
 
     def deployed(self) -> pl.DataFrame:
         """What the gateway has: ``function, image, replicas, available``.

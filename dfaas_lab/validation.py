@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
@@ -10,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dfaas_lab.errors import ConfigError
+from dfaas_lab.names import near
 
 # Of a URL that holds a user or a password: it is stored and shown, so it may not.
 _CREDENTIALS = re.compile(r"//[^/?#]*@")
@@ -18,6 +18,7 @@ _URL = re.compile(
     r"(?:/[^?#\s\\{}]*)?",
     re.IGNORECASE | re.ASCII,
 )
+_BYTES = "surrogateescape"  # bytes of a file's name that are no text, as Python reads them
 _NO_ADDRESS = frozenset(" \t\r\n'\"`$;&|<>(){}[]\\,=/\0")
 
 
@@ -27,9 +28,7 @@ def nearest(name: str, valid: Iterable[str], what: str = "key") -> str:
     >>> nearest("metod", ["method", "path"])
     "unknown key 'metod'; did you mean 'method'?"
     """
-    by_lower = {key.lower(): key for key in valid}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f"unknown {what} {name!r}" + (f"; did you mean {by_lower[close[0]]!r}?" if close else "")
+    return f"unknown {what} {name!r}{near(name, valid)}"
 
 
 def host_address(text: str) -> str:
@@ -60,25 +59,21 @@ def host_address(text: str) -> str:
     return bare
 
 
-def is_utf8(text: str) -> bool:
+def is_utf8(text: str, errors: str = "strict") -> bool:
     r"""Whether a text can be sent: half of a surrogate pair cannot.
 
     >>> is_utf8("caf\u00e9"), is_utf8("\ud800")
     (True, False)
     """
     try:
-        text.encode()
+        text.encode(errors=errors)
     except UnicodeEncodeError:
         return False
     return True
 
 
 def local_path(given: object, *, what: str) -> Path:
-    """Return a path on this machine, with ``~`` filled in.
-
-    Args:
-        given: A text or a path.
-        what: The argument that it was given as.
+    """Return a path on this machine, with ``~`` filled in; ``what`` is the argument's name.
 
     Raises:
         ConfigError: It is something else, is empty, or has a character that no path can have.
@@ -87,7 +82,7 @@ def local_path(given: object, *, what: str) -> Path:
     PosixPath('results')
     """
     text = os.fspath(given) if isinstance(given, os.PathLike) else given
-    if not isinstance(text, str) or not text or "\0" in text or not _encodes(text):
+    if not isinstance(text, str) or not text or "\0" in text or not is_utf8(text, _BYTES):
         raise ConfigError(
             f"{what}={given!r} is no path", hint=f"Give a text or a pathlib.Path: {what}='results'."
         )
@@ -97,15 +92,6 @@ def local_path(given: object, *, what: str) -> Path:
         raise ConfigError(
             f"{what}={text!r}: there is no such home", hint="Give the path without '~'."
         ) from error
-
-
-def _encodes(text: str) -> bool:
-    """Whether a file system can hold a name; bytes that are no text pass, as Python reads them."""
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def in_url(address: str) -> str:

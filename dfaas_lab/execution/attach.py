@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dfaas_lab.errors import ConfigError, DfaasLabError, StoreError
-from dfaas_lab.execution.create import last_run_of
 from dfaas_lab.execution.node_metrics import node_metrics_of
 from dfaas_lab.execution.part import Part
 from dfaas_lab.execution.run_handle import DEFAULT, RunHandle
@@ -35,11 +34,7 @@ def attach(
 ) -> RunHandle:
     """Return a handle that follows what is under way, and goes on with what is not begun.
 
-    Args:
-        folder: The run.
-        targets: The lab's targets, by name.
-        shown: How it is shown while it goes on.
-        pause: Called before each iteration that is begun from here.
+    ``pause`` is called before each iteration that is begun from here.
 
     Raises:
         ConfigError: The lab does not have its target, generator or functions.
@@ -53,17 +48,12 @@ def attach(
             for entry, target in found
         ],
         folder,
-        on_update=last_run_of([target for _, target in found]),
         shown=shown,
     )
 
 
 def newest(store: Store, targets: Mapping[str, TargetSession]) -> RunFolder:
     """Return the newest run that these targets can attach to; those of other labs are passed over.
-
-    Args:
-        store: Where the runs are.
-        targets: The lab's targets, by name.
 
     Raises:
         StoreError: Every run has ended, or those that have not are of other labs.
@@ -77,7 +67,11 @@ def newest(store: Store, targets: Mapping[str, TargetSession]) -> RunFolder:
         else:
             return folder
     if not refused:
-        return store.newest_open()
+        raise StoreError(
+            f"every run in {store.root} has ended",
+            path=str(store.root),
+            hint="Name one to read it: lab.attach(RUN_ID). lab.store.runs() lists all.",
+        )
     raise StoreError(
         f"{len(refused)} runs in {store.root} have not ended, and none is of this lab. Of the "
         f"newest: {refused[0].message}",

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dfaas_lab.background import Job
 from dfaas_lab.errors import StoreError
 from dfaas_lab.execution.environment import environment
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.node_metrics import node_metrics_of
-from dfaas_lab.execution.run_handle import RunHandle
+from dfaas_lab.execution.run_handle import DEFAULT, RunHandle
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.k6.log_callback import LogCallback
 from dfaas_lab.progress import Shown
 from dfaas_lab.remote.workspace import Workspace
 from dfaas_lab.spec.manifest import files_of, to_manifest
 from dfaas_lab.store import Store, new_run_id, provenance
-from dfaas_lab.store.provenance import without_secrets
 from dfaas_lab.widgets import is_watched
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.iteration import Pause
-    from dfaas_lab.execution.part import Part, TargetSession
-    from dfaas_lab.run import Run
+    from dfaas_lab.execution.part import Part
     from dfaas_lab.store import RunFolder
 
 
@@ -35,7 +34,7 @@ def create_run(
     *,
     label: str | None,
     live: Callable[[str], None] | None = None,
-    shown: Shown | None = None,
+    shown: Shown = DEFAULT,
     seed: int | None = None,
     campaign: Mapping[str, object] | None = None,
     pause: Pause | None = None,
@@ -52,7 +51,6 @@ def create_run(
         campaign: Which campaign this run belongs to, and which load of it this is.
         pause: Called before each iteration.
     """
-    shown = shown or Shown()
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
     workspaces = [
@@ -76,29 +74,11 @@ def create_run(
             )
             for part, own in zip(parts, workspaces, strict=True)
         ]
-        on_update = last_run_of([part.target for part in parts])
-        return RunHandle(
-            target_runs,
-            folder,
-            on_update=on_update,
-            shown=shown,
-            log_callback=log_callback,
-            new=True,
-        )
+        return RunHandle(target_runs, folder, shown=shown, log_callback=log_callback, new=True)
     except BaseException:  # an interrupt: nobody who attaches later shall begin it
         with contextlib.suppress(StoreError):  # it may have no folder yet
             finalize(Store(store).find(run_id), status="interrupted")
         raise
-
-
-def last_run_of(targets: Sequence[TargetSession]) -> Callable[[Run], None]:
-    """Return what keeps a run as the last one of some targets."""
-
-    def on_update(run: Run) -> None:
-        for target in targets:
-            target.set_last_run(run)
-
-    return on_update
 
 
 def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], None] | None:
@@ -114,12 +94,10 @@ def _open_folder(
     seed: int | None,
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    beside = ThreadPoolExecutor(1, "dfaas-lab-provenance")
-    try:
-        here = beside.submit(provenance, seed=seed)  # it asks git
-        facts = environment([part.target for part in parts])
-    finally:
-        beside.shutdown(wait=False)  # an interrupt waits for nobody
+    here = Job(partial(provenance, seed))
+    here.start()  # it asks git
+    facts = environment([part.target for part in parts])
+    here.done.wait()
     manifest = {
         "label": label,
         **({} if campaign is None else {"campaign": dict(campaign)}),
@@ -128,10 +106,7 @@ def _open_folder(
             part.target.name: _described(part, own)
             for part, own in zip(parts, workspaces, strict=True)
         },
-        "provenance": {
-            **here.result(),
-            **{name: without_secrets(of_each) for name, of_each in facts.items()},
-        },
+        "provenance": here.result() | facts,
     }
     files: dict[str, bytes] = {}
     for index, part in enumerate(parts):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from dfaas_lab.background import side_by_side
 from dfaas_lab.remote.facts import read_facts
 from dfaas_lab.remote.remote import Remote
 
@@ -23,7 +24,6 @@ Facts = dict[str, Any]
 _GATEWAY_TIMEOUT_S = 2.0
 _HOST_TIMEOUT_S = 3.0
 _SLOW_S = 0.5
-_AT_ONCE = 8
 # What is asked once per session, in a target's cache: its host, which does not change, and a
 # gateway that did not answer.
 _HOST, _SILENT = "host's facts", "gateway's problem"
@@ -37,20 +37,17 @@ def environment(targets: Iterable[TargetSession]) -> dict[str, dict[str, Facts]]
         ``targets``: by name the gateway's version and the functions' images, and the host, where
         the target has one. ``problem`` says why something is missing.
     """
-    asked = list(targets)
-    generators = list({target.generator.name: target.generator for target in asked}.values())
-    threads = ThreadPoolExecutor(_AT_ONCE, "dfaas-lab-facts")
-    try:
-        of_generators = threads.map(_of_generator, generators)
-        of_targets = threads.map(_of_target, asked)
-        return {
-            "generators": {
-                g.name: facts for g, facts in zip(generators, of_generators, strict=True)
-            },
-            "targets": {t.name: facts for t, facts in zip(asked, of_targets, strict=True)},
-        }
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)  # an interrupt waits for no host
+    asked = {target.name: target for target in targets}
+    generators = {target.generator.name: target.generator for target in asked.values()}
+    ask = [
+        *(partial(_of_generator, one) for one in generators.values()),
+        *(partial(_of_target, one) for one in asked.values()),
+    ]
+    facts = [job.result() for job in side_by_side(ask)]
+    return {
+        "generators": dict(zip(generators, facts, strict=False)),
+        "targets": dict(zip(asked, facts[len(generators) :], strict=True)),
+    }
 
 
 def _of_generator(generator: GeneratorSession) -> Facts:

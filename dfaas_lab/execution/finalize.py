@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 def finalize(folder: RunFolder, *, status: str, read: Run | None = None) -> None:
     """Write the run's final status, and how far each gateway's clock was from its generator's.
 
-    Args:
-        folder: The run's.
-        status: The worst of its iterations'; none is ``ok`` that is not in the store.
-        read: The run with all its iterations, where some of its frames have been read.
+    ``status`` is the worst of its iterations'; none is ``ok`` that is not in the store. ``read`` is
+    the run, where some of its frames have been read.
 
     Raises:
         StoreError: It cannot be written.

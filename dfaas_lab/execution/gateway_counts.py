@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from dfaas_lab.analysis.gateway_count import GatewayCount, gateway_count
-from dfaas_lab.schemas import SUMMARY
+from dfaas_lab.schemas import REQUESTS, SUMMARY
 from dfaas_lab.store import parquet
 from dfaas_lab.store.files import replace_file
 
@@ -20,20 +20,13 @@ def store_gateway_counts(part: Path, found: LoadMetrics) -> dict[str, int | None
     """Fill ``gateway_count`` and ``gateway_difference`` in; return the counts by function.
 
     A script of the user's own names its requests as it likes: of it nothing is filled in.
-
-    Args:
-        part: The iteration's folder.
-        found: What was measured over its load.
     """
     summary = parquet.read([part / "summary.parquet"], SUMMARY)
     if summary["rate_rps"].null_count():
         return {}
-    requests = pl.read_parquet(
-        part / "requests.parquet",
-        columns=["function", "ended_at", "http_status", "latency_ms"],
-        glob=False,
-        hive_partitioning=False,
-    ).with_columns(ended_s=pl.col("ended_at").dt.timestamp("us") / 1e6)
+    ended_s = pl.col("ended_at").dt.timestamp("us") / 1e6
+    scan = parquet.scan([part / "requests.parquet"], REQUESTS)
+    requests = scan.select("function", "http_status", "latency_ms", ended_s=ended_s).collect()
     counts = {
         function: gateway_count(
             requests.filter(function=function),

@@ -26,21 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class GeneratorSession:
-    """A generator that is being used. Safe to use from threads.
-
-    Args:
-        spec: The generator as provisioning is told of it.
-    """
+    """A generator that is being used. Safe to use from threads."""
 
     spec: GeneratorSpec
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
     _remote: Remote | None = field(default=None, init=False, repr=False)
     _marker: Marker | None = field(default=None, init=False, repr=False)
     _facts: HostFacts | None = field(default=None, init=False, repr=False)
-    _one_version: bool = field(default=False, init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._one_version = self.spec.k6_version is not None
+    _provisioned: bool = field(default=False, init=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -101,8 +94,9 @@ class GeneratorSession:
 
         None for any: whoever provisioned it, it is recorded with the run.
         """
-        self._one_version = self._one_version or cache.get(self.spec.key) is not None
-        return (self.spec.wanted_version or None) if self._one_version else None
+        self._provisioned = self._provisioned or cache.get(self.spec.key) is not None
+        is_one = self._provisioned or self.spec.k6_version is not None
+        return (self.spec.wanted_version or None) if is_one else None
 
     def facts(self) -> dict[str, Any]:
         """What the host is (CPU, memory, kernel), asked once per session."""

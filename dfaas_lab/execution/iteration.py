@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dfaas_lab.errors import ConnectionFailed, DfaasLabError
-from dfaas_lab.execution.iteration_results import IterationResults, scratch
+from dfaas_lab.execution.iteration_results import IterationResults
 from dfaas_lab.k6.launch import Terms, start, starting
-from dfaas_lab.k6.monitor import End, K6Monitor, workspace_state
+from dfaas_lab.k6.monitor import K6Monitor, workspace_state
+from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
 from dfaas_lab.remote.workspace import Workspace, remove
@@ -23,7 +23,7 @@ from dfaas_lab.retry import retry
 if TYPE_CHECKING:
     from dfaas_lab.execution.generator_session import GeneratorSession
     from dfaas_lab.k6.custom_script import CustomScript
-    from dfaas_lab.k6.output import Elapsed
+    from dfaas_lab.k6.output import Elapsed, End
     from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.remote.process import Process
     from dfaas_lab.secret_values import SecretValues
@@ -209,8 +209,7 @@ class Iteration:
             ConnectionFailed: It stayed away.
             StoreError: It could not be stored.
         """
-        with scratch() as name:
-            fetched = Path(name)
+        with PrivateFolder("dfaas-lab-fetch-") as fetched:
             try:
                 with self.liveness.asking():
                     self.results.fetch(

@@ -19,10 +19,9 @@ from dfaas_lab.errors import (
 )
 from dfaas_lab.k6.custom_script import RUNS_IN, WRITTEN
 from dfaas_lab.k6.exit_codes import outcome_of
-from dfaas_lab.k6.launch import CUT, WANTED, sent_names
+from dfaas_lab.k6.launch import CUT, SENT, WANTED
+from dfaas_lab.k6.requests import expected_latencies
 from dfaas_lab.k6.results import Frames, read
-from dfaas_lab.k6.seen_latency import kept, seen_latencies
-from dfaas_lab.private_folder import PrivateFolder
 from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch, fetching
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dfaas_lab.k6.custom_script import CustomScript
-    from dfaas_lab.k6.monitor import End
+    from dfaas_lab.k6.output import End
     from dfaas_lab.k6.plan import K6Plan
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.secret_values import SecretValues
@@ -65,17 +64,13 @@ class IterationResults:
     target: str
     latencies_s: dict[str, float] = field(default_factory=dict)
 
-    def has(self, number: int) -> bool:
-        """Whether that iteration (0: the warm-up) is stored."""
-        return self.path(number).exists()
-
     def status(self, number: int) -> str:
         """The status of an iteration that is stored."""
         return (self.path(number) / "status").read_text().strip()
 
     def fetching(self, workspace: Workspace) -> Ahead:
         """Start ahead what :meth:`fetch` needs there."""
-        return Ahead(self.remote, fetching(workspace, without=sent_names()))
+        return Ahead(self.remote, fetching(workspace, without=SENT))
 
     def fetch(
         self, workspace: Workspace, into: Path, ahead: Ahead, give_up: Callable[[], bool]
@@ -139,12 +134,7 @@ class IterationResults:
         kept["status"] = f"{status}\n".encode()
         try:
             self.folder.write_iteration(
-                max(number, 1),
-                frames,
-                kept,
-                _written(fetched, secrets),
-                target=self.target,
-                warmup=not number,
+                number, frames, kept, _written(fetched, secrets), target=self.target
             )
         except StoreError as full:
             again = f"then lab.attach({self.folder.run_id!r}) fetches it and goes on."
@@ -154,7 +144,7 @@ class IterationResults:
 
     def path(self, number: int) -> Path:
         """The folder of an iteration (0: the warm-up) in the store."""
-        return self.folder.iteration_path(max(number, 1), target=self.target, warmup=not number)
+        return self.folder.iteration_path(number, target=self.target)
 
     def _frames(
         self, number: int, plan: K6Plan | CustomScript, fetched: Path, status: str
@@ -172,13 +162,8 @@ class IterationResults:
             started_at=_began_at(fetched),
             status=status,
         )
-        self.latencies_s.update(kept(self.latencies_s, seen_latencies(frames.requests)))
+        self.latencies_s.update(expected_latencies(self.latencies_s, frames.requests))
         return frames
-
-
-def scratch() -> PrivateFolder:
-    """A folder here for what is fetched, for a moment."""
-    return PrivateFolder("dfaas-lab-fetch-")
 
 
 def _began_at(fetched: Path) -> datetime:

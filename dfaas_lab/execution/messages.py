@@ -71,7 +71,8 @@ def _measured(run: Run, target: str) -> list[str]:
         said.append(f"{words.share(failed, requests)} failed")
     if dropped:
         said.append(f"{dropped:,} dropped")
-    p95 = _p95(run, target)
+    good = run.requests.filter((pl.col("target") == target) & ~pl.col("failed"))
+    p95 = good["latency_ms"].quantile(0.95, interpolation="linear")
     return said if p95 is None else [*said, f"p95 {words.latency(p95)}{_own(run, target)}"]
 
 
@@ -82,12 +83,6 @@ def _own(run: Run, target: str) -> str:
     if not isinstance(own_ms, float):
         return ""
     return f" (up to {words.latency(own_ms)} may be the generator's own)"
-
-
-def _p95(run: Run, target: str) -> float | None:
-    """The p95 of all successful requests of a target, by linear interpolation."""
-    good = (pl.col("target") == target) & ~pl.col("failed")
-    return run.requests.filter(good)["latency_ms"].quantile(0.95, interpolation="linear")
 
 
 def interrupted(run: Run) -> Interrupted:

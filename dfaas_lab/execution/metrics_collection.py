@@ -23,10 +23,10 @@ from dfaas_lab.analysis.scrapes import Window
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.gateway_counts import store_gateway_counts
 from dfaas_lab.retry import uninterrupted
-from dfaas_lab.schemas import NODE_METRICS
+from dfaas_lab.schemas import NODE_METRICS, REQUESTS, SUMMARY
 from dfaas_lab.status import COMPLETE
+from dfaas_lab.store import parquet
 from dfaas_lab.store.files import replace_file
-from dfaas_lab.store.parquet import packed
 
 if TYPE_CHECKING:
     from dfaas_lab.execution.node_metrics import LoadMetrics, NodeMetrics
@@ -36,6 +36,7 @@ log = logging.getLogger("dfaas_lab")
 _FILE = "node_metrics.parquet"
 _COUNT = "gateway_count"
 _ABSENT = "Prometheus has no such series"
+_Row = tuple[str, str | None, int | None, str]  # metric, function, value, reason
 _OFTEN_S = 60.0
 # What is asked for at once: the scrapes between two loads that are far apart are of no use.
 _LONGEST_SPAN_S = 120.0
@@ -59,7 +60,7 @@ class MetricsCollection:
         at_once: Whether somebody looks at an iteration's metrics before the next begins.
     """
 
-    def __init__(self, source: NodeMetrics | None, *, at_once: bool = False) -> None:
+    def __init__(self, source: NodeMetrics | None, *, at_once: bool) -> None:
         self._source = source
         self._at_once = at_once
         self._left: list[_Load] = []
@@ -67,12 +68,7 @@ class MetricsCollection:
         self._silent = False
 
     def add(self, iteration: int, part: Path) -> None:
-        """Collect the metrics of a stored iteration, now or later; it has them once.
-
-        Args:
-            iteration: Its number.
-            part: Its folder (of this target).
-        """
+        """Collect the metrics of a stored iteration, now or later; it has them once."""
         if self._source is None or not part.is_dir() or (part / _FILE).exists():
             return
         try:
@@ -121,11 +117,10 @@ def load_window(part: Path) -> Window | None:
     One that ended early, or a script without a plan, ends with its last answer. None where nothing
     was sent.
     """
-    summary = pl.read_parquet(part / "summary.parquet", glob=False, hive_partitioning=False)
-    requests = pl.scan_parquet(part / "requests.parquet", glob=False, hive_partitioning=False)
-    first, last = (
-        requests.select(pl.col("started_at").min(), pl.col("ended_at").max()).collect().row(0)
-    )
+    summary = parquet.read([part / "summary.parquet"], SUMMARY)
+    requests = parquet.scan([part / "requests.parquet"], REQUESTS)
+    ends = requests.select(pl.col("started_at").min(), pl.col("ended_at").max()).collect()
+    first, last = ends.row(0)
     if first is None:
         return None
     end = max(last, first)
@@ -169,44 +164,34 @@ def _store_measured(source: NodeMetrics, load: _Load, found: LoadMetrics | None)
 
 
 def _store(load: _Load, frame: pl.DataFrame) -> None:
-    replace_file(load.part / _FILE, packed(frame))
+    replace_file(load.part / _FILE, parquet.packed(frame))
 
 
 def _told(source: NodeMetrics, load: _Load, found: LoadMetrics) -> pl.DataFrame:
     """What was measured, what the gateway counted, and why something is missing."""
     named = found.frame.with_columns(
-        pl.lit(source.target).alias("target"),
-        pl.lit(load.iteration, dtype=pl.Int64).alias("iteration"),
-    ).select(NODE_METRICS.names())
-    missing = [metric for metric in source.queries if metric not in set(named["metric"])]
+        target=pl.lit(source.target), iteration=pl.lit(load.iteration, pl.Int64)
+    )
     reasons = dict(named.drop_nulls(["function", "reason"]).select("function", "reason").rows())
-    counts = [
-        _row(source, load, _COUNT, function, count, reasons.get(function, _ABSENT))
-        for function, count in store_gateway_counts(load.part, found).items()
-    ]
-    return pl.concat([named, _nothing(source, load, _ABSENT, missing), _rows(counts)])
+    missing = [name for name in source.queries if name not in set(named["metric"])]
+    rows: list[_Row] = [(name, None, None, _ABSENT) for name in missing]
+    for function, count in store_gateway_counts(load.part, found).items():
+        rows.append((_COUNT, function, count, reasons.get(function, _ABSENT)))
+    return pl.concat([named.select(NODE_METRICS.names()), _frame(source, load, rows)])
+
+
+def _nothing(source: NodeMetrics, load: _Load, reason: str) -> pl.DataFrame:
+    names = [*source.queries, _COUNT]
+    return _frame(source, load, [(name, None, None, reason) for name in names])
 
 
 @uninterrupted
-def _nothing(
-    source: NodeMetrics, load: _Load, reason: str, metrics: Sequence[str] | None = None
-) -> pl.DataFrame:
-    names = [*source.queries, _COUNT] if metrics is None else metrics
-    return _rows([_row(source, load, name, None, None, reason) for name in names])
-
-
-def _row(
-    source: NodeMetrics,
-    load: _Load,
-    metric: str,
-    function: str | None,
-    value: float | None,
-    reason: str,
-) -> tuple[object, ...]:
+def _frame(source: NodeMetrics, load: _Load, rows: Sequence[_Row]) -> pl.DataFrame:
+    """The reason stands where there is no value."""
     at = None if load.window is None else datetime.fromtimestamp(load.window.end, UTC)
-    said = reason if value is None else None
-    return source.target, load.iteration, at, metric, function, None, value, said
-
-
-def _rows(rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=NODE_METRICS, orient="row")
+    whole = [
+        (source.target, load.iteration, at, metric, function, None, value,
+         reason if value is None else None)
+        for metric, function, value, reason in rows
+    ]  # fmt: skip
+    return pl.DataFrame(whole, schema=NODE_METRICS, orient="row")

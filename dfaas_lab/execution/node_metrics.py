@@ -47,13 +47,7 @@ class LoadMetrics:
 class NodeMetrics:
     """Where the metrics of a target come from.
 
-    Args:
-        target: The target's name.
-        prometheus: Its Prometheus.
-        queries: What is asked, by metric.
-        functions: The names of its functions.
-        generator_skew: How far the generator's clock, which times the load, is ahead of ours; None
-            where that is not known.
+    ``generator_skew`` tells how far the generator's clock, which times the load, is ahead of ours.
     """
 
     target: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from dfaas_lab.background import joined
+from dfaas_lab.background import joined, side_by_side
 from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.launch import inspect
 from dfaas_lab.services.reachability import check_reachable
@@ -23,27 +23,11 @@ def preflight_all(parts: Sequence[Part]) -> list[Part]:
     Raises:
         DfaasLabError: The first that cannot be measured; its notes name the others.
     """
-    ready: dict[int, Part] = {}
-    errors: dict[int, BaseException] = {}
-
-    def check(index: int, part: Part) -> None:
-        try:
-            ready[index] = preflight(part)
-        except BaseException as error:  # raised again in the thread that waits
-            errors[index] = error
-
-    threads = [
-        # Daemons: an interrupt waits for none of them.
-        threading.Thread(target=check, args=(index, part), daemon=True)
-        for index, part in enumerate(parts)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    jobs = side_by_side(partial(preflight, part) for part in parts)
+    errors = [job.error for job in jobs if job.error is not None]
     if errors:
-        raise joined([errors[index] for index in sorted(errors)])
-    return [ready[index] for index in range(len(parts))]
+        raise joined(errors)
+    return [job.result() for job in jobs]
 
 
 def preflight(part: Part) -> Part:

@@ -1,14 +1,15 @@
-"""The handle of a run under way: its thread, its progress, and Ctrl-C."""
+"""The handle of a run under way: its job, its progress, and Ctrl-C."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dfaas_lab.background import joined, noted
+from dfaas_lab.background import Job, joined, noted, side_by_side
 from dfaas_lab.errors import DfaasLabError
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.messages import add_attach_hint, interrupted
@@ -37,7 +38,6 @@ class RunHandle:
     Args:
         target_runs: The targets' parts.
         folder: The run's folder in the store.
-        on_update: Called with the run as it is: when it begins, and when it has ended.
         shown: How ``wait()``, or a notebook, shows how it goes.
         log_callback: What the parts tell k6's lines; closed at the end.
         new: Whether nobody else can have begun it.
@@ -52,27 +52,32 @@ class RunHandle:
         target_runs: Sequence[TargetRun],
         folder: RunFolder,
         *,
-        on_update: Callable[[Run], None] = lambda _: None,
         shown: Shown = DEFAULT,
         log_callback: LogCallback | None = None,
         new: bool = False,
     ) -> None:
         self._target_runs = target_runs
         self._folder = folder
-        self._on_update = on_update
         self._shown = shown
         self._log_callback = log_callback
         self._new = new
         self._stop = threading.Event()
-        self._done = threading.Event()
+        self._job = Job(self._work)
         self._errors: list[BaseException] = []
-        self._thread: threading.Thread | None = None
         self._ended: Run | None = None
         self.progress = Progress()
-        on_update(self.run)
+        self._tell(self.run)
 
     def __repr__(self) -> str:
-        return printable(f"RunHandle({self._folder.run_id!r}, {self._state}): {self._told()}")
+        run_id = self._folder.run_id
+        if not self._job.begun:
+            state = "not followed from here"
+            told = f"wait() follows it, from elsewhere lab.attach({run_id!r})"
+        else:
+            state = "running" if self.going else "ended"
+            steps = self.progress.snapshot()
+            told = "; ".join(f"{step.label} {step.text}" for step in steps) or "nothing yet"
+        return printable(f"RunHandle({run_id!r}, {state}): {told}")
 
     def _ipython_display_(self) -> None:
         show_job(self, repr(self), self._folder.run_id, self._chart())
@@ -84,19 +89,7 @@ class RunHandle:
         >>> handle.going
         False
         """
-        return self._thread is not None and not self._done.is_set()
-
-    @property
-    def _state(self) -> str:
-        if self._thread is None:
-            return "not followed from here"
-        return "running" if self.going else "ended"
-
-    def _told(self) -> str:
-        if self._thread is None:
-            return f"wait() follows it, from elsewhere lab.attach({self._folder.run_id!r})"
-        steps = self.progress.snapshot()
-        return "; ".join(f"{step.label} {step.text}" for step in steps) or "nothing yet"
+        return self._job.begun and not self._job.done.is_set()
 
     def start(self) -> RunHandle:
         """Start measuring, if nobody has yet, and return at once.
@@ -104,10 +97,7 @@ class RunHandle:
         >>> handle.start().wait().status  # started already, and ended
         'ok'
         """
-        if self._thread is None:
-            # A daemon: after a second interrupt nobody waits for it.
-            self._thread = threading.Thread(target=self._work, name="dfaas-lab-run", daemon=True)
-            self._thread.start()
+        self._job.start()
         return self
 
     def send(self) -> RunHandle:
@@ -124,7 +114,7 @@ class RunHandle:
         except BaseException as error:
             # Some of it may have been sent, and goes on: whoever attaches finds out.
             self._folder.update(status="lost")
-            self._on_update(self.run)
+            self._tell(self.run)
             if isinstance(error, DfaasLabError):
                 error.run = self.run
             add_attach_hint(error, self.run)
@@ -141,8 +131,8 @@ class RunHandle:
         >>> handle.done
         True
         """
-        if self._thread is not None:
-            return self._done.is_set()
+        if self._job.begun:
+            return self._job.done.is_set()
         return self.run.status in FINAL or all(part.ended() for part in self._target_runs)
 
     @property
@@ -181,31 +171,24 @@ class RunHandle:
         try:
             view = view or self._view()
             self.start()
-            draw_until(self._done.wait, view, self.progress.snapshot)
+            draw_until(self._job.done.wait, view, self.progress.snapshot)
         except KeyboardInterrupt:
             self._end_early()
             raise noted(interrupted(self.run), self._errors) from None
         finally:
             if view is not None:
                 view.close(self.progress.snapshot())
-        if self._errors:
-            raise joined(self._errors)
-        return self.run
+        return self._job.result()
 
     def _end_early(self) -> None:
         """After an interrupt: end k6 and bring home what it measured, or begin nothing at all."""
         self._stop.set()
-        self._abandon()
-        self._come_home()
-
-    def _abandon(self) -> None:
-        """Close a run of which nothing was begun: nobody who attaches shall begin it."""
-        if not self._new or (self._thread is not None and self._thread.ident is not None):
-            return
-        finalize(self._folder, status="interrupted")
-        self._ended = Run(self._folder)
-        self._on_update(self._ended)
-        self._done.set()
+        if self._job.begun:
+            self._come_home()
+        elif self._new:  # nobody who attaches shall begin it
+            finalize(self._folder, status="interrupted")
+            self._ended = Run(self._folder)
+            self._tell(self._ended)
 
     def _view(self) -> ProgressView:
         view, chart = choose_view(self._shown.progress), self._chart()
@@ -223,53 +206,47 @@ class RunHandle:
     def _come_home(self) -> None:
         """Wait until everything is stored, but not for a generator that does not answer."""
         began = time.monotonic()
-        while not self._done.wait(FRAME_S):
-            if self._thread is None or not self._thread.is_alive():
-                return
+        while not self._job.done.wait(FRAME_S):
             asked_s = time.monotonic() - began
             going = [part for part in self._target_runs if not part.over]
             if going and all(min(part.silent_s, asked_s) > UNREACHABLE_S for part in going):
                 log.warning("no answer: lab.attach(%r) fetches what is there", self._folder.run_id)
                 self._folder.update(status="lost")
-                self._on_update(self.run)
+                self._tell(self.run)
                 return
 
-    def _work(self) -> None:
+    def _tell(self, run: Run) -> None:
+        """Make it the last run of its targets: when it begins, and when it has ended."""
+        for part in self._target_runs:
+            part.set_last_run(run)
+
+    def _work(self) -> Run:
         try:
             # Of all processes with this store, one brings the run home; the others wait for it.
             with self._folder.claimed(self._stop) as claimed:
                 if claimed and self.run.status not in FINAL:
                     self._measure_all()
-        except BaseException as error:  # raised again in the thread that waits
+        except BaseException as error:
             self._errors.append(error)
-        finally:
-            if self._log_callback is not None:
-                self._log_callback.close()
-            self._ended = Run(self._folder)
-            for failure in self._errors:
-                if isinstance(failure, DfaasLabError):
-                    failure.run = self._ended
-                add_attach_hint(failure, self._ended)
-            self._on_update(self._ended)
-            self._done.set()
+        if self._log_callback is not None:
+            self._log_callback.close()
+        self._ended = Run(self._folder)
+        for failure in self._errors:
+            if isinstance(failure, DfaasLabError):
+                failure.run = self._ended
+            add_attach_hint(failure, self._ended)
+        self._tell(self._ended)
+        if self._errors:
+            raise joined(self._errors)
+        return self._ended
 
     def _measure_all(self) -> None:
-        parts = [
-            threading.Thread(target=self._measure, args=(part,), daemon=True)
-            for part in self._target_runs
-        ]
-        for thread in parts:
-            thread.start()
-        for thread in parts:
-            thread.join()
+        jobs = side_by_side(
+            partial(part.run, self.progress, self._stop) for part in self._target_runs
+        )
+        self._errors += [job.error for job in jobs if job.error is not None]
         first, *others = self._target_runs
         # What the only one has read need not be read again.
         read = None if others else first.read
         status = worst([part.status for part in self._target_runs])
         finalize(self._folder, status=status, read=read)
-
-    def _measure(self, part: TargetRun) -> None:
-        try:
-            part.run(self.progress, self._stop)
-        except BaseException as error:  # raised again in the thread that waits
-            self._errors.append(error)

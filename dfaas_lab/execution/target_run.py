@@ -89,7 +89,8 @@ class TargetRun:
     ) -> None:
         spec, generator, target = part.spec, part.target.generator, part.target.name
         self._spec = spec
-        self._target = target
+        self.name = target
+        self.set_last_run = part.target.set_last_run
         self._generator = generator
         seen = part.target.cache.setdefault(_LATENCIES, {})
         self._results = IterationResults(generator.remote, folder, target, seen)
@@ -115,11 +116,6 @@ class TargetRun:
         """Whether ``run`` has ended."""
         self.read: Run | None = None
         """The run as it was then, with what has been read of it."""
-
-    @property
-    def name(self) -> str:
-        """The target's name."""
-        return self._target
 
     @property
     def _total_s(self) -> float:
@@ -166,7 +162,7 @@ class TargetRun:
             DfaasLabError: An iteration failed; what it measured is stored.
         """
         progress.update(
-            self._target,
+            self.name,
             total=self._total_s,
             text=f"connecting \u00b7 run {self._folder.run_id}",
             run_id=self._folder.run_id,
@@ -187,7 +183,7 @@ class TargetRun:
             if self.status in COMPLETE or not self._statuses:  # not that of an iteration that ended
                 # Where nothing could be stored, what was measured is still on the generator.
                 self._statuses.append("lost" if isinstance(failure, _STILL_THERE) else "failed")
-            progress.finish(self._target, "failed", self._end_line())
+            progress.finish(self.name, "failed", self._end_line())
             raise
         finally:
             self.over = True
@@ -195,12 +191,12 @@ class TargetRun:
         if measured < self._spec.iterations and self.status in COMPLETE:
             self._statuses.append("interrupted")
         done: StepState = "ok" if self.status in COMPLETE else "interrupted"
-        progress.finish(self._target, done, self._end_line())
+        progress.finish(self.name, done, self._end_line())
 
     @uninterrupted
     def _end_line(self) -> str:
         self.read = Run(self._folder)
-        return end_line(self.read, self._target, self._spec)
+        return end_line(self.read, self.name, self._spec)
 
     def _all(self, progress: Progress, stop: threading.Event) -> DfaasLabError | None:
         """Go through the iterations to the first that did not go well; return its error."""
@@ -230,7 +226,7 @@ class TargetRun:
         progress: Progress,
         stop: threading.Event,
     ) -> tuple[str, DfaasLabError | None]:
-        if self._results.has(iteration.number):
+        if self._results.path(iteration.number).exists():
             status: str = self._results.status(iteration.number)
             error: DfaasLabError | None = None
         else:
@@ -337,7 +333,7 @@ class TargetRun:
         # An iteration of our script is one request; of another one, who knows.
         said += [words.count(event.complete, "request" if plan.is_builtin else "script iteration")]
         said += [f"run {self._folder.run_id}"]
-        progress.update(self._target, done=done_s, text=" \u00b7 ".join(said))
+        progress.update(self.name, done=done_s, text=" \u00b7 ".join(said))
 
 
 def _elapsed(seconds: float, duration_s: float) -> str:

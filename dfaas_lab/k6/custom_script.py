@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from dfaas_lab.errors import ConfigError
@@ -54,8 +55,11 @@ class CustomScript:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     requirements: Requirements | None = None
     public: tuple[str, ...] = field(default=(), compare=False, repr=False)
-    load: Load | None = field(default=None, init=False)
-    is_builtin: bool = field(default=False, init=False)
+
+    is_builtin: ClassVar[bool] = False
+    load: ClassVar[Load | None] = None
+    functions: ClassVar[Mapping[str, str]] = {}  # the frames go by the script's scenarios
+    folder: ClassVar[str] = RUNS_IN
 
     def __post_init__(self) -> None:
         for name, value in self.env.items():
@@ -102,7 +106,8 @@ class CustomScript:
         """Make the script again from what :meth:`stored` wrote; it came from somewhere, and runs.
 
         Raises:
-            ConfigError: It is damaged.
+            ConfigError: It is damaged, or a value of its environment is not in ``env``. (None is
+                taken for an environment that the generator has.)
         """
         try:
             content = json.loads(stored)
@@ -111,22 +116,24 @@ class CustomScript:
             }
             main = str(content["main"])
             public = tuple(map(str, content.get("public", ())))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            names = set(map(str, content["env"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ConfigError(f"the stored script cannot be read: {error}") from error
         parts = [part for name in sources for part in name.split("/")]
         if main not in sources or any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise ConfigError("the stored script names files outside of its folder")
+        if env is not None and (missing := sorted(names - set(env))):
+            raise ConfigError(
+                "not stored, since it may be secret: the script's environment "
+                f"{', '.join(missing)}",
+                hint="Give it: reproduce(..., env={...}).",
+            )
         return cls(main, sources, dict(env or {}), public=public)
 
     @property
     def script_name(self) -> str:
         """The script's path in the workspace."""
         return f"{FOLDER}/{self.main}"
-
-    @property
-    def folder(self) -> str:
-        """The folder in the workspace in which it runs, and writes."""
-        return RUNS_IN
 
     @property
     def options(self) -> str:
@@ -146,11 +153,6 @@ class CustomScript:
     def time_limit_s(self) -> float:
         """When an iteration that has not ended is stuck; as long as nothing is known, a day."""
         return self.duration_s + _RESERVE_S if self.requirements else 86_400.0
-
-    @property
-    def functions(self) -> dict[str, str]:
-        """None that are known: the frames go by the script's scenarios."""
-        return {}
 
     def files(self) -> dict[str, bytes]:
         """The files of a workspace: the sources, and the environment as the shell reads it."""

@@ -7,7 +7,7 @@ and 128 + the number of a signal).
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dfaas_lab.errors import (
     K6Crashed,
@@ -136,7 +136,9 @@ def outcome_of(exit_code: int | None, reason: str | None, killed: bool = False) 
         return _stopped(reason, killed)
     if exit_code is None:
         return _VANISHED
-    return _BY_ITSELF.get(exit_code) or _signalled(exit_code) or _unknown(exit_code)
+    what = f"k6 ended with exit code {exit_code}"
+    unknown = Outcome("failed", K6Error, what, _READ_LOG)
+    return _BY_ITSELF.get(exit_code) or _signalled(exit_code) or unknown
 
 
 def _stopped(reason: str, killed: bool) -> Outcome:
@@ -146,7 +148,7 @@ def _stopped(reason: str, killed: bool) -> Outcome:
     if not killed:
         return found
     what = f"{found.what}; it did not end in time and was killed, so its last samples may be lost"
-    return Outcome(found.status, found.error, what, found.hint)
+    return replace(found, what=what)
 
 
 def _signalled(exit_code: int) -> Outcome | None:
@@ -158,7 +160,3 @@ def _signalled(exit_code: int) -> Outcome | None:
         what = f"k6 was ended by {number.name}, a signal that was not ours"
         return Outcome("interrupted", K6Interrupted, what, _WHO)
     return Outcome("failed", K6Crashed, f"k6 was killed by {number.name}", _READ_LOG)
-
-
-def _unknown(exit_code: int) -> Outcome:
-    return Outcome("failed", K6Error, f"k6 ended with exit code {exit_code}", _READ_LOG)

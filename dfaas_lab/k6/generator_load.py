@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from statistics import median_low
 
 from dfaas_lab.regular_file import read_regular, text_of_regular
 
@@ -78,7 +82,7 @@ class HostLoad:
             idle = int(rows[-1][2]) - int(rows[0][2])
             free = min(int(row[3]) for row in rows) * 1024
             files = max(int(row[4]) for row in rows)
-            worst = _worst([_Row.of(row) for row in rows if len(row) == 11], load_from_s)
+            worst = _worst([_numbers(row) for row in rows if len(row) == 11], load_from_s)
         except (OSError, ValueError, IndexError, OverflowError):
             return cls()
         limit, memory = (*rows[0][5:7], "", "")[:2]
@@ -92,78 +96,45 @@ class HostLoad:
         )
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One line of the longer form."""
-
-    up_s: float
-    ticks: tuple[int, int]
-    waited_ns: int | None
-    throttled_us: int | None
-    steal: int
-    cores: tuple[tuple[int, int], ...]
-
-    @classmethod
-    def of(cls, row: Sequence[str]) -> _Row:
-        cores = [core.split("/") for core in row[10].split()]
-        return cls(
-            float(row[0]),
-            (int(row[1]), int(row[2])),
-            int(row[7]) if row[7] else None,
-            int(row[8]) if row[8] else None,
-            int(row[9]),
-            tuple((int(busy), int(idle)) for busy, idle in cores),
-        )
+def _numbers(row: Sequence[str]) -> list[float]:
+    """Uptime, busy, idle, waited ns, throttled us, stolen, then two of each core; NaN: not told."""
+    cores = [int(ticks) for core in row[10].split() for ticks in core.split("/")]
+    told = (int(row[place]) if row[place] else math.nan for place in (7, 8))
+    return [float(row[0]), int(row[1]), int(row[2]), *told, int(row[9]), *cores]
 
 
-def _worst(rows: Sequence[_Row], load_from_s: float) -> dict[str, float | None]:
+def _worst(rows: Sequence[Sequence[float]], load_from_s: float) -> dict[str, float | None]:
     """The worst second of each kind, among those of the load."""
-    pairs = [
-        (before, after)
+    steps = [
+        [now - then for then, now in zip(before, after, strict=False)]
         for before, after in pairwise(rows)
-        if after.up_s - before.up_s >= _LEAST_INTERVAL_S
-        and before.up_s - rows[0].up_s >= load_from_s - _LEAST_INTERVAL_S
+        if after[0] - before[0] >= _LEAST_INTERVAL_S
+        and before[0] - rows[0][0] >= load_from_s - _LEAST_INTERVAL_S
     ]
-    waits = [
-        (b.waited_ns - a.waited_ns) / 1e6 / (b.up_s - a.up_s)
-        for a, b in pairs
-        if a.waited_ns is not None and b.waited_ns is not None and b.waited_ns >= a.waited_ns
-    ]
+    waits = [waited / 1e6 / s for s, _, _, waited, *_ in steps if waited >= 0]
+    throttled = [us / 1e3 / s for s, _, _, _, us, *_ in steps if not math.isnan(us)]
+    busy = [step[1:3] for step in steps]
+    stolen = [step[5] / sum(step[1:3]) for step in steps if sum(step[1:3]) > 0]
     return {
-        "cpu_fraction_max": _most(_busy(a.ticks, b.ticks) for a, b in pairs),
-        "core_fraction": _busiest_core(pairs),
+        "cpu_fraction_max": max(_shares(busy), default=None),
+        "core_fraction": max(_cores(steps), default=None),
         "cpu_wait_ms": sum(waits) / len(waits) if waits else None,
         "cpu_wait_ms_max": max(waits, default=None),
-        "throttled_ms_max": _most(
-            (b.throttled_us - a.throttled_us) / 1e3 / (b.up_s - a.up_s)
-            for a, b in pairs
-            if a.throttled_us is not None and b.throttled_us is not None
-        ),
-        "steal_fraction_max": _most(
-            (b.steal - a.steal) / ticks
-            for a, b in pairs
-            if (ticks := sum(b.ticks) - sum(a.ticks)) > 0
-        ),
+        "throttled_ms_max": max(throttled, default=None),
+        "steal_fraction_max": max(stolen, default=None),
     }
 
 
-def _busy(before: tuple[int, int], after: tuple[int, int]) -> float | None:
-    busy, idle = after[0] - before[0], after[1] - before[1]
-    return busy / (busy + idle) if busy + idle > 0 else None
+def _shares(ticks: Iterable[Sequence[float]]) -> list[float]:
+    """Busy ticks by all; of no ticks there is no share."""
+    return [busy / (busy + idle) for busy, idle in ticks if busy + idle > 0]
 
 
-def _busiest_core(pairs: Sequence[tuple[_Row, _Row]]) -> float | None:
-    medians = []
-    for core in range(min((len(b.cores) for _, b in pairs), default=0)):
-        shares = [_busy(a.cores[core], b.cores[core]) for a, b in pairs if core < len(a.cores)]
-        known = sorted(share for share in shares if share is not None)
-        if known:
-            medians.append(known[(len(known) - 1) // 2])
-    return max(medians, default=None)
-
-
-def _most(values: Iterator[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
+def _cores(steps: Sequence[Sequence[float]]) -> Iterator[float]:
+    """The share of each core in its median second."""
+    for core in range(6, min(map(len, steps), default=0), 2):
+        if shares := _shares(step[core : core + 2] for step in steps):
+            yield median_low(shares)
 
 
 def _possible(number: int) -> int | None:
@@ -190,29 +161,14 @@ class IterationOnHost:
     aborted: str = ""
 
 
-def own_faults(log: Path) -> dict[str, int]:
-    """Count the lines of k6's log that blame the generator itself, by what it lacked."""
-    counts: dict[str, int] = {}
-    try:
-        with text_of_regular(log) as lines:
-            for line in lines:
-                for word, what in _OWN_FAULTS.items():
-                    if word in line:
-                        counts[what] = counts.get(what, 0) + 1
-    except OSError:
-        return {}
-    return counts
-
-
-def aborted(log: Path) -> str:
-    """How far k6 came where a threshold ended it before its time: ``1.9s of 20s``; else empty."""
+def read_log(log: Path) -> tuple[Counter[str], str]:
+    """Read k6's log: faults of the generator itself, and how far k6 came where it was aborted."""
+    faults: Counter[str] = Counter()
     last, is_aborted = "", False
-    try:
-        with text_of_regular(log) as lines:
-            for line in lines:
-                is_aborted = is_aborted or _ABORTED in line
-                if len(line) <= _LONGEST_BAR and (found := _BAR.search(line)):
-                    last = f"{found[1]} of {found[2]}"
-    except OSError:
-        return ""
-    return (last or "ended before its time") if is_aborted else ""
+    with contextlib.suppress(OSError), text_of_regular(log) as lines:
+        for line in lines:
+            faults.update(what for word, what in _OWN_FAULTS.items() if word in line)
+            is_aborted = is_aborted or _ABORTED in line
+            if len(line) <= _LONGEST_BAR and (found := _BAR.search(line)):
+                last = f"{found[1]} of {found[2]}"
+    return faults, (last or "ended before its time") if is_aborted else ""

@@ -21,7 +21,8 @@ from dfaas_lab.remote.workspace import Workspace, creation, creation_input, gone
 
 _SCRIPTS = ("alive.sh", "supervise.sh", "launch.sh", "follow.sh", "stop.sh")
 _PLAN = ("plan.json", "bodies.json", "script.js", FOLDER, "folders", "absolute", CA_FILE)
-_SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
+SENT = (*_SCRIPTS, *_PLAN, "conf", "beat", "id", "room")
+"""What need not be fetched. An environment is: whoever did not give it must hide it, too."""
 _STOP_GRACE_S = 10
 _NOT_THERE = re.compile(
     rf"/{FOLDER}/([^\"':]{{1,1000}}?)\\?[\"']?(?:: no such file or directory| couldn't be found)"
@@ -84,14 +85,6 @@ class Terms:
             "base": "../" * len(self.folder.split("/")) if self.folder else "",
         }
         return "".join(f"{k}={shlex.quote(str(v))}\n" for k, v in values.items()).encode()
-
-
-def sent_names() -> Sequence[str]:
-    """The names of the files that were sent: what need not be fetched.
-
-    An environment comes back, for whoever did not give it must hide its values, too.
-    """
-    return _SENT
 
 
 def starting(first: Workspace) -> str:

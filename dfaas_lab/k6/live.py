@@ -52,7 +52,7 @@ class LivePoint:
     p95_ms: float | None
 
 
-class Latencies:
+class Latencies(Counter[int]):
     """Latencies as counts in steps of 1 %.
 
     >>> some = Latencies()
@@ -62,22 +62,15 @@ class Latencies:
     2
     """
 
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-
     def add(self, latency_ms: float) -> None:
         """Count one."""
-        self._counts[round(math.log(max(latency_ms, 1e-3)) / _STEP)] += 1
-
-    def add_all(self, others: Latencies) -> None:
-        """Count those of another, too."""
-        self._counts += others._counts
+        self[round(math.log(max(latency_ms, 1e-3)) / _STEP)] += 1
 
     def quantile(self, share: float) -> float | None:
         """The latency that this share of them does not exceed, in milliseconds."""
-        wanted, seen = share * self._counts.total(), 0
-        for step in sorted(self._counts):
-            seen += self._counts[step]
+        wanted, seen = share * self.total(), 0
+        for step in sorted(self):
+            seen += self[step]
             if seen >= wanted:
                 return math.exp(step * _STEP)
         return None
@@ -102,7 +95,7 @@ class _Bin:
         self.ended += other.ended
         self.failed += other.failed
         self.dropped += other.dropped
-        self.latencies.add_all(other.latencies)
+        self.latencies.update(other.latencies)
 
     def point(self, start_s: float, width_s: float) -> LivePoint:
         return LivePoint(
@@ -117,11 +110,7 @@ class _Bin:
 
 
 class LiveSeries:
-    """A target's iterations, one after the other as planned. Safe to use from threads.
-
-    Args:
-        total_s: How long all of them last, in seconds.
-    """
+    """A target's iterations, one after the other as planned. Safe to use from threads."""
 
     def __init__(self, total_s: float) -> None:
         self.total_s = total_s
@@ -131,12 +120,7 @@ class LiveSeries:
         self._current = self.begin(0.0, total_s)
 
     def begin(self, offset_s: float, duration_s: float) -> LiveIteration:
-        """Begin an iteration.
-
-        Args:
-            offset_s: So many seconds into the run it is planned to start.
-            duration_s: How long its load lasts, in seconds; 0 where that is not known.
-        """
+        """Begin an iteration, planned so far into the run; a duration of 0 is not known."""
         self._current = LiveIteration(self, offset_s, duration_s)
         return self._current
 

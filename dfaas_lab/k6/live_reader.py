@@ -14,9 +14,9 @@ import shlex
 import threading
 import time
 from collections.abc import Iterator
-from typing import Protocol
 
 from dfaas_lab.k6.live import LiveIteration, Row
+from dfaas_lab.remote.process import Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace
 
@@ -38,16 +38,6 @@ wc -c <samples.csv
 tail -c "+$from" samples.csv | head -c "$most" | grep -boE '{_WANTED}'
 echo .
 done"""
-
-
-class Channel(Protocol):
-    """A running command, as who talks with it sees it."""
-
-    def send(self, data: bytes, *, timeout: float = 30.0) -> None:
-        """Write to it."""
-
-    def receive(self, *, timeout: float) -> bytes | None:
-        """Read from it; None where nothing came in time."""
 
 
 def script_for(folder: str) -> str:
@@ -79,14 +69,9 @@ def _read(
 
 
 class LiveReader:
-    """Asks for what is new in a samples file.
+    """Asks a shell in the workspace for what is new in its samples file."""
 
-    Args:
-        process: A shell in the workspace.
-        iteration: What is told of it.
-    """
-
-    def __init__(self, process: Channel, iteration: LiveIteration) -> None:
+    def __init__(self, process: Process, iteration: LiveIteration) -> None:
         self._process = process
         self._iteration = iteration
         self._at = 0  # bytes that need not be read again

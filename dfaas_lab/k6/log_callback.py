@@ -17,9 +17,6 @@ class LogCallback:
 
     One for all iterations and targets, so that the callback is never called twice at once. What it
     raises ends its listening, not the measurement.
-
-    Args:
-        callback: Called with each line, from one thread.
     """
 
     def __init__(self, callback: Callable[[str], None]) -> None:

@@ -12,12 +12,12 @@ import shlex
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 from dfaas_lab.errors import CommandFailed, ConnectionFailed
 from dfaas_lab.k6.launch import Terms
-from dfaas_lab.k6.output import Elapsed, Ended, K6Output, LogLine, Stopping
+from dfaas_lab.k6.output import Elapsed, End, K6Output, LogLine, Stopping
 from dfaas_lab.redaction import masked
 from dfaas_lab.remote.liveness import UNREACHABLE_S
 from dfaas_lab.remote.process import CommandResult, Process
@@ -29,24 +29,6 @@ log = logging.getLogger("dfaas_lab.k6")
 _POLL_S = 0.1
 _RETRY_S = 0.5
 _IDLE_S = 5.0
-
-
-@dataclass(frozen=True)
-class End:
-    """How an iteration ended on the generator.
-
-    ``exit_code`` is None where nobody is left who could have said it; ``reason`` is that of a stop
-    which was asked for; ``reached`` is False where the generator could not be asked, ``skipped``
-    True where an iteration before it failed; ``disk_full`` says that samples are missing.
-    """
-
-    exit_code: int | None
-    reason: str | None
-    killed: bool
-    log_tail: str
-    reached: bool = True
-    skipped: bool = False
-    disk_full: bool = False
 
 
 def workspace_state(remote: Remote, workspace: Workspace) -> Literal["absent", "sent", "begun"]:
@@ -82,8 +64,8 @@ class K6Monitor:
 
     Args:
         remote: The generator.
-        workspace: The workspace.
-        terms: On what terms it runs.
+        workspace: Where k6 runs.
+        terms: On what terms.
         process: The channel that follows it; None connects anew (to attach).
         elapsed: Called with k6's own elapsed time.
         line: Called with each line that k6 logs; it must return at once.
@@ -189,7 +171,7 @@ class K6Monitor:
             )
 
     def _read(self, chunk: bytes) -> End | None:
-        ended: Ended | None = None
+        end: End | None = None
         for event in self._output.feed(chunk):
             if isinstance(event, LogLine):
                 log.info("%s", event.text)
@@ -199,12 +181,9 @@ class K6Monitor:
                 self._elapsed(event)
             elif isinstance(event, Stopping):
                 self._acknowledged = True
-            elif isinstance(event, Ended):
-                ended = event
-        if ended is None:
-            return None
-        tail = self._output.tail()
-        return End(ended.exit_code, ended.reason, ended.killed, tail, disk_full=ended.disk_full)
+            elif isinstance(event, End):
+                end = event
+        return end and replace(end, log_tail=self._output.tail())
 
     def _asked(self) -> End | None:
         """Ask the files how it stands, where the output does not tell: it ended without a word."""

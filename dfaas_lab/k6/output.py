@@ -30,14 +30,10 @@ class Elapsed:
     Attributes:
         seconds: Time since the load began.
         complete: k6 iterations that ended.
-        interrupted: k6 iterations that were cut off.
-        vus: VUs at work at this moment.
     """
 
     seconds: float
     complete: int
-    interrupted: int
-    vus: int
 
 
 @dataclass(frozen=True)
@@ -48,30 +44,36 @@ class Stopping:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """k6 ended; nothing of this iteration follows.
+class End:
+    """How an iteration ended on the generator; nothing of it follows.
 
     Attributes:
-        exit_code: As the shell reports it.
+        exit_code: As the shell reports it; None where nobody is left who could have said it.
         reason: Why it was asked to end; None where it was not.
         killed: Whether it did not end in time when it was asked.
-        disk_full: Whether its disk had no room left.
+        log_tail: The last lines of k6's log.
+        reached: False where the generator could not be asked.
+        skipped: Whether an iteration before it failed.
+        disk_full: Whether its disk had no room left, and samples are missing.
     """
 
-    exit_code: int
+    exit_code: int | None
     reason: str | None = None
     killed: bool = False
+    log_tail: str = ""
+    reached: bool = True
+    skipped: bool = False
     disk_full: bool = False
 
 
-Event = LogLine | Elapsed | Stopping | Ended
+Event = LogLine | Elapsed | Stopping | End
 
 # Before the load begins there is no time in it: "running, 0/7 VUs, ...". Numbers have a bound: more
 # digits are none of k6's.
 _COUNT = r"\d{1,15}"
 _RUNNING = re.compile(
-    rf"(?:running|paused)(?: \((?P<time>[\dhdms.]{{1,40}})\))?, (?P<vus>{_COUNT})/{_COUNT} VUs, "
-    rf"(?P<complete>{_COUNT}) complete and (?P<interrupted>{_COUNT}) interrupted iterations",
+    rf"(?:running|paused)(?: \((?P<time>[\dhdms.]{{1,40}})\))?, {_COUNT}/{_COUNT} VUs, "
+    rf"(?P<complete>{_COUNT}) complete and {_COUNT} interrupted iterations",
     re.ASCII,
 )
 _TIME = re.compile(
@@ -110,8 +112,8 @@ class K6Output:
         >>> output = K6Output("a1")
         >>> output.feed(b"running (0m05.0s), 010/010 VUs, 50 complete and 0 interrupted it")
         []
-        >>> output.feed(b"erations\n@a1 ended 105 interrupt - -\n")[-1]
-        Ended(exit_code=105, reason='interrupt', killed=False, disk_full=False)
+        >>> output.feed(b"erations\n@a1 ended 105 interrupt - -\n")[-1].reason
+        'interrupt'
     """
 
     def __init__(
@@ -154,7 +156,7 @@ class K6Output:
     def _read(self, line: str) -> Event | None:
         if found := self._ended.fullmatch(line):
             reason = None if found[2] in (None, "-") else found[2]
-            return Ended(int(found[1]), reason, found[3] == "killed", found[4] == "full")
+            return End(int(found[1]), reason, found[3] == "killed", disk_full=found[4] == "full")
         if found := self._stopping.fullmatch(line):
             return Stopping(found[1])
         if found := _RUNNING.fullmatch(line):
@@ -170,9 +172,5 @@ def _elapsed(found: re.Match[str]) -> Elapsed | None:
     if time is None:
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in time.groups())
-    return Elapsed(
-        seconds=((days * 24 + hours) * 60 + minutes) * 60 + seconds,
-        complete=int(found["complete"]),
-        interrupted=int(found["interrupted"]),
-        vus=int(found["vus"]),
-    )
+    whole_s = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return Elapsed(whole_s, int(found["complete"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 import polars as pl
@@ -118,6 +119,29 @@ def _with_true_starts(requests: pl.DataFrame, events: pl.DataFrame) -> pl.DataFr
     return requests.join(marks, on=_KEY, how="left").with_columns(
         sent_ns=pl.coalesce(mark, "sent_ns")
     )
+
+
+def expected_latencies(before: Mapping[str, float], requests: pl.DataFrame) -> dict[str, float]:
+    """How long requests will keep their VUs, in seconds, by function: what an iteration showed.
+
+    That is the mean of its worst second, from sent to ended; half of what was expected before
+    where that is more. All requests count, also those that failed or ran into their time limit:
+    each kept a VU. By Little's law a load needs its rate times this many VUs.
+
+    Args:
+        before: What was expected of the iteration.
+        requests: Its ``function, started_at, ended_at``.
+    """
+    busy_s = (pl.col("ended_at") - pl.col("started_at")).dt.total_microseconds() / 1e6
+    second = pl.col("started_at").dt.truncate("1s")
+    worst = (
+        requests.group_by("function", second)
+        .agg(busy_s=busy_s.mean())
+        .group_by("function")
+        .agg(pl.col("busy_s").max())
+        .drop_nulls()
+    )
+    return {**before, **{name: max(s, before.get(name, 0.0) / 2) for name, s in worst.rows()}}
 
 
 def named(frame: pl.DataFrame, scenarios: dict[str, str]) -> pl.DataFrame:

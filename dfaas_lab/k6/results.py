@@ -5,7 +5,7 @@ It knows the columns and what they mean. ``samples`` reads the file; the store k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -47,12 +47,8 @@ class Frames:
     @classmethod
     def empty(cls) -> Frames:
         """Frames with all columns and no row."""
-        return cls(
-            pl.DataFrame(schema=schemas.SUMMARY),
-            pl.DataFrame(schema=schemas.REQUESTS),
-            pl.DataFrame(schema=schemas.TIMELINE),
-            pl.DataFrame(schema=schemas.K6_METRICS),
-        )
+        all_ = (schemas.SUMMARY, schemas.REQUESTS, schemas.TIMELINE, schemas.K6_METRICS)
+        return cls(*(pl.DataFrame(schema=schema) for schema in all_))
 
     def hiding(self, secrets: SecretValues) -> Frames:
         """The same without secret values, which tags and names of a script may hold."""
@@ -60,18 +56,6 @@ class Frames:
             return self
         parts = (self.summary, self.requests, self.timeline, self.k6_metrics)
         return Frames(*(_hidden(frame, secrets) for frame in parts))
-
-    @classmethod
-    def concat(cls, parts: Sequence[Frames]) -> Frames:
-        """One set of frames out of those of several iterations or targets."""
-        if not parts:
-            return cls.empty()
-        return cls(
-            pl.concat([part.summary for part in parts]),
-            pl.concat([part.requests for part in parts]),
-            pl.concat([part.timeline for part in parts]),
-            pl.concat([part.k6_metrics for part in parts]),
-        )
 
 
 def read(

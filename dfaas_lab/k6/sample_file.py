@@ -68,10 +68,7 @@ def columns_of(path: Path) -> list[str]:
 def read_rows(path: Path, columns: list[str], bare: tuple[str, ...]) -> pl.DataFrame:
     """All rows but those nobody reads, with all columns of ``TYPES``.
 
-    Args:
-        path: The file.
-        columns: Its header.
-        bare: Metrics whose rows are read without tags and metadata, which are most of the memory.
+    The rows of ``bare`` metrics are read without tags and metadata, which are most of the memory.
 
     Raises:
         ResultsUnreadable: The file is damaged.
@@ -93,10 +90,7 @@ def read_rows(path: Path, columns: list[str], bare: tuple[str, ...]) -> pl.DataF
 def check_numbers(rows: pl.DataFrame, metrics: tuple[str, ...], path: Path) -> None:
     """Make sure that times and values are such as k6 measures: neither NaN nor beyond all bounds.
 
-    Args:
-        rows: All samples.
-        metrics: Those that are k6's own; what a script measures may be infinite.
-        path: The file, for the error.
+    Only k6's own ``metrics`` are looked at: what a script measures may be infinite.
 
     Raises:
         ResultsUnreadable: One is not, with its row.

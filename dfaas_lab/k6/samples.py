@@ -54,10 +54,9 @@ class Samples:
 
 
 def read_samples(path: Path) -> Samples:
-    """Read a samples file; a last line or a last request that was cut off is left out.
+    """Read what k6 wrote with ``--out csv=fileName=PATH,timeFormat=unix_nano``.
 
-    Args:
-        path: What k6 wrote with ``--out csv=fileName=PATH,timeFormat=unix_nano``.
+    A last line or a last request that was cut off is left out.
 
     Raises:
         ResultsUnreadable: There is no such file, or it is not k6's.

@@ -24,9 +24,14 @@ def with_script_columns(requests: pl.DataFrame) -> pl.DataFrame:
     ``tags`` is JSON: all tags, the metadata, and the URL where the name is another text.
     """
     url, name = pl.col("url"), pl.col("name").cast(pl.String)
-    other_url = pl.when(url.ne_missing(name)).then(url)
-    texts = requests.select(_tags(), _metadata(), other_url).unique()
-    named = requests.with_columns(_tags(), _metadata(), other_url).join(
+    own = pl.col("metadata").str.replace_all(_OWN_METADATA, "").str.strip_prefix("&")
+    columns = (
+        _filled("extra_tags"),
+        pl.when(own != "").then(own).alias("metadata"),
+        pl.when(url.ne_missing(name)).then(url),
+    )
+    texts = requests.select(columns).unique()
+    named = requests.with_columns(columns).join(
         texts.with_columns(tags=_json(texts)), on=texts.columns, how="left", nulls_equal=True
     )
     named = named.with_columns(_filled("name"), _filled("method"), _filled("group"))
@@ -43,7 +48,7 @@ def without_script_columns(requests: pl.DataFrame) -> pl.DataFrame:
 
 def with_tags(metrics: pl.DataFrame) -> pl.DataFrame:
     """Add ``group`` and ``tags`` to the samples of a script's own metrics."""
-    texts = metrics.select(_tags()).unique()
+    texts = metrics.select(_filled("extra_tags")).unique()
     found = texts.with_columns(tags=_json(texts))
     return metrics.join(found, on="extra_tags", how="left", nulls_equal=True).with_columns(
         _filled("group")
@@ -79,15 +84,6 @@ def _one(row: dict[str, str | None]) -> str | None:
         tags["url"] = url
     tags = {name: masked(value) for name, value in tags.items()}
     return json.dumps(tags, ensure_ascii=False, sort_keys=True) if tags else None
-
-
-def _tags() -> pl.Expr:
-    return _filled("extra_tags")
-
-
-def _metadata() -> pl.Expr:
-    own = pl.col("metadata").str.replace_all(_OWN_METADATA, "").str.strip_prefix("&")
-    return pl.when(own != "").then(own).alias("metadata")
 
 
 def _filled(name: str) -> pl.Expr:

@@ -62,24 +62,14 @@ def read_files(script: Path, files: Iterable[str | Path] = ()) -> dict[Path, byt
 
 
 def folders_written(sources: Iterable[bytes], env: Mapping[str, str]) -> list[str]:
-    """The relative folders of file names in the text of some sources: k6 itself makes none.
-
-    Args:
-        sources: The scripts.
-        env: What ``${__ENV.NAME}`` in a name is.
-    """
+    """The relative folders of file names in the text of some sources: k6 itself makes none."""
     found = {os.path.dirname(name) for name in _written(sources, env)}  # noqa: PTH120 - text
     inside = {name for name in found if not name.startswith(("/", "../../../"))}
     return sorted(inside - {"", "..", "../.."})[:100]
 
 
 def absolute_names(sources: Iterable[bytes], env: Mapping[str, str]) -> list[str]:
-    """The absolute names of files in the text of some sources, and in ``env``: they may be written.
-
-    Args:
-        sources: The scripts.
-        env: What ``${__ENV.NAME}`` in a name is.
-    """
+    """The absolute names of files, which may be written, in some sources and in ``env``."""
     given = set(map(os.path.normpath, files_named(env)))
     return sorted(given | {name for name in _written(sources, env) if name.startswith("/")})[:100]
 
@@ -94,6 +84,7 @@ def files_named(env: Mapping[str, str]) -> list[str]:
 
 
 def _written(sources: Iterable[bytes], env: Mapping[str, str]) -> Iterator[str]:
+    """The names in some sources; what ``${__ENV.NAME}`` in one is, ``env`` says."""
     for source in sources:
         for name in _WRITTEN.findall(source.decode(errors="replace")):
             filled = _ENV.sub(lambda found: plain(env.get(found[1], "")), name)

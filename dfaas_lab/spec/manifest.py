@@ -7,7 +7,6 @@ read. The schema of the plain terms is made of the fields of ``RunSpec`` itself.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -28,19 +27,20 @@ from dfaas_lab.spec.run_spec import RunSpec
 if TYPE_CHECKING:
     from dfaas_lab.load import Function
 
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 # Each manifest says these; what came later has a default.
 _ALWAYS = ("iterations", "lease_s", "rest_s", "warmup_s")
 _Rules = str | list[str] | dict[str, str | list[str]]
 
-
 Stored = TypeVar("Stored", bound=BaseModel)
 
 
-class StoredPlan(BaseModel):
-    """What a manifest says of the load, where the run had no script of its own."""
-
+class _Stored(BaseModel):
     model_config = _STRICT
+
+
+class StoredPlan(_Stored):
+    """What a manifest says of the load, where the run had no script of its own."""
 
     gateway: str
     load: dict[str, float]
@@ -50,29 +50,23 @@ class StoredPlan(BaseModel):
     served_by_header: str = "Dfaas-Node-Id"  # format 1 did not say it
 
 
-class StoredScript(BaseModel):
+class StoredScript(_Stored):
     """What a manifest says of a script; its sources are in a file of their own."""
-
-    model_config = _STRICT
 
     script: str
     duration_s: float = Field(ge=0, le=1e9)
     max_vus: int = 0  # format 1 did not say it
 
 
-class StoredPlace(BaseModel):
+class StoredPlace(_Stored):
     """Where the iterations of a run are on its generator."""
-
-    model_config = _STRICT
 
     root: str
     ids: list[str]
 
 
-class StoredPart(BaseModel):
+class StoredPart(_Stored):
     """What else a manifest says of one target's part of a run, for whoever attaches to it."""
-
-    model_config = _STRICT
 
     generator: str
     plan_digest: str
@@ -95,12 +89,7 @@ def to_manifest(spec: RunSpec) -> dict[str, object]:
 
 
 def files_of(spec: RunSpec, index: int) -> dict[str, bytes]:
-    """Return the files that are stored beside the manifest, by name.
-
-    Args:
-        spec: What is measured.
-        index: The target's place among those of the run, from 0.
-    """
+    """Return the files beside the manifest, by name; ``index`` is the target's place in the run."""
     return {**spec.plan.stored(_suffix(index)), **bodies(spec.functions)}
 
 
@@ -119,7 +108,8 @@ def from_manifest(
         part: Which target's.
         folder: The run's folder, with bodies and scripts.
         functions: A target's functions: what is not stored, since it may be secret, is theirs.
-        env: The environment of a script, whose values are not stored.
+        env: The environment of a script, whose values are not stored; None where the generator has
+            it.
 
     Raises:
         ConfigError: It is damaged, or something that is not stored is not given.
@@ -134,19 +124,6 @@ def from_manifest(
     try:
         return RunSpec(plan, **terms)
     except ConfigError as error:
-        raise damaged(error) from error
-
-
-def script_environment(orders: Mapping[str, Entry], part: str, folder: Path) -> set[str]:
-    """Return the names in the environment of a run's script; their values are not stored.
-
-    Raises:
-        ConfigError: The script is damaged.
-    """
-    content = _stored_script(folder, list(orders).index(part))
-    try:
-        return {str(name) for name in json.loads(content)["env"]}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged(error) from error
 
 
@@ -187,13 +164,6 @@ def iterations_of(manifest: Entry) -> dict[str, int]:
     return {name: number for name, number in asked.items() if isinstance(number, int)}
 
 
-def insecure_of(manifest: Entry) -> list[bool]:
-    """Return for each target whether certificates were not checked."""
-    orders = manifest.get("orders")
-    entries = orders.values() if isinstance(orders, Mapping) else ()
-    return [isinstance(e, Mapping) and e.get("insecure") is True for e in entries]
-
-
 def checked(schema: type[Stored], entry: Entry) -> Stored:
     """Return what an entry says, checked by a schema.
 
@@ -232,13 +202,9 @@ def _as_format_2(entry: Entry) -> Entry:
 def _plan_entries(plan: K6Plan | CustomScript) -> dict[str, object]:
     if isinstance(plan, CustomScript):
         needs = plan.requirements
-        nothing: dict[str, object] = {
-            "load": None,
-            "functions": [],
-            "thresholds": None,
-        }  # the script says it
         max_vus = needs.max_vus if needs else 0
-        return {**nothing, "script": plan.script_name, "max_vus": max_vus}
+        said_there: dict[str, object] = {"load": None, "functions": [], "thresholds": None}
+        return {**said_there, "script": plan.script_name, "max_vus": max_vus}
     return {
         "gateway": plan.gateway,
         "load": plan.load.rates,
@@ -262,16 +228,12 @@ def _plan(folder: Path, stored: StoredPlan, own: Sequence[Function]) -> K6Plan:
 def _script(
     folder: Path, index: int, stored: StoredScript, env: Mapping[str, str] | None
 ) -> CustomScript:
-    script = CustomScript.from_stored(_stored_script(folder, index), env)
-    return script.requiring(Requirements(stored.duration_s, stored.max_vus))
-
-
-def _stored_script(folder: Path, index: int) -> bytes:
     try:
-        path = folder / f"script{_suffix(index)}.json"
-        return read_regular(path, most_bytes=512 << 20)
+        content = read_regular(folder / f"script{_suffix(index)}.json", most_bytes=512 << 20)
     except OSError as error:
         raise damaged(error) from error
+    script = CustomScript.from_stored(content, env)
+    return script.requiring(Requirements(stored.duration_s, stored.max_vus))
 
 
 def _suffix(index: int) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from dfaas_lab.display import words
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.k6.plan import K6Plan
 from dfaas_lab.load import format_duration
+
+if TYPE_CHECKING:
+    from dfaas_lab.spec.run_spec import RunSpec
 
 # What an iteration costs beside the load: k6's start, transfer, parsing, storing.
 _OVERHEAD_S = 0.3
@@ -39,24 +43,9 @@ class Preview:
     ends_at: datetime
 
     @classmethod
-    def of(
-        cls,
-        plan: K6Plan,
-        *,
-        now: datetime,
-        iterations: int,
-        rest_s: float = 0.0,
-        warmup_s: float = 0.0,
-    ) -> Preview:
-        """Reckon what a plan costs.
-
-        Args:
-            plan: What is to be measured.
-            now: When it would begin.
-            iterations: How often.
-            rest_s: The pause between two iterations, in seconds.
-            warmup_s: How long the warm-up lasts, in seconds.
-        """
+    def of(cls, spec: RunSpec, plan: K6Plan, *, now: datetime) -> Preview:
+        """Reckon what a run of a plan costs that begins now."""
+        iterations, rest_s, warmup_s = spec.iterations, spec.rest_s, spec.warmup_s
         once = plan.load.duration_s + _OVERHEAD_S
         warm_s = warmup_s + _OVERHEAD_S if warmup_s else 0.0
         # After the warm-up there is a rest, too.
@@ -82,15 +71,9 @@ class Preview:
     def refuse_impossible(
         self, *, memory_bytes: int | None, disk_bytes: int | None, together: bool = False
     ) -> None:
-        """Raise where a generator cannot do it.
+        """Raise where a generator cannot do it; see :meth:`RunSpec.preview`.
 
-        Args:
-            memory_bytes: All of its memory; None where that is not known.
-            disk_bytes: What is free under its workspaces; None where that is not known.
-            together: Whether all iterations lie there at once: nobody fetches them.
-
-        Raises:
-            ConfigError: It has too little.
+        ``together`` says that all iterations lie there at once: nobody fetches them.
         """
         if memory_bytes is not None and self.least_memory_bytes > memory_bytes:
             raise ConfigError(

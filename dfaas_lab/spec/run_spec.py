@@ -30,16 +30,6 @@ DEFAULT_LOAD = 10
 DEFAULT_DURATION = "30s"
 _MOST_ITERATIONS = 100_000  # each has a workspace of its own, named in the manifest
 _LEAST_LEASE_S = 3
-# What a target adds by itself: no option of a run.
-_OF_TARGET = (
-    "gateway",
-    "functions",
-    "iterations",
-    "served_by_header",
-    "detached",
-    "ca",
-    "insecure",
-)
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 
@@ -219,13 +209,7 @@ class RunSpec:
         """
         if not isinstance(self.plan, K6Plan):
             raise ConfigError("a script of your own has no preview", hint="Use k6 inspect.")
-        preview = Preview.of(
-            self.plan,
-            now=datetime.now(UTC),
-            iterations=self.iterations,
-            rest_s=self.rest_s,
-            warmup_s=self.warmup_s,
-        )
+        preview = Preview.of(self, self.plan, now=datetime.now(UTC))
         preview.refuse_impossible(
             memory_bytes=memory_bytes, disk_bytes=disk_bytes, together=self.detached
         )
@@ -287,11 +271,8 @@ def _limits(limits: object) -> tuple[int | None, int]:
 def takes_run_options(method: _Method) -> _Method:
     """Show the run options by name and default in the signature of a method that takes them."""
     own = inspect.signature(method)
-    options = [
-        option
-        for name, option in inspect.signature(RunSpec.of).parameters.items()
-        if name not in _OF_TARGET
-    ]
+    asked = inspect.signature(RunSpec.of).parameters
+    options = [asked[name] for name in RunOptions.__annotations__]
     kept = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
     places = [one for one in kept if one.kind is not one.KEYWORD_ONLY]
     named = [one for one in kept if one.kind is one.KEYWORD_ONLY]

@@ -49,14 +49,12 @@ class OpenedArchive(RunFolder):
 def save(folder: RunFolder, path: str | Path) -> Path:
     """Write a run into one zip file, whole or not at all, and return its path.
 
-    Args:
-        folder: The run.
-        path: The file; one that is there is replaced.
+    A file that is there is replaced.
 
     Raises:
         StoreError: It cannot be written, or the run is not there or of a newer dfaas_lab.
     """
-    folder.check()
+    folder.read()
     final = local_path(path, what="path")
     with (
         beside(final) as part,
@@ -69,10 +67,6 @@ def save(folder: RunFolder, path: str | Path) -> Path:
 
 def open_archive(path: str | Path, *, max_bytes: int = MAX_BYTES) -> OpenedArchive:
     """Open an archive, also one from a stranger, and return the run in it.
-
-    Args:
-        path: The zip file.
-        max_bytes: The most that it may unpack to.
 
     Raises:
         StoreError: It is no archive of a run, holds something that a run does not, unpacks to too

@@ -18,7 +18,7 @@ from dfaas_lab import schemas
 from dfaas_lab.errors import StoreError
 from dfaas_lab.k6.results import Frames
 from dfaas_lab.store import manifest, parquet
-from dfaas_lab.store.files import errors_as_store_error, safe_name, staged
+from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name, staged
 from dfaas_lab.store.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class RunFolder:
 
     @property
     def run_id(self) -> str:
-        """The run's id."""
+        """The last part of its path."""
         return self.path.name.removeprefix("run_id=")
 
     @property
@@ -75,14 +75,6 @@ class RunFolder:
         """
         self._check_there()
         return manifest.load(self.path)
-
-    def check(self) -> None:
-        """Make sure that the run is there, in a format that can be read.
-
-        Raises:
-            StoreError: It is not.
-        """
-        self.read()
 
     def _check_there(self) -> None:
         if not (self.path / manifest.NAME).is_file():
@@ -101,7 +93,7 @@ class RunFolder:
             lock = FileLock(self.staging / f"{self.path.name}.lock")
         with lock:
             changed = self.read() | changes
-            manifest.write(self.path, changed)
+            replace_file(self.path / manifest.NAME, manifest.dump(changed))
         return changed
 
     @contextlib.contextmanager
@@ -118,12 +110,12 @@ class RunFolder:
         finally:
             lock.release()
 
-    def iteration_path(self, iteration: int, *, target: str, warmup: bool = False) -> Path:
-        """The folder of a target's iteration: where it is, or where it will be.
+    def iteration_path(self, iteration: int, *, target: str) -> Path:
+        """The folder of a target's iteration (0: the warm-up): where it is, or where it will be.
 
         Format 1 had no folder for the target where a run had only one.
         """
-        folder = self.path / ("warmup" if warmup else f"iteration={iteration}")
+        folder = self.path / (f"iteration={iteration}" if iteration else "warmup")
         present = folder / f"target={safe_name(target)}"
         return folder if _holds_results(folder) and not present.exists() else present
 
@@ -135,29 +127,28 @@ class RunFolder:
         written: Mapping[str, bytes | Path] | None = None,
         *,
         target: str,
-        warmup: bool = False,
     ) -> Path:
         """Store a finished iteration, whole or not at all, and return its folder.
 
         Args:
-            iteration: From 1.
+            iteration: From 1; 0 is the warm-up: kept, but in no frame.
             frames: What was measured.
             files: Raw files by name: their content, or the path of a file to copy.
             written: What a script of the user's own wrote, by any name: in a folder of its own.
             target: The name of the target that was measured.
-            warmup: Whether it was the warm-up: kept, but in no frame.
 
         Raises:
             StoreError: It is stored already, or the disk is full.
         """
-        final = self.iteration_path(iteration, target=target, warmup=warmup)
+        final = self.iteration_path(iteration, target=target)
         self._check_there()
         # A rename needs one disk: a run that is a link may be on another than the store.
         staging = self.path.resolve() / STAGING if self.path.is_symlink() else self.staging
         with staged(staging, final, within=self.path) as beside:
             for name, frame in _frames(frames):
                 # Named apart, so that other readers' runs/**/requests.parquet takes no warm-up.
-                parquet.write(frame, beside / f"{'warmup_' if warmup else ''}{name}.parquet")
+                file = beside / f"{'' if iteration else 'warmup_'}{name}.parquet"
+                file.write_bytes(parquet.packed(frame))
             for name, content in (files or {}).items():
                 _write_raw(beside / plain_name(name), content)
             for name, content in (written or {}).items():
@@ -196,50 +187,39 @@ class RunFolder:
 
     def finished(self, targets: Sequence[str]) -> list[int]:
         """The numbers of the iterations that all of these targets have finished."""
-        if not targets:
-            return self.iterations()
         return [
             number
             for number in self.iterations()
             if all(self.iteration_path(number, target=name).is_dir() for name in targets)
         ]
 
-    def frames(self) -> Frames:
-        """Read what all finished iterations measured; of an older format, absent columns are null.
-
-        Raises:
-            StoreError: A file is damaged.
-        """
-        return Frames(**{name: self.frame(name) for name in FRAMES})
-
     def frame(self, name: str) -> pl.DataFrame:
         """Read one frame of all finished iterations: ``"requests"``.
 
+        Columns that an older format did not have are null.
+
         Raises:
             StoreError: A file is damaged, was written by a newer dfaas_lab, or the run is not there
                 any more.
         """
-        self.check()
-        schema: pl.Schema = getattr(schemas, name.upper())
-        return parquet.read(self.files(name), schema)
-
-    def files(self, name: str) -> list[Path]:
-        """The Parquet files of one frame (``"requests"``) of all finished iterations."""
-        files = (part / f"{name}.parquet" for part in self.parts())
-        return [file for file in files if file.is_file()]
+        return parquet.read(self._files(name), getattr(schemas, name.upper()))
 
     def whole_files(self, name: str) -> list[Path]:
-        """The same, made sure that they can be scanned.
+        """The Parquet files of one frame, made sure that they can be scanned.
 
         Raises:
             StoreError: A file is damaged, was written by a newer dfaas_lab, or the run is not there
                 any more.
         """
-        self.check()
-        files = self.files(name)
+        files = self._files(name)
         for file in files:
             parquet.check(file, getattr(schemas, name.upper()))
         return files
+
+    def _files(self, name: str) -> list[Path]:
+        self.read()  # one of a newer format is refused
+        files = (part / f"{name}.parquet" for part in self.parts())
+        return [file for file in files if file.is_file()]
 
 
 def _parts(iteration: Path) -> list[Path]:

@@ -7,7 +7,6 @@ schema. What it says of what was asked (``orders``) is checked in ``spec.manifes
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from dfaas_lab.errors import StoreError
 from dfaas_lab.regular_file import read_regular
-from dfaas_lab.store.files import errors_as_store_error, replace_file
+from dfaas_lab.store.files import errors_as_store_error
 from dfaas_lab.store.provenance import without_secrets
 
 FORMAT = 2
@@ -33,18 +32,14 @@ def _text(entry: object) -> object:
     return entry.encode(errors="replace").decode() if isinstance(entry, str) else entry
 
 
-def _moment(entry: object) -> datetime | None:
+def _moment(entry: object) -> object:
     if entry is None:
         return None
-    moment = datetime.fromisoformat(entry)  # type: ignore[arg-type]  # its TypeError is the answer
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _when(entry: object) -> object:
     try:
-        return _moment(entry)
+        moment = datetime.fromisoformat(entry)  # type: ignore[arg-type]
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, OverflowError) as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(str(error)) from error  # pydantic's way to be told
 
 
 _Text = Annotated[str, BeforeValidator(_text)]
@@ -55,7 +50,7 @@ class Head(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True)
 
-    created_at: Annotated[datetime | None, BeforeValidator(_when)] = None
+    created_at: Annotated[datetime | None, BeforeValidator(_moment)] = None
     label: _Text | None = None
     status: _Text | None = None
     targets: list[_Text] | None = None
@@ -80,17 +75,11 @@ def _from_0(old: Manifest) -> Manifest:
     return new
 
 
-def _from_1(old: Manifest) -> Manifest:
-    """Format 1 had no folder for the target of a run of one: ``RunFolder`` reads both."""
-    return old
-
-
-# Format -> what makes the next one of it. Only ever add: results outlive the program.
-_MIGRATIONS: dict[int, Callable[[Manifest], Manifest]] = {0: _from_0, 1: _from_1}
-
-
 def migrated(manifest: Manifest, path: Path) -> Manifest:
     """Return a manifest in the present format; what is on disk stays as it is.
+
+    Results outlive the program: a format that once was is read for ever. Those of 1 and 2 differ
+    in their folders only, and ``RunFolder`` reads both.
 
     Raises:
         StoreError: It was written by a newer dfaas_lab, or is none.
@@ -104,9 +93,7 @@ def migrated(manifest: Manifest, path: Path) -> Manifest:
             path=str(path),
             hint="Update dfaas_lab to read it: pip install --upgrade dfaas-lab",
         )
-    for step in range(version, FORMAT):
-        manifest = _MIGRATIONS[step](manifest) | {"format": step + 1}
-    return manifest
+    return (_from_0(manifest) if version == 0 else manifest) | {"format": FORMAT}
 
 
 def dump(manifest: Manifest) -> bytes:
@@ -162,8 +149,3 @@ def _deeper_than(levels: int, entries: Any) -> bool:
             for inner in (entry.values() if isinstance(entry, dict) else entry)
         ]
     return bool(level)
-
-
-def write(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest of a run's folder."""
-    replace_file(folder / NAME, dump(manifest))

@@ -21,14 +21,11 @@ _ROWS_PER_BYTE = 2
 _STRANGE = "It is not what dfaas_lab stored. Ask who made it."
 
 
-def write(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame; a full disk is an OSError."""
-    # Through memory: polars tells of a full disk as of a damaged file (ComputeError).
-    path.write_bytes(packed(frame))
-
-
 def packed(frame: pl.DataFrame) -> bytes:
-    """Return the content of a frame's file."""
+    """Return the content of a frame's file.
+
+    Polars tells of a full disk as of a damaged file (ComputeError): it writes no file itself.
+    """
     content = io.BytesIO()
     frame.write_parquet(content, compression="zstd", compression_level=3)
     return content.getvalue()
@@ -49,9 +46,9 @@ def read(files: Sequence[Path], schema: pl.Schema) -> pl.DataFrame:
     rows = 0
     for place, file in enumerate(files, start=1):
         with _as_store_error(file):
-            rows += _height(file)
+            wanted = _lazy(file)
+            rows += _height(wanted)
             _check_rows(rows, files[:place])
-            wanted = pl.scan_parquet(file, hive_partitioning=False, glob=False)
             frames.append(_shaped(wanted.select(_flat(wanted, file, schema)).collect(), schema))
     return pl.concat(frames)
 
@@ -76,8 +73,9 @@ def check(file: Path, schema: pl.Schema) -> None:
         StoreError: The file is damaged, or would be far more rows than it can hold.
     """
     with _as_store_error(file):
-        _check_rows(_height(file), [file])
-        there = pl.scan_parquet(file, hive_partitioning=False, glob=False).collect_schema()
+        scan = _lazy(file)
+        _check_rows(_height(scan), [file])
+        there = scan.collect_schema()
     odd = [name for name in schema if there.get(name, schema[name]) != schema[name]]
     if odd:
         raise StoreError(
@@ -148,9 +146,12 @@ def _as_store_error(file: Path) -> Iterator[None]:
         ) from error
 
 
-def _height(file: Path) -> int:
+def _lazy(file: Path) -> pl.LazyFrame:
+    return pl.scan_parquet(file, hive_partitioning=False, glob=False)
+
+
+def _height(scan: pl.LazyFrame) -> int:
     """The number of rows, as the end of the file says."""
-    scan = pl.scan_parquet(file, hive_partitioning=False, glob=False)
     return int(scan.select(pl.len()).collect().item())
 
 

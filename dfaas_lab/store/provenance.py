@@ -1,7 +1,4 @@
-"""The provenance of a run: versions, commit, machine. It holds no secret.
-
-Facts of generators and targets are gathered by those who talk to them and passed in.
-"""
+"""The provenance of a run (versions, commit, machine), and manifests without secrets."""
 
 from __future__ import annotations
 
@@ -49,28 +46,19 @@ _NEW_CODE = (
 _GIT_TIMEOUT_S = 10
 
 
-def provenance(
-    *, folder: Path | None = None, seed: int | None = None, **facts: object
-) -> dict[str, object]:
-    """Return what this process knows of a run, and the facts given, without secrets.
+def provenance(seed: int | None) -> dict[str, object]:
+    """Return what this process knows of a run, ready for JSON.
 
-    Args:
-        folder: The notebook's folder, whose git commit is written down; None means the working
-            directory.
-        seed: The seed of whatever was drawn at random.
-        facts: By name: k6's version, the playbook's digest, the generator's CPU, images, skew ...
-
-    Returns:
-        ``dfaas_lab, python, platform, libraries, git, seed`` and the facts; ready for JSON.
+    ``git`` is the commit of the working directory, which is the notebook's folder; ``seed`` that of
+    whatever was drawn at random.
     """
     return {
         "dfaas_lab": _version("dfaas-lab"),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": {name: _version(name) for name in LIBRARIES},
-        "git": git_state(folder or Path.cwd()),
+        "git": git_state(Path.cwd()),
         "seed": seed,
-        **{name: without_secrets(fact) for name, fact in facts.items()},
     }
 
 

@@ -32,13 +32,9 @@ def chosen(
     keep_last: int | None,
     runs: Iterable[str] | None,
 ) -> pl.DataFrame:
-    """Return the rows of the runs that every condition given names.
+    """Return the rows of the runs that every condition given names; see ``Store.prune``.
 
-    Args:
-        listed: All runs, oldest first.
-        older_than: Only runs that are older.
-        keep_last: Keep so many of the newest.
-        runs: Only these ids; without them, runs that are under way are left.
+    ``listed`` are all runs, oldest first. Without ``runs``, those that are under way are left.
 
     Raises:
         ConfigError: There is no condition, or one that cannot be.
@@ -65,13 +61,8 @@ def chosen(
 def removed(folder: RunFolder, *, named: bool, dry_run: bool) -> bool:
     """Remove a run, but one that a process is measuring at this moment only where it is named.
 
-    Args:
-        folder: The run's.
-        named: Whether the user gave its id.
-        dry_run: Whether to say only what would be.
-
     Returns:
-        Whether it is, or would be, removed.
+        Whether it is, or with ``dry_run`` would be, removed.
 
     Raises:
         StoreError: It cannot be removed.
@@ -83,16 +74,11 @@ def removed(folder: RunFolder, *, named: bool, dry_run: bool) -> bool:
     with folder.claimed(at_once) as nobodys:
         going = nobodys or named
         if going and not dry_run:
-            remove(folder)
+            _remove(folder)
     return going
 
 
-def remove(folder: RunFolder) -> None:
-    """Remove a run.
-
-    Raises:
-        StoreError: It cannot be removed.
-    """
+def _remove(folder: RunFolder) -> None:
     with errors_as_store_error(folder.path, "removing"):
         folder.staging.mkdir(parents=True, exist_ok=True)
         # Renamed first: a reader meets the whole run or none of it.

@@ -138,26 +138,6 @@ class Store:
                 if folder.read().get("status") in OPEN:
                     yield folder
 
-    def newest_open(self) -> RunFolder:
-        """The newest run that has not ended.
-
-        Raises:
-            StoreError: Every run has ended.
-
-        >>> lab.store.newest_open()
-        Traceback (most recent call last):
-            ...
-        dfaas_lab.errors.StoreError: every run in ... has ended
-        Name one to read it: lab.attach(RUN_ID). lab.store.runs() lists all.
-        """
-        for folder in self.open_runs():
-            return folder
-        raise StoreError(
-            f"every run in {self.root} has ended",
-            path=str(self.root),
-            hint="Name one to read it: lab.attach(RUN_ID). lab.store.runs() lists all.",
-        )
-
     def runs(self) -> pl.DataFrame:
         """Return one row per run, newest first.
 
@@ -170,11 +150,8 @@ class Store:
         >>> lab.store.runs().filter(label="first").select("status", "load", "requests").row(0)
         ('ok', 'figlet 10/s, env 20/s', 90)
         """
-        return self._listed().reverse()
-
-    def _listed(self) -> pl.DataFrame:
         self._check_format()
-        return listing.of(self._folder(run_id) for run_id in self.run_ids())
+        return listing.of(self._folder(run_id) for run_id in reversed(self.run_ids()))
 
     def scan_requests(self, runs: str | Iterable[str] | None = None) -> pl.LazyFrame:
         """Return the requests of all runs (or of these), read only when and where needed.
@@ -225,9 +202,9 @@ class Store:
         >>> lab.store.prune(older_than=timedelta(days=30), keep_last=100, dry_run=True).height
         0
         """
-        named = [runs] if isinstance(runs, str) else runs
+        named = None if runs is None else _listed(runs)
         chosen = pruning.chosen(
-            self._listed(), older_than=older_than, keep_last=keep_last, runs=named
+            self.runs().reverse(), older_than=older_than, keep_last=keep_last, runs=named
         )
         gone = [
             pruning.removed(self._folder(run_id), named=named is not None, dry_run=dry_run)
@@ -257,7 +234,7 @@ class Store:
         >>> [path.name for path in lab.store.export("all", runs=[run.id])]
         ['requests.csv', 'summary.csv']
         """
-        ids = runs if runs is None or isinstance(runs, str) else list(runs)
+        ids = runs if runs is None else _listed(runs)
         scans = {"requests": self.scan_requests(ids), "summary": self.scan_summaries(ids)}
         where = local_path(folder, what="folder")
         return [parquet.export(scan, where, name, format) for name, scan in scans.items()]
@@ -272,8 +249,7 @@ class Store:
         if runs is None:
             parts = [self._readable(run_id, name) for run_id in self.run_ids()]
         else:
-            named = [runs] if isinstance(runs, str) else runs
-            found = dict.fromkeys(self.find(run) for run in named)
+            found = dict.fromkeys(map(self.find, _listed(runs)))
             parts = [folder.whole_files(name) for folder in found]
         return parquet.scan([file for files in parts for file in files], schema)
 
@@ -294,3 +270,7 @@ class Store:
             elif write:
                 self.root.mkdir(parents=True, exist_ok=True)
                 replace_file(path, json.dumps({"format": FORMAT}).encode() + b"\n")
+
+
+def _listed(runs: str | Iterable[str]) -> list[str]:
+    return [runs] if isinstance(runs, str) else list(runs)

@@ -108,14 +108,14 @@ def check(store: Store, lab: LocalLab, way: Way, run_id: str) -> int:
     assert have == [] or have[-1] <= ITERATIONS
     # Of an iteration that has begun, all before it are finished: they must be there.
     assert len(have) >= _begun(run, lab) - 1
-    frames = run.frames()
-    keys = frames.summary.select("run_id", "iteration", "target", "function")
+    summary, requests = run.frame("summary"), run.frame("requests")
+    keys = summary.select("run_id", "iteration", "target", "function")
     assert keys.rows() == [(run_id, number, "node1", "env") for number in have]
-    counted = frames.summary["requests"].to_list()
-    rows = frames.requests.group_by("iteration").len().sort("iteration")
+    counted = summary["requests"].to_list()
+    rows = requests.group_by("iteration").len().sort("iteration")
     assert rows["iteration"].to_list() == have
     assert rows["len"].to_list() == counted
-    vu = frames.requests.select("iteration", "vu", "vu_iteration")
+    vu = requests.select("iteration", "vu", "vu_iteration")
     assert not vu.is_duplicated().any()
     for file in run.path.rglob("*.parquet"):
         pl.read_parquet(file, hive_partitioning=False)

@@ -19,7 +19,8 @@ import pytest
 from dfaas_lab.errors import ConnectionFailed, WorkspaceError
 from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.launch import Terms, _archive, _script, inspect, starting
-from dfaas_lab.k6.monitor import End, K6Monitor, workspace_state
+from dfaas_lab.k6.monitor import K6Monitor, workspace_state
+from dfaas_lab.k6.output import End
 from dfaas_lab.local import LocalLab, start
 from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.remote import Remote

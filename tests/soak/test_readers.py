@@ -33,7 +33,7 @@ from dfaas_lab.campaign.files import CampaignFolder
 from dfaas_lab.config import Host
 from dfaas_lab.interleaved import Blocks
 from dfaas_lab.k6.custom_script import CustomScript
-from dfaas_lab.k6.generator_load import HostLoad, own_faults
+from dfaas_lab.k6.generator_load import HostLoad, read_log
 from dfaas_lab.k6.launch import CUT, WANTED
 from dfaas_lab.k6.output import K6Output
 from dfaas_lab.k6.requirements import Requirements
@@ -328,7 +328,7 @@ READERS: dict[str, tuple[bytes, Reader]] = {
     "existing tools' file": (legacy_text(), of_file("lab.json", read_lab)),
     "samples": (samples_text(), of_file("samples.csv", samples_of)),
     "k6's output": (OUTPUT * 20, of_output),
-    "k6's log": (OUTPUT * 20, of_file("k6.log", own_faults)),
+    "k6's log": (OUTPUT * 20, of_file("k6.log", read_log)),
     "host.csv": (HOST_CSV, of_file("host.csv", HostLoad.read)),
     "marker": (
         b'{"format": 1, "playbook_digest": "d", "k6_version": "1.1.0"}\nk6 v1.1.0',

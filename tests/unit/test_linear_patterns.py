@@ -19,7 +19,7 @@ from dfaas_lab import completion
 from dfaas_lab.k6 import output, thresholds
 from dfaas_lab.load import duration
 from dfaas_lab.provision import hints
-from dfaas_lab.secret_values import _found
+from dfaas_lab.secret_values import _word
 from tests.scenarios import scenarios
 
 FOLDER = Path(dfaas_lab.__file__).parent
@@ -66,7 +66,7 @@ def built() -> Iterator[tuple[str, Pattern]]:
     journal = output.K6Output("a1")
     yield "output, ended", journal._ended
     yield "output, stopping", journal._stopping
-    yield "secret_values, a word", _found("ab1")
+    yield "secret_values, a word", _word("ab1")
     for asked in sorted({*thresholds._ASKED_OF.values()}):
         rule = thresholds._EXPRESSION.format(asked=asked, number=thresholds._NUMBER)
         yield f"threshold {asked}", re.compile(rule)

@@ -16,7 +16,7 @@ from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Host
 from dfaas_lab.interleaved import Blocks
 from dfaas_lab.k6.custom_script import CustomScript
-from dfaas_lab.k6.generator_load import HostLoad, aborted, own_faults
+from dfaas_lab.k6.generator_load import HostLoad, read_log
 from dfaas_lab.labfile import read
 from dfaas_lab.remote.connection import connect
 from dfaas_lab.services.queries import queries
@@ -160,4 +160,4 @@ def test_the_raw_readers_say_nothing_of_one(tmp_path: Path) -> None:
         path = tmp_path / make.__name__
         make(path)
         assert HostLoad.read(path) == HostLoad()
-        assert (own_faults(path), aborted(path)) == ({}, "")
+        assert read_log(path) == ({}, "")

@@ -60,7 +60,7 @@ def test_columns_and_types_are_those_of_the_contract(tmp_path: Path) -> None:
 
 
 def test_empty_frames_have_the_columns_too() -> None:
-    empty = Frames.concat([])
+    empty = Frames.empty()
     assert empty.summary.schema == schemas.SUMMARY
     assert empty.requests.is_empty()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from dfaas_lab.k6.seen_latency import kept, seen_latencies
+from dfaas_lab.k6.requests import expected_latencies
 from dfaas_lab.schemas import TIME
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,12 +22,14 @@ def test_the_worst_second_counts_with_all_its_requests() -> None:
     ]
     schema = {"function": pl.String, "started_at": TIME, "ended_at": TIME}
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    assert seen_latencies(frame) == pytest.approx({"env": 2.0, "once": 10.0})
-    assert seen_latencies(frame.clear()) == {}
+    assert expected_latencies({}, frame) == pytest.approx({"env": 2.0, "once": 10.0})
+    assert expected_latencies({}, frame.clear()) == {}
 
 
 def test_what_is_expected_falls_slowly() -> None:
-    expected: dict[str, float] = {}
-    for seen in (0.1, 8.0, 0.1, 0.1):
-        expected = kept(expected, {"env": seen})
-    assert expected == {"env": 2.0}
+    expected = {"env": 0.1, "figlet": 1.0}
+    for seen_s in (8.0, 0.1, 0.1):
+        end = START + timedelta(seconds=seen_s)
+        row = {"function": "env", "started_at": START, "ended_at": end}
+        expected = expected_latencies(expected, pl.DataFrame([row]))
+    assert expected == {"env": 2.0, "figlet": 1.0}

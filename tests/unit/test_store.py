@@ -54,29 +54,29 @@ def test_an_empty_store_reads_as_empty(store: Store) -> None:
 
 def test_what_was_stored_is_read_back_as_it_was(store: Store, tmp_path: Path) -> None:
     run = stored(store, tmp_path)
-    expected = Frames.concat([frames_of(tmp_path, "run-1", number) for number in (1, 2)])
-    got = store.find("run-1").frames()
+    expected = [frames_of(tmp_path, "run-1", number) for number in (1, 2)]
     for name in ("summary", "requests", "timeline", "k6_metrics"):
-        assert getattr(got, name).equals(getattr(expected, name)), name
+        both = pl.concat([getattr(frames, name) for frames in expected])
+        assert store.find("run-1").frame(name).equals(both), name
     assert run.iterations() == [1, 2]
     assert (run.iteration_path(1, target="mid") / "k6.log").read_bytes() == b"a line\n"
     assert (run.path / "plan.json").read_bytes() == b"{}"
 
 
 def test_a_run_without_iterations_has_empty_frames(store: Store) -> None:
-    got = store.create_run("run-1").frames()
-    assert got.requests.schema == schemas.REQUESTS
-    assert got.requests.is_empty()
+    got = store.create_run("run-1").frame("requests")
+    assert got.schema == schemas.REQUESTS
+    assert got.is_empty()
 
 
 def test_nothing_is_overwritten(store: Store, tmp_path: Path) -> None:
     run = stored(store, tmp_path)
-    before = run.frames().requests
+    before = run.frame("requests")
     with pytest.raises(StoreError, match="never overwritten"):
         run.write_iteration(2, frames_of(tmp_path, "run-1", 9), target="mid")
     with pytest.raises(StoreError, match="never overwritten"):
         store.create_run("run-1")
-    assert run.frames().requests.equals(before)
+    assert run.frame("requests").equals(before)
     assert list((store.root / ".staging").glob("[!r]*")) == []
 
 
@@ -85,7 +85,7 @@ def test_a_target_may_have_any_name(store: Store, tmp_path: Path, target: str) -
     run = store.create_run("run-1")
     for name in (target, "other"):
         run.write_iteration(1, frames_of(tmp_path, "run-1", 1, target=name), target=name)
-    assert set(run.frames().requests["target"]) == {target, "other"}
+    assert set(run.frame("requests")["target"]) == {target, "other"}
     assert all(path.is_relative_to(run.path / "iteration=1") for path in run.parts())
     assert set(store.scan_requests().collect()["target"]) == {target, "other"}
 
@@ -123,9 +123,9 @@ def test_raw_files_are_copied_from_paths(store: Store, tmp_path: Path) -> None:
 
 def test_a_warm_up_is_kept_and_counted_nowhere(store: Store, tmp_path: Path) -> None:
     run = stored(store, tmp_path)
-    folder = run.write_iteration(0, frames_of(tmp_path, "run-1", 7), warmup=True, target="mid")
+    folder = run.write_iteration(0, frames_of(tmp_path, "run-1", 7), target="mid")
     assert folder == run.path / "warmup" / "target=mid"
-    assert run.frames().summary["iteration"].to_list() == [1, 2]
+    assert run.frame("summary")["iteration"].to_list() == [1, 2]
     pattern = f"{store.root}/runs/**/requests.parquet"
     assert duckdb.sql(f"select count(*) from '{pattern}'").fetchall() == [(20,)]
 
@@ -207,7 +207,7 @@ def test_other_readers_take_runs_of_one_and_of_several_targets_by_one_pattern(
     several = store.create_run("run-2", {"targets": ["mid", "a b/c"]})
     for target in ("mid", "a b/c"):
         several.write_iteration(1, frames_of(tmp_path, "run-2", 1, target=target), target=target)
-    several.write_iteration(0, frames_of(tmp_path, "run-2", 9), target="mid", warmup=True)
+    several.write_iteration(0, frames_of(tmp_path, "run-2", 9), target="mid")
     pattern = f"{store.root}/runs/**/requests.parquet"
     rows = [("run-1", "mid", 20), ("run-2", "a b/c", 10), ("run-2", "mid", 10)]
     for hive in (False, True):
@@ -220,7 +220,7 @@ def test_other_readers_take_runs_of_one_and_of_several_targets_by_one_pattern(
         assert by_duckdb.fetchall() == rows
         one = duckdb.sql(f"select count(*) {read} where iteration = 1").fetchall()
         assert one == [(30,)]
-    assert several.frames().requests.height == 20
+    assert several.frame("requests").height == 20
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_other_readers_take_any_targets_name(
     pattern = f"{store.root}/runs/**/requests.parquet"
     by_polars = pl.scan_parquet(pattern, hive_partitioning=True).collect()
     assert sorted(by_polars["target"].unique()) == sorted(names)
-    assert sorted(run.frames().requests["target"].unique()) == sorted(names)
+    assert sorted(run.frame("requests")["target"].unique()) == sorted(names)
     assert sorted(target for _, target, _ in run.named_parts()) == sorted(names)
     read = f"select distinct target from read_parquet('{pattern}', hive_partitioning = true)"
     assert sorted(str(row[0]) for row in duckdb.sql(read).fetchall()) == sorted(names)
@@ -258,9 +258,9 @@ def test_there_is_room_for_several_generators_of_a_target(store: Store, tmp_path
     assert [(n, t, p.name) for n, t, p in run.named_parts()] == [
         (1, "mid", "generator=one"), (1, "mid", "generator=two"),
     ]  # fmt: skip
-    assert run.frames().requests.height == 20
+    assert run.frame("requests").height == 20
     loaded = open_archive(save(run, tmp_path / "run.zip"))
-    assert loaded.frames().requests.height == 20
+    assert loaded.frame("requests").height == 20
     pattern = f"{store.root}/runs/**/requests.parquet"
     scan = pl.scan_parquet(pattern, hive_partitioning=True)
     assert sorted(scan.collect()["generator"].unique()) == ["one", "two"]
@@ -318,7 +318,7 @@ def test_a_run_of_format_0_is_read(store: Store, tmp_path: Path) -> None:
     assert (got["format"], got["run_id"], got["targets"]) == (FORMAT, "run-1", ["mid"])
     assert json.loads((run.path / "manifest.json").read_text()) == old
     assert store.runs()["label"].to_list() == ["old"]
-    assert run.frames().requests.schema == schemas.REQUESTS
+    assert run.frame("requests").schema == schemas.REQUESTS
     assert store.scan_requests().collect().height == 20
 
 
@@ -343,7 +343,7 @@ def test_a_torn_file_is_named(store: Store, tmp_path: Path) -> None:
     run = stored(store, tmp_path)
     (run.iteration_path(1, target="mid") / "requests.parquet").write_bytes(b"PAR1")
     with pytest.raises(StoreError, match="requests cannot be read"):
-        run.frames()
+        run.frame("requests")
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs util-linux")
@@ -358,7 +358,7 @@ from tests.unit.stored_runs import frames_of
 disk, folder = Path(sys.argv[1]), Path(sys.argv[2])
 run = Store(disk / "results").create_run("run-1")
 run.write_iteration(1, frames_of(folder, "run-1", 1), target="mid")
-before = run.frames().requests
+before = run.frame("requests")
 for doing in (
     lambda: run.write_iteration(
         2, frames_of(folder, "run-1", 2), {"k6.log": bytes(3_000_000)}, target="mid"
@@ -374,7 +374,7 @@ for doing in (
         print(str(error).splitlines()[0].partition(":")[0])
     except OSError as error:
         print("the filler:", error.strerror)
-print(run.iterations(), run.frames().requests.equals(before), run.read()["status"])
+print(run.iterations(), run.frame("requests").equals(before), run.read()["status"])
 print(Store(disk / "results").run_ids(), [p.name for p in run.staging.iterdir() if p.is_dir()])
 """
     disk = tmp_path / "disk"
@@ -422,7 +422,7 @@ def test_of_two_that_write_one_run_one_wins(tmp_path: Path) -> None:
             writer.stdout.read()
         codes.append(writer.returncode)
     assert sorted(code != 0 for code in codes) == [False, True]
-    assert Store(tmp_path / "results").find("run-1").frames().requests.height == 50
+    assert Store(tmp_path / "results").find("run-1").frame("requests").height == 50
 
 
 def test_two_that_change_one_manifest_lose_nothing(store: Store) -> None:

@@ -27,7 +27,7 @@ def test_an_archive_gives_back_the_run(tmp_path: Path) -> None:
     assert opened.path.is_dir()
     assert opened.run_id == "run-1"
     assert opened.read() == run.read()
-    assert opened.frames().requests.equals(run.frames().requests)
+    assert opened.frame("requests").equals(run.frame("requests"))
     assert (opened.path / "plan.json").read_bytes() == b"{}"
     assert {p.relative_to(opened.path) for p in opened.path.rglob("*")} == {
         p.relative_to(run.path) for p in run.path.rglob("*")
@@ -143,4 +143,4 @@ def test_parquet_that_is_none_is_an_error_and_not_a_crash(tmp_path: Path) -> Non
     files = [(f"{folder}/{name}.parquet", b"PAR1 evil PAR1") for name in ("summary", "requests")]
     opened = open_archive(hostile(tmp_path, *files))
     with pytest.raises(StoreError, match="cannot be read"):
-        opened.frames()
+        opened.frame("requests")

@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dfaas_lab import Function, Run
+from dfaas_lab import ConfigError, Function, Run
 from dfaas_lab.k6.plan import K6Plan
-from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of, script_environment
+from dfaas_lab.spec.manifest import from_manifest, orders_of, part_of
 from dfaas_lab.store import Store
 
 STORES = Path(__file__).parent / "stores_format1"
@@ -88,7 +88,8 @@ def test_what_was_asked_is_read_back(kind: str, run: Run) -> None:
         assert getattr(spec, name) == order[name]
     assert spec.limit_s == order["limit_s"]
     if kind == "script":
-        assert script_environment(orders, part, run.path) == {"GATEWAY"}
+        with pytest.raises(ConfigError, match="environment GATEWAY"):
+            from_manifest(orders, part, run.path, env={})
         assert spec.plan.digest == order["plan_digest"]
         return
     assert isinstance(spec.plan, K6Plan)

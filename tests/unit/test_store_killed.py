@@ -47,9 +47,8 @@ def check_run(store: Store, run_id: str, told: list[int]) -> None:
     have = run.iterations()
     assert have[: len(told)] == told
     assert len(have) - len(told) in (0, 1)
-    frames = run.frames()
-    assert frames.summary["iteration"].to_list() == have
-    assert frames.requests.group_by("iteration").len().sort("iteration").rows() == [
+    assert run.frame("summary")["iteration"].to_list() == have
+    assert run.frame("requests").group_by("iteration").len().sort("iteration").rows() == [
         (number, 10) for number in have
     ]
     assert run.read().get("finished", 0) in (len(have), len(have) - 1)

@@ -232,7 +232,7 @@ def test_an_iteration_is_not_read_twice(store: Store) -> None:
     shutil.copytree(run.path / "iteration=1", run.path / "iteration=²")
     shutil.copytree(run.path / "iteration=1", run.path / "iteration=٣")
     assert run.iterations() == [1]
-    assert run.frames().requests.height == 10
+    assert run.frame("requests").height == 10
 
 
 def test_a_manifest_nested_without_end_is_damaged(store: Store, tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_parquet_bomb_is_not_unpacked(store: Store) -> None:
     for number in (2, 3):
         folder = run.write_iteration(number, Frames.empty(), target="mid")
         bomb.write_parquet(folder / "requests.parquet")
-    assert sum(file.stat().st_size for file in run.files("requests")) < 250_000
+    assert sum(file.stat().st_size for file in run.path.rglob("requests.parquet")) < 250_000
     with pytest.raises(StoreError, match="1,600,010 rows"):
         run.frame("requests")
     with pytest.raises(StoreError, match="1,600,010 rows"):

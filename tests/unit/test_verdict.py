@@ -12,7 +12,7 @@ import pytest
 from dfaas_lab import schemas
 from dfaas_lab.analysis.doubt import Verdict
 from dfaas_lab.analysis.verdict import Completion, Evidence, verdict_of
-from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, aborted, own_faults
+from dfaas_lab.k6.generator_load import HostLoad, IterationOnHost, read_log
 
 FINE: dict[str, Any] = {
     "run_id": "r",
@@ -274,7 +274,7 @@ def test_errors_of_the_generator_itself_are_counted(tmp_path: Path) -> None:
         + 3 * f'{failed}10.0.0.1:80: connect: cannot assign requested address"\n'
         + f'{failed}: socket: too many open files"\n'
     )
-    faults = own_faults(log)
+    faults, _ = read_log(log)
     assert faults == {"no free port": 3, "no more open files": 1}
     hosts = [IterationOnHost("mid", 1, HostLoad(), faults)]
     verdict = verdict_of(_summary(), NO_METRICS, Evidence(hosts=hosts))
@@ -288,8 +288,9 @@ def test_a_measurement_that_a_threshold_ended(tmp_path: Path) -> None:
         'time="..." level=error msg="thresholds on metrics \'m\' were crossed; at least one has '
         'abortOnFail enabled, stopping test prematurely"\n'
     )
-    assert aborted(log) == "01.9s of 20.0s"
-    hosts = [IterationOnHost("mid", 1, HostLoad(), {}, aborted(log))]
+    faults, aborted = read_log(log)
+    assert aborted == "01.9s of 20.0s"
+    hosts = [IterationOnHost("mid", 1, HostLoad(), faults, aborted)]
     verdict = verdict_of(_summary(), NO_METRICS, Evidence(hosts=hosts))
     assert "aborted by a threshold: 01.9s of 20.0s, iteration 1" in str(verdict)
 
