@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab import ConfigError, Function
-from dfaas_lab.k6.generator_load import own_faults
+from dfaas_lab.k6.generator_load import read_log
 from dfaas_lab.labfile import read
 from dfaas_lab.regular_file import read_regular, text_of_regular
 from tests.scenarios import scenarios
@@ -75,7 +75,7 @@ def test_of_a_log_without_end_or_lines_the_beginning_is_read(tmp_path: Path) -> 
     os.truncate(log, 50 * 10**9)  # one line
     with text_of_regular(log, most_bytes=1000) as lines:
         assert len(lines.read()) == 1000
-    assert own_faults(log)
+    assert read_log(log)[0]
 
 
 def test_a_folder_is_named(tmp_path: Path) -> None:
