@@ -54,7 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
 
     campaign = commands.add_parser(
-        "campaign", help="run the campaign that a lab file describes, or go on with it"
+        "campaign",
+        help="run the campaign that a lab file describes, or go on with it",
+        description="Run the campaign that a lab file describes. Ctrl-C ends it when what is under "
+        "way is stored; the same command goes on exactly there, also after a kill.",
+        epilog="Exit codes: 0 finished; 1 it cannot go on, or an iteration failed; 2 misused; "
+        "130 interrupted.",
     )
     campaign.add_argument("lab", type=Path, help="the lab file")
     campaign.add_argument("--label", help="its label; also that of a stored campaign")
@@ -92,7 +97,8 @@ def _lines_of(name: str) -> None:
     import logging
 
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    bar = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line takes the place of a bar
+    handler.setFormatter(logging.Formatter(f"{bar}%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger = logging.getLogger(name)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -65,7 +65,8 @@ class Host:
             if (path := getattr(self, name)) is not None:
                 local_path(path, what=name)
         _check_password(self.become_password)
-        if not _positive(self.connect_timeout):
+        wait_s = self.connect_timeout
+        if isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or not 0 < wait_s < inf:
             raise ConfigError(
                 f"connect_timeout={self.connect_timeout!r} is no time to wait",
                 hint="Give seconds above 0: connect_timeout=10.",
@@ -100,12 +101,6 @@ def _check_password(password: object) -> None:
             "become_password is no text of one line",
             hint="Give the password that sudo asks for, as text.",
         )
-
-
-def _positive(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 < value < math.inf
 
 
 @dataclass(frozen=True)

@@ -220,7 +220,7 @@ class Lab:
             return found
 
     @sealing("env")
-    @known_options()
+    @known_options
     @takes_run_options
     def run_k6(
         self,

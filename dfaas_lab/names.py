@@ -42,30 +42,22 @@ def check_options(
             )
 
 
-def known_options() -> Callable[[Callable[_Asked, _Result]], Callable[_Asked, _Result]]:
-    """Refuse an option that is not in a function's signature, and name the nearest that is.
+def known_options(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Result]:
+    """Refuse an option that is not in a function's signature, and name the nearest that is."""
+    options = [name for name in inspect.signature(function).parameters if name != "self"]
 
-    An interrupt stays a KeyboardInterrupt.
-    """
+    @functools.wraps(function)
+    def checked(*args: _Asked.args, **keywords: _Asked.kwargs) -> _Result:
+        check_options(f"{function.__name__}()", keywords, options)
+        try:
+            return function(*args, **keywords)
+        except RuntimeError as error:
+            # CPython 3.11 hides so an interrupt of an import, where that makes a dataclass.
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
 
-    def decorated(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Result]:
-        named = inspect.signature(function).parameters.values()
-        options = [one.name for one in named if one.name != "self"]
-
-        @functools.wraps(function)
-        def checked(*args: _Asked.args, **keywords: _Asked.kwargs) -> _Result:
-            check_options(f"{function.__name__}()", keywords, options)
-            try:
-                return function(*args, **keywords)
-            except RuntimeError as error:
-                # CPython 3.11 hides so an interrupt of an import, where that makes a dataclass.
-                if isinstance(error.__cause__, KeyboardInterrupt):
-                    raise KeyboardInterrupt from error
-                raise
-
-        return checked
-
-    return decorated
+    return checked
 
 
 class Named(dict[str, _Value]):

@@ -181,7 +181,7 @@ class Target:
         return f"Target({made('name')!r}, gateway={made('gateway')!r}, generator={generator!r})"
 
     @sealing("env")
-    @known_options()
+    @known_options
     @takes_run_options
     def run_k6(
         self,
@@ -232,7 +232,7 @@ class Target:
         return self._start(spec, label=label, live=live, shown=Shown(progress, chart)).wait()
 
     @sealing("env")
-    @known_options()
+    @known_options
     @takes_run_options
     def start_k6(
         self,
@@ -271,7 +271,7 @@ class Target:
             handle._end_early()
             raise
 
-    @known_options()
+    @known_options
     def preview(
         self,
         load: float | Mapping[str, float] = DEFAULT_LOAD,

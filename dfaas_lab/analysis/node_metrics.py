@@ -59,8 +59,19 @@ def _mean(rows: pl.DataFrame) -> float | None:
 
 
 def _reason(frame: pl.DataFrame) -> str:
-    """Why the node's own values are missing, where they are; else why others are."""
+    """Why the node's own values are missing, where they are; else why those of functions are."""
     missing = frame.filter(frame["value"].is_null()).drop_nulls("reason")
     of_node = missing.filter(missing["metric"].is_in(NODE))
-    reasons = (missing if of_node.is_empty() else of_node)["reason"].unique(maintain_order=True)
-    return "; ".join(reasons.head(3).to_list())
+    of_functions = missing.filter(
+        missing["metric"].is_in(["replicas", *(f"function_{name}" for name in FUNCTION)])
+    )
+    told = of_functions if of_node.is_empty() else of_node
+    metrics = {
+        reason: part["metric"].unique()
+        for (reason,), part in told.group_by("reason", maintain_order=True)
+    }
+    if any(set(names) >= set(NODE) for names in metrics.values()):
+        return str(next(iter(metrics)))
+    return "; ".join(
+        f"{', '.join(names.sort())}: {reason}" for reason, names in [*metrics.items()][:3]
+    )

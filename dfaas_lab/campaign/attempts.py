@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from dfaas_lab.campaign import node
-from dfaas_lab.campaign.outage import was_away
-from dfaas_lab.campaign.overload import judge
+from dfaas_lab.campaign.outage import is_reachable, was_away
+from dfaas_lab.campaign.overload import judge, misdirected
 from dfaas_lab.campaign.record import Attempt, LoadRecord
 from dfaas_lab.errors import (
     ConfigError,
@@ -112,7 +112,8 @@ class Attempts:
         if statuses & {"failed", "timed_out"}:
             return replace(seen, state="failed", reasons=(f"k6 {', '.join(sorted(statuses))}",))
         requests = run.requests.filter(pl.col("iteration") == begun.run_iteration)
-        if was_away(requests) and len(self.record.of(begun.iteration)) <= 2:
+        first_ones = len(self.record.of(begun.iteration)) <= 2
+        if first_ones and was_away(requests, lambda: is_reachable(self.target)):
             return replace(seen, state="outage", reasons=("the gateway was away",))
         rates = {
             row["function"]: row["success_rate"]
@@ -120,6 +121,11 @@ class Attempts:
             if row["rate_rps"]
         }
         found = judge(rates, readings, self.settings.overload)
+        others, told = misdirected(requests)
+        if found.overloaded and told:
+            found = judge(rates | others, readings, self.settings.overload)
+            if not found.overloaded:
+                return replace(seen, state="failed", reasons=(told,))
         doubts = generator_doubts(
             run, begun.run_iteration, on_generator=shares_generator(self.target.gateway)
         )

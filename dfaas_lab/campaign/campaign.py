@@ -20,7 +20,8 @@ from dfaas_lab.campaign.preview import CampaignPreview, preview_of
 from dfaas_lab.campaign.progress import steps_of
 from dfaas_lab.display.cards import card, chip
 from dfaas_lab.display.words import span
-from dfaas_lab.errors import DfaasLabError, Interrupted
+from dfaas_lab.errors import ConfigError, DfaasLabError, Interrupted
+from dfaas_lab.names import near
 from dfaas_lab.printable import safe_html, safe_repr
 from dfaas_lab.progress import draw_until
 from dfaas_lab.store import Store
@@ -145,6 +146,7 @@ class Campaign:
             self._folder.create(self._settings, {"label": self.label, "status": "new", **_now()})
         try:
             with self._folder.running():
+                self._note_progress()
                 self._run_targets()
         finally:
             self._note_progress()
@@ -244,12 +246,21 @@ class Campaign:
         >>> save_figure(campaign.frontier("env", "figlet"), "frontier.svg").name
         'frontier.svg'
         """
-        return charts.frontier_chart(self.outcomes, a, b)
+        for name in (a, b):
+            if name not in self.plan.functions:
+                raise ConfigError(
+                    f"the plan has no function {name!r}{near(str(name), self.plan.functions)}",
+                    hint=f"Its functions are: {', '.join(self.plan.functions)}.",
+                )
+        planned = a != b and self.plan.sizes[1] > 1
+        return charts.frontier_chart(self.outcomes, a, b, planned=planned)
 
     def export_csv(self, folder: str | Path) -> list[Path]:
         """Write the files that existing analyses read: ``results.csv, skipped.csv, index.csv``.
 
         Of several targets each has a folder of its own below. A second export adds what is new.
+        CPU is 100 times cores, memory in bytes and in percent, latency in ms, power in watts (the
+        existing tools' own queries give microwatts).
 
         Args:
             folder: Where to; made if it is not there.
@@ -289,7 +300,9 @@ class Campaign:
             known = self._known().values()
             done = sum(not record.missing for own in known for record in own.values())
             loads = sum(len(plan) for plan in self._plans().values())
-            self._seen = self.status, f"{done} of {loads} loads measured"
+            others = loads - done if self.status == "finished" else 0
+            ruled_out = f", {others} ruled out" if others else ""
+            self._seen = self.status, f"{done} of {loads} loads measured{ruled_out}"
         return self
 
     @safe_repr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -59,8 +60,12 @@ class Cooldown:
         _ = self.max_wait_s, self.fixed_s
         for name in ("threshold", "cpu_cores", "memory_bytes", "power_watts", "replicas"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-                raise ConfigError(f"Cooldown({name}={value!r}) cannot be", hint="Give 0 or more.")
+            counts = name == "replicas"
+            good = isinstance(value, int | float) and not isinstance(value, bool)
+            good = good and (not counts or value % 1 == 0)
+            if not (good and counts <= value < math.inf):
+                hint = "Give a whole number, 1 or more." if counts else "Give 0 or more."
+                raise ConfigError(f"Cooldown({name}={value!r}) cannot be", hint=hint)
 
     @classmethod
     def fixed(cls, wait: str | timedelta) -> Cooldown:
@@ -72,6 +77,7 @@ class Cooldown:
         >>> Cooldown.fixed("10s").fixed_s
         10.0
         """
+        seconds(wait, what="Cooldown.fixed(...)")
         return cls(fixed_wait=wait)
 
     @property
@@ -192,7 +198,7 @@ def rest(
     """
     began = clock()
     if settings.fixed_s is not None:
-        tell(f"resting {settings.fixed_s:g} s")
+        tell(f"resting {settings.fixed_s:g} s" if settings.fixed_s else "")
         stop.wait(settings.fixed_s)
         return Rest(clock() - began, read())
     while True:

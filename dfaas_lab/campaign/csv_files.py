@@ -3,7 +3,9 @@
 ``results.csv`` has one row per iteration: for each function, sorted, nine columns (empty where the
 load does not have it), then ten of the node. ``skipped.csv`` has the loads that were not measured,
 ``index.csv`` (semicolons, Python literals) those that were. Lines end with CR LF. CPU is 100 times
-cores, fractions are percent; other numbers are as in the outcomes.
+cores, fractions are percent; other numbers are as in the outcomes: memory in bytes, latency in ms,
+power in watts. The existing tools' own queries give power in microwatts: such files come back as
+they were, and their power is a million times ours.
 """
 
 from __future__ import annotations

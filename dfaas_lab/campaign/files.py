@@ -68,6 +68,8 @@ class CampaignFolder:
                 path=str(self.path),
                 hint="Update dfaas_lab to read it: pip install --upgrade dfaas-lab",
             )
+        with _damage_as_store_error(self.path / _NAME):
+            Settings.from_described(found["settings"])
         return found
 
     def update(self, **changes: Any) -> None:
@@ -91,7 +93,7 @@ class CampaignFolder:
     def loads(self, target: str) -> dict[str, LoadRecord]:
         """What is known of all loads of a target, by load id."""
         paths = sorted((self.path / safe_name(target)).glob("[0-9a-f]*.json"))
-        return {path.stem: LoadRecord.from_stored(read_entries(path)) for path in paths}
+        return {path.stem: _record(path) for path in paths}
 
     def _lock(self) -> FileLock:
         return FileLock(self.path / ".lock", thread_local=False)
@@ -137,6 +139,25 @@ def stored_campaigns(store: Path) -> list[CampaignFolder]:
     """The campaigns of a store, oldest first."""
     found = (CampaignFolder(path) for path in sorted((store / "campaigns").glob("*")))
     return [folder for folder in found if folder.exists]
+
+
+def _record(path: Path) -> LoadRecord:
+    entries = read_entries(path)
+    with _damage_as_store_error(path):
+        return LoadRecord.from_stored(entries)
+
+
+@contextlib.contextmanager
+def _damage_as_store_error(path: Path) -> Iterator[None]:
+    """Tell entries that are missing, or of a wrong kind, with the file that has them."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            f"{path} is damaged: {error!r}",
+            path=str(path),
+            hint="Bring it back from a copy, or move it away: then that is measured anew.",
+        ) from error
 
 
 def _dumped(entries: dict[str, Any]) -> bytes:

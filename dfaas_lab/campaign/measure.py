@@ -16,7 +16,7 @@ from dfaas_lab.campaign.outage import wait_until_back
 from dfaas_lab.campaign.overload import judge
 from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.campaign.record import Attempt, LoadRecord
-from dfaas_lab.campaign.settings import Settings, order_of
+from dfaas_lab.campaign.settings import Settings, options_for, order_of
 from dfaas_lab.errors import (
     ConnectionFailed,
     CooldownTimeout,
@@ -101,7 +101,11 @@ class TargetLoop:
             CooldownTimeout: The node did not become idle.
             DfaasLabError: Nothing can go on: the generator has no k6, the store's disk is full ...
         """
-        known = self._folder.loads(self._target.name)
+        # By index: the name of a load that is ruled out is not needed.
+        known = {
+            self._plan.position(record.load): record
+            for record in self._folder.loads(self._target.name).values()
+        }
         dominance = Dominance(self._plan)
         for record in known.values():
             if not record.missing and record.overloaded:
@@ -113,19 +117,19 @@ class TargetLoop:
         ):
             if self._stop.is_set():
                 return
-            load = self._plan[int(index)]
-            record = known.get(load.load_id) or LoadRecord(load, self._settings.iterations)
+            stored = known.get(int(index))
             self.state.position = position
-            if record.missing and dominance.below(int(index)) is not None:
+            if dominance.below(int(index)) and (stored is None or stored.missing):
                 self.state.skipped += 1
                 continue
+            record = stored or LoadRecord(self._plan[int(index)], self._settings.iterations)
             if record.missing:
                 record = self._measure(record)
             if record.missing:
                 return
             self.state.measured += 1
             if record.overloaded:
-                dominance.add(load)
+                dominance.add(record.load)
         self.state.done = True
 
     @property
@@ -178,7 +182,7 @@ class TargetLoop:
                 len(missing),
                 load=load,
                 duration=timedelta(seconds=self._settings.duration_s),
-                **self._options,
+                **options_for(self._options, load),
             )
             handle = create_run(
                 self._store.root,

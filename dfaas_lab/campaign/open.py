@@ -19,10 +19,11 @@ from dfaas_lab.campaign.settings import (
     Settings,
     differences,
     options_of,
-    request_digests,
+    requests_of,
     stored_options,
 )
 from dfaas_lab.errors import ConfigError, ResumeMismatch
+from dfaas_lab.k6.thresholds import rules_of
 from dfaas_lab.load import seconds
 from dfaas_lab.load.plan import Plan
 from dfaas_lab.load.rates import Random
@@ -44,6 +45,7 @@ DEFAULTS: Mapping[str, Any] = {
     "seed": None,
     "label": None,
 }
+_MOST_LOADS = 10_000_000  # a second each is four months
 _OPTIONS = ("limits", "warmup", "thresholds", "live")
 _INSTEAD = {
     "rest": "Give cooldown=Cooldown(...), or Cooldown.fixed('10s').",
@@ -77,20 +79,27 @@ def open_campaign(
         raise ConfigError(
             f"{plan!r} is no plan", hint='Give Plan(["figlet"], Linear(0, 200, step=20)).'
         )
+    if len(plan) > _MOST_LOADS:
+        raise ConfigError(
+            f"{len(plan):,} loads are more than a campaign can come to ({_MOST_LOADS:,})",
+            hint="Give fewer functions, smaller sizes, or fewer rates.",
+        )
+    if label is not None and not isinstance(label, str):
+        raise ConfigError(f"label={label!r} is no text", hint='Give a name: label="node study".')
     settings = Settings(
         plan=plan,
         iterations=iterations,
         duration_s=seconds(duration),
         targets=tuple(own),
-        cooldown=cooldown or Cooldown(),
-        overload=overload or Overload(),
+        cooldown=Cooldown() if cooldown is None else cooldown,
+        overload=Overload() if overload is None else overload,
         order=order,  # type: ignore[arg-type]
         seed=seed,
-        requests={n: request_digests(target, plan.functions) for n, target in own.items()},
-        options=stored_options(given),
+        requests={n: requests_of(target, plan.functions) for n, target in own.items()},
     )
     for target in own.values():
         _check(target, settings, duration, given)
+    settings = replace(settings, options=stored_options(given))
     folder, settings = _same(store, settings, label)
     return Campaign(
         own, store, folder, settings, label=label, options=given, progress=progress
@@ -200,9 +209,9 @@ def _stored_one(
         or (label is not None and (folder.read().get("label") == label or folder.id == label))
     ]
     if len(found) != 1:
-        what = f"label {label!r}" if label is not None else "unfinished campaigns"
+        which = f"of label {label!r}" if label is not None else "that are unfinished"
         raise ConfigError(
-            f"no plan is given, and the store has {len(found)} campaigns: {what}",
+            f"no plan is given, and the store has {len(found) or 'no'} campaigns {which}",
             hint="Give a plan: lab.campaign(Plan(...)). lab.campaigns() lists what is stored.",
         )
     entries = found[0].read()
@@ -217,7 +226,7 @@ def _stored_one(
     options = {**options_of(settings.options), **options}
     now = replace(
         settings,
-        requests={n: request_digests(t, settings.plan.functions) for n, t in own.items()},
+        requests={n: requests_of(t, settings.plan.functions) for n, t in own.items()},
         options=stored_options(options),
     )
     different = differences(entries["settings"], now.described())
@@ -243,7 +252,8 @@ def _targets(
             f"the lab has no target {', '.join(missing) or '(none was named)'}{question}",
             hint=f"Its targets are: {', '.join(targets)}.",
         )
-    return {name: targets[name] for name in names}
+    # Their order means nothing: they are measured side by side.
+    return {name: target for name, target in targets.items() if name in names}
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,6 +268,8 @@ def _check(
     """Refuse what no run can do, before anything runs."""
     plan = settings.plan.limited(target.functions)
     highest = plan[int(plan.totals().argmax())]
-    asked = {name: value for name, value in given.items() if name != "live"}
     load = dict(highest) if not highest.idle else dict.fromkeys(highest, 1)
+    asked = {name: value for name, value in given.items() if name not in ("live", "thresholds")}
     target._spec(settings.iterations, load=load, duration=duration, **asked)
+    # A combination may lack a function that has a threshold: its runs leave that out.
+    rules_of(given.get("thresholds"), dict.fromkeys(plan.functions, 1.0))

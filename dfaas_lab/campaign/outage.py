@@ -21,13 +21,35 @@ _LONGEST_WAIT_S = 15.0
 # k6's code of "connection refused": nothing listened there. A node that is overloaded still
 # listens, so this is no sign of overload.
 _REFUSED = 1212
-_MOST_REFUSED = 0.02
+_NOTICEABLE = 0.02
 
 
-def was_away(requests: pl.DataFrame) -> bool:
-    """Whether the gateway was away for a noticeable part of an iteration."""
-    refused = int((requests["error_code"] == _REFUSED).sum())
-    return refused > _MOST_REFUSED * requests.height
+def was_away(requests: pl.DataFrame, is_back: Callable[[], bool]) -> bool:
+    """Whether the gateway was away for a noticeable part of an iteration.
+
+    Without a connection and without a refusal (the node is off, a cable is out) it was, where none
+    of the requests got a connection, or where the gateway is away still.
+
+    Args:
+        requests: Those of the iteration.
+        is_back: Whether the gateway can be reached now; asked only where it matters.
+    """
+    if requests.is_empty():
+        return False
+    least = requests.height * _NOTICEABLE
+    unconnected = requests["latency_ms"].null_count()
+    if (requests["error_code"] == _REFUSED).sum() > least or unconnected == requests.height:
+        return True
+    return unconnected > least and not is_back()
+
+
+def is_reachable(target: Target) -> bool:
+    """Whether the generator reaches the target's gateway now."""
+    try:
+        target._check_reachable()
+    except (GatewayError, ConnectionFailed):
+        return False
+    return True
 
 
 def wait_until_back(

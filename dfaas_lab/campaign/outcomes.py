@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from dfaas_lab import schemas
@@ -13,6 +14,7 @@ from dfaas_lab.analysis.node_metrics import FUNCTION, NODE
 from dfaas_lab.campaign.settings import Settings, order_of
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan, PlannedLoad
+from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
     from dfaas_lab.campaign.record import Attempt, LoadRecord
@@ -72,7 +74,10 @@ def outcomes_of(
         },
         orient="row",
     )
-    runs = frame["run_id"].drop_nulls().unique(maintain_order=True).to_list()
+    stored = set(store.run_ids())
+    asked = frame["run_id"].drop_nulls().unique(maintain_order=True)
+    runs = [run_id for run_id in asked if run_id in stored]
+    gone = pl.col("run_id").is_not_null() & ~pl.col("run_id").is_in(runs)
     summary = (
         store.scan_summaries(runs).collect() if runs else pl.DataFrame(schema=schemas.SUMMARY)
     ).rename({"iteration": "run_iteration"})
@@ -81,7 +86,12 @@ def outcomes_of(
         rate_rps=pl.coalesce("rate_rps", "own_rate_rps"),
         started_at=pl.coalesce("started_at", "own_started_at"),
         duration_s=pl.coalesce("duration_s", pl.lit(settings.duration_s)),
-        status=pl.coalesce("status", "own_status"),
+        status=pl.when(pl.col("status").is_in(COMPLETE) & (pl.col("own_status") == "failed"))
+        .then("own_status")
+        .otherwise(pl.coalesce("status", "own_status")),
+        not_measured=pl.when(gone)
+        .then(pl.lit("its run is no longer in the store"))
+        .otherwise("not_measured"),
         **{name: pl.coalesce(name, none) for name in _COUNTS},
     )
     return joined.select(pl.col(name).cast(kind) for name, kind in OUTCOMES.items())
@@ -94,7 +104,12 @@ def _rows(
     for record in records.values():
         if not record.missing and record.overloaded:
             dominance.add(record.load)
-    for index in order_of(plan, settings.order, settings.seed):
+    # Most loads of a huge plan have nothing to tell.
+    told = dominance.ruled_out()
+    positions = (plan.position(record.load) for record in records.values())
+    told[[index for index in positions if index is not None]] = True
+    order = np.asarray(order_of(plan, settings.order, settings.seed))
+    for index in order[told[order]]:
         load = plan[int(index)]
         stored = records.get(load.load_id)
         kept = stored.kept_attempts if stored is not None else []

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
+import polars as pl
+
 from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.errors import ConfigError
 
@@ -35,12 +37,14 @@ class Overload:
 
     def __post_init__(self) -> None:
         for one in fields(self):
-            value, most = getattr(self, one.name), 1e6 if one.name == "replicas" else 1.0
+            value, counts = getattr(self, one.name), one.name == "replicas"
             good = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (good and 0 <= value <= most):
+            good = good and (not counts or value % 1 == 0)
+            if value is not None and not (good and counts <= value <= (1e6 if counts else 1)):
                 raise ConfigError(
                     f"Overload({one.name}={value!r}) cannot be",
-                    hint="Rates and fractions are from 0 to 1: cpu_fraction=0.8; None is off.",
+                    hint="Rates and fractions are from 0 to 1: cpu_fraction=0.8; replicas are a "
+                    "whole number from 1; None is off.",
                 )
 
 
@@ -70,6 +74,44 @@ def judge(success_rates: Mapping[str, float | None], node: Readings, limits: Ove
     return Judgement(
         {name: bool(found) for name, found in by_function.items()}, bool(reasons), tuple(reasons)
     )
+
+
+# Of the answers that blame the request these are signs of load: too slow, too early, too many at
+# once, gone meanwhile.
+_OF_LOAD = (408, 425, 429, 499)
+
+
+def misdirected(requests: pl.DataFrame) -> tuple[dict[str, float | None], str]:
+    """Find requests that failed for what they asked: no such function, no access, a redirect.
+
+    However many these are, they say nothing of the node's load.
+
+    Args:
+        requests: Those of one iteration.
+
+    Returns:
+        The success rates of the other requests, of each function that has such ones (None where it
+        has no others), and the answers in words.
+    """
+    status = pl.col("http_status")
+    of_request = status.is_between(300, 499) & ~status.is_in(_OF_LOAD) & pl.col("failed")
+    of_request = of_request.fill_null(value=False)  # no answer at all
+    found = (
+        requests.group_by("function", maintain_order=True)
+        .agg(
+            (~pl.col("failed")).filter(~of_request).mean().alias("rate"),
+            status.filter(of_request).mode().min().alias("status"),
+            of_request.sum().alias("count"),
+            pl.len().alias("all"),
+        )
+        .filter(pl.col("count") > 0)
+    )
+    words = [
+        f"{row['function']}: {row['count']} of {row['all']} requests were answered "
+        f"{row['status']}, which is no sign of overload"
+        for row in found.iter_rows(named=True)
+    ]
+    return dict(found.select("function", "rate").iter_rows()), "; ".join(words)
 
 
 def load_overloaded(iterations: Sequence[bool], asked: int) -> bool:

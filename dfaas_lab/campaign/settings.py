@@ -17,6 +17,7 @@ from dfaas_lab.config import Limits
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load import seconds
 from dfaas_lab.load.plan import Plan
+from dfaas_lab.load.rates import whole_number
 from dfaas_lab.names import near
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Settings:
         overload: When a node is overloaded.
         order: In which order the loads come.
         seed: Of the order ``"shuffled"``.
-        requests: By target and function a digest of the request that is made.
+        requests: By target and function what is asked, as :func:`requests_of` gives it.
         options: Other options of the runs, as :func:`stored_options` gives them.
     """
 
@@ -50,7 +51,7 @@ class Settings:
     overload: Overload
     order: Order = "rising"
     seed: int | None = None
-    requests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -58,6 +59,13 @@ class Settings:
             raise ConfigError(
                 f"order={self.order!r} is unknown", hint=f"One of: {', '.join(get_args(Order))}."
             )
+        for name, kind in (("cooldown", Cooldown), ("overload", Overload)):
+            if not isinstance(given := getattr(self, name), kind):
+                raise ConfigError(
+                    f"{name}={given!r} cannot be", hint=f"Give {kind.__name__}(...); see its help."
+                )
+        if self.seed is not None:
+            object.__setattr__(self, "seed", whole_number(self.seed, "seed=..."))
 
     def described(self) -> dict[str, Any]:
         """Return all of it as values for JSON."""
@@ -120,8 +128,23 @@ def stored_options(options: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "warmup":
             stored[name] = f"{seconds(value)!r}s"
         elif name == "thresholds":
-            stored[name] = {k: [v] if isinstance(v, str) else list(v) for k, v in value.items()}
+            stored[name] = {function: _listed(rules) for function, rules in value.items()}
     return stored
+
+
+def _listed(rules: Any) -> Any:
+    """Expressions as lists, by metric where they are."""
+    if isinstance(rules, Mapping):
+        return {metric: _listed(some) for metric, some in rules.items()}
+    return [rules] if isinstance(rules, str) else list(rules)
+
+
+def options_for(options: Mapping[str, Any], load: Mapping[str, int]) -> dict[str, Any]:
+    """The options of the run of one load: thresholds of the functions that take load in it."""
+    given = dict(options)
+    if isinstance(thresholds := given.get("thresholds"), Mapping):
+        given["thresholds"] = {name: thresholds[name] for name in thresholds if load.get(name)}
+    return given
 
 
 def options_of(stored: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,8 +169,8 @@ def order_of(plan: Plan, order: Order, seed: int | None) -> Sequence[int]:
     return rising
 
 
-def request_digests(target: Target, names: Sequence[str]) -> dict[str, str]:
-    """Return a digest of the request that each function's load makes, nothing secret.
+def requests_of(target: Target, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what each function's load asks, nothing secret: of bodies and headers a digest.
 
     Raises:
         ConfigError: The target does not have one of the functions.
@@ -160,15 +183,20 @@ def request_digests(target: Target, names: Sequence[str]) -> dict[str, str]:
             f"{near(missing[0], own)}",
             hint=f"Its functions are: {', '.join(own)}.",
         )
-    return {name: _digest(own[name]) for name in names}
+    return {name: _described(own[name]) for name in names}
 
 
-def _digest(function: Any) -> str:
-    parts = (
-        function.method,
-        function.path,
-        hashlib.sha256(function.body_bytes()).hexdigest(),
-        sorted(function.shown_headers().items()),
-        function.timeout_s,
-    )
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+def _described(function: Any) -> dict[str, Any]:
+    """What decides about the requests of a function, by names that a difference can be told by."""
+    return {
+        "method": function.method,
+        "path": function.path,
+        "body": _digest(function.body_bytes()),
+        "headers": _digest(repr(sorted(function.shown_headers().items())).encode()),
+        "timeout_s": function.timeout_s,
+        "max_rate": function.max_rate,
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -22,13 +22,16 @@ _SIGNS = {
 }
 
 
-def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
+def frontier_chart(
+    outcomes: pl.DataFrame, a: str, b: str, *, planned: bool = False
+) -> alt.ConcatChart:
     """Draw which loads of two functions were measured, overloaded or ruled out, as a grid.
 
     Args:
         outcomes: ``campaign.outcomes``.
         a: The function on the x axis.
         b: The function on the y axis.
+        planned: Whether such loads are planned; the figure says where none was measured yet.
 
     Raises:
         ConfigError: No load has both, and no other function.
@@ -36,7 +39,7 @@ def frontier_chart(outcomes: pl.DataFrame, a: str, b: str) -> alt.ConcatChart:
     >>> chart = frontier_chart(campaign.outcomes, "env", "figlet")
     """
     cells = _cells(outcomes, a, b)
-    if a == b or cells.is_empty():
+    if a == b or (cells.is_empty() and not planned):
         raise ConfigError(
             f"no load of this campaign has rates of {a} and {b} and of no other function",
             hint=f"Its functions are: {', '.join(sorted(outcomes['function'].unique()))}; sizes "
@@ -68,7 +71,7 @@ def _cells(outcomes: pl.DataFrame, a: str, b: str) -> pl.DataFrame:
         (pl.col("function") == a).any() & (pl.col("function") == b).any()
     )
     if not has_both["function"].any():
-        return both.clear()
+        return both.clear().with_columns(state=pl.lit(""))
     states: dict[str, str | pl.Expr] = {
         name: name for name in ("skipped", "failed", "overloaded", "doubtful")
     }

@@ -2,7 +2,8 @@
 
 Go repeats a request whose kept connection was closed without an answer, if it may be repeated
 (``net/http``, ``isReplayable``: by its method, or by an idempotency key), and tells nobody: k6
-writes one request. But the bytes of both are in its ``data_sent``.
+writes one request, and over TLS no handshake of it. But the bytes of both are in its ``data_sent``.
+Over HTTP/2 Go repeats only what a server says that it has not begun.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _SAFE = ("GET", "HEAD", "OPTIONS", "TRACE")
 _KEYS = ("idempotency-key", "x-idempotency-key")
+# A client's part of a TLS handshake is 300 bytes or more. What TLS 1.3 adds to a request is 22.
+_LEAST_HANDSHAKE, _LEAST_FOR_RECORD = 150, 22
+_FAREWELLS = (0.0, 24.0, 31.0)  # what may be sent when a connection ends: TLS 1.3, 1.2
 
 METRIC = "dfaas_repeats"
 """The metric of ``run.k6_metrics`` that counts them; without a row there were none."""
@@ -28,48 +32,60 @@ METRIC = "dfaas_repeats"
 def repeats_of(samples: Samples, scenarios: Mapping[str, str], load: Load | None) -> pl.DataFrame:
     """Count them by function, as rows of ``k6_metrics``.
 
-    All requests of a function have the same bytes. TLS adds its own, by the connection: there, and
-    of a script's requests, only the gateway's own count tells (``gateway_count``).
+    All requests of a function have the same bytes. Of a script's requests, and over TLS where no
+    kept connection was of use, only the gateway's own count tells (``gateway_count``).
     """
-    is_encrypted = bool((samples.requests["tls_ms"] > 0).any())
     functions = {share.function.name: share.function for share in load or ()}
-    rows = [] if is_encrypted else list(_rows(samples, scenarios, functions))
+    empty = dict.fromkeys(schemas.K6_METRICS)
+    rows = [
+        empty
+        | {"scenario": scenario, "function": scenarios[scenario], "metric": METRIC}
+        | {"samples": count, "sum": float(count)}
+        for scenario, count in _counts(samples, scenarios, functions)
+        if count
+    ]
     return pl.DataFrame(rows, schema=schemas.K6_METRICS)
 
 
-def _rows(
+def _counts(
     samples: Samples, scenarios: Mapping[str, str], functions: Mapping[str, Function]
-) -> Iterator[dict[str, object]]:
-    reached = samples.requests.filter((pl.col("latency_ms") > 0) | (pl.col("status") != 0))
-    sizes = samples.sent.sort("scenario").group_by("scenario", maintain_order=True)
-    for (scenario,), sent in sizes:
-        function = functions.get(scenarios.get(str(scenario), ""))
+) -> Iterator[tuple[str, int]]:
+    sent = samples.sent.filter(pl.col("bytes") > 0)
+    for scenario in sorted(set(sent["scenario"].cast(pl.String).drop_nulls())):
+        function = functions.get(scenarios.get(scenario, ""))
         if function is None or not _is_replayable(function):
             continue
-        requests = reached.filter(pl.col("scenario") == scenario).height
-        if count := _repeats(sent["bytes"], requests, len(function.body_bytes())):
-            where = {"scenario": scenario, "function": function.name, "metric": METRIC}
-            numbers = {"samples": count, "sum": float(count)}
-            yield dict.fromkeys(schemas.K6_METRICS) | where | numbers
+        sizes = sent.filter(pl.col("scenario") == scenario)["bytes"].sort()
+        requests = samples.requests.filter(pl.col("scenario") == scenario)
+        if (requests["tls_ms"] > 0).any():
+            unopened = requests.filter(tls_ms=0, status=0).height
+            yield scenario, _over_tls(sizes, unopened, _least_bytes(function))
+        else:
+            yield scenario, int(((sizes / sizes[0]).round() - 1).sum())
 
 
-def _repeats(sizes: pl.Series, requests: int, body: int) -> int:
-    """How many more were sent than the iterations that sent, and than the requests with an answer.
-
-    On a busy host k6 counts bytes after it has their answer, so in the VU's next iteration: one has
-    none then, and another those of two. An answer may also come before a long body was sent: a part
-    is no measure of a request.
+def _over_tls(sizes: pl.Series, unopened: int, least: int) -> int:
+    """A repeat opens a connection: it has a handshake's bytes, and those of two requests.
 
     Args:
-        sizes: The bytes that each iteration sent.
-        requests: How many requests reached the server.
-        body: How many bytes the body has.
+        sizes: Bytes sent by each VU iteration, in order.
+        unopened: How many requests may have sent a part of a handshake only.
+        least: Fewer bytes have no request of HTTP/1.1.
     """
-    whole = sizes.filter(sizes > body).min()
-    if not isinstance(whole, int | float):
+    each = sizes[0]
+    is_kept = sizes <= each + _LEAST_HANDSHAKE
+    opened = sizes.filter(~is_kept)
+    # Of HTTP/1.1 a function's requests have equal bytes, of HTTP/2 (which compresses) they do not.
+    is_plain = each >= least and (sizes.filter(is_kept) - each).is_in(_FAREWELLS).all()
+    if not is_plain or len(opened) <= unopened:
         return 0
-    sent = (sizes / whole).round()
-    return max(int(sent.sum()) - max(requests, int((sent > 0).sum())), 0)
+    return int((opened - opened[unopened] - each).is_in(_FAREWELLS).sum())
+
+
+def _least_bytes(function: Function) -> int:
+    head = f"{function.method} {function.route} HTTP/1.1\r\nHost: \r\n\r\n"
+    headers = sum(len(f"{name}: {value}\r\n") for name, value in function.headers.items())
+    return len(head) + headers + len(function.body_bytes()) + _LEAST_FOR_RECORD
 
 
 def _is_replayable(function: Function) -> bool:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dfaas_lab.load.plan import Plan, PlannedLoad
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Dominance:
@@ -43,6 +47,11 @@ class Dominance:
         """The overloaded load that rules out the load at this index; None where none does."""
         number = int(self._below[index])
         return self._overloaded[number - 1] if number else None
+
+    def ruled_out(self) -> NDArray[np.bool_]:
+        """Whether each load of the plan is ruled out, in the plan's order."""
+        ruled: NDArray[np.bool_] = self._below > 0
+        return ruled
 
     def _mark(self, which: int, names: tuple[str, ...], added: PlannedLoad) -> None:
         if any(rate and name not in names for name, rate in added.items()):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import bisect
 import hashlib
 import itertools
 import math
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -107,6 +107,11 @@ class Plan(Sequence[PlannedLoad]):
             name: tuple(rate for rate in self.rates if cap is None or rate <= cap)
             for name, cap in self._caps.items()
         }
+        if self._size > sys.maxsize:
+            raise ConfigError(
+                f"the plan has {self._size:.3g} loads, more than can be counted",
+                hint="Give fewer functions, smaller sizes, or fewer rates.",
+            )
         if not len(self):
             usable = ", ".join(name for name, allowed in self._allowed.items() if allowed)
             raise ConfigError(
@@ -182,13 +187,11 @@ class Plan(Sequence[PlannedLoad]):
         >>> Plan(["env", "figlet"], [10], sizes=(1, 2)).combinations
         (('env',), ('figlet',), ('env', 'figlet'))
         """
-        usable = [name for name, allowed in self._allowed.items() if allowed]
-        low, high = self.sizes
-        return tuple(
-            names
-            for size in range(low, min(high, len(usable)) + 1)
-            for names in itertools.combinations(usable, size)
-        )
+        return tuple(self._combined())
+
+    def _combined(self) -> Iterator[tuple[str, ...]]:
+        for size in self._size_range:
+            yield from itertools.combinations(self._usable, size)
 
     @cached_property
     def starts(self) -> tuple[int, ...]:
@@ -209,10 +212,33 @@ class Plan(Sequence[PlannedLoad]):
         return tuple(len(self._allowed[name]) for name in names)
 
     def __len__(self) -> int:
-        return self.starts[-1]
+        return self._size
+
+    @cached_property
+    def _size(self) -> int:
+        return sum(self._ahead[0][size] for size in self._size_range)
+
+    @cached_property
+    def _usable(self) -> tuple[str, ...]:
+        return tuple(name for name, allowed in self._allowed.items() if allowed)
+
+    @property
+    def _size_range(self) -> range:
+        low, high = self.sizes
+        return range(low, min(high, len(self._usable)) + 1)
+
+    @cached_property
+    def _ahead(self) -> list[list[int]]:
+        """How many loads there are of so many of the functions from each one on."""
+        ahead = [[1, *([0] * len(self._usable))]]
+        for name in reversed(self._usable):
+            after, rates = ahead[-1], len(self._allowed[name])
+            more = (rates * fewer for fewer in after)
+            ahead.append([1, *(sum(pair) for pair in zip(after[1:], more, strict=False))])
+        return ahead[::-1]
 
     def __iter__(self) -> Iterator[PlannedLoad]:
-        for names in self.combinations:
+        for names in self._combined():
             for rates in itertools.product(*(self._allowed[name] for name in names)):
                 yield PlannedLoad._of_sorted(names, rates)
 
@@ -223,14 +249,29 @@ class Plan(Sequence[PlannedLoad]):
     def __getitem__(self, index: int | slice) -> PlannedLoad | Sequence[PlannedLoad]:
         if isinstance(index, slice):
             return [self[one] for one in range(*index.indices(len(self)))]
-        wanted = range(len(self))[index]
-        which = bisect.bisect_right(self.starts, wanted) - 1
-        names, rest = self.combinations[which], wanted - self.starts[which]
+        names, rest = self._combination_at(range(len(self))[index])
         rates = []
         for name in reversed(names):
             rest, digit = divmod(rest, len(self._allowed[name]))
             rates.append(self._allowed[name][digit])
         return PlannedLoad._of_sorted(names, reversed(rates))
+
+    def _combination_at(self, index: int) -> tuple[tuple[str, ...], int]:
+        """The combination of the load at an index, and the load's place in it."""
+        sizes = iter(self._size_range)
+        while index >= (count := self._ahead[0][left := next(sizes)]):
+            index -= count
+        names: list[str] = []
+        each = 1  # loads of the functions that are chosen already
+        for place, name in enumerate(self._usable):
+            with_it = each * len(self._allowed[name])
+            if not left:
+                break
+            if index < (count := with_it * self._ahead[place + 1][left - 1]):
+                names, each, left = [*names, name], with_it, left - 1
+            else:
+                index -= count
+        return tuple(names), index
 
     def position(self, load: Mapping[str, int]) -> int | None:
         """The index of a load; None where the plan does not have it.
@@ -305,11 +346,12 @@ class Plan(Sequence[PlannedLoad]):
     @safe_html
     def _repr_html_(self) -> str:
         low, high = self.sizes
+        combinations = sum(math.comb(len(self._usable), size) for size in self._size_range)
         together = f"{low}" if low == high else f"{low} to {high}"
         facts = {
             "functions": ", ".join(self.functions),
             "rates (req/s)": ", ".join(map(str, self.rates)),
-            "at once": f"{together} of the functions: {len(self.combinations):,} combinations",
+            "at once": f"{together} of the functions: {combinations:,} combinations",
         }
         troubles = [self.notice] if self.notice else []
         return card(f"plan of {len(self):,} loads", facts, troubles=troubles)

@@ -50,7 +50,7 @@ class Rates(ABC):
             value = getattr(self, name)
             if value is not None or name not in self._optional:
                 object.__setattr__(
-                    self, name, _whole(value, f"{type(self).__name__}({name}=...)", low)
+                    self, name, whole_number(value, f"{type(self).__name__}({name}=...)", low)
                 )
 
 
@@ -174,7 +174,7 @@ class Random(Rates):
         if self.seed is None:
             object.__setattr__(self, "seed", random.SystemRandom().randrange(2**32))
         else:
-            object.__setattr__(self, "seed", _whole(self.seed, "Random(seed=...)", None))
+            object.__setattr__(self, "seed", whole_number(self.seed, "Random(seed=...)"))
         possible = range(self.min, self.max + 1)
         if self.count >= len(possible):
             drawn = list(possible)
@@ -210,7 +210,7 @@ class Custom(Rates):
             raise ConfigError(
                 f"Custom({self.rates!r}) is no list of rates", hint="Write Custom([10, 50, 100])."
             )
-        rates = sorted({_whole(rate, "a rate of Custom", 0) for rate in self.rates})
+        rates = sorted({whole_number(rate, "a rate of Custom", 0) for rate in self.rates})
         if not rates:
             raise ConfigError("Custom has no rate", hint="Write Custom([10, 50, 100]).")
         object.__setattr__(self, "rates", tuple(rates))
@@ -260,13 +260,21 @@ def _check_ends(kind: str, low: int, high: int, what: str = "") -> None:
         )
 
 
-def _whole(value: object, what: str, least: int | None) -> int:
-    """Return a whole number, also one of NumPy's or a float such as 20.0."""
+def whole_number(value: object, what: str, least: int | None = None) -> int:
+    """Return a whole number, also one of NumPy's or a float such as 20.0.
+
+    Args:
+        value: What is given.
+        what: What it is, for the error.
+        least: Of a rate: the lowest one; None for a number that is no rate, such as a seed.
+
+    Raises:
+        ConfigError: It is none, or not within the rates that can be.
+    """
     number = None if isinstance(value, bool | str | bytes) else _integer(value)
     if number is None:
-        raise ConfigError(
-            f"{what}: {value!r} is no whole number", hint="Rates are whole requests per second."
-        )
+        hint = "Rates are whole requests per second." if least is not None else "Give one: 1."
+        raise ConfigError(f"{what}: {value!r} is no whole number", hint=hint)
     if least is not None and number < least:
         raise ConfigError(f"{what}: {number} is too low", hint=f"Give {least} or more.")
     if least is not None and number > MAX_RATE_RPS:

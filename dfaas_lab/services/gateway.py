@@ -14,7 +14,7 @@ import polars as pl
 
 from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
-from dfaas_lab.errors import ConfigError, GatewayError
+from dfaas_lab.errors import ConfigError, GatewayError, ServiceError
 from dfaas_lab.load import Function
 from dfaas_lab.secret import Secret
 from dfaas_lab.services.answers import FUNCTION, FUNCTIONS, INFO, FunctionAnswer, checked
@@ -77,6 +77,14 @@ class Gateway:
     def __repr__(self) -> str:
         return f"Gateway({self.url!r})"
 
+    def healthy(self) -> bool:
+        """Whether it answers that it is well."""
+        try:
+            self.check_health()
+        except ServiceError:
+            return False
+        return True
+
     def check_health(self) -> None:
         """Ask whether it is well.
 
@@ -93,6 +101,14 @@ class Gateway:
         """
         answer = self._endpoint.ask("GET", "/system/functions", accept=(401, 403))
         return answer.status_code < 300
+
+    def info(self) -> dict[str, Any]:
+        """What the gateway says about itself: provider, version, architecture.
+
+        Raises:
+            GatewayError: It does not answer, or refuses.
+        """
+        return checked(self._endpoint, self._endpoint.ask("GET", "/system/info"), INFO)
 
     def functions(self, namespace: str = "") -> tuple[FunctionAnswer, ...]:
         """The functions of the default namespace, or of the one given, by name (``f.namespace``).

@@ -1,4 +1,4 @@
-"""The client of Prometheus: PromQL in, values out."""
+"""The client of Prometheus: PromQL in, values or frames out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import polars as pl
 from pydantic import TypeAdapter
 
 from dfaas_lab.analysis.scrapes import Series
 from dfaas_lab.certificates import SYSTEM, Trust
 from dfaas_lab.clock import Skew
-from dfaas_lab.errors import ConfigError, MetricsError
+from dfaas_lab.errors import ConfigError, MetricsError, ServiceError
 from dfaas_lab.load import seconds
 from dfaas_lab.services.answers import (
     CONFIG,
@@ -34,6 +35,8 @@ _HINTS = {
     422: "Prometheus could not carry the query out.",
     503: "Prometheus is starting, or the query took too long: try again, or ask for less.",
 }
+# Prometheus itself refuses more points in one series.
+_MOST_POINTS = 11_000
 _LATEST_S = 1e11  # no clock is so far ahead
 
 
@@ -68,6 +71,54 @@ class Prometheus:
 
     def __repr__(self) -> str:
         return f"Prometheus({self.url!r})"
+
+    def ready(self) -> bool:
+        """Whether it answers that it is ready for queries."""
+        try:
+            self._endpoint.ask("GET", "/-/ready")
+        except ServiceError:
+            return False
+        return True
+
+    def query(self, expression: str, *, at: datetime | None = None) -> pl.DataFrame:
+        """Return the values of an expression at one moment.
+
+        Args:
+            expression: PromQL.
+            at: When; None means now.
+
+        Returns:
+            A row per series: ``time``, ``value`` (Float64, null for NaN) and a column per label.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses the expression.
+        """
+        when = {"time": f"{at.timestamp():.3f}"} if at else {}
+        return _frame(self._result({"query": expression, **when}))
+
+    def query_range(
+        self, expression: str, *, start: datetime, end: datetime, step_s: float
+    ) -> pl.DataFrame:
+        """Return the values of an expression from ``start`` to ``end``, every ``step_s`` seconds.
+
+        Returns:
+            A row per series and moment, with the columns of :meth:`query`. The step is widened
+            where it would give more than 11,000 moments, which Prometheus refuses.
+
+        Raises:
+            MetricsError: Prometheus does not answer, or refuses the expression.
+        """
+        span_s = (end - start).total_seconds()
+        found = self._result(
+            {
+                "query": expression,
+                "start": f"{start.timestamp():.3f}",
+                "end": f"{end.timestamp():.3f}",
+                "step": f"{max(step_s, span_s / (_MOST_POINTS - 1)):.3f}",
+            },
+            "/api/v1/query_range",
+        )
+        return _frame(found)
 
     def clock_skew(self) -> Skew:
         """How far its clock, which times every scrape, is ahead of ours.
@@ -158,8 +209,8 @@ class Prometheus:
         ]
         return min(following) < until.timestamp() if following else None
 
-    def _result(self, params: dict[str, str]) -> list[SeriesAnswer]:
-        data = self._data("/api/v1/query", RESULT, params)
+    def _result(self, params: dict[str, str], path: str = "/api/v1/query") -> list[SeriesAnswer]:
+        data = self._data(path, RESULT, params)
         if isinstance(data, ScalarAnswer):
             return [SeriesAnswer.model_construct(values=[data.result])]
         return data.result
@@ -177,3 +228,26 @@ class Prometheus:
             return seconds(text, what="scrape_interval") if text else None
         except ConfigError as error:
             raise self._endpoint.failed(error.message, hint="Check Prometheus.") from error
+
+
+def _frame(series: list[SeriesAnswer]) -> pl.DataFrame:
+    # A label may have the name of a column of ours: it is told as label_time, which may be one too.
+    taken = {"time", "value"}
+    columns: dict[str, str] = {}
+    for label in sorted({label for one in series for label in one.metric}):
+        name = label
+        while name in taken:
+            name = f"label_{name}"
+        columns[label] = name
+        taken.add(name)
+    points = [(one, time, value) for one in series for time, value in one.points]
+    data: dict[str, list[Any]] = {
+        "time": [round(time * 1_000_000) for _, time, _ in points],
+        "value": [value for _, _, value in points],
+        **{name: [one.metric.get(x) for one, _, _ in points] for x, name in columns.items()},
+    }
+    texts = dict.fromkeys(columns.values(), pl.String)
+    schema = {"time": pl.Int64, "value": pl.Float64, **texts}
+    return pl.DataFrame(data, schema=schema).with_columns(
+        pl.col("time").cast(pl.Datetime("us", "UTC"))
+    )

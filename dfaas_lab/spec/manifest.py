@@ -203,8 +203,8 @@ def _plan_entries(plan: K6Plan | CustomScript) -> dict[str, object]:
     if isinstance(plan, CustomScript):
         needs = plan.requirements
         max_vus = needs.max_vus if needs else 0
-        said_there: dict[str, object] = {"load": None, "functions": [], "thresholds": None}
-        return {**said_there, "script": plan.script_name, "max_vus": max_vus}
+        left_to_it: dict[str, object] = {"load": None, "functions": [], "thresholds": None}
+        return {**left_to_it, "script": plan.script_name, "max_vus": max_vus}
     return {
         "gateway": plan.gateway,
         "load": plan.load.rates,

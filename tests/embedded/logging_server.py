@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -128,10 +129,16 @@ def _answer(connection: _Connection, how: Behaviour, made: float) -> None:
     connection.answer(how.status, headers=headers)
 
 
-async def _serve(functions: Mapping[str, Behaviour]) -> None:
+async def _serve(functions: Mapping[str, Behaviour], certificate: str) -> None:
     server = _Server(functions)
     loop = asyncio.get_running_loop()
-    listening = await loop.create_server(lambda: _Connection(server), "127.0.0.1", 0, backlog=4096)
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    listening = await loop.create_server(
+        lambda: _Connection(server), "127.0.0.1", 0, backlog=4096, ssl=context
+    )
     print(listening.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 
@@ -154,23 +161,27 @@ class LoggingServer:
         self._get(f"/freeze/{seconds}")
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+        context = ssl._create_unverified_context() if self.url.startswith("https") else None
+        with urllib.request.urlopen(self.url + path, timeout=30, context=context) as answer:
             return bytes(answer.read())
 
 
 @contextmanager
-def logging_server(**functions: Behaviour) -> Iterator[LoggingServer]:
-    """Run a server with these functions until the block ends."""
+def logging_server(
+    certificate: Path | None = None, /, **functions: Behaviour
+) -> Iterator[LoggingServer]:
+    """Run a server with these functions until the block ends; over TLS with a certificate."""
     told = json.dumps({name: asdict(how) for name, how in functions.items()})
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.embedded.logging_server", told],
+        [sys.executable, "-m", "tests.embedded.logging_server", told, str(certificate or "")],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert process.stdin
     assert process.stdout
     try:
-        yield LoggingServer(f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid)
+        scheme = "https" if certificate else "http"
+        yield LoggingServer(f"{scheme}://127.0.0.1:{int(process.stdout.readline())}", process.pid)
     finally:
         process.kill()
         process.communicate()
@@ -178,4 +189,4 @@ def logging_server(**functions: Behaviour) -> Iterator[LoggingServer]:
 
 if __name__ == "__main__":
     told = json.loads(sys.argv[1])
-    asyncio.run(_serve({name: Behaviour(**how) for name, how in told.items()}))
+    asyncio.run(_serve({name: Behaviour(**how) for name, how in told.items()}, sys.argv[2]))

@@ -9,8 +9,10 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 
@@ -28,7 +30,9 @@ KEYS = ["target", "load_id", "iteration", "function", "skipped"]
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of two nodes, each with a function that serves one request at a time."""
     folder = tmp_path_factory.mktemp("campaign")
-    with Lab.local(targets=2, functions=NARROW, store=folder / "results") as lab:
+    with Lab.local(
+        targets=2, functions={**NARROW, "gone": ["cat"]}, store=folder / "results"
+    ) as lab:
         make_ready(lab)
         yield lab
 
@@ -96,11 +100,15 @@ def test_two_nodes_are_measured_side_by_side_until_they_are_overloaded(
     campaign.export_csv(tmp_path / "out")
     assert [path.read_bytes() for path in paths] == once
     assert campaign.chart().to_dict()
-    with pytest.raises(ConfigError, match="no load"):
+    with pytest.raises(ConfigError, match="the plan has no function 'env'"):
         campaign.frontier("narrow", "env")
     # What is asked otherwise is named.
     with pytest.raises(ResumeMismatch, match=r"iterations: stored 2, asked 5"):
         _campaign(lab, plan, "two", iterations=5)
+    own = copy.copy(next(iter(lab.targets.values())))
+    own.functions = tuple(replace(one, path="/x", max_rate=25) for one in own.functions)
+    with pytest.raises(ResumeMismatch, match=r'narrow.path: stored "", .*max_rate: stored null'):
+        _campaign(Lab([own], store=lab.store.root), plan, "two")
     with pytest.raises(ResumeMismatch, match=r"plan.rates.rates: stored \[0, 2, 20, 30\]"):
         _campaign(lab, Plan(["narrow"], [2]), "two")
 
@@ -163,6 +171,25 @@ def test_it_waits_for_a_gateway_that_is_away_and_only_one_process_runs_it(lab: L
     assert "outage" in _attempts(campaign)
 
 
+@pytest.mark.slow
+def test_a_function_that_is_gone_is_no_overload(lab: Lab) -> None:
+    name, target = next(iter(lab.targets.items()))
+    campaign = _campaign(
+        lab, Plan(["gone", "env"], [2, 3]), "gone", targets=[name], iterations=1,
+        thresholds={"gone": "p(95)<10000"},
+    )  # fmt: skip
+    url, body = f"{target.gateway}/system/functions", {"functionName": "gone"}
+    assert httpx.request("DELETE", url, json=body, auth=target._auth).is_success
+    frame = campaign.run().outcomes
+    assert frame.select("function", "rate_rps", "status", "overloaded", "skipped").rows() == [
+        ("env", 2.0, "ok", False, False),
+        ("gone", 2.0, "failed", False, False),
+        ("env", 3.0, "ok", False, False),
+        ("gone", 3.0, "failed", False, False),
+    ]
+    assert frame["reasons"][1].startswith("gone: 2 of 2 requests were answered 404")
+
+
 def _attempts(campaign: Campaign) -> list[str]:
     """The states of all attempts, as they are on the disk."""
     return [
@@ -216,7 +243,7 @@ def test_it_cools_down_and_a_prometheus_that_is_away_is_told(lab: Lab) -> None:
     assert first["memory_bytes"] == 1e9
     assert first["memory_fraction"] == pytest.approx(0.25)
     assert first["idle_cpu_cores"] == pytest.approx(0.2, abs=0.02)
-    assert first["not_measured"] is None or "power" not in first["not_measured"]
+    assert first["not_measured"] == "power_watts: Prometheus has no such series"
     assert second["rest_s"] >= 1.0
     assert second["cpu_cores"] is None
     assert "Prometheus" in second["not_measured"]

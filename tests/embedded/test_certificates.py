@@ -43,6 +43,19 @@ def signed(
     )
 
 
+def certified(folder: Path) -> tuple[Path, Path]:
+    """The file of an authority, and that of a server's certificate and key which it signed."""
+    root, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    (folder / "ca.pem").write_bytes(signed("Lab CA", root, ("Lab CA", root)))
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "gw.pem").write_bytes(signed("gw", key, ("Lab CA", root)) + private)
+    return folder / "ca.pem", folder / "gw.pem"
+
+
 class Secure(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -61,21 +74,13 @@ class Secure(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """The URL of a gateway, and the file of the authority that signed its certificate."""
-    folder = tmp_path_factory.mktemp("certificates [1]")
-    root, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    (folder / "ca.pem").write_bytes(signed("Lab CA", root, ("Lab CA", root)))
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "gw.pem").write_bytes(signed("gw", key, ("Lab CA", root)) + private)
+    ca, pem = certified(tmp_path_factory.mktemp("certificates [1]"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "gw.pem")
+    context.load_cert_chain(pem)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Secure) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"https://127.0.0.1:{server.server_port}", folder / "ca.pem"
+        yield f"https://127.0.0.1:{server.server_port}", ca
         server.shutdown()
 
 

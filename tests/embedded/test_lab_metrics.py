@@ -62,7 +62,7 @@ def test_each_node_sees_its_own_load_and_nothing_else(lab: Lab) -> None:
         assert means["functions"]["env"]["cpu_cores"] > 0
         assert set(means["replicas"].values()) == {1}
         assert means["power_watts"] is None  # there is no Scaphandre
-        assert means["reason"] == "Prometheus has no such series"
+        assert means["reason"] == "power_watts: Prometheus has no such series"
 
 
 def test_requests_of_somebody_else_are_told_with_both_numbers(lab: Lab) -> None:

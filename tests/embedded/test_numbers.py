@@ -24,6 +24,7 @@ from dfaas_lab import Function, Lab, Limits, Run, Target
 from dfaas_lab.errors import K6TimedOut
 from tests.embedded.logging_server import Behaviour, LoggingServer, logging_server
 from tests.embedded.ready import make_ready
+from tests.embedded.test_certificates import certified
 
 FUNCTIONS = {
     "quick": Behaviour(),
@@ -63,7 +64,7 @@ def target(lab: Lab, server: LoggingServer) -> Target:
     return logged(lab, server)
 
 
-def logged(lab: Lab, server: LoggingServer) -> Target:
+def logged(lab: Lab, server: LoggingServer, ca: Path | None = None) -> Target:
     """A target whose gateway is that server."""
     body = {"curt": {"body": "x" * 2000}, "final": {"method": "POST", "body": "x" * 2000}}
     functions = [
@@ -73,6 +74,7 @@ def logged(lab: Lab, server: LoggingServer) -> Target:
     return Target(
         "logged",
         gateway=server.url,
+        ca=ca,
         generator=lab.generator,
         functions=functions,
         store=lab.store.root,
@@ -162,7 +164,7 @@ def test_rows_are_what_the_server_saw(target: Target, server: LoggingServer) -> 
     assert set(run.timeline.filter(function="other")["requests"]) <= {0, 1, 2}
     rates = dict(summary.filter(iteration=1).select("function", "achieved_rps").rows())
     assert (rates["quick"], rates["other"]) == (50.0, 1.0)
-    assert all("redirect" in doubt for doubt in doubts(run))
+    assert all("redirect" in doubt for doubt in doubts(run)), doubts(run)
     assert "100 % of broken failed" in run.verdict.explain()
 
 
@@ -334,6 +336,21 @@ def test_a_client_that_repeats_a_request_sends_more_than_it_tells(
     for name in ("rude", "curt"):
         assert f"{name} {repeats[name]}, iteration 1" in doubt
     assert "final" not in doubt.partition("sent again by itself")[2]
+
+
+def test_what_the_client_repeats_over_tls_is_counted(lab: Lab, tmp_path: Path) -> None:
+    """There k6 writes no handshake of a repeat: its bytes tell."""
+    ca, pem = certified(tmp_path)
+    with logging_server(pem, **FUNCTIONS) as server:
+        run = measured(logged(lab, server, ca), dict.fromkeys((*RUDE, "quick"), 30.0), "3s")
+        seen = server.seen()
+    repeats = {name: seen.filter(function=name).height - 90 for name in (*RUDE, "quick")}
+    found = run.k6_metrics.filter(metric="dfaas_repeats")
+    assert dict(found.select("function", "samples").rows()) == {
+        name: count for name, count in repeats.items() if name in ("rude", "curt")
+    }
+    assert repeats["rude"] > 0
+    assert repeats["quick"] == repeats["final"] == 0
 
 
 def test_a_run_that_its_limit_stopped_says_how_far_it_came(target: Target) -> None:

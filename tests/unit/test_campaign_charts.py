@@ -119,3 +119,6 @@ def test_a_frontier_needs_loads_of_both() -> None:
         frontier_chart(outcomes(Plan(["env", "figlet"], [10])), "env", "figlet")
     with pytest.raises(ConfigError, match="no load"):
         frontier_chart(WHOLE, "env", "nobody")
+    alone = outcomes(Plan(["env", "figlet"], [10]))
+    drawn = frontier_chart(alone, "env", "figlet", planned=True).to_json()
+    assert "nothing was measured" in drawn

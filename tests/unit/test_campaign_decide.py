@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,19 +16,24 @@ from hypothesis import strategies as st
 from dfaas_lab import Cooldown, Limits, Linear, Overload, Plan
 from dfaas_lab.campaign.attempts import shares_generator
 from dfaas_lab.campaign.cooldown import not_idle, rest
-from dfaas_lab.campaign.overload import judge, load_overloaded
+from dfaas_lab.campaign.files import CampaignFolder
+from dfaas_lab.campaign.outage import was_away
+from dfaas_lab.campaign.outcomes import outcomes_of
+from dfaas_lab.campaign.overload import judge, load_overloaded, misdirected
 from dfaas_lab.campaign.preview import preview_of, told_time
 from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.campaign.record import Attempt, LoadRecord
 from dfaas_lab.campaign.settings import (
     Settings,
     differences,
+    options_for,
     options_of,
     order_of,
     stored_options,
 )
-from dfaas_lab.errors import ConfigError, CooldownTimeout
+from dfaas_lab.errors import ConfigError, CooldownTimeout, StoreError
 from dfaas_lab.load.plan import PlannedLoad
+from dfaas_lab.store import Store
 from tests.unit.campaign_frames import dominates
 
 WELL = Readings(cpu_fraction=0.5, memory_fraction=0.5, replicas={"a": 1, "b": 14})
@@ -176,7 +183,7 @@ def test_an_interrupt_ends_a_rest() -> None:
     assert found.rest_s < 1
 
 
-LOAD = PlannedLoad({"a": 5})
+LOAD = PlannedLoad({"a": 10})
 
 
 def _record(*states: str) -> LoadRecord:
@@ -354,3 +361,116 @@ def test_replicas_that_the_gateway_no_longer_tells_are_not_idle() -> None:
     known = replace(IDLE, replicas={"a": 1})
     assert not_idle(IDLE, known, Cooldown()) == ["replicas of a are not measured"]
     assert not_idle(known, IDLE, Cooldown()) == []
+
+
+def _answers(*rows: tuple[int | None, int | None, float | None]) -> pl.DataFrame:
+    """Requests of ``env``: status, k6's code of the error, latency."""
+    return pl.DataFrame(
+        [
+            {
+                "function": "env",
+                "http_status": status,
+                "error_code": code,
+                "latency_ms": latency,
+                "failed": status is None or status >= 400 or 300 <= status < 304,
+            }
+            for status, code, latency in rows
+        ],
+        schema={
+            "function": pl.String(),
+            "http_status": pl.Int64(),
+            "error_code": pl.Int64(),
+            "latency_ms": pl.Float64(),
+            "failed": pl.Boolean(),
+        },
+        orient="row",
+    )
+
+
+WELL_ANSWERED, REFUSED, OFF = (200, None, 9.0), (None, 1212, None), (None, 1050, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_back", "away"),
+    [
+        ([], False, False),
+        ([WELL_ANSWERED] * 99 + [REFUSED] * 3, True, True),
+        ([WELL_ANSWERED] * 99 + [REFUSED], True, False),
+        ([OFF] * 5, True, True),  # nobody got a connection: that is no overload
+        ([WELL_ANSWERED] * 5 + [OFF] * 5, True, False),  # its queue may be full
+        ([WELL_ANSWERED] * 5 + [OFF] * 5, False, True),
+        ([(502, 1502, 9.0)] * 9, False, False),
+    ],
+)
+def test_a_gateway_that_is_away_is_told_from_an_overloaded_one(
+    rows: list[Any], is_back: bool, away: bool
+) -> None:
+    assert was_away(_answers(*rows), lambda: is_back) is away
+
+
+@pytest.mark.parametrize(
+    ("status", "no_sign"),
+    [(404, True), (401, True), (302, True), (429, False), (408, False), (503, False), (200, False)],
+)
+def test_answers_that_no_load_explains_are_no_sign_of_overload(status: int, no_sign: bool) -> None:
+    rates, told = misdirected(_answers((status, None, 9.0), WELL_ANSWERED, (status, None, 9.0)))
+    assert rates == ({"env": 1.0} if no_sign else {})
+    assert told.startswith(f"env: 2 of 3 requests were answered {status}") is no_sign
+    assert misdirected(_answers((404, None, 9.0)))[0] == {"env": None}
+    assert misdirected(_answers((404, None, 9.0), (502, None, 9.0)))[0] == {"env": 0.0}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Overload(replicas=0),
+        lambda: Overload(replicas=14.5),  # type: ignore[arg-type]
+        lambda: Cooldown(replicas=0),
+        lambda: Cooldown(replicas=1.5),  # type: ignore[arg-type]
+        lambda: Cooldown(threshold=float("inf")),
+        lambda: Cooldown.fixed(None),  # type: ignore[arg-type]
+        lambda: replace(SETTINGS, cooldown="10s"),
+        lambda: replace(SETTINGS, overload={"replicas": 3}),
+        lambda: replace(SETTINGS, seed="x"),
+        lambda: replace(SETTINGS, seed=1.5),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(make: Any) -> None:
+    with pytest.raises(ConfigError):
+        make()
+
+
+def test_each_load_has_the_thresholds_of_its_own_functions() -> None:
+    rules = {"a": "p(95)<200", "b": {"http_req_failed": ("rate<0.1",)}}
+    options = {"thresholds": rules, "warmup": "1s"}
+    assert options_for(options, {"a": 5, "b": 0}) == {
+        "thresholds": {"a": "p(95)<200"},
+        "warmup": "1s",
+    }
+    stored = stored_options({"thresholds": rules})
+    assert stored == {"thresholds": {"a": ["p(95)<200"], "b": {"http_req_failed": ["rate<0.1"]}}}
+    assert options_of(json.loads(json.dumps(stored))) == stored
+
+
+@pytest.mark.parametrize("text", ["{}", '{"load": {}, "asked": 1, "attempts": [{"iteratio": 1}]}'])
+def test_a_damaged_file_of_a_campaign_is_told_with_its_path(tmp_path: Path, text: str) -> None:
+    folder = CampaignFolder(tmp_path / "campaigns" / "c")
+    folder.create(SETTINGS, {"label": None, "status": "new"})
+    folder.write_load("mid", _record("measured"))
+    assert folder.loads("mid") == {LOAD.load_id: _record("measured")}
+    (folder.path / "mid" / f"{LOAD.load_id}.json").write_text(text)
+    with pytest.raises(StoreError, match=rf"{LOAD.load_id}.json is damaged"):
+        folder.loads("mid")
+    (folder.path / "campaign.json").write_text('{"format": 1, "settings": {"plan": 1}}')
+    with pytest.raises(StoreError, match=r"campaign\.json is damaged"):
+        folder.read()
+
+
+def test_outcomes_outlive_the_runs_that_were_pruned(tmp_path: Path) -> None:
+    known = {"mid": {LOAD.load_id: _record("measured")}}
+    frame = outcomes_of(Store(tmp_path), SETTINGS, {"mid": PLAN}, known)
+    assert frame.select("function", "rate_rps", "success_rate", "requests").row(0) == (
+        "a", 10.0, None, None,
+    )  # fmt: skip
+    assert frame["not_measured"].to_list() == ["its run is no longer in the store"]
+    assert outcomes_of(Store(tmp_path), SETTINGS, {"mid": PLAN}, {}).schema == frame.schema

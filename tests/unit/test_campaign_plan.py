@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import random
+import tracemalloc
 import warnings
 from typing import Any
 
@@ -223,3 +225,19 @@ def test_a_search_for_what_is_not_there() -> None:
     assert "a" not in plan
     with pytest.raises(IndexError):
         plan[4]
+
+
+def test_a_plan_of_many_combinations_is_as_lazy_as_one_of_many_rates() -> None:
+    names = [f"f{number:02}" for number in range(30)]
+    tracemalloc.start()
+    plan = Plan(names, Linear(), sizes=(1, 7))
+    assert len(plan) == sum(math.comb(30, size) * 21**size for size in range(1, 8))
+    assert plan[0] == {"f00": 0}
+    assert plan[-1] == dict.fromkeys(names[-7:], 200)
+    assert next(iter(plan)) == plan[0]
+    assert "2,804,011 combinations" in plan._repr_html_()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+    with pytest.raises(ConfigError, match="more than can be counted"):
+        Plan(names, Linear(), sizes=(1, 15))

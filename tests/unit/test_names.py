@@ -76,7 +76,7 @@ def test_an_interrupt_while_a_class_is_made_stays_one() -> None:
         def __set_name__(self, *_: object) -> None:
             raise KeyboardInterrupt
 
-    @names.known_options()
+    @names.known_options
     def run_k6() -> None:
         type("Imported", (), {"field": Interrupting()})
 

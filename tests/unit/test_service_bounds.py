@@ -333,3 +333,20 @@ def test_a_password_that_is_sealed_already_is_sent_as_it_is(server: Server) -> N
     assert (auth, problem) == (("admin", "open sesame"), "")
     Gateway(server.url, auth=auth).functions()
     assert base64.b64encode(b"admin:open sesame") in asked[0]
+
+
+def test_labels_that_are_called_like_columns(server: Server) -> None:
+    server.body(vector({"metric": {"time": "a", "label_time": "b"}, "value": [1, "+Inf"]}))
+    frame = Prometheus(server.url).query("up")
+    assert frame.columns[:2] == ["time", "value"]
+    assert set(frame.row(0)[2:]) == {"a", "b"}
+
+
+def test_a_client_says_whether_a_service_is_well(server: Server) -> None:
+    server.body(b"{}")
+    assert Gateway(server.url).healthy()
+    assert Prometheus(server.url).ready()
+    assert Gateway(server.url).info() == {}
+    closed = server.url.rsplit(":", 1)[0] + ":1"
+    assert not Gateway(closed).healthy()
+    assert not Prometheus(closed).ready()
