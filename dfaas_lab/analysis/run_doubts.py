@@ -11,6 +11,8 @@ from dfaas_lab.analysis.doubt import Finding, Kind
 from dfaas_lab.status import COMPLETE
 
 _LATE_MS, _LATE_SHARE = 10.0, 0.1
+# At a low rate a request that is little late may leave its second empty: k6 did not stand still.
+_STALLED_MS = 100.0
 _BLOCKED_MS, _BLOCKED_SHARE = 5.0, 0.1
 _TLS_CODES = (1300, 1399)  # k6's error codes of TLS and of certificates
 
@@ -44,7 +46,8 @@ _STALLED = Kind(
 _BLOCKED = Kind(
     "time blocked before sending, mean",
     f"at most {_BLOCKED_MS:g} ms or a tenth of the response",
-    "Callers waited for a connection: read response_ms, for latency_ms leaves it out.",
+    "Callers waited for a connection: read response_ms, for latency_ms leaves it out. Each of k6's "
+    "VUs opens one of its own with its first request: a longer load has fewer such requests.",
 )
 _REDIRECTED = Kind(
     "answers that redirect",
@@ -84,13 +87,9 @@ def findings_of(
     *,
     several: bool,
 ) -> Iterator[Finding]:
-    """What speaks against the numbers, kind by kind.
+    """What speaks against the numbers, kind by kind; ``several`` targets are named.
 
-    Args:
-        summary: ``run.summary``.
-        timeline: ``run.timeline``; None where it is not known.
-        answers: One row per iteration and function, as :func:`answers_of` makes it; or None.
-        several: Whether the run has several targets, which are then named.
+    ``answers`` are as :func:`answers_of` makes them.
     """
     rows = list(summary.iter_rows(named=True))
     yield from _of_status(rows, several)
@@ -215,11 +214,16 @@ def _stalled(summary: pl.DataFrame, timeline: pl.DataFrame) -> pl.DataFrame:
     until = ((second + 1) * rate - 1e-9).ceil().clip(upper_bound=pl.col("planned"))
     planned = until - (second * rate - 1e-9).ceil().clip(upper_bound=pl.col("planned"))
     attempted = pl.sum_horizontal("requests", "dropped", "unfinished")
+    late_ms = pl.max_horizontal("late_ms_max", pl.col("late_ms_max").shift(-1).over(key))
+    stood = late_ms.is_null() | (late_ms > _STALLED_MS)
     return (
-        timeline.join(asked.select(*key, "rate_rps", "planned"), on=key)
-        .with_columns(due=planned, attempted=attempted)
+        timeline.join(asked.select(*key, "rate_rps", "planned"), on=key, maintain_order="left")
+        .with_columns(due=planned, attempted=attempted, stood=stood)
         .filter(pl.col("due") > 0)
         .group_by(key, maintain_order=True)
-        .agg(stalled=(pl.col("attempted") < pl.col("due") / 2).sum(), seconds=pl.len())
+        .agg(
+            stalled=(pl.col("stood") & (pl.col("attempted") < pl.col("due") / 2)).sum(),
+            seconds=pl.len(),
+        )
         .filter(pl.col("stalled") > 0)
     )

@@ -11,6 +11,7 @@ from dfaas_lab.charts.colours import P50, TEXT
 
 _MOST_ROWS = 60
 _WORDS = {"success_rate": "success (points)"}
+_JUDGED = {True: "differs", False: "chance"}
 
 
 def comparison_chart(frame: pl.DataFrame) -> alt.ConcatChart:
@@ -24,6 +25,7 @@ def comparison_chart(frame: pl.DataFrame) -> alt.ConcatChart:
     shown = _rows(frame.filter(pl.col("change").is_not_null()).head(_MOST_ROWS))
     notes = [
         "filled: differs, all intervals together; hollow: can be chance",
+        "cross: no interval, so nothing is known" if "none" in shown["differs"] else "",
         "arrow: the interval goes on" if _beyond(shown, _ends(shown)).height else "",
         f"{_MOST_ROWS} of {frame.height} rows are shown" if frame.height > _MOST_ROWS else "",
     ]
@@ -53,7 +55,7 @@ def _rows(frame: pl.DataFrame) -> pl.DataFrame:
         change=100 * pl.col("change"),
         low=100 * pl.col("low"),
         high=100 * pl.col("high"),
-        differs=pl.when(pl.col("differs")).then(pl.lit("differs")).otherwise(pl.lit("chance")),
+        differs=pl.col("differs").replace_strict(_JUDGED, default="none", return_dtype=pl.String),
     )
 
 
@@ -91,6 +93,7 @@ def _forest(rows: pl.DataFrame) -> alt.LayerChart:
     points = base.mark_point(size=55, color=P50.colour, opacity=1, strokeWidth=1.5).encode(
         x=alt.X("change:Q", axis=across, scale=scale),
         fill=alt.condition("datum.differs == 'differs'", alt.value(P50.colour), alt.value("white")),
+        shape=alt.condition("datum.differs == 'none'", alt.value("cross"), alt.value("circle")),
     )
     zero = alt.Chart(inline([{"x": 0}])).mark_rule(color=TEXT, strokeDash=[3, 3])
     arrows = alt.Chart(inline(_beyond(rows, ends))).mark_point(

@@ -164,7 +164,7 @@ def test_rows_are_what_the_server_saw(target: Target, server: LoggingServer) -> 
     assert set(run.timeline.filter(function="other")["requests"]) <= {0, 1, 2}
     rates = dict(summary.filter(iteration=1).select("function", "achieved_rps").rows())
     assert (rates["quick"], rates["other"]) == (50.0, 1.0)
-    assert all("redirect" in doubt for doubt in doubts(run))
+    assert all("redirect" in doubt for doubt in doubts(run)), doubts(run)
     assert "100 % of broken failed" in run.verdict.explain()
 
 

@@ -311,6 +311,13 @@ def test_one_wide_interval_does_not_hide_the_changes() -> None:
     assert "arrow" not in draw(comparison_chart(changes(0.2)))
 
 
+def test_a_change_without_an_interval_is_not_told_to_be_chance() -> None:
+    nothing = {"low": pl.lit(None, pl.Float64), "differs": pl.lit(None, pl.Boolean)}
+    unknown = changes(0.2).with_columns(**nothing)
+    assert "cross: no interval" in draw(comparison_chart(unknown))
+    assert "cross" not in draw(comparison_chart(changes(0.2)))
+
+
 def node_metrics(metric: str, value: float, functions: Sequence[str | None]) -> pl.DataFrame:
     """Two scrapes of a metric, of each of these functions."""
     rows = [

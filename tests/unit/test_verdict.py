@@ -168,6 +168,16 @@ def test_a_generator_that_stood_still(counts: tuple[int, ...], said: str | None)
     assert said is None or said in str(verdict)
 
 
+@pytest.mark.parametrize(("late_ms", "valid"), [(30.0, True), (600.0, False)])
+def test_a_second_that_a_request_left_by_little_is_no_stall(late_ms: float, valid: bool) -> None:
+    """At 1.01 per second the second of three is planned just before its second ends."""
+    change = PLANNED | {"rate_rps": 1.01, "planned": 5, "started": 5, "requests": 5, "succeeded": 5}
+    late = pl.Series([0.0, None, late_ms, 0.0, 0.0], dtype=pl.Float64)
+    timeline = _timeline(2, 0, 2, 1, 0).with_columns(late_ms_max=late)
+    verdict = verdict_of(_summary(change), NO_METRICS, Evidence(timeline=timeline))
+    assert verdict.valid is valid
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
