@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
@@ -27,6 +26,9 @@ _WORDS = {
     "response_ms_mean": "mean response time",
     "success_rate": "success rate",
 }
+
+
+Row = Mapping[str, Any]
 
 
 class Measured(Protocol):
@@ -89,13 +91,7 @@ class Comparison:
         >>> compare(before, after).sentences[0]
         'mean latency of env is ...'
         """
-        several = len(self.sides) > 2
-        powers: Sequence[Mapping[str, object]] = self.power.rows(named=True)
-        rows = self.frame.rows(named=True)
-        return tuple(
-            _sentence(row, several) + (_could_show(row, powers[index]) if powers else "")
-            for index, row in enumerate(rows)
-        )
+        return tuple(self._sentence(*both) for both in self._rows)
 
     def chart(self) -> alt.TopLevelMixin:
         """The changes with their intervals, one line per function and measure.
@@ -116,42 +112,104 @@ class Comparison:
         return card(self._head, {}, troubles=(*self._told, *self._notes))
 
     @property
+    def _rows(self) -> list[tuple[Row, Row]]:
+        """Each row of ``frame``, with its row of ``power``; that is empty for two runs."""
+        powers = self.power.rows(named=True) or [{}] * self.frame.height
+        return list(zip(self.frame.rows(named=True), powers, strict=True))
+
+    @property
     def _told(self) -> Iterator[str]:
         """Of each side and function: the clearest differences, the others, and what is left."""
-        groups: dict[tuple[object, ...], list[int]] = {}
-        rows = self.frame.rows(named=True)
-        for index, row in enumerate(rows):
-            groups.setdefault((row["side_b"], row["target"], row["function"]), []).append(index)
-        several = len(self.sides) > 2
+        groups: dict[tuple[object, ...], list[tuple[Row, Row]]] = {}
+        for row, power in self._rows:
+            key = row["side_b"], row["target"], row["function"]
+            groups.setdefault(key, []).append((row, power))
         for group in groups.values():
-            differ = sorted(
-                (i for i in group if rows[i]["differs"]), key=lambda i: -_clear(rows[i])
-            )
+            differ = [both for both in group if both[0]["differs"]]
+            differ.sort(key=lambda both: -_clear(both[0]))
             shown = differ if len(differ) <= _SHOWN + 1 else differ[:_SHOWN]
-            yield from (self.sentences[index] for index in shown)
-            if more := [rows[index] for index in differ[len(shown) :]]:
-                yield _more(more, several=several)
-            yield from self._undecided([i for i in group if not rows[i]["differs"]])
+            yield from (self._sentence(*both) for both in shown)
+            if more := [row for row, _ in differ[len(shown) :]]:
+                yield self._more(more)
+            yield from self._undecided([both for both in group if not both[0]["differs"]])
 
-    def _undecided(self, group: Sequence[int]) -> Iterator[str]:
+    def _undecided(self, group: Sequence[tuple[Row, Row]]) -> Iterator[str]:
         """What does not differ in one sentence, and one for each reason why others have no limits.
 
         "Can be chance" is a result: of numbers without an interval nothing is known.
         """
-        rows, powers = self.frame.rows(named=True), self.power.rows(named=True)
-        several = len(self.sides) > 2
-        reasons: dict[str | None, list[int]] = {}
-        for i in group:
-            judged = rows[i]["differs"] is not None
-            reasons.setdefault(None if judged else rows[i]["method"], []).append(i)
+        reasons: dict[str | None, list[tuple[Row, Row]]] = {}
+        for row, power in group:
+            reason = None if row["differs"] is not None else row["method"]
+            reasons.setdefault(reason, []).append((row, power))
         for reason, alike in reasons.items():
             if len(alike) == 1:
-                yield self.sentences[alike[0]]
-            elif reason is not None:
-                yield _without_interval([rows[i] for i in alike], reason, several=several)
+                yield self._sentence(*alike[0])
+            elif reason is None:
+                yield self._without_difference(alike)
             else:
-                both = [(rows[i], powers[i] if powers else {}) for i in alike]
-                yield _without_difference(both, several=several)
+                yield self._without_interval([row for row, _ in alike], reason)
+
+    def _without_interval(self, rows: Sequence[Row], reason: str) -> str:
+        """What several rows of one function without limits say, for one reason."""
+        of = f"{len(rows)} numbers of {_function(rows[0])}{self._on(rows[0])}"
+        why = reason.removeprefix("none: ")
+        changes = [(row, row) for row in rows if row["change"] is not None]
+        if not changes:
+            return f"{of} cannot be compared ({why})"
+        if not any(row["change"] for row, _ in changes):
+            return f"{of} are the same (no interval: {why})"
+        return f"{of} differ {_range(changes, 'change', 'by')} (no interval: {why})"
+
+    def _on(self, row: Row) -> str:
+        return f" on {row['side_b']}" if len(self.sides) > 2 else ""
+
+    def _more(self, rows: Sequence[Row]) -> str:
+        higher = sum(row["change"] > 0 for row in rows)
+        way = {len(rows): "all higher", 0: "all lower"}.get(higher, f"{higher} of them higher")
+        numbers = f"{len(rows)} more numbers of {_function(rows[0])}"
+        return f"{numbers} differ{self._on(rows[0])}, {way} (see frame)"
+
+    def _sentence(self, row: Row, power: Row) -> str:
+        change, low, high = row["change"], row["low"], row["high"]
+        of = f"{_measure(row)} of {_function(row)}"
+        if change is None:
+            return f"{of} cannot be compared ({row['method']})" + _could_show(row, power)
+        way = "higher" if change >= 0 else "lower"
+        told = f"{of} is {_share(abs(change), row)} {way}" if change else f"{of} is the same"
+        told += self._on(row)
+        if low is None or high is None:
+            told += f" (no interval: {row['method'].removeprefix('none: ')})"
+        elif max(abs(low), abs(high)) > _WIDE:
+            told += ", which can be chance (so few measurements give no limits within tenfold)"
+        else:
+            # Of what is lower, the limits are told as how much lower: 12 % lower [8 %, 16 %].
+            limits = (low, high) if change >= 0 else (-high, -low)
+            told += f" [{_share(limits[0], row)}, {_share(limits[1], row)}]"
+            told += ", which can be chance" if change and not row["differs"] else ""
+        return told + _could_show(row, power)
+
+    def _without_difference(self, rows: Sequence[tuple[Row, Row]]) -> str:
+        """What several rows of one function without a difference say."""
+        first, power = rows[0]
+        times = [both for both in rows if both[0]["measure"] != "success_rate"]
+        changes = [(row, row) for row, _ in times if row["change"] is not None]
+        by = f" {_range(changes, 'change', 'by')}" if changes else ""
+        told = f"{len(rows)} numbers of {_function(first)}{self._on(first)} differ{by}, "
+        told += "which can be chance"
+        same = [
+            (row, own)
+            for row, own in times
+            if (within := own.get("same_within")) is not None and within <= _SAME
+        ]
+        shown = [both for both in times if both[1].get("detectable") is not None]
+        if same:
+            told += f": {_range(same, 'same_within', 'the same within')}"
+        if shown:
+            told += f"{';' if same else ':'} these {power['blocks']} blocks "
+            told += _range(shown, "detectable", "could have shown a change of")
+            told += f", {max(row['blocks_to_halve'] for _, row in shown)} more halve it"
+        return told
 
     @property
     def _head(self) -> str:
@@ -219,10 +277,7 @@ def compare_blocks(
 ) -> Comparison:
     """Return how sides differ that were measured in turn, each compared with the first.
 
-    Args:
-        blocks: By side, its ``summary``, with the block's number in the column ``iteration``.
-        confidence: Of the intervals, between 0 and 1.
-        notes: Remarks on how it was measured.
+    ``blocks`` are summaries by side, with the block's number in the column ``iteration``.
 
     Raises:
         ConfigError: A confidence that is none.
@@ -234,7 +289,7 @@ def compare_blocks(
     }
     first, *others = sides
     pairs = [
-        Pair(pair.sides, pair.key, *_joined(pair.a, pair.b))
+        _in_turn(pair)
         for name in others
         for pair in _pairs(sides[first], sides[name], (first, name))
     ]
@@ -247,71 +302,45 @@ def compare_blocks(
     return Comparison(tuple(sides), frame, confidence, (*notes, *told), power)
 
 
-def _joined(a: pl.DataFrame, b: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The blocks that both sides have, in the same order."""
-    both = set(a["iteration"]) & set(b["iteration"])
-    kept = (x.filter(pl.col("iteration").is_in(sorted(both))).sort("iteration") for x in (a, b))
-    first, second = kept
-    return first, second
+def _in_turn(pair: Pair) -> Pair:
+    """The pair with the blocks that both sides have, in the same order."""
+    a, b = (
+        one.join(other, on="iteration", how="semi").sort("iteration")
+        for one, other in ((pair.a, pair.b), (pair.b, pair.a))
+    )
+    return replace(pair, a=a, b=b)
 
 
 def _pairs(a: pl.DataFrame, b: pl.DataFrame, sides: tuple[str, str]) -> Iterator[Pair]:
     others = dict(b.group_by("target", "function", maintain_order=True))
     for key, group in a.group_by("target", "function", maintain_order=True):
         if key in others:
-            target = None if key[0] is None else str(key[0])
-            yield Pair(sides, (target, str(key[1])), group, others[key])
+            yield Pair(sides, (key[0], key[1]), group, others[key])
 
 
-def _clear(row: Mapping[str, Any]) -> float:
+def _clear(row: Row) -> float:
     """How clearly a row differs: how far its limits are from 0, by how far they are apart."""
     low, high = row["low"], row["high"]
     return float(min(abs(low), abs(high)) / max(high - low, 1e-12))
 
 
-def _more(rows: Sequence[Mapping[str, Any]], *, several: bool) -> str:
-    higher = sum(row["change"] > 0 for row in rows)
-    way = {len(rows): "all higher", 0: "all lower"}.get(higher, f"{higher} of them higher")
-    on = f" on {rows[0]['side_b']}" if several else ""
-    return f"{len(rows)} more numbers of {_function(rows[0])} differ{on}, {way} (see frame)"
-
-
-def _sentence(row: Mapping[str, object], several: bool) -> str:
-    change = row["change"]
-    of = f"{_measure(row)} of {_function(row)}"
-    if not isinstance(change, float):
-        return f"{of} cannot be compared ({row['method']})"
-    way = "higher" if change >= 0 else "lower"
-    told = f"{of} is {_share(abs(change), row)} {way}" if change else f"{of} is the same"
-    told += f" on {row['side_b']}" if several else ""
-    low, high = row["low"], row["high"]
-    if not (isinstance(low, float) and isinstance(high, float)):
-        return f"{told} (no interval: {str(row['method']).removeprefix('none: ')})"
-    if max(abs(low), abs(high)) > _WIDE:
-        return f"{told}, which can be chance (so few measurements give no limits within tenfold)"
-    # Of what is lower, the limits are told as how much lower: 12 % lower [8 %, 16 %].
-    limits = (low, high) if change >= 0 else (-high, -low)
-    told += f" [{_share(limits[0], row)}, {_share(limits[1], row)}]"
-    return f"{told}, which can be chance" if change and not row["differs"] else told
-
-
-def _measure(row: Mapping[str, object]) -> str:
+def _measure(row: Row) -> str:
     """What a reader calls the measure: p95, p95 response time, mean latency, success rate."""
-    measure = str(row["measure"])
+    measure = row["measure"]
     if measure in _WORDS:
         return _WORDS[measure]
     time, _, of = measure.rpartition("_")
-    return f"{of} response time" if time == "response_ms" else of
+    return f"{of} response time" if time == "response_ms" else str(of)
 
 
-def _function(row: Mapping[str, object]) -> str:
-    return called((None if row["target"] is None else str(row["target"]), str(row["function"])))
+def _function(row: Row) -> str:
+    return called((row["target"], row["function"]))
 
 
-def _could_show(row: Mapping[str, object], power: Mapping[str, object]) -> str:
+def _could_show(row: Row, power: Row) -> str:
     """What a row without a difference proves: the same within so much, and what it could show."""
-    detectable, within = power["detectable"], power["same_within"]
-    if row["differs"] or not (isinstance(detectable, float) and isinstance(within, float)):
+    detectable, within = power.get("detectable"), power.get("same_within")
+    if row["differs"] or detectable is None or within is None:
         return ""
     same = f"the same within {_share(within, row)}; " if within <= _SAME else ""
     return (
@@ -320,58 +349,15 @@ def _could_show(row: Mapping[str, object], power: Mapping[str, object]) -> str:
     )
 
 
-def _without_difference(
-    rows: Sequence[tuple[Mapping[str, object], Mapping[str, object]]], *, several: bool
-) -> str:
-    """What several rows of one function without a difference say, each with its row of power."""
-    first, power = rows[0]
-    on = f" on {first['side_b']}" if several else ""
-    times = [both for both in rows if both[0]["measure"] != "success_rate"]
-    changes = [(row, row) for row, _ in times if isinstance(row["change"], float)]
-    by = f" {_range(changes, 'change', 'by')}" if changes else ""
-    told = f"{len(rows)} numbers of {_function(first)}{on} differ{by}, which can be chance"
-    same = [both for both in times if _below(both[1], "same_within", _SAME)]
-    shown = [both for both in times if _below(both[1], "detectable", math.inf)]
-    if same:
-        told += f": {_range(same, 'same_within', 'the same within')}"
-    if shown:
-        told += f"{';' if same else ':'} these {power['blocks']} blocks "
-        told += _range(shown, "detectable", "could have shown a change of")
-        told += f", {max(int(str(row['blocks_to_halve'])) for _, row in shown)} more halve it"
-    return told
-
-
-def _without_interval(rows: Sequence[Mapping[str, object]], reason: str, *, several: bool) -> str:
-    """What several rows of one function without limits say, for one reason."""
-    on = f" on {rows[0]['side_b']}" if several else ""
-    of = f"{len(rows)} numbers of {_function(rows[0])}{on}"
-    why = reason.removeprefix("none: ")
-    changes = [(row, row) for row in rows if isinstance(row["change"], float)]
-    if not changes:
-        return f"{of} cannot be compared ({why})"
-    if not any(row["change"] for row, _ in changes):
-        return f"{of} are the same (no interval: {why})"
-    return f"{of} differ {_range(changes, 'change', 'by')} (no interval: {why})"
-
-
-def _below(power: Mapping[str, object], column: str, limit: float) -> bool:
-    value = power.get(column)
-    return isinstance(value, float) and value <= limit
-
-
-def _range(
-    rows: Sequence[tuple[Mapping[str, object], Mapping[str, object]]], column: str, words: str
-) -> str:
+def _range(rows: Sequence[tuple[Row, Row]], column: str, words: str) -> str:
     """The smallest and the largest share of a column, each with the measure that has it."""
-    values = sorted(
-        ((abs(float(str(from_[column]))), row) for row, from_ in rows), key=lambda both: both[0]
-    )
+    values = sorted(((abs(from_[column]), row) for row, from_ in rows), key=lambda both: both[0])
     (low, least), (high, most) = values[0], values[-1]
     told = f"{words} {_share(low, least)} ({_measure(least)})"
     return told if len(values) == 1 else f"{told} to {_share(high, most)} ({_measure(most)})"
 
 
-def _share(share: float, row: Mapping[str, object]) -> str:
+def _share(share: float, row: Row) -> str:
     """A share with two digits that mean something: in points of the success rate, else percent."""
     unit = "points" if row["measure"] == "success_rate" else "%"
     percent = share * 100

@@ -51,11 +51,6 @@ class Demonstration:
 def demonstrate(folder: Path, *, store: Path, say: Callable[[str], None]) -> Demonstration:
     """Measure two functions at several rates on the embedded lab and write a report.
 
-    Args:
-        folder: Where the report is written.
-        store: Where the results are stored.
-        say: Takes each line for the user.
-
     Raises:
         ConfigError: Nothing can be written there; nothing was measured.
     """
@@ -106,9 +101,8 @@ def _make(folder: Path) -> None:
 
 def _report(folder: Path, runs: tuple[Run, ...]) -> Path:
     summaries, last = _summaries(runs), runs[-1]
-    word = _word(runs)
     what = f"{len(runs)} rates, {ITERATIONS} iterations of {DURATION} each"
-    rates = run_html(word, word == "VALID", summaries, title=what, doubts=_doubts(runs))
+    rates = run_html(_word(runs), summaries, title=what, doubts=_doubts(runs))
     return write_report(
         folder,
         "dfaas_lab: a demonstration",

@@ -159,12 +159,14 @@ class Generator:
         from dfaas_lab.checks import GeneratorToCheck
 
         self._membership.check()
-        session = self._session
-        return GeneratorToCheck.of(
-            session.spec,
+        session, spec = self._session, self._session.spec
+        return GeneratorToCheck(
+            spec.name,
             session.remote,
-            k6_version=session.wanted_k6(),
-            on_facts=session.set_facts,
+            spec.workspace_root,
+            session.wanted_k6(),
+            spec.digest(),
+            session.set_facts,
         )
 
     def close(self) -> None:

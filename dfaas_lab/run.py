@@ -416,7 +416,6 @@ class Run:
         found, title = self.verdict, f"run {self.id}" + (f" {self.label!r}" * bool(self.label))
         return run_html(
             found.word,
-            found.valid,
             self.summary,
             title=title,
             doubts=found.lines,

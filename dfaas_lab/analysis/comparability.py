@@ -19,11 +19,8 @@ def remarks(
 ) -> tuple[str, ...]:
     """Return a sentence for each thing that makes two runs differ in what was asked or measured.
 
-    Args:
-        a: The complete iterations of the first run, as its ``summary``.
-        b: Those of the second.
-        names: What the runs are called.
-        trends: Whether a trend over the iterations of one run spoils the comparison.
+    ``a`` and ``b`` are their complete iterations, as in ``summary``; with ``trends``, a trend over
+    the iterations of one run spoils the comparison.
     """
     runs = _by_function(a), _by_function(b)
     both = [key for key in runs[0] if key in runs[1]]

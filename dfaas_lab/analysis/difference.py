@@ -10,8 +10,9 @@ correlation of the measures. ``alone_low`` and ``alone_high`` hold for a row by 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -62,11 +63,8 @@ _MOST_BLOCKS = 100_000
 class Pair:
     """The iterations of one function on two sides; paired ones stand in the same row of both.
 
-    Args:
-        sides: What the sides are called.
-        key: Target (None where it does not tell rows apart) and function.
-        a: Rows of ``summary`` of the first side.
-        b: Those of the second.
+    ``key`` is target (None where it does not tell rows apart) and function; ``a`` and ``b`` are
+    rows of ``summary``.
     """
 
     sides: tuple[str, str]
@@ -84,8 +82,17 @@ class Pair:
         return both["a"].to_numpy(), both["b"].to_numpy()
 
 
-# Of a pair, a measure and a confidence: the change with its limits.
-_Judge = Callable[[Pair, str, float], Interval]
+class _Measured(NamedTuple):
+    """The values of one measure on both sides of a pair."""
+
+    pair: Pair
+    measure: str
+    a: Values
+    b: Values
+
+
+# Of these and a confidence: the change with its limits.
+_Judge = Callable[[_Measured, float], Interval]
 
 
 def unpaired(pairs: Sequence[Pair], *, confidence: float, seed: int) -> pl.DataFrame:
@@ -96,8 +103,8 @@ def unpaired(pairs: Sequence[Pair], *, confidence: float, seed: int) -> pl.DataF
     :mod:`dfaas_lab.analysis.rate_intervals`.
     """
 
-    def judge(pair: Pair, measure: str, level: float) -> Interval:
-        a, b = pair.values(measure)
+    def judge(one: _Measured, level: float) -> Interval:
+        pair, measure, a, b = one
         if measure == "success_rate":
             requests = requests_of(pair.a), requests_of(pair.b)
             return rate_difference_interval(a, b, requests, confidence=level)
@@ -105,7 +112,7 @@ def unpaired(pairs: Sequence[Pair], *, confidence: float, seed: int) -> pl.DataF
         low, high = (None if x is None else x - 1 for x in (ratio.low, ratio.high))
         return Interval(ratio.estimate - 1, low, high, ratio.method)
 
-    return _frame(list(_measured(pairs, Pair.values)), Pair.values, judge, confidence)
+    return _frame(_measured(pairs, Pair.values), judge, confidence)
 
 
 def paired(pairs: Sequence[Pair], *, confidence: float) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -121,11 +128,11 @@ def paired(pairs: Sequence[Pair], *, confidence: float) -> tuple[pl.DataFrame, p
         interval allows, ``blocks_to_halve`` how many more blocks halve ``detectable``. Relative,
         but for the success rate.
     """
-    measured = list(_measured(pairs, Pair.paired))
+    measured = _measured(pairs, Pair.paired)
     level = _all_together(confidence, len(measured))
 
-    def judge(pair: Pair, measure: str, level: float) -> Interval:
-        differences = _Differences.of(pair, measure)
+    def judge(one: _Measured, level: float) -> Interval:
+        differences = _Differences.of(one)
         far = differences.reach(level)
         if far is None:
             why = TOO_FEW if len(differences.values) < FEWEST else EQUAL
@@ -133,11 +140,11 @@ def paired(pairs: Sequence[Pair], *, confidence: float) -> tuple[pl.DataFrame, p
         low, high = (differences.change(sign * far) for sign in (-1, 1))
         return Interval(differences.change(0.0), low, high, PAIRED)
 
-    frame = _frame(measured, Pair.paired, judge, confidence)
+    frame = _frame(measured, judge, confidence)
     limits = frame.select("low", "high").rows()
     power = [
-        (*pair.sides, *pair.key, measure, *_Differences.of(pair, measure).power(level, *row))
-        for (pair, measure), row in zip(measured, limits, strict=True)
+        (*one.pair.sides, *one.pair.key, one.measure, *_Differences.of(one).power(level, *row))
+        for one, row in zip(measured, limits, strict=True)
     ]
     return frame, pl.DataFrame(power, schema=POWER_SCHEMA, orient="row")
 
@@ -151,8 +158,8 @@ class _Differences:
     floor: float = 0.0
 
     @classmethod
-    def of(cls, pair: Pair, measure: str) -> _Differences:
-        a, b = pair.paired(measure)
+    def of(cls, one: _Measured) -> _Differences:
+        pair, measure, a, b = one
         if measure != "success_rate":
             return cls(np.log(b) - np.log(a), relative=True)
         # Blocks without a failure have no spread: independent requests are the least there is.
@@ -198,44 +205,34 @@ class _Differences:
 
 def _measured(
     pairs: Sequence[Pair], values: Callable[[Pair, str], tuple[Values, Values]]
-) -> Iterator[tuple[Pair, str]]:
-    for pair in pairs:
-        for measure in MEASURES:
-            if measure in pair.a.columns and all(map(len, values(pair, measure))):
-                yield pair, measure
+) -> list[_Measured]:
+    found = (
+        _Measured(pair, measure, *values(pair, measure))
+        for pair in pairs
+        for measure in MEASURES
+        if measure in pair.a.columns
+    )
+    return [one for one in found if len(one.a) and len(one.b)]
 
 
 def _all_together(confidence: float, rows: int) -> float:
     return 1 - (1 - confidence) / max(rows, 1)
 
 
-def _frame(
-    measured: Sequence[tuple[Pair, str]],
-    values: Callable[[Pair, str], tuple[Values, Values]],
-    judge: _Judge,
-    confidence: float,
-) -> pl.DataFrame:
-    level = _all_together(confidence, len(measured))
+def _frame(measured: Sequence[_Measured], judge: _Judge, confidence: float) -> pl.DataFrame:
+    levels = confidence, _all_together(confidence, len(measured))
     rows = [
-        (*pair.sides, *pair.key, measure, *_row(pair, measure, values, judge, (confidence, level)))
-        for pair, measure in measured
+        (*one.pair.sides, *one.pair.key, one.measure, *_row(one, judge, levels)) for one in measured
     ]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
-def _row(
-    pair: Pair,
-    measure: str,
-    values: Callable[[Pair, str], tuple[Values, Values]],
-    judge: _Judge,
-    levels: tuple[float, float],
-) -> tuple[object, ...]:
-    a, b = values(pair, measure)
-    means = float(a.mean()), float(b.mean())
-    if measure != "success_rate" and min(*a, *b) <= 0:
+def _row(one: _Measured, judge: _Judge, levels: tuple[float, float]) -> tuple[object, ...]:
+    means = float(one.a.mean()), float(one.b.mean())
+    if one.measure != "success_rate" and min(*one.a, *one.b) <= 0:
         why = "none: a time of 0 has no ratio"
         return (*means, None, None, None, None, None, None, why)
-    alone, together = (judge(pair, measure, level) for level in levels)
+    alone, together = (judge(one, level) for level in levels)
     if together.low is None or together.high is None:
         return (*means, together.estimate, None, None, None, None, None, together.method)
     differs = together.low > 0 or together.high < 0

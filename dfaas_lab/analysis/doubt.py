@@ -97,10 +97,9 @@ class Verdict:
         DOUBTFUL
         - drops: 6 (expected 0). Ask for less.
         """
-        lines = [str(self) if self.valid or not self.doubts else str(self).partition(":")[0]]
-        lines += [f"- {doubt}" + (f". {doubt.fix}" if doubt.fix else "") for doubt in self.doubts]
-        lines += [f"- Note: {remark}" for remark in self.remarks]
-        return "\n".join(printable(line) for line in lines)
+        notes = (f"Note: {remark}" for remark in self.remarks)
+        below = (f"- {line}" for line in (*self.lines, *notes))
+        return "\n".join(printable(line) for line in (self.word, *below))
 
     @property
     def lines(self) -> list[str]:

@@ -22,12 +22,9 @@ _UNCOUNTED = (404, 202)
 
 @dataclass(frozen=True)
 class GatewayCount:
-    """What the gateway counted.
+    """How many requests of a load the gateway had.
 
-    Args:
-        requests: How many requests of a load it had.
-        difference: How many more than were started, or (negative) fewer than were answered; 0
-            where the two agree.
+    ``difference`` is how many more than were started, or (negative) fewer than were answered.
     """
 
     requests: int

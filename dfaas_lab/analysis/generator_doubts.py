@@ -66,13 +66,10 @@ def findings_of(
     *,
     several: bool,
 ) -> Iterator[Finding]:
-    """What speaks against the numbers, iteration by iteration.
+    """What speaks against the numbers, iteration by iteration; ``several`` targets are named.
 
-    Args:
-        hosts: The iterations as their generator saw them.
-        asked: By target and iteration: all planned requests per second, and the median response
-            of the quickest function in ms.
-        several: Whether the run has several targets, which are then named.
+    ``asked`` has by target and iteration all planned requests per second, and the median response
+    of the quickest function in ms.
     """
     for host in hosts:
         target = host.target if several else ""

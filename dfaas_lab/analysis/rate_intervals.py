@@ -60,13 +60,9 @@ def rate_interval(rates: Values, requests: int, *, confidence: float) -> Interva
 def rate_difference_interval(
     a: Values, b: Values, requests: tuple[int, int], *, confidence: float
 ) -> Interval:
-    """The mean success rate of ``b`` less that of ``a``.
+    """The mean success rate of ``b`` less that of ``a``, one rate per iteration.
 
-    Args:
-        a: Rates of one run, one per iteration.
-        b: Those of the other.
-        requests: How many requests each run made.
-        confidence: Between 0 and 1.
+    ``requests`` is how many each run made.
 
     Raises:
         ConfigError: One of them is no rate.

@@ -87,13 +87,9 @@ def findings_of(
     *,
     several: bool,
 ) -> Iterator[Finding]:
-    """What speaks against the numbers, kind by kind.
+    """What speaks against the numbers, kind by kind; ``several`` targets are named.
 
-    Args:
-        summary: ``run.summary``.
-        timeline: ``run.timeline``; None where it is not known.
-        answers: One row per iteration and function, as :func:`answers_of` makes it; or None.
-        several: Whether the run has several targets, which are then named.
+    ``answers`` are as :func:`answers_of` makes them.
     """
     rows = list(summary.iter_rows(named=True))
     yield from _of_status(rows, several)

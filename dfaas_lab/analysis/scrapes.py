@@ -19,12 +19,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Series:
-    """One series as it was scraped.
-
-    Args:
-        labels: Its labels.
-        points: Its scrapes in order of time.
-    """
+    """One series as it was scraped, its points in order of time."""
 
     labels: Mapping[str, str]
     points: Sequence[Point]
@@ -92,15 +87,8 @@ def rates(series: Sequence[Series], scrapes: Scrapes, window: Window) -> list[Po
     """Return the sum of the rates of some counters, per second.
 
     A rate is the increase between two successive scrapes inside the window, divided by the time
-    between them; it stands at the later one. A counter that falls was reset, and counts from 0.
-
-    Args:
-        series: The counters.
-        scrapes: When their sources were scraped.
-        window: The window.
-
-    Returns:
-        A point for each scrape inside the window but the first; none where fewer than two are.
+    between them; it stands at the later one: there is a point for each scrape inside but the first,
+    and none where fewer than two are. A counter that falls was reset, and counts from 0.
     """
     return _added(_by_source(series, scrapes, window, _increases), sum)
 

@@ -65,10 +65,8 @@ class Completion:
 class Evidence:
     """What a run is judged by, beside its summary; each part may be missing.
 
-    Args:
-        timeline: ``run.timeline``.
-        answers: As :func:`dfaas_lab.analysis.run_doubts.answers_of` makes it.
-        hosts: The iterations as their generator saw them.
+    ``answers`` are as :func:`dfaas_lab.analysis.run_doubts.answers_of` makes them, ``hosts`` the
+    iterations as their generator saw them.
     """
 
     timeline: pl.DataFrame | None = None
@@ -84,12 +82,8 @@ def verdict_of(
 ) -> Verdict:
     """Judge a run by its summary, the script's own metrics and what its generator did.
 
-    Args:
-        summary: The run's summary, one row per iteration and function.
-        k6_metrics: For the clock: ``dfaas_date_lead_ms``, the gateway's date less k6's clock; and
-            ``dfaas_repeats``.
-        evidence: What else is known of it.
-        completion: How the run ended, and how many iterations it should have.
+    Of ``k6_metrics``, ``dfaas_date_lead_ms`` (the gateway's date less k6's clock) and
+    ``dfaas_repeats`` are used.
     """
     running = completion is not None and completion.status == "running"
     doubts = completion.doubts(summary) if completion else []

@@ -38,15 +38,7 @@ FATAL = (K6Missing, K6ScriptError, ConfigError, StoreError)
 
 @dataclass
 class Attempts:
-    """What is known of a load, in memory and in the campaign's files.
-
-    Args:
-        target: The target.
-        folder: The campaign's files.
-        settings: What is asked.
-        store: The results.
-        record: The load's record.
-    """
+    """What is known of a load, in memory and in the campaign's files."""
 
     target: Target
     folder: CampaignFolder
@@ -142,13 +134,8 @@ class Attempts:
 def generator_doubts(run: Run, iteration: int, *, on_generator: bool = False) -> tuple[str, ...]:
     """Return what the generator itself did that speaks against one iteration of a run.
 
-    A doubt that names no iteration is of all of them.
-
-    Args:
-        run: The run.
-        iteration: Its iteration.
-        on_generator: Whether the node is the generator itself. Then busy processors are the node's
-            load as well as the generator's, and no fault.
+    A doubt that names no iteration is of all of them. Where the node is ``on_generator``, busy
+    processors are the node's load as well as the generator's, and no fault.
     """
     causes = {"generator"} if on_generator else {"generator", "processor"}
     return tuple(

@@ -143,7 +143,10 @@ class Campaign:
         if self.status == "finished":
             return self
         if not self._folder.exists:
-            self._folder.create(self._settings, {"label": self.label, "status": "new", **_now()})
+            now = datetime.now(UTC).isoformat()
+            self._folder.create(
+                self._settings, {"label": self.label, "status": "new", "created_at": now}
+            )
         try:
             with self._folder.running():
                 self._note_progress()
@@ -337,7 +340,3 @@ def _ended(loops: Sequence[TargetLoop], errors: Sequence[BaseException]) -> str:
     if errors:
         return "failed"
     return "finished" if all(loop.state.done for loop in loops) else "interrupted"
-
-
-def _now() -> dict[str, str]:
-    return {"created_at": datetime.now(UTC).isoformat()}

@@ -180,18 +180,10 @@ def rest(
     clock: Callable[[], float] = time.monotonic,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Rest:
-    """Rest until the node is idle, or the fixed time.
+    """Rest until the node is idle, or the fixed time; ``stop`` ends it early.
 
     Where the node cannot be read at all until the longest rest is over, the rest ends with a note:
     nothing speaks against going on, and nothing for it.
-
-    Args:
-        settings: How.
-        read: Reads the node.
-        baseline: The node at rest.
-        stop: Ends it early.
-        clock: Seconds.
-        tell: Told what is waited for.
 
     Raises:
         CooldownTimeout: The node is measured, and is not idle.

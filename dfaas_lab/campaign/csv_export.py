@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,9 @@ def _export_one(outcomes: pl.DataFrame, folder: Path, functions: Iterable[str]) 
         for load in loads
     ]
     return [
-        _merge(folder / "results.csv", rows, _results_header, names),
-        _merge(folder / "skipped.csv", map(_skipped_row, skipped), _skipped_header, names),
-        _merge(folder / "index.csv", index, lambda _: list(INDEX), (), delimiter=";"),
+        _merge(folder / "results.csv", rows, names, COLUMNS_OF, NODE_COLUMNS),
+        _merge(folder / "skipped.csv", map(_skipped_row, skipped), names, COLUMNS_OF[:2]),
+        _merge(folder / "index.csv", index, more=INDEX, delimiter=";"),
     ]
 
 
@@ -107,14 +107,8 @@ def _result_row(rows: list[dict[str, Any]]) -> Row:
 
 
 def _skipped_row(load: PlannedLoad) -> Row:
-    return {
-        column: value
-        for name, rate in load.items()
-        for column, value in (
-            (f"function_{name}", _no_formula(name)),
-            (f"rate_function_{name}", str(rate)),
-        )
-    }
+    names = {f"function_{name}": _no_formula(name) for name in load}
+    return names | {f"rate_function_{name}": str(rate) for name, rate in load.items()}
 
 
 def _no_formula(name: str) -> str:
@@ -131,19 +125,12 @@ def _short(value: float | None) -> str:
     return str(int(value)) if value is not None and value == round(value) else _decimals(value)
 
 
-def _results_header(names: Sequence[str]) -> list[str]:
-    return [column + name for name in names for column in COLUMNS_OF] + list(NODE_COLUMNS)
-
-
-def _skipped_header(names: Sequence[str]) -> list[str]:
-    return [column + name for name in names for column in ("function_", "rate_function_")]
-
-
 def _merge(
     path: Path,
     rows: Iterable[Row],
-    header: Callable[[Sequence[str]], list[str]],
-    names: Sequence[str],
+    names: Sequence[str] = (),
+    of_each: Sequence[str] = (),
+    more: Sequence[str] = (),
     *,
     delimiter: str = ",",
 ) -> Path:
@@ -151,7 +138,7 @@ def _merge(
     old = list(read_rows(path, delimiter)) if path.exists() else []
     before = {column for row in old for column in row}
     own = {column.removeprefix("rate_function_") for column in before if is_rate(column)}
-    ours = header(sorted({*names, *own}))
+    ours = [*(column + name for name in sorted({*names, *own}) for column in of_each), *more]
     # Further columns are another tool's: an equal row of ours does not have them.
     columns = ours + [column for row in old[:1] for column in row if column not in ours]
     left = Counter(_key(row, ours) for row in old)

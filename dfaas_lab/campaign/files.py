@@ -30,11 +30,7 @@ _NAME = "campaign.json"
 
 @dataclass(frozen=True)
 class CampaignFolder:
-    """The files of one campaign.
-
-    Args:
-        path: ``<store>/campaigns/<id>``.
-    """
+    """The files of one campaign, in ``<store>/campaigns/<id>``."""
 
     path: Path
 

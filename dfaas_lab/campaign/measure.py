@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dfaas_lab.campaign import node
 from dfaas_lab.campaign.attempts import FATAL, Attempts
-from dfaas_lab.campaign.cooldown import rest
+from dfaas_lab.campaign.cooldown import Rest, rest
 from dfaas_lab.campaign.outage import wait_until_back
 from dfaas_lab.campaign.overload import judge
 from dfaas_lab.campaign.readings import Readings
@@ -26,9 +26,8 @@ from dfaas_lab.errors import (
 )
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
-from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.load.dominance import Dominance
-from dfaas_lab.load.plan import Plan, PlannedLoad
+from dfaas_lab.load.plan import Plan
 from dfaas_lab.progress import ELSEWHERE
 from dfaas_lab.run import Run
 from dfaas_lab.status import FINAL
@@ -61,16 +60,7 @@ class LoopState:
 
 
 class TargetLoop:
-    """The loop over a plan's loads on one target.
-
-    Args:
-        target: The target.
-        folder: The campaign's files.
-        settings: What is asked.
-        store: The results.
-        options: Other options of the runs.
-        stop: Ends it after what is under way is stored.
-    """
+    """The loop over a plan's loads on one target; ``stop`` ends it once what runs is stored."""
 
     def __init__(
         self,
@@ -90,7 +80,6 @@ class TargetLoop:
         self._plan: Plan = settings.plan.limited(target.functions)
         self._baseline = Readings()
         self._runs: dict[str, list[str]] = {}
-        self._attempts = self._attempts_of(LoadRecord(PlannedLoad({}), 0))
         self._timeout: CooldownTimeout | None = None
         self.state = LoopState(len(self._plan))
 
@@ -136,9 +125,6 @@ class TargetLoop:
     def _record(self) -> LoadRecord:
         return self._attempts.record
 
-    def _attempts_of(self, record: LoadRecord) -> Attempts:
-        return Attempts(self._target, self._folder, self._settings, self._store, record)
-
     def _prepare(self) -> None:
         stored = self._folder.read().get("baselines", {}).get(self._target.name)
         if stored is not None:
@@ -156,7 +142,7 @@ class TargetLoop:
 
     def _measure(self, record: LoadRecord) -> LoadRecord:
         """Measure the iterations of a load that are missing, until none is or it is stopped."""
-        self._attempts = self._attempts_of(record)
+        self._attempts = Attempts(self._target, self._folder, self._settings, self._store, record)
         self.state.load = str(record.load)
         log.info(
             "%s: load %d of %d: %s",
@@ -186,7 +172,7 @@ class TargetLoop:
             )
             handle = create_run(
                 self._store.root,
-                [preflight(self._target._part(asked))],
+                [self._target._part(asked)],
                 label=f"{self._folder.id} {self._record.load}",
                 shown=ELSEWHERE,
                 campaign={
@@ -260,13 +246,13 @@ class TargetLoop:
                 numbers[number - 1],
                 run_id=run_id,
                 run_iteration=number,
-                rest_s=rested[0],
-                idle=rested[1],
+                rest_s=rested.rest_s,
+                idle=rested.readings,
             )
         )
         self._tell("")
 
-    def _rest(self, stop: threading.Event) -> tuple[float, Readings] | None:
+    def _rest(self, stop: threading.Event) -> Rest | None:
         """Cool down; None where it was stopped, or the node did not become idle."""
         try:
             rested = rest(
@@ -282,7 +268,7 @@ class TargetLoop:
             return None
         if rested.note:
             log.warning("%s: %s", self._target.name, rested.note)
-        return None if stop.is_set() else (rested.rest_s, rested.readings)
+        return None if stop.is_set() else rested
 
     def _measure_idle(self) -> None:
         """Measure a load of rate 0: the node alone, for as long as a load lasts."""
@@ -304,8 +290,8 @@ class TargetLoop:
                     iteration,
                     state="measured",
                     started_at=started.isoformat(),
-                    rest_s=rested[0],
-                    idle=rested[1],
+                    rest_s=rested.rest_s,
+                    idle=rested.readings,
                     node=readings,
                     overloaded=found.overloaded,
                     reasons=found.reasons,

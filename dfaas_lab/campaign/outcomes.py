@@ -48,11 +48,7 @@ def outcomes_of(
 ) -> pl.DataFrame:
     """Return the outcomes; see :attr:`dfaas_lab.Campaign.outcomes`.
 
-    Args:
-        store: Where the runs are.
-        settings: What is asked.
-        plans: The plan of each target.
-        known: What is known of the loads of each target, by load id.
+    ``plans`` are by target, ``known`` records by target and load id.
     """
     own = [
         row

@@ -61,8 +61,7 @@ def judge(success_rates: Mapping[str, float | None], node: Readings, limits: Ove
     """Judge one iteration.
 
     Args:
-        success_rates: Of each function that took load: answered well over requests; None where
-            nothing was answered or refused.
+        success_rates: Of each function that took load; None where nothing was answered or refused.
         node: What was read of the node in the iteration's window.
         limits: The thresholds.
     """

@@ -63,13 +63,7 @@ def preview_of(
     plans: Mapping[str, Plan],
     known: Mapping[str, Mapping[str, LoadRecord]],
 ) -> CampaignPreview:
-    """Reckon what a campaign costs.
-
-    Args:
-        settings: What is asked.
-        plans: The plan of each target, after its functions' own maxima.
-        known: What is known of each target's loads so far.
-    """
+    """Reckon what a campaign costs; plans and what is known of their loads are by target."""
     rested = [
         attempt.rest_s
         for records in known.values()
@@ -80,8 +74,10 @@ def preview_of(
     cooldown_s = fixed if fixed is not None else (sum(rested) / len(rested) if rested else None)
     iteration_s = settings.duration_s + (cooldown_s or 0.0) + _OVERHEAD_S
     loads = {name: len(plan) for name, plan in plans.items()}
-    done = {name: _done(known.get(name, {})) for name in plans}
-    left = {name: loads[name] - done[name] for name in plans}
+    left = {
+        name: loads[name] - sum(not record.missing for record in known.get(name, {}).values())
+        for name in plans
+    }
     requests = sum(int(plan.totals().sum()) for plan in plans.values()) * settings.duration_s
     once_bytes = requests * _REQUEST_BYTES + sum(loads.values()) * _ITERATION_BYTES
     return CampaignPreview(
@@ -93,10 +89,6 @@ def preview_of(
         data_bytes=round(settings.iterations * once_bytes),
         notices=tuple(dict.fromkeys(plan.notice for plan in plans.values() if plan.notice)),
     )
-
-
-def _done(records: Mapping[str, LoadRecord]) -> int:
-    return sum(not record.missing for record in records.values())
 
 
 def told_time(seconds: float) -> str:

@@ -14,13 +14,7 @@ from dfaas_lab.progress import Step
 def steps_of(
     states: Mapping[str, LoopState], iterations: int, duration_s: float
 ) -> tuple[Step, ...]:
-    """Return the bars.
-
-    Args:
-        states: By target, how far it is.
-        iterations: How often each load is repeated.
-        duration_s: How long an iteration lasts.
-    """
+    """Return the bars, from how far each target is."""
     return tuple(
         step
         for target, state in states.items()

@@ -65,13 +65,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class LoadRecord:
-    """One load on one target.
-
-    Args:
-        load: The load.
-        asked: How many iterations it shall have.
-        attempts: All attempts, in the order in which they began.
-    """
+    """One load on one target: the iterations that it shall have, and all attempts in order."""
 
     load: PlannedLoad
     asked: int

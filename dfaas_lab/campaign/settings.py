@@ -30,17 +30,8 @@ Order = Literal["rising", "shuffled", "given"]
 class Settings:
     """All that decides what a campaign measures, and what it makes of it.
 
-    Args:
-        plan: The loads.
-        iterations: How often each is repeated.
-        duration_s: How long an iteration lasts.
-        targets: Their names.
-        cooldown: The rest before each iteration.
-        overload: When a node is overloaded.
-        order: In which order the loads come.
-        seed: Of the order ``"shuffled"``.
-        requests: By target and function what is asked, as :func:`requests_of` gives it.
-        options: Other options of the runs, as :func:`stored_options` gives them.
+    ``targets`` are names, ``seed`` is of the order ``"shuffled"``, ``requests`` has by target and
+    function what is asked (:func:`requests_of`), ``options`` are as :func:`stored_options` gives.
     """
 
     plan: Plan

@@ -178,11 +178,7 @@ def line_ends(
 ) -> list[alt.Chart]:
     """Write names at the ends of lines, moved apart where they would cover each other.
 
-    Args:
-        ends: The name, and the last point's x and y.
-        x: The horizontal encoding of the lines.
-        y: Their vertical axis.
-        height: Of the panel, in pixels.
+    Of each line the name, and the last point's x and y; ``height`` is the panel's, in pixels.
     """
     free, rows = -math.inf, []
     for name, at, value in sorted(ends, key=lambda end: end[2]):

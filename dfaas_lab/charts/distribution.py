@@ -18,9 +18,7 @@ _SHARES = sorted(
     | {0.999 + at / 10_000 for at in range(11)}
 )
 _MARKED = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
-_EXACT = tuple(_MARKED.values())
 _WHAT = {"latency_ms": "latency", "response_ms": "response time"}
-_TITLES = {"latency_ms": "Distribution of latency", "response_ms": "Distribution of response time"}
 
 
 def distribution_chart(
@@ -56,7 +54,7 @@ def distribution_chart(
         f"{failed:,} failed ones are not in it" if failed else "",
         "points: p50, p95, p99",
     ]
-    return figure.page(charts, _TITLES[column], notes if charts else [])
+    return figure.page(charts, f"Distribution of {_WHAT[column]}", notes if charts else [])
 
 
 def _panel(
@@ -109,7 +107,9 @@ def _percentiles(y: alt.Y) -> list[alt.Chart]:
 
 def _curve(rows: pl.DataFrame, group: str, column: str) -> pl.DataFrame:
     values = rows[column].cast(pl.Float64).sort()
-    each = sorted({at / max(values.len() - 1, 1) for at in range(values.len())} | set(_EXACT))
+    each = sorted(
+        {at / max(values.len() - 1, 1) for at in range(values.len())} | set(_MARKED.values())
+    )
     shares = _SHARES if values.len() > len(_SHARES) else each
     found = [values.quantile(share, interpolation="linear") for share in shares]
     return pl.DataFrame(

@@ -4,8 +4,8 @@ What is found becomes the frame of ``Generator.check()`` and ``Lab.check()``.
 """
 
 from dfaas_lab.checks.finding import lacking
-from dfaas_lab.checks.host import check_generator, check_host
-from dfaas_lab.checks.lab import GeneratorToCheck, TargetToCheck, check_lab
+from dfaas_lab.checks.host import GeneratorToCheck, check_generator, check_host
+from dfaas_lab.checks.lab import TargetToCheck, check_lab
 from dfaas_lab.checks.target import check_target
 
 __all__ = [

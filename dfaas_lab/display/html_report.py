@@ -61,13 +61,9 @@ document.querySelectorAll("div.chart").forEach(function (place) {
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report.
+    """A part of a report: HTML that is already escaped, a figure, and the data behind it.
 
-    Args:
-        title: Its heading, also the stem of its files' names.
-        html: What is said first; HTML, already escaped.
-        chart: A figure.
-        frame: The data behind it, which is written beside the page.
+    The title is its heading, and the stem of the names of its files beside the page.
     """
 
     title: str
@@ -86,12 +82,7 @@ def write_report(
 ) -> Path:
     """Write a report and return the place of its page.
 
-    Args:
-        folder: Where to write; it is made where it is not.
-        title: The page's title.
-        sections: What is in it, in order.
-        lead: One sentence: what the reader sees.
-        facts: Where the numbers come from, by name: date, machine, versions.
+    ``lead`` is one sentence: what the reader sees; ``facts`` are where the numbers come from.
     """
     folder.mkdir(parents=True, exist_ok=True)
     stems = _stems(sections)

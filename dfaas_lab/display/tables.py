@@ -25,34 +25,27 @@ Marks = Collection[tuple[str, int, str, str]]
 
 def run_html(
     verdict: str,
-    valid: bool,
     summary: pl.DataFrame,
     *,
     title: str = "",
-    doubts: Iterable[str] | None = None,
+    doubts: Iterable[str] = (),
     notes: Sequence[str] = (),
     marks: Marks = (),
 ) -> str:
     """Return a verdict and a small table as HTML.
 
     Args:
-        verdict: ``VALID``, or ``DOUBTFUL`` and why.
-        valid: Whether the verdict is good.
+        verdict: ``VALID``, ``DOUBTFUL`` or ``RUNNING``.
         summary: ``run.summary``; one row is shown per iteration and function, or, where these are
             more than a page holds, one per function and rate with the medians of its iterations.
         title: What was run, in a few words.
-        doubts: The doubts, a line each; None means as ``verdict`` says.
+        doubts: The doubts, a line each.
         notes: What is good to know, a line each; shown by a click.
         marks: The numbers of which more than a tenth may be the generator's own.
     """
-    word, _, why = verdict.partition(": ")
-    known = {"VALID": "good", "RUNNING": "under way"}
-    badge = chip(word, known.get(word, "good" if valid else "doubt"))
     heading = f" &nbsp; {text(title)}" if title else ""
-    if doubts is None:
-        doubts = why.split("; ") if why else ()
     below = summary_html(summary, marks) + folded("note", notes)
-    return f"<div>{badge}{heading}{bullets(doubts)}{below}</div>"
+    return f"<div>{chip(verdict)}{heading}{bullets(doubts)}{below}</div>"
 
 
 def summary_html(summary: pl.DataFrame, marks: Marks = ()) -> str:
@@ -116,7 +109,8 @@ def _shown(summary: pl.DataFrame, marks: Marks) -> tuple[list[tuple[str, list[st
 
     def cell(row: dict[str, Any], key: str, form: Callable[[Any], str]) -> str:
         place = (row["target"], row.get("iteration"), row["function"], key)
-        return f"{_MARK}{form(row[key])}" if place in places else form(row[key])
+        shown = _DASH if row[key] is None else form(row[key])
+        return f"{_MARK}{shown}" if place in places else shown
 
     shown = [(name, [cell(row, key, form) for row in rows]) for key, name, form in columns]
     return shown, " ".join(filter(None, [note, _MARKED if marks else ""]))
@@ -151,34 +145,25 @@ def _over_iterations(summary: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _plain(value: object) -> str:
-    return _DASH if value is None else str(value)
+def _ms(value: float) -> str:
+    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
 
 
-def _count(value: int | None) -> str:
-    return _DASH if value is None else f"{value:,}"
+def _rate(value: float) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
-def _ms(value: float | None) -> str:
-    return _DASH if value is None else f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
-
-
-def _rate(value: float | None) -> str:
-    return _DASH if value is None else f"{value:,.2f}".rstrip("0").rstrip(".")
-
-
-def _percent(value: float | None) -> str:
-    if value is None:
-        return _DASH
+def _percent(value: float) -> str:
     # 99.996 % is not 100 %.
     shown = f"{value * 100:.1f}"
     return "> 99.9" if shown == "100.0" and value < 1 else shown
 
 
+_count = "{:,}".format
 _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
-    ("target", "target", _plain),
-    ("function", "function", _plain),
-    ("iteration", "iteration", _plain),
+    ("target", "target", str),
+    ("function", "function", str),
+    ("iteration", "iteration", str),
     ("iterations", "iterations", _count),
     ("rate_rps", "asked (req/s)", _rate),
     ("achieved_rps", "achieved (req/s)", _rate),
@@ -190,5 +175,5 @@ _COLUMNS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
     ("latency_ms_p95", "p95 (ms)", _ms),
     ("latency_ms_p99", "p99 (ms)", _ms),
     ("latency_ms_max", "max (ms)", _ms),
-    ("status", "status", _plain),
+    ("status", "status", str),
 )

@@ -3,19 +3,5 @@
 from dfaas_lab.load.duration import format_duration, seconds
 from dfaas_lab.load.function import Function
 from dfaas_lab.load.load import Load, Share
-from dfaas_lab.load.plan import Plan, PlannedLoad
-from dfaas_lab.load.rates import Custom, Exponential, Linear, Random
 
-__all__ = [
-    "Custom",
-    "Exponential",
-    "Function",
-    "Linear",
-    "Load",
-    "Plan",
-    "PlannedLoad",
-    "Random",
-    "Share",
-    "format_duration",
-    "seconds",
-]
+__all__ = ["Function", "Load", "Share", "format_duration", "seconds"]

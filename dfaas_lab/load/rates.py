@@ -10,7 +10,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any
 
 from dfaas_lab.errors import ConfigError
 from dfaas_lab.load.load import MAX_RATE_RPS
@@ -43,15 +43,10 @@ class Rates(ABC):
             **{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()},
         }
 
-    _optional: ClassVar[frozenset[str]] = frozenset()
-
-    def _check(self, *, least: Mapping[str, int]) -> None:
+    def _check(self, **least: int) -> None:
         for name, low in least.items():
-            value = getattr(self, name)
-            if value is not None or name not in self._optional:
-                object.__setattr__(
-                    self, name, whole_number(value, f"{type(self).__name__}({name}=...)", low)
-                )
+            whole = whole_number(getattr(self, name), f"{type(self).__name__}({name}=...)", low)
+            object.__setattr__(self, name, whole)
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class Linear(Rates):
     step: int = 10
 
     def __post_init__(self) -> None:
-        self._check(least={"min": 0, "max": 0, "step": 1})
+        self._check(min=0, max=0, step=1)
         _check_ends("Linear", self.min, self.max)
 
     @property
@@ -106,19 +101,18 @@ class Exponential(Rates):
     max_power: int = 8
     max_rate: int | None = None
 
-    _optional = frozenset({"max_rate"})
-
     def __post_init__(self) -> None:
-        self._check(least={"base": 2, "min_power": 0, "max_power": 0, "max_rate": 1})
+        self._check(base=2, min_power=0, max_power=0)
+        if self.max_rate is not None:
+            self._check(max_rate=1)
         _check_ends("Exponential", self.min_power, self.max_power, "_power")
-        if self.max_power > 64 or self.base**self.max_power > MAX_RATE_RPS:
-            capped = self.max_rate is not None and self.max_rate <= MAX_RATE_RPS
-            if not capped:
-                raise ConfigError(
-                    f"Exponential: {self.base} to the power of {self.max_power} is more than any "
-                    "generator can make",
-                    hint="Give a lower max_power, or max_rate=.",
-                )
+        high = self.max_power > 64 or self.base**self.max_power > MAX_RATE_RPS
+        if high and self.max_rate is None:
+            raise ConfigError(
+                f"Exponential: {self.base} to the power of {self.max_power} is more than any "
+                "generator can make",
+                hint="Give a lower max_power, or max_rate=.",
+            )
         if not self.values:
             raise ConfigError(
                 f"Exponential: the first rate, {self.base} to the power of {self.min_power}, is "
@@ -168,7 +162,7 @@ class Random(Rates):
     _drawn: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._check(least={"min": 0, "max": 0, "count": 1})
+        self._check(min=0, max=0, count=1)
         _check_ends("Random", self.min, self.max)
         object.__setattr__(self, "drawn_seed", self.seed is None)
         if self.seed is None:

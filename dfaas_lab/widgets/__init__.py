@@ -5,21 +5,13 @@ view never fails: what cannot be drawn is not drawn.
 """
 
 from dfaas_lab.widgets.busy import busy
-from dfaas_lab.widgets.choose import (
-    SafeView,
-    SilentView,
-    Together,
-    choose_view,
-    in_kernel,
-    is_watched,
-)
+from dfaas_lab.widgets.choose import SafeView, SilentView, Together, choose_view, is_watched
 from dfaas_lab.widgets.job import show_job
-from dfaas_lab.widgets.live_chart import LiveChart, chart_view, forget_figure
+from dfaas_lab.widgets.live_chart import chart_view, forget_figure
 from dfaas_lab.widgets.notebook import NotebookView
 from dfaas_lab.widgets.terminal import TerminalView
 
 __all__ = [
-    "LiveChart",
     "NotebookView",
     "SafeView",
     "SilentView",
@@ -29,7 +21,6 @@ __all__ = [
     "chart_view",
     "choose_view",
     "forget_figure",
-    "in_kernel",
     "is_watched",
     "show_job",
 ]

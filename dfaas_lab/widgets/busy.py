@@ -22,11 +22,6 @@ def busy(
 ) -> Iterator[Callable[[str], None]]:
     """Say what goes on; where it took more than a second, a line with its end stays.
 
-    Args:
-        what: What it is.
-        text: What goes on.
-        clock: Tells the time in seconds.
-
     Yields:
         What takes a few words about the result.
 

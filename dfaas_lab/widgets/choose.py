@@ -58,11 +58,8 @@ class SilentView:
 class SafeView:
     """Another view, silent from the first time that it fails.
 
-    Args:
-        view: The other view.
-        every_s: The least time between two drawings, where it costs more than the others; what
-            comes in between is not drawn.
-        clock: Tells the time in seconds.
+    It is drawn every ``every_s`` at most, where it costs more than others; what comes in between is
+    not drawn.
     """
 
     def __init__(
@@ -72,7 +69,7 @@ class SafeView:
         every_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._view: ProgressView = view
+        self._view = view
         self._every_s = every_s
         self._clock = clock
         self._next_s = float("-inf")

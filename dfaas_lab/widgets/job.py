@@ -26,13 +26,9 @@ class Job(Protocol):
 
 
 def show_job(job: Job, plain: str, run_id: str, chart: ProgressView | None = None) -> None:
-    """Show a job in a notebook: its bars and a Stop; a line of text when it has ended.
+    """Show a job in a notebook: its bars and a Stop, a chart below; the run's id stays as text.
 
-    Args:
-        job: The job.
-        plain: What is shown where there are no widgets, and of a job that does not go on.
-        run_id: The run's id, which stays as text.
-        chart: What is drawn below.
+    ``plain`` is shown where there are no widgets, and of a job that does not go on.
     """
     from IPython.display import display
 

@@ -26,12 +26,7 @@ class LiveChart:
     """Rate, latency and failures over time, and at the end what ``figure`` makes.
 
     The picture alone stays: a notebook that shows the run, too, has its specification once. A cell
-    that makes several runs keeps the figure of the last.
-
-    Args:
-        series: By target, what is measured.
-        figure: Makes the MIME bundle of the run's figure.
-        run_id: The run's id.
+    that makes several runs keeps the figure of the last. ``figure`` makes its MIME bundle.
     """
 
     def __init__(self, series: Mapping[str, LiveSeries], figure: Figure, run_id: str) -> None:
@@ -77,14 +72,7 @@ def chart_view(
     figure: Figure,
     run_id: str,
 ) -> ProgressView | None:
-    """Return the live chart where it is wanted, and this is a notebook.
-
-    Args:
-        shown: How the run is shown.
-        series: By target, what is measured.
-        figure: Makes the MIME bundle of the run's figure.
-        run_id: The run's id.
-    """
+    """Return the live chart where it is wanted, and this is a notebook."""
     wanted = shown.progress is not False if shown.chart is None else shown.chart
     if not wanted or not series or not in_kernel():
         return None

@@ -103,11 +103,7 @@ def _bars(stop: Callable[[], None] | None) -> Bars:
 
 
 class Bars:
-    """The widgets: a row for each step, and below them a state with a button that stops.
-
-    Args:
-        stop: What the button does; None has none.
-    """
+    """The widgets: a row for each step, and below them a state with a button, where it can stop."""
 
     def __init__(self, stop: Callable[[], None] | None = None) -> None:
         import ipywidgets

@@ -27,10 +27,6 @@ class TerminalView:
     """One line that is written over on a terminal; a line for each finished step anywhere.
 
     Of several steps that go on, each has the line for two seconds.
-
-    Args:
-        stream: Where to write; it is a terminal if it says so.
-        clock: Tells the time in seconds.
     """
 
     def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -3,7 +3,9 @@
 Both write the same CSV, have the same VUs (one for each request per second) and ask a server of
 their own process, turn about. Only ratios are asserted, of medians of CPU time, which other work on
 the machine changes little. To see where the time goes: ``k6 run --profiling-enabled --address
-localhost:6565`` and ``go tool pprof http://localhost:6565/debug/pprof/profile``.
+localhost:6565`` and ``go tool pprof http://localhost:6565/debug/pprof/profile``. What a VU holds is
+the same in each try where the garbage is collected first: with ``--paused`` (VUs made) or
+``--linger`` (the load has ended), ``/debug/pprof/heap?gc=1``. The peak depends on when Go collects.
 """
 
 from __future__ import annotations

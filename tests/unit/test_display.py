@@ -51,7 +51,7 @@ def broken() -> Any:
 
 
 def test_a_run_shows_its_verdict_and_its_numbers_with_units() -> None:
-    page = Page(run_html("VALID", True, summary(), title="3 iterations"))
+    page = Page(run_html("VALID", summary(), title="3 iterations"))
     for words in ("VALID", "3 iterations", "figlet", "p50 (ms)", "asked (req/s)", "4.10"):
         assert words in page.text
 
@@ -59,7 +59,7 @@ def test_a_run_shows_its_verdict_and_its_numbers_with_units() -> None:
 def test_what_may_be_the_generators_own_is_marked() -> None:
     frame = summary(["figlet"], iterations=3)
     marks = [(frame["target"][0], 2, "figlet", "latency_ms_p50")]
-    page = Page(run_html("VALID", True, frame, marks=marks))
+    page = Page(run_html("VALID", frame, marks=marks))
     assert page.text.count("|~") == 2  # the number, and what it means
     assert f"|~{frame['latency_ms_p50'][1]:.2f}|" in page.text
     many = summary_text(summary(["figlet"], iterations=50), marks)
@@ -68,19 +68,19 @@ def test_what_may_be_the_generators_own_is_marked() -> None:
 
 
 def test_null_is_a_dash_and_never_a_number() -> None:
-    page = Page(run_html("VALID", True, summary(["f"], iterations=1, latency_ms_p50=None)))
+    page = Page(run_html("VALID", summary(["f"], iterations=1, latency_ms_p50=None)))
     assert "|\u2013|" in page.text
     assert "None" not in page.text
     assert "nan" not in page.text.lower()
 
 
 def test_almost_all_is_not_all() -> None:
-    page = Page(run_html("VALID", True, summary(["f"], success_rate=0.99996)))
+    page = Page(run_html("VALID", summary(["f"], success_rate=0.99996)))
     assert "100.0" not in page.text
 
 
 def test_many_iterations_are_medians_per_function_and_rate() -> None:
-    page = Page(run_html("VALID", True, summary(iterations=50)))
+    page = Page(run_html("VALID", summary(iterations=50)))
     assert "medians over the iterations" in page.text
     assert "|5,000|" in page.text  # 50 iterations of 100 requests
 
@@ -92,22 +92,20 @@ def test_the_maximum_of_many_iterations_is_the_largest() -> None:
             summary(["f"], iterations=1, latency_ms_max=7654.0, run_id="r2"),
         ]
     )
-    page = Page(run_html("VALID", True, frame))
+    page = Page(run_html("VALID", frame))
     assert "|7,654|" in page.text
     assert "|12.00|" not in page.text
     assert "the maximum is that of all" in page.text
 
 
 def test_nothing_measured_is_said() -> None:
-    assert "Nothing was measured" in run_html("DOUBTFUL: no rows", False, summary().clear())
+    assert "Nothing was measured" in run_html("DOUBTFUL", summary().clear())
     assert summary_text(summary().clear()) == "Nothing was measured."
 
 
 @given(st.text(min_size=1))
 def test_any_text_is_shown_as_text(hostile: str) -> None:
-    source = run_html(
-        hostile, False, summary([hostile], target=hostile, status=hostile), title=hostile
-    )
+    source = run_html(hostile, summary([hostile], target=hostile, status=hostile), title=hostile)
     page = Page(source)
     assert page.tags <= TAGS
     assert page.attributes <= {"style", "align"}
@@ -149,11 +147,11 @@ def test_what_cannot_be_drawn_is_left_out(part: str) -> None:
 
 
 def test_what_went_well_in_all_rows_is_said_once() -> None:
-    page = Page(run_html("VALID", True, summary()))
+    page = Page(run_html("VALID", summary()))
     assert "In all rows: failed 0, dropped 0, success (%) 100.0, status ok." in page.text
     assert "|status|" not in page.text
     for worse in ({"failed": 1}, {"dropped": 2}, {"status": "slo_failed"}):
-        page = Page(run_html("VALID", True, summary(**worse)))
+        page = Page(run_html("VALID", summary(**worse)))
         assert "In all rows" not in page.text
         assert "|failed|" in page.text
 

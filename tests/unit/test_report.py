@@ -25,7 +25,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 def sections(target: str = "mid") -> list[Section]:
     frame = summary(target=target)
     return [
-        Section("Rates", run_html("VALID", True, frame), rates_chart(frame), frame),
+        Section("Rates", run_html("VALID", frame), rates_chart(frame), frame),
         Section("One run", chart=run_chart(frame, timeline(target=target))),
     ]
 
