@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from dfaas_lab.labfile.legacy_campaign import SECTIONS, campaign_keys, unknown_parts
@@ -21,7 +20,6 @@ from dfaas_lab.labfile.legacy_queries import USED as QUERIES
 from dfaas_lab.labfile.legacy_queries import file_of, queries_of
 from dfaas_lab.labfile.source import Source
 from dfaas_lab.labfile.text import Place, show
-from dfaas_lab.printable import printable
 
 # The tools' own defaults, where the file names neither a URL nor a port, and no function.
 _GATEWAY_PORT = 31112
@@ -201,11 +199,6 @@ def _queries(lab: Translation, dfaas: dict[str, Any]) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         words = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise lab.source.refused((lab.section, f"its queries cannot be read: {words}")) from error
-
-
-def notice(path: Path, unused: tuple[str, ...]) -> str:
-    """The one warning about the keys that are not used."""
-    return printable(f"{path}: not used by dfaas_lab yet: {', '.join(unused)}")
 
 
 def _target(

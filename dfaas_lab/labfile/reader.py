@@ -30,6 +30,7 @@ from dfaas_lab.labfile.text import Place
 from dfaas_lab.labfile.values import GeneratorEntry, LabFile, TargetEntry
 from dfaas_lab.load import Function
 from dfaas_lab.playbook_variables import check_source, check_version
+from dfaas_lab.printable import printable
 from dfaas_lab.regular_file import read_regular
 from dfaas_lab.secret import Secret
 from dfaas_lab.services.queries import packaged, queries
@@ -84,7 +85,8 @@ def _lab(source: Source, data: dict[str, Any], *, stacklevel: int) -> LabFile:
         data, unused = theirs.data, theirs.unused
         source = replace(source, theirs=theirs.places)
         if unused:
-            warnings.warn(legacy_format.notice(source.path, unused), stacklevel=stacklevel)
+            what = f"{source.path}: not used by dfaas_lab yet: {', '.join(unused)}"
+            warnings.warn(printable(what), stacklevel=stacklevel)
     try:
         keys = LabKeys.model_validate(source.expanded(data))
     except ValidationError as error:

@@ -119,11 +119,10 @@ def applications(task: GatewayTask) -> tuple[ASGIApp, ASGIApp]:
     services = Services(images(task.functions), task.timeout_s)
     metrics = GatewayMetrics(services)
     system = BasicAuth(SystemApi(services, task.provider).app(), task.user, task.password)
-    invocation = Invocation(services, metrics)
     gateway = Starlette(
         routes=[
-            Mount("/function", app=invocation),
-            Mount("/async-function", app=Queue(invocation, services)),
+            Mount("/function", app=Invocation(services, metrics)),
+            Mount("/async-function", app=Queue(services, metrics)),
             Mount("/system", app=system),
             Route("/healthz", _healthz),
         ]

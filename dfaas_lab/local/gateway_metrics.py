@@ -55,27 +55,19 @@ class _Scale(Collector):
         self._services = services
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            "gateway_service_count",
-            "Current count of replicas for function",
-            labels=["function_name"],
+        """Return the scale, and what cAdvisor tells on Kubernetes: processor time and memory."""
+        name = ["function_name"]
+        count = GaugeMetricFamily(
+            "gateway_service_count", "Current count of replicas for function", labels=name
         )
-        for service in self._services:
-            family.add_metric([service.full_name], service.replicas)
-        yield family
-        yield from self._usage()
-
-    def _usage(self) -> Iterator[Metric]:
-        """What cAdvisor tells on Kubernetes: the functions' processor time and memory."""
         cpu = CounterMetricFamily(
-            "lab_function_cpu_seconds",
-            "CPU time of executions that ended",
-            labels=["function_name"],
+            "lab_function_cpu_seconds", "CPU time of executions that ended", labels=name
         )
         memory = GaugeMetricFamily(
-            "lab_function_memory_bytes", "Memory of running executions", labels=["function_name"]
+            "lab_function_memory_bytes", "Memory of running executions", labels=name
         )
         for service in self._services:
+            count.add_metric([service.full_name], service.replicas)
             cpu.add_metric([service.full_name], service.usage.cpu_s)
             memory.add_metric([service.full_name], service.usage.memory_bytes())
-        yield from (cpu, memory)
+        yield from (count, cpu, memory)

@@ -81,28 +81,22 @@ class Invocation:
             self._metrics.answered(service, code, time.perf_counter() - started)
 
 
-class Queue:
+class Queue(Invocation):
     """The application below ``/async-function``: it answers 202 and executes afterwards."""
 
-    def __init__(self, invocation: Invocation, services: Services) -> None:
-        self._invocation = invocation
-        self._services = services
+    def __init__(self, services: Services, metrics: GatewayMetrics) -> None:
+        super().__init__(services, metrics)
         self._calls: set[asyncio.Task[Answer | None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, scope: Scope, body: bytes, receive: Receive) -> Answer | None:  # noqa: ARG002 (nobody waits)
         """Queue one request."""
-        stamp = _stamp(scope)
-        body = await _read(receive)
-        if body is None:
-            return
         name, _ = _split(scope["raw_path"])
         if self._services.find(name) is None:
-            await _send(send, Answer(404, f"error finding function {name}\n".encode()), stamp)
-            return
-        call = asyncio.create_task(self._invocation.answer(scope, body, _nobody_leaves))
+            return Answer(404, f"error finding function {name}\n".encode())
+        call = asyncio.create_task(super().answer(scope, body, _nobody_leaves))
         self._calls.add(call)  # or it could be collected while it runs
         call.add_done_callback(self._calls.discard)
-        await _send(send, Answer(202, b""), stamp)
+        return Answer(202, b"")
 
 
 async def _nobody_leaves() -> Message:

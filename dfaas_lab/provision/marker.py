@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TARGET_MARKER = "/opt/dfaas-lab/target.json"
 _LONGEST = 65536
+_TIMEOUT_S = 15.0
 
 # The marker counts only where its k6 is there and still says what it is.
 _READ = """m=%s
@@ -42,7 +43,7 @@ class Marker:
     answers: bool = False
 
 
-def read_marker(remote: Remote, workspace_root: str, *, timeout: float = 15.0) -> Marker | None:
+def read_marker(remote: Remote, workspace_root: str) -> Marker | None:
     """Return the marker of the login user below that workspace root, or None.
 
     Raises:
@@ -50,28 +51,28 @@ def read_marker(remote: Remote, workspace_root: str, *, timeout: float = 15.0) -
         CommandFailed: The user's shell there runs no commands.
     """
     path = f"{shlex.quote(workspace_root)}/.provisioned-$(id -un).json"
-    return _read(remote, path, "-O", timeout)  # in a folder where anybody may write
+    return _read(remote, path, "-O")  # in a folder where anybody may write
 
 
-def is_ready(remote: Remote, spec: Spec, *, timeout: float = 15.0) -> bool:
+def is_ready(remote: Remote, spec: Spec) -> bool:
     """Return whether the host is as the spec wants it, as the marker says."""
     if not isinstance(spec, GeneratorSpec):
-        marker = _read(remote, TARGET_MARKER, "-f", timeout)
+        marker = _read(remote, TARGET_MARKER, "-f")
         return marker is not None and marker.playbook_digest == spec.digest()
-    marker = read_marker(remote, spec.workspace_root, timeout=timeout)
+    marker = read_marker(remote, spec.workspace_root)
     if marker is None or not marker.answers or marker.playbook_digest != spec.digest():
         return False
     return spec.wanted_version in ("", marker.k6_version)
 
 
-def _read(remote: Remote, path: str, test: str, timeout: float) -> Marker | None:
-    said = answer(remote, _READ % (path, test), timeout=timeout)
+def _read(remote: Remote, path: str, test: str) -> Marker | None:
+    said = answer(remote, _READ % (path, test), timeout=_TIMEOUT_S)
     line, _, says = said.partition("\n")
     marker = parse_marker(line, says)
     if marker is not None and "\\" in line:
         # JSON had to escape something in the path, and the shell cannot undo that.
         command = f"{shlex.quote(marker.k6_path)} version"
-        marker = parse_marker(line, answer(remote, command, timeout=timeout))
+        marker = parse_marker(line, answer(remote, command, timeout=_TIMEOUT_S))
     return marker
 
 

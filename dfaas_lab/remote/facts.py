@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from dfaas_lab.printable import printable
 if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
 
+_TIMEOUT_S = 15.0
 _LONGEST_FACT = 200  # characters
 _MOST_DIGITS = 15
 _CLOCK = re.compile(r"-?\d{1,12}\.\d{1,9}", re.ASCII)
@@ -109,8 +109,7 @@ def read_facts(
     remote: Remote,
     workspace_root: str = "/",
     *,
-    clock: Callable[[], float] = time.time,
-    timeout: float = 15.0,
+    timeout: float = _TIMEOUT_S,
 ) -> HostFacts:
     """Ask a host for its facts.
 
@@ -120,9 +119,9 @@ def read_facts(
     """
     script = _SCRIPT % {"root": shlex.quote(workspace_root)}
     remote.run("true", timeout=timeout)  # the connection's own time does not blur the clock
-    asked_at = clock()
+    asked_at = time.time()
     result = remote.run(f"/bin/sh -c {shlex.quote(script)} 2>/dev/null", timeout=timeout)
-    answered_at = clock()
+    answered_at = time.time()
     try:
         return parse_facts(result.stdout.decode(errors="replace"), asked_at, answered_at)
     except KeyError as error:
@@ -136,9 +135,7 @@ def read_facts(
         ) from error
 
 
-def with_free_now(
-    facts: HostFacts, remote: Remote, workspace_root: str, *, timeout: float = 15.0
-) -> HostFacts:
+def with_free_now(facts: HostFacts, remote: Remote, workspace_root: str) -> HostFacts:
     """Return a host's facts with what is free under a folder now; a disk fills up in between.
 
     Raises:
@@ -148,7 +145,7 @@ def with_free_now(
         f'export LC_ALL=C; root={shlex.quote(workspace_root)}; say() {{ echo "$1=$2"; }}{_FREE}'
     )
     command = f"/bin/sh -c {shlex.quote(script)} 2>/dev/null"
-    said = remote.run(command, timeout=timeout, check=False).text.partition("=")[2]
+    said = remote.run(command, timeout=_TIMEOUT_S, check=False).text.partition("=")[2]
     return replace(facts, root=replace(facts.root, free_bytes=_bytes(said)))
 
 

@@ -138,9 +138,9 @@ class InForce:
             values = _ask("-o", "ProxyJump=none", *arguments)
         return cls(asked, values, _defaults())
 
-    def first(self, keyword: str, default: str = "") -> str:
-        """The first value of a keyword."""
-        return self.values.get(keyword, [default])[0]
+    def first(self, keyword: str) -> str:
+        """The first value of a keyword; empty where it has none."""
+        return self.values.get(keyword, [""])[0]
 
     def is_default(self, keyword: str) -> bool:
         """Whether nothing is set, or what is done anyway."""

@@ -146,7 +146,12 @@ class Session:
         raise self._refused(answer)
 
     def request(
-        self, method: str, path: str, *, content: bytes, headers: Mapping[str, str]
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Make any request once, without authentication, and return the answer of any status.
 
@@ -156,7 +161,7 @@ class Session:
         self.deadline.restart(self.timeout_s)
         url = self.endpoint.url + path
         try:
-            return self._send(httpx.Request(method, url, content=content, headers=dict(headers)))
+            return self._send(httpx.Request(method, url, content=content, headers=headers))
         except httpx.TransportError as error:
             raise self.silent(error) from error
 

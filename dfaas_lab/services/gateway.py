@@ -42,6 +42,8 @@ _POLL_S = 0.25
 class Gateway:
     """An OpenFaaS gateway. Nothing is connected before it is asked.
 
+    Whatever is asked raises a ``GatewayError`` where it does not answer, or refuses.
+
     Args:
         url: Its URL, like ``http://10.0.0.60:31112``.
         auth: User and password of ``/system``; never shown.
@@ -86,19 +88,11 @@ class Gateway:
         return True
 
     def check_health(self) -> None:
-        """Ask whether it is well.
-
-        Raises:
-            GatewayError: It does not answer, or says that it is not.
-        """
+        """Ask whether it is well."""
         self._endpoint.ask("GET", "/healthz")
 
     def authorized(self) -> bool:
-        """Whether it says what it has; False where it wants another user or password.
-
-        Raises:
-            GatewayError: It does not answer, or refuses for another reason.
-        """
+        """Whether it says what it has; False where it wants another user or password."""
         answer = self._endpoint.ask("GET", "/system/functions", accept=(401, 403))
         return answer.status_code < 300
 
@@ -111,11 +105,7 @@ class Gateway:
         return checked(self._endpoint, self._endpoint.ask("GET", "/system/info"), INFO)
 
     def functions(self, namespace: str = "") -> tuple[FunctionAnswer, ...]:
-        """The functions of the default namespace, or of the one given, by name (``f.namespace``).
-
-        Raises:
-            GatewayError: It does not answer, or refuses.
-        """
+        """The functions of the default namespace, or of the one given (``f.namespace``)."""
         with self._endpoint.session() as session:
             return self._functions(session, namespace)
 
@@ -124,9 +114,6 @@ class Gateway:
 
         Of each function: ``image``, ``digest`` (None where the API names none), ``created_at``,
         which changes when it is deployed anew, and ``replicas``. None where it is not deployed.
-
-        Raises:
-            GatewayError: It does not answer in time, or refuses.
         """
         asked = list(names)
         with self._endpoint.session(timeout_s=timeout_s) as session:
@@ -138,11 +125,7 @@ class Gateway:
         }
 
     def deployed(self) -> pl.DataFrame:
-        """The functions of the default namespace: ``function, image, replicas, available``.
-
-        Raises:
-            GatewayError: It does not answer, or refuses.
-        """
+        """The functions of the default namespace: ``function, image, replicas, available``."""
         return pl.DataFrame(
             [(f.name, f.image, f.replicas, f.availableReplicas) for f in self.functions()],
             schema={
@@ -161,7 +144,6 @@ class Gateway:
 
         Raises:
             ConfigError: A function has no image.
-            GatewayError: The gateway does not answer, or refuses.
         """
         for function in functions:
             if function.image is None:
@@ -227,24 +209,12 @@ class Gateway:
                 sleep(_POLL_S)
 
     def redirect(self) -> str:
-        """Where calls of functions are redirected to; empty where they are not. None is executed.
-
-        Raises:
-            GatewayError: The gateway does not answer.
-        """
+        """Where calls of functions are redirected to; empty where they are not. None is made."""
         with self._endpoint.session() as session:
-            nothing: dict[str, str] = {}
-            answer = session.request(
-                "GET", "/function/dfaas-lab-check", content=b"", headers=nothing
-            )
-            return location(answer)
+            return location(session.request("GET", "/function/dfaas-lab-check"))
 
     def answer(self, function: Function, *, timeout_s: float | None = None) -> httpx.Response:
-        """Make a function's request once, without authentication, and return the answer.
-
-        Raises:
-            GatewayError: The gateway does not answer.
-        """
+        """Make a function's request once, without authentication, and return the answer."""
         with self._endpoint.session(timeout_s=timeout_s or function.timeout_s) as session:
             return session.request(
                 function.method,

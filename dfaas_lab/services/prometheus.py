@@ -43,6 +43,8 @@ _LATEST_S = 1e11  # no clock is so far ahead
 class Prometheus:
     """A Prometheus server. Nothing is connected before it is asked.
 
+    Whatever is asked raises a ``MetricsError`` where it does not answer, or refuses the expression.
+
     Args:
         url: Its URL, like ``http://10.0.0.60:30411``.
         transport: Makes the way to it (:func:`dfaas_lab.services.ssh_transport.through`); None
@@ -121,11 +123,7 @@ class Prometheus:
         return _frame(found)
 
     def clock_skew(self) -> Skew:
-        """How far its clock, which times every scrape, is ahead of ours.
-
-        Raises:
-            MetricsError: Prometheus does not answer.
-        """
+        """How far its clock, which times every scrape, is ahead of ours."""
         asked_at = time.time()
         match self.evaluated("time()"):
             case [(_, now)] if 0 <= now < _LATEST_S:
@@ -139,9 +137,6 @@ class Prometheus:
             selector: A selector of series, without functions around it.
             start: From when on, in seconds since 1970.
             end: Until when.
-
-        Raises:
-            MetricsError: Prometheus does not answer, or refuses the selector.
         """
         asked = {"query": f"{selector}[{max(round((end - start) * 1000), 1)}ms]"}
         return [
@@ -157,9 +152,6 @@ class Prometheus:
         Args:
             expression: PromQL.
             at: When, in seconds since 1970; None means now.
-
-        Raises:
-            MetricsError: Prometheus does not answer, or refuses the expression.
         """
         when = {} if at is None else {"time": f"{at:.3f}"}
         found = self._result({"query": expression, **when})
@@ -168,19 +160,11 @@ class Prometheus:
         ]
 
     def targets(self) -> list[ScrapedAnswer]:
-        """What it scrapes; ``lastScrape`` is the last one that is stored, by Prometheus's clock.
-
-        Raises:
-            MetricsError: Prometheus does not answer.
-        """
+        """What it scrapes; ``lastScrape`` is the last one that is stored, by Prometheus's clock."""
         return self._data("/api/v1/targets", TARGETS, {"state": "active"}).activeTargets
 
     def scrape_interval_s(self) -> float | None:
-        """The longest interval between two scrapes of what is scraped; None where it tells none.
-
-        Raises:
-            MetricsError: Prometheus does not answer.
-        """
+        """The longest interval between two scrapes of what is scraped; None where it tells none."""
         told = [self._interval_s(target.scrapeInterval) for target in self.targets()]
         longest = max((one for one in told if one is not None), default=None)
         if longest is not None:
@@ -196,11 +180,7 @@ class Prometheus:
         return None
 
     def scrape_is_due(self, until: datetime) -> bool | None:
-        """Whether a scrape that begins before ``until`` may not be stored yet; None: not told.
-
-        Raises:
-            MetricsError: Prometheus does not answer.
-        """
+        """Whether a scrape that begins before ``until`` may not be stored yet; None: not told."""
         following = [
             target.lastScrape.timestamp() + interval_s
             for target in self.targets()
