@@ -38,7 +38,10 @@ class Job(Generic[Result]):
         """Start it, if that has not been done."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="dfaas-lab-job", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError as error:  # of threading, where an interrupt hits its own lock
+                raise error.__context__ or error  # noqa: B904 - it is the interrupt itself
 
     @property
     def begun(self) -> bool:

@@ -16,7 +16,6 @@ from dfaas_lab.comparison import Comparison, compare_blocks
 from dfaas_lab.errors import ConfigError, ResumeMismatch, StoreError
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
-from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.names import check_options
 from dfaas_lab.progress import ELSEWHERE, ProgressView, Step
 from dfaas_lab.regular_file import read_regular
@@ -288,7 +287,7 @@ class _Loop:
         live = options.pop("live", None)
         handle = create_run(
             self.store.root,
-            [preflight(target._part(target._spec(1, **options)))],
+            [target._part(target._spec(1, **options))],
             label=f"{self.asked.settings['label'] or self.asked.id} block {block} {side}",
             live=live,
             shown=ELSEWHERE,

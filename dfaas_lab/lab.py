@@ -250,11 +250,10 @@ class Lab:
         ['node1']
         """
         from dfaas_lab.execution.create import create_run
-        from dfaas_lab.execution.preflight import preflight_all
 
         self._membership.check()
         targets = self.targets.values()
-        parts = preflight_all([one._part(one._spec(iterations, **options)) for one in targets])
+        parts = [one._part(one._spec(iterations, **options)) for one in targets]
         shown = Shown(progress, chart)
         return create_run(self._root, parts, label=label, live=live, shown=shown).wait()
 

@@ -328,9 +328,8 @@ class Target:
     ) -> RunHandle:
         """Look whether the target can be measured, and make the run; nothing is begun."""
         from dfaas_lab.execution.create import create_run
-        from dfaas_lab.execution.preflight import preflight
 
-        parts = [preflight(self._part(spec))]
+        parts = [self._part(spec)]
         return create_run(self.store, parts, label=label, live=live, shown=shown)
 
     def _part(self, spec: RunSpec) -> Part:

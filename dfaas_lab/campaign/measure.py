@@ -26,7 +26,6 @@ from dfaas_lab.errors import (
 )
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
-from dfaas_lab.execution.preflight import preflight
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan
 from dfaas_lab.progress import ELSEWHERE
@@ -163,7 +162,7 @@ class TargetLoop:
             )
             handle = create_run(
                 self.store.root,
-                [preflight(self.target._part(asked))],
+                [self.target._part(asked)],
                 label=f"{self.folder.id} {self._record.load}",
                 shown=ELSEWHERE,
                 campaign={

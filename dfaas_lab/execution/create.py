@@ -13,6 +13,7 @@ from dfaas_lab.errors import StoreError
 from dfaas_lab.execution.environment import environment
 from dfaas_lab.execution.finalize import finalize
 from dfaas_lab.execution.node_metrics import node_metrics_of
+from dfaas_lab.execution.preflight import preflight_all
 from dfaas_lab.execution.run_handle import DEFAULT, RunHandle
 from dfaas_lab.execution.target_run import TargetRun
 from dfaas_lab.k6.log_callback import LogCallback
@@ -39,7 +40,7 @@ def create_run(
     campaign: Mapping[str, object] | None = None,
     pause: Pause | None = None,
 ) -> RunHandle:
-    """Make a run of some targets, its folder stored, nothing begun.
+    """Check that targets can be measured, and make a run of them: stored, nothing begun.
 
     Args:
         store: The folder for results.
@@ -50,7 +51,11 @@ def create_run(
         seed: The seed of what chose these orders at random, if anything did.
         campaign: Which campaign this run belongs to, and which load of it this is.
         pause: Called before each iteration.
+
+    Raises:
+        DfaasLabError: One cannot be measured; see :func:`preflight`.
     """
+    parts, origin = _looked_at(parts, seed)
     several = len(parts) > 1
     # Named before anything is begun, so that whoever attaches finds them.
     workspaces = [
@@ -59,7 +64,7 @@ def create_run(
     ]
     run_id = new_run_id()
     try:
-        folder = _open_folder(store, run_id, parts, workspaces, label, seed, campaign)
+        folder = _open_folder(store, run_id, parts, workspaces, label, origin, campaign)
         log_callback = None if live is None else LogCallback(live)
         line = None if log_callback is None else log_callback.emit
         target_runs = [
@@ -85,19 +90,25 @@ def _prefixed(tell: Callable[[str], None] | None, name: str) -> Callable[[str], 
     return None if tell is None else lambda line: tell(f"{name}: {line}")
 
 
+def _looked_at(parts: Sequence[Part], seed: int | None) -> tuple[Sequence[Part], dict[str, object]]:
+    """Return what can be measured as it was asked, and the run's provenance."""
+    here = Job(partial(provenance, seed))
+    here.start()  # it asks git meanwhile
+    parts = preflight_all(parts)
+    facts = environment([part.target for part in parts])
+    here.done.wait()
+    return parts, here.result() | facts
+
+
 def _open_folder(
     store: str | Path,
     run_id: str,
     parts: Sequence[Part],
     workspaces: Sequence[Sequence[Workspace]],
     label: str | None,
-    seed: int | None,
+    origin: dict[str, object],
     campaign: Mapping[str, object] | None,
 ) -> RunFolder:
-    here = Job(partial(provenance, seed))
-    here.start()  # it asks git
-    facts = environment([part.target for part in parts])
-    here.done.wait()
     manifest = {
         "label": label,
         **({} if campaign is None else {"campaign": dict(campaign)}),
@@ -106,7 +117,7 @@ def _open_folder(
             part.target.name: _described(part, own)
             for part, own in zip(parts, workspaces, strict=True)
         },
-        "provenance": here.result() | facts,
+        "provenance": origin,
     }
     files: dict[str, bytes] = {}
     for index, part in enumerate(parts):

@@ -63,7 +63,7 @@ class MetricsCollection:
     def __init__(self, source: NodeMetrics | None, *, at_once: bool) -> None:
         self._source = source
         self._at_once = at_once
-        self._left: list[_Load] = []
+        self._left: list[tuple[int, Path]] = []
         self._asked_at = time.monotonic()
         self._silent = False
 
@@ -75,9 +75,9 @@ class MetricsCollection:
             # The newest is left for later: its last scrape may not be stored yet.
             if self._left and not self._silent and time.monotonic() - self._asked_at > _OFTEN_S:
                 self._collect(self._source, final=False)
-            self._left.append(_Load(iteration, part, load_window(part)))
         except Exception as error:  # evidence on the side never ends a run, whatever it is
-            log.warning("the metrics of iteration %d: %s", iteration, error)
+            log.warning("%s: the metrics of the node: %s", self._source.target, error)
+        self._left.append((iteration, part))
         if self._at_once:
             self.finish()
 
@@ -95,7 +95,7 @@ class MetricsCollection:
         self._asked_at = time.monotonic()
         left, self._left = self._left, []
         silent = ""
-        for loads in _together(left):
+        for loads in _together([load for one in left for load in _windowed(*one)]):
             try:
                 if not silent:
                     _ask(source, loads)
@@ -107,7 +107,14 @@ class MetricsCollection:
                     _store(load, _nothing(source, load, silent))
             else:
                 self._silent = True
-                self._left += loads
+                self._left += [(load.iteration, load.part) for load in loads]
+
+
+def _windowed(iteration: int, part: Path) -> Iterator[_Load]:
+    try:
+        yield _Load(iteration, part, load_window(part))
+    except Exception as error:  # as above
+        log.warning("the metrics of iteration %d: %s", iteration, error)
 
 
 @uninterrupted

@@ -167,12 +167,15 @@ class TargetRun:
             text=f"connecting \u00b7 run {self._folder.run_id}",
             run_id=self._folder.run_id,
         )
+        removal = threading.Thread(target=self._remove, args=(stop,), daemon=True)
         try:
             try:
                 error = self._all(progress, stop)
+                removal.start()
             finally:
                 self._close_ahead()
                 self._metrics.finish()
+            removal.join()
             if error is not None:
                 raise error
         except Lost:
@@ -214,7 +217,6 @@ class TargetRun:
                 if self._spec.detached:
                     self._leave(self._iterations[index + 1 :])
                 break
-        self._remove(stop)
         if error is not None:
             self._generator.invalidate_k6()
         return error
@@ -260,7 +262,8 @@ class TargetRun:
             self._metrics.add(iteration.number, self._results.path(iteration.number))
         if error is None and status not in ("failed", "timed_out"):  # those are the evidence
             self._finished.append(iteration.workspace)
-            if self._ahead is None:  # else the next one removes it before it begins
+            # The next one removes it before it begins, or the run's end.
+            if following is not None and self._ahead is None:
                 self._remove(stop)
         return status, error
 
@@ -287,10 +290,11 @@ class TargetRun:
         paths = lines(iteration.workspace for iteration in iterations)
         script = (
             'while read -r one; do up=; read -r up <"$one/started"; '
-            '[ -n "$up" ] || rm -rf -- "$one"; done'
+            '[ -n "$up" ] || printf \'%s\\0\' "$one"; done | xargs -0 rm -rf --'
         )
         with contextlib.suppress(DfaasLabError), self._liveness.asking():
-            self._generator.remote.run(script, stdin=paths, check=False)
+            within_s = 30 + 0.1 * len(iterations)  # of a busy disk
+            self._generator.remote.run(script, stdin=paths, timeout=within_s, check=False)
 
     def _remove(self, stop: threading.Event) -> None:
         """Remove workspaces whose results are safe here; what stays there harms nobody."""

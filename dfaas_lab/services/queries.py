@@ -29,6 +29,7 @@ length is ``{window}``: it should look back no further::
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -131,12 +132,23 @@ def queries(named: str | Path | Mapping[str, Any] | None, functions: Sequence[st
     Raises:
         ConfigError: The file is not there, or not what the module describes; the text says where.
     """
-    place = Path("that are given") if isinstance(named, Mapping) else _place(named)
-    found = _checked(place, lambda: named if isinstance(named, Mapping) else content_of(place))
+    if isinstance(named, Mapping):
+        place = Path("that are given")
+        found = _checked(place, lambda: named)
+    else:
+        place = _place(named)
+        found = (_packaged if place.parent == _FOLDER else _of_file)(place)
     return {
         metric: [each for query in asked for each in _filled(query, functions, place)]
         for metric, asked in found.items()
     }
+
+
+def _of_file(place: Path) -> dict[str, list[Query]]:
+    return _checked(place, lambda: content_of(place))
+
+
+_packaged = functools.cache(_of_file)  # asked for at each run, and what is installed stays
 
 
 def content_of(path: Path | str) -> Any:

@@ -7,9 +7,11 @@
 set -u
 LC_ALL=C
 export LC_ALL
-ulimit -n "$(ulimit -H -n)" 2>/dev/null
 
-files=$(ulimit -n)
+files='' # read from /proc, for $(ulimit -n) is a process
+while read -r _ word _ soft hard _; do
+    case $word in open) ulimit -n "$hard" 2>/dev/null && files=$hard || files=$soft ;; esac
+done </proc/$$/limits
 while read -r key memory _; do
     case $key in MemTotal:) break ;; esac
 done </proc/meminfo
