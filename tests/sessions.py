@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,11 @@ from pathlib import Path
 from dfaas_lab.provision.spec import GeneratorSpec
 
 _SESSION = """
+import pickle
 import sys
-from pathlib import PosixPath
-from dfaas_lab.config import Host
-from dfaas_lab.provision.spec import GeneratorSpec
 from dfaas_lab.background import run_interruptible
 from dfaas_lab.provision.provision import provision
-spec = {spec!r}
+spec = pickle.loads({spec!r})
 try:
     report = run_interruptible(lambda told, cancel: provision([spec], progress=told, cancel=cancel))
 except KeyboardInterrupt:
@@ -30,11 +29,11 @@ def new_session(spec: GeneratorSpec, **env: str) -> subprocess.Popen[str]:
     """Start a session that provisions; no virtual environment is on its PATH.
 
     Args:
-        spec: What it provisions; a password for sudo is not passed on.
+        spec: What it provisions.
         env: More of its environment.
     """
     return subprocess.Popen(
-        [sys.executable, "-c", _SESSION.format(spec=spec)],
+        [sys.executable, "-c", _SESSION.format(spec=pickle.dumps(spec))],
         env={
             "PATH": "/usr/bin:/bin",
             "HOME": os.environ["HOME"],

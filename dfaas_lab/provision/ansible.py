@@ -41,6 +41,16 @@ _CFG = "[defaults]\ninternal_poll_interval = 0.01\n"
 _LONGEST_SOCKET_FOLDER = 60
 _MOST_OUTPUT = 64 << 10
 
+# The runner reads all that Ansible prints into memory, several times over, and a host says how much
+# that is: a task is a few kB. Ansible ends when it writes more.
+_MOST_PRINTED = 8 << 20
+_MOST_PRINTED_BY_HOST = 1 << 20
+_CUT = 153
+_BOUNDED = (
+    'most=$1; cut=$2; code=$3; shift 3; { "$@"; echo $? >"$code"; } | '
+    '{ head -c "$most"; [ -z "$(head -c 1)" ]; } || exit "$cut"; exit "$(cat "$code")"'
+)
+
 
 @dataclass(frozen=True)
 class Play:
@@ -116,7 +126,11 @@ def _run(
         cancel_callback=cancel.is_set,  # without one, it takes SIGINT and never gives it back
     )
     # The interpreter's own Ansible, wherever PATH leads.
-    runner.config.command[:1] = [sys.executable, "-m", "ansible", "playbook"]
+    most = _MOST_PRINTED + play.forks * _MOST_PRINTED_BY_HOST
+    runner.config.command[:1] = [
+        *("sh", "-c", _BOUNDED, "sh", str(most), str(_CUT), str(private / "exit_code")),
+        *(sys.executable, "-m", "ansible", "playbook"),
+    ]
     runner.config.env = _environment(runner.config.env, private)
     try:
         runner.run()
@@ -125,6 +139,8 @@ def _run(
         if not cancel.is_set():
             raise
     output = _end_of(Path(runner.config.artifact_dir, "stdout"))
+    if runner.rc == _CUT:
+        output += f"\nAnsible was ended: hosts made it print more than {most >> 20} MB"
     return PlayEnd(int(runner.rc if runner.rc is not None else -1), output)
 
 

@@ -139,7 +139,9 @@ def _said(result: Mapping[str, Any]) -> str:
             if text and text not in said:
                 parts.append(text)
                 break
-    return "\n".join(parts) or "no message"
+    if parts:
+        return "\n".join(parts)
+    return "no message" if result else "no result: it may be longer than what is read of Ansible"
 
 
 def _waiting(task: str, result: Mapping[str, Any]) -> str:

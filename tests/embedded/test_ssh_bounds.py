@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from dfaas_lab.config import Host
-from dfaas_lab.errors import ConnectionFailed
+from dfaas_lab.errors import ConnectionFailed, TaskFailed
+from dfaas_lab.generator import Generator
 from dfaas_lab.remote.connection import connect
 from dfaas_lab.remote.remote import Remote
 from tests.embedded.ssh_answering import serving
@@ -66,3 +67,36 @@ def test_a_packet_is_not_as_long_as_it_says(tmp_path: Path) -> None:
         thread.join(10)
     assert not thread.is_alive()
     assert sent < 64 << 20
+
+
+@pytest.mark.slow
+def test_what_ansible_prints_of_a_host_is_bounded(tmp_path: Path) -> None:
+    """A task's result of 60 MB, which the runner would hold several times over."""
+
+    async def answer(process: Any) -> None:
+        command = process.command or ""
+        if "printf %b" in command:  # a question of ours: answered by this machine's own shell
+            told = await asyncio.create_subprocess_shell(command, stdout=-1, stderr=-1)
+            out, err = await told.communicate()
+            process.stdout.write(out)
+            process.stderr.write(err)
+            process.exit(told.returncode)
+            return
+        process.stdout.write(b'{"failed": true, "msg": "')
+        for _ in range(60):
+            process.stdout.write(b"y" * (1 << 20))
+            await process.stdout.drain()
+        process.stdout.write(b'"}')
+        process.exit(1)
+
+    with serving(tmp_path, answer) as host:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+        before = _peak_bytes()
+        with pytest.raises(TaskFailed, match="longer than what is read of Ansible"):
+            Generator(host).provision(progress=False)
+        assert _peak_bytes() - before < 150 << 20
+
+
+def _peak_bytes() -> int:
+    (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x)
+    return int(line.split()[1]) << 10
