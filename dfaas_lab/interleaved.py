@@ -6,7 +6,7 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 FEWEST_BLOCKS = 3
 _ATTEMPTS = 3  # of one block's side, where the run was cut short
+
+_BAR = Step("comparison")
 
 Side = tuple["Target", Mapping[str, Any]]
 
@@ -63,10 +65,7 @@ class Blocks:
 
     def stored(self) -> bytes:
         """The file's content."""
-        entries = {
-            "format": FORMAT, "id": self.id, "settings": dict(self.settings), "seed": self.seed,
-            "runs": dict(self.runs), "done": self.done,
-        }  # fmt: skip
+        entries = {"format": FORMAT, **asdict(self)}
         return (json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode()
 
     @classmethod
@@ -213,21 +212,15 @@ def _folder(store: Store) -> Path:
     return store.root / "comparisons"
 
 
+@dataclass
 class _Loop:
     """Measures block after block, and writes each run down before the next begins."""
 
-    def __init__(
-        self,
-        sides: Mapping[str, Side],
-        store: Store,
-        asked: Blocks,
-        view: ProgressView | None,
-    ) -> None:
-        self._sides = sides
-        self._store = store
-        self.asked = asked
-        self._view = view
-        self._step = Step("comparison")
+    sides: Mapping[str, Side]
+    store: Store
+    asked: Blocks
+    view: ProgressView | None
+    step: Step = _BAR
 
     def run(self, blocks: int) -> None:
         """Measure what is missing."""
@@ -238,17 +231,17 @@ class _Loop:
         try:
             for number, (block, side) in enumerate(every):
                 text = f"block {block} of {blocks}, {side}"
-                self._step = Step("comparison", number, len(every), text)
+                self.step = replace(_BAR, done=number, total=len(every), text=text)
                 self._measure(block, side)
             self._save(replace(self.asked, done=True))
-            state, self._step = "ok", replace(self._step, text=f"{blocks} blocks measured")
+            state, self.step = "ok", replace(self.step, text=f"{blocks} blocks measured")
         finally:
-            if self._view is not None:
-                self._view.close((replace(self._step, state=state),))  # type: ignore[arg-type]
+            if self.view is not None:
+                self.view.close((replace(self.step, state=state),))  # type: ignore[arg-type]
 
     def comparison(self, blocks: int) -> Comparison:
         """Compare what was measured."""
-        frames: dict[str, list[pl.DataFrame]] = {name: [] for name in self._sides}
+        frames: dict[str, list[pl.DataFrame]] = {name: [] for name in self.sides}
         for block in range(1, blocks + 1):
             for name, own in frames.items():
                 summary = self._run(self.asked.runs[f"{block}/{name}"]).summary
@@ -277,23 +270,23 @@ class _Loop:
             self._forget(key)
         raise ConfigError(
             f"{side} was cut short {_ATTEMPTS} times in block {block}",
-            hint=f"Look at the last runs of {self._sides[side][0].name} in the store.",
+            hint=f"Look at the last runs of {self.sides[side][0].name} in the store.",
         )
 
     def _handle(self, key: str, block: int, side: str) -> RunHandle:
         """The run that an earlier process began, or a new one."""
-        target, asked = self._sides[side]
+        target, asked = self.sides[side]
         known = self.asked.runs.get(key)
         if known is not None:
             return attach(
-                self._store.find(known),
+                self.store.find(known),
                 {target.name: target._session},
                 shown=ELSEWHERE,
             )
         options = dict(asked)
         live = options.pop("live", None)
         handle = create_run(
-            self._store.root,
+            self.store.root,
             [target._part(target._spec(1, **options))],
             label=f"{self.asked.settings['label'] or self.asked.id} block {block} {side}",
             live=live,
@@ -306,7 +299,7 @@ class _Loop:
 
     def _wait(self, key: str, handle: RunHandle) -> Run:
         try:
-            return handle.wait(_InBlock(self._view, lambda: self._step))
+            return handle.wait(_InBlock(self.view, lambda: self.step))
         except BaseException:
             if handle.run.status in FINAL and handle.run.status not in COMPLETE:
                 self._forget(key)
@@ -318,27 +311,27 @@ class _Loop:
         self._save(replace(self.asked, runs=runs))
 
     def _save(self, asked: Blocks) -> None:
-        folder = _folder(self._store)
+        folder = _folder(self.store)
         with errors_as_store_error(folder, "writing"):
             folder.mkdir(parents=True, exist_ok=True)
         replace_file(folder / f"{asked.id}.json", asked.stored())
         self.asked = asked
 
     def _run(self, run_id: str) -> Run:
-        return Run(self._store.find(run_id))
+        return Run(self.store.find(run_id))
 
 
+@dataclass
 class _InBlock:
     """Draws a run's bars below that of the comparison, whose end is not a run's."""
 
-    def __init__(self, view: ProgressView | None, step: Callable[[], Step]) -> None:
-        self._view = view
-        self._step = step
+    view: ProgressView | None
+    step: Callable[[], Step]
 
     def draw(self, steps: tuple[Step, ...]) -> None:
         """Show the comparison's bar and the run's."""
-        if self._view is not None:
-            self._view.draw((self._step(), *(replace(one, label="run") for one in steps)))
+        if self.view is not None:
+            self.view.draw((self.step(), *(replace(one, label="run") for one in steps)))
 
     def close(self, steps: tuple[Step, ...]) -> None:
         """Leave nothing: the next run goes on below the same bar."""

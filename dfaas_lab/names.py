@@ -49,7 +49,13 @@ def known_options(function: Callable[_Asked, _Result]) -> Callable[_Asked, _Resu
     @functools.wraps(function)
     def checked(*args: _Asked.args, **keywords: _Asked.kwargs) -> _Result:
         check_options(f"{function.__name__}()", keywords, options)
-        return function(*args, **keywords)
+        try:
+            return function(*args, **keywords)
+        except RuntimeError as error:
+            # CPython 3.11 hides so an interrupt of an import, where that makes a dataclass.
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            raise
 
     return checked
 

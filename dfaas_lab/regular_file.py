@@ -20,19 +20,24 @@ def open_regular(path: Path) -> BinaryIO:
         OSError: It cannot be opened, or is no regular file (``strerror`` says which).
     """
     # Without O_NONBLOCK the opening of a FIFO waits for its writer.
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    mode = os.fstat(file.fileno()).st_mode
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(number).st_mode
     if stat.S_ISREG(mode):
-        return file
-    file.close()
+        return os.fdopen(number, "rb")
+    os.close(number)
     if stat.S_ISDIR(mode):
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     raise OSError(errno.EINVAL, "it is a FIFO or a device, no regular file", str(path))
 
 
-def text_of_regular(path: Path) -> io.TextIOWrapper:
-    """Open a regular file to be read line by line as UTF-8; see :func:`open_regular`."""
-    return io.TextIOWrapper(open_regular(path), encoding="utf-8", errors="replace")
+def text_of_regular(path: Path, *, most_bytes: int = 65 << 20) -> io.TextIOWrapper:
+    """Open the beginning of a regular file to be read line by line as UTF-8.
+
+    One line may be all of a file, so no more is read than what k6 writes of a log and is kept here.
+    """
+    with open_regular(path) as file:
+        size = min(os.fstat(file.fileno()).st_size, most_bytes)
+        return io.TextIOWrapper(io.BytesIO(file.read(size)), encoding="utf-8", errors="replace")
 
 
 def read_regular(path: Path, *, most_bytes: int = 64 << 20) -> bytes:

@@ -27,7 +27,11 @@ def remarks(
     found = [text for key in both for text in _of_function(key, runs[0][key], runs[1][key], names)]
     if trends:
         for run, name in zip(runs, names, strict=True):
-            found += [text for key in both for text in _trends(key, run[key], name)]
+            found += [
+                f"p50 of {called(key)} in {name}: {remark}, so the time of measuring may differ too"
+                for key in both
+                for remark in remarks_on(values_of(run[key], "latency_ms_p50"))
+            ]
     for mine, other, name in ((runs[0], runs[1], names[0]), (runs[1], runs[0], names[1])):
         found += [f"{called(key)} was measured in {name} only" for key in mine if key not in other]
     if not both:
@@ -67,11 +71,6 @@ def _of_function(
             f"{rates[1]:.1%} in {names[1]}: its times are those of successful requests only, so of "
             "different populations"
         )
-
-
-def _trends(key: Key, group: pl.DataFrame, name: str) -> Iterator[str]:
-    for remark in remarks_on(values_of(group, "latency_ms_p50")):
-        yield f"p50 of {called(key)} in {name}: {remark}, so the time of measuring may differ too"
 
 
 def _mean(group: pl.DataFrame, column: str) -> float:

@@ -136,7 +136,7 @@ class Finding:
     Args:
         kind: Its kind.
         measured: The number, with its unit.
-        target: Where; empty where the run has one target only.
+        target: Where.
         iteration: In which iteration.
         function: Of which function; empty where it is the generator's.
     """
@@ -148,34 +148,33 @@ class Finding:
     function: str = ""
 
 
-def grouped(findings: Iterable[Finding]) -> list[Doubt]:
-    """One doubt for each kind, in the order in which the kinds were found.
+def grouped(findings: Iterable[Finding], *, several: bool = False) -> list[Doubt]:
+    """One doubt for each kind, in the order in which they were found; several targets are named.
 
     >>> kind = Kind("drops", "0", "Give fewer.")
     >>> found = [Finding(kind, "6", "", 1, "env"), Finding(kind, "9", "", 3, "env")]
     >>> str(grouped(found)[0])
     'drops: env 6 and 9, iterations 1 and 3 (expected 0)'
     """
-    kinds: dict[Kind, dict[tuple[str, str], list[Finding]]] = {}
+    kinds: dict[Kind, dict[str, list[Finding]]] = {}
     for finding in findings:
         places = kinds.setdefault(finding.kind, {})
-        places.setdefault((finding.function, finding.target), []).append(finding)
-    return [_doubt(kind, list(places.values())) for kind, places in kinds.items()]
+        where = finding.function + (f" of {finding.target}" if several else "")
+        places.setdefault(where, []).append(finding)
+    return [_doubt(kind, places) for kind, places in kinds.items()]
 
 
-def _doubt(kind: Kind, places: list[list[Finding]]) -> Doubt:
-    measured = "; ".join(map(_of_place, places))
-    iterations = sorted({finding.iteration for place in places for finding in place})
+def _doubt(kind: Kind, places: dict[str, list[Finding]]) -> Doubt:
+    measured = "; ".join(_of_place(where, findings) for where, findings in places.items())
+    iterations = sorted({finding.iteration for place in places.values() for finding in place})
     return Doubt(kind.what, measured, kind.expected, kind.fix, kind.cause, tuple(iterations))
 
 
-def _of_place(findings: list[Finding]) -> str:
-    first = findings[0]
-    place = first.function + (f" of {first.target}" if first.target else "")
+def _of_place(where: str, findings: list[Finding]) -> str:
     numbers = _listed([finding.measured for finding in findings])
     iterations = _listed([str(finding.iteration) for finding in findings])
     plural = "s" if len(findings) > 1 else ""
-    return f"{place} {numbers}, iteration{plural} {iterations}".strip()
+    return f"{where} {numbers}, iteration{plural} {iterations}".strip()
 
 
 def _listed(words: list[str]) -> str:

@@ -52,6 +52,7 @@ _KINDS = {
         "generator",
     ),
 }
+_FAULTS = "errors of the generator itself"
 _FAULTS_FIX = "Look at k6.log; raise the generator's limit, or ask for less."
 _ABORTED = Kind(
     "measurement aborted by a threshold",
@@ -63,27 +64,23 @@ _ABORTED = Kind(
 def findings_of(
     hosts: Iterable[IterationOnHost],
     asked: Mapping[tuple[str, int], tuple[float, float | None]],
-    *,
-    several: bool,
 ) -> Iterator[Finding]:
-    """What speaks against the numbers, iteration by iteration; ``several`` targets are named.
+    """What speaks against the numbers, iteration by iteration.
 
     ``asked`` has by target and iteration all planned requests per second, and the median response
     of the quickest function in ms.
     """
     for host in hosts:
-        target = host.target if several else ""
         rate_rps, response_ms = asked.get((host.target, host.iteration), (0.0, None))
         for kind, measured in [
             *_of_load(host.load, rate_rps, response_ms),
-            *((_fault(what), str(count)) for what, count in host.own_faults.items()),
+            *(
+                (Kind(f"{_FAULTS}: {what}", "0", _FAULTS_FIX, "generator"), str(count))
+                for what, count in host.own_faults.items()
+            ),
             *([(_ABORTED, host.aborted)] if host.aborted else []),
         ]:
-            yield Finding(kind, measured, target, host.iteration)
-
-
-def _fault(what: str) -> Kind:
-    return Kind(f"errors of the generator itself: {what}", "0", _FAULTS_FIX, "generator")
+            yield Finding(kind, measured, host.target, host.iteration)
 
 
 def _of_load(

@@ -117,17 +117,16 @@ def _studentized(
     """The quantiles of t among resamples; None where more than 1 % of them have no spread."""
     random = np.random.default_rng(seed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        drawn, shares = of([_resampled(sample, random) for sample in samples])
+        resamples = [
+            sample[random.integers(0, len(sample), (RESAMPLES, len(sample)))] for sample in samples
+        ]
+        drawn, shares = of(resamples)
         t = (drawn - estimate) / np.sqrt(sum(shares))
     told = t[np.isfinite(t)]
     if len(told) < 0.99 * RESAMPLES:
         return None
     low, high = np.quantile(told, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def _resampled(sample: Values, random: np.random.Generator) -> Values:
-    return sample[random.integers(0, len(sample), (RESAMPLES, len(sample)))]
 
 
 def welch_degrees(variances: list[float], sizes: list[int]) -> float:

@@ -74,35 +74,30 @@ _COUNTED = Kind(
 )
 
 
-def repeats_of(k6_metrics: pl.DataFrame, *, several: bool) -> Iterator[Finding]:
+def repeats_of(k6_metrics: pl.DataFrame) -> Iterator[Finding]:
     """Requests that the client repeated: the server saw more than was planned."""
     for row in k6_metrics.filter(metric="dfaas_repeats").iter_rows(named=True):
-        yield _finding(_REPEATED, str(row["samples"]), row, several)
+        yield _finding(_REPEATED, str(row["samples"]), row)
 
 
 def findings_of(
     summary: pl.DataFrame,
     timeline: pl.DataFrame | None,
     answers: pl.DataFrame | None,
-    *,
-    several: bool,
 ) -> Iterator[Finding]:
-    """What speaks against the numbers, kind by kind; ``several`` targets are named.
-
-    ``answers`` are as :func:`answers_of` makes them.
-    """
+    """What speaks against the numbers, kind by kind; ``answers`` are of :func:`answers_of`."""
     rows = list(summary.iter_rows(named=True))
-    yield from _of_status(rows, several)
+    yield from _of_status(rows)
     for row in rows:
         for kind, measured in _of_row(row):
-            yield _finding(kind, measured, row, several)
+            yield _finding(kind, measured, row)
     if timeline is not None:
         for row in _stalled(summary, timeline).iter_rows(named=True):
-            yield _finding(_STALLED, f"{row['stalled']} of {row['seconds']}", row, several)
+            yield _finding(_STALLED, f"{row['stalled']} of {row['seconds']}", row)
     if answers is not None:
         for row in answers.iter_rows(named=True):
             for kind, measured in _of_answers(row):
-                yield _finding(kind, measured, row, several)
+                yield _finding(kind, measured, row)
 
 
 def answers_of(requests: pl.LazyFrame) -> pl.DataFrame:
@@ -127,12 +122,11 @@ def answers_of(requests: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def _finding(kind: Kind, measured: str, row: Mapping[str, Any], several: bool) -> Finding:
-    target = row["target"] if several else ""
-    return Finding(kind, measured, target, row["iteration"], row["function"])
+def _finding(kind: Kind, measured: str, row: Mapping[str, Any]) -> Finding:
+    return Finding(kind, measured, row["target"], row["iteration"], row["function"])
 
 
-def _of_status(rows: list[dict[str, Any]], several: bool) -> Iterator[Finding]:
+def _of_status(rows: list[dict[str, Any]]) -> Iterator[Finding]:
     """An iteration's status is that of all its functions: it is told once.
 
     How far it came is told by the function that says least: a slow one counts its last interval as
@@ -145,7 +139,7 @@ def _of_status(rows: list[dict[str, Any]], several: bool) -> Iterator[Finding]:
             ran.extend(_how_far(row))
     for (target, iteration), (status, ran) in told.items():
         how_far = f" ({min(ran)[1]})" if ran else ""
-        yield Finding(_STATUS, status + how_far, target if several else "", iteration)
+        yield Finding(_STATUS, status + how_far, target, iteration)
 
 
 def _how_far(row: Mapping[str, Any]) -> list[tuple[float, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -29,13 +29,13 @@ class Completion:
     Args:
         status: The run's.
         ordered: How many iterations were asked for, by target.
-        stored: How many are stored, by target; None counts those of the summary, in which a script
-            that makes no HTTP request has no row.
+        stored: How many are stored, by target: a script that makes no HTTP request has no row in
+            the summary.
     """
 
     status: str
-    ordered: Mapping[str, int] = field(default_factory=dict)
-    stored: Mapping[str, int] | None = None
+    ordered: Mapping[str, int]
+    stored: Mapping[str, int]
 
     def doubts(self, summary: pl.DataFrame) -> list[Doubt]:
         """What of it speaks against the numbers: an end that is not well, and what is missing.
@@ -49,16 +49,11 @@ class Completion:
         if self.status not in COMPLETE and self.status not in set(summary["status"]):
             doubts.append(Doubt("status", self.status, "ok", _RUN_AGAIN))
         for target, ordered in self.ordered.items():
-            found = self._found(target, summary)
+            found = self.stored.get(target, 0)
             if found < ordered:
                 of = f" of {target}" if len(self.ordered) > 1 else ""
                 doubts.append(Doubt(f"iterations{of}", str(found), str(ordered), _RUN_AGAIN))
         return doubts
-
-    def _found(self, target: str, summary: pl.DataFrame) -> int:
-        if self.stored is not None:
-            return self.stored.get(target, 0)
-        return summary.filter(target=target)["iteration"].n_unique()
 
 
 @dataclass(frozen=True)
@@ -87,7 +82,7 @@ def verdict_of(
     """
     running = completion is not None and completion.status == "running"
     doubts = completion.doubts(summary) if completion else []
-    nothing = summary.is_empty() and not (completion and any((completion.stored or {}).values()))
+    nothing = summary.is_empty() and not (completion and any(completion.stored.values()))
     if nothing and not running and not any(d.what.startswith("iterations") for d in doubts):
         doubts.append(Doubt("iterations", "0", "1 or more", _RUN_AGAIN))
     doubts.extend(_of_frames(summary, k6_metrics, evidence or Evidence()))
@@ -96,14 +91,12 @@ def verdict_of(
 
 
 def _of_frames(summary: pl.DataFrame, k6_metrics: pl.DataFrame, evidence: Evidence) -> list[Doubt]:
-    several = summary["target"].n_unique() > 1
-    timeline, answers = evidence.timeline, evidence.answers
-    of_run = run_doubts.findings_of(summary, timeline, answers, several=several)
-    repeated = run_doubts.repeats_of(k6_metrics, several=several)
+    of_run = run_doubts.findings_of(summary, evidence.timeline, evidence.answers)
+    repeated = run_doubts.repeats_of(k6_metrics)
     hosts = list(evidence.hosts)
-    several = several or len({host.target for host in hosts}) > 1
-    of_host = generator_doubts.findings_of(hosts, _asked(summary), several=several)
-    return grouped([*of_run, *repeated, *of_host])
+    of_host = generator_doubts.findings_of(hosts, _asked(summary))
+    several = len({*summary["target"], *(host.target for host in hosts)}) > 1
+    return grouped([*of_run, *repeated, *of_host], several=several)
 
 
 def _asked(summary: pl.DataFrame) -> dict[tuple[str, int], tuple[float, float | None]]:
@@ -123,18 +116,14 @@ def _remarks(summary: pl.DataFrame) -> Iterator[str]:
 
 def _of_clock(k6_metrics: pl.DataFrame) -> list[Doubt]:
     skews = gateway_skews(k6_metrics)
-    expected = f"within {_SKEW_LIMIT_S:g} s"
+    several = len(skews) > 1
     return [
         Doubt(
-            f"clock of {_gateway(target, skews)} against the generator",
-            f"{s:+.1f} s",
-            expected,
+            f"clock of the gateway{f' of {target}' if several else ''} against the generator",
+            f"{skew.seconds:+.1f} s",
+            f"within {_SKEW_LIMIT_S:g} s",
             _CLOCK_FIX,
         )
         for target, skew in skews.items()
-        if abs(s := skew.seconds) - skew.uncertainty_s > _SKEW_LIMIT_S
+        if abs(skew.seconds) - skew.uncertainty_s > _SKEW_LIMIT_S
     ]
-
-
-def _gateway(target: str, skews: Mapping[str, object]) -> str:
-    return "the gateway" if len(skews) == 1 else f"the gateway of {target}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dfaas_lab import charts
-from dfaas_lab.background import joined, noted
+from dfaas_lab.background import Job, joined, noted
 from dfaas_lab.campaign import csv_export, csv_import
 from dfaas_lab.campaign.measure import TargetLoop
 from dfaas_lab.campaign.outcomes import outcomes_of
@@ -157,33 +157,25 @@ class Campaign:
 
     def _run_targets(self) -> None:
         stop = threading.Event()
-        errors: list[BaseException] = []
         loops = [
             TargetLoop(target, self._folder, self._settings, self._store, self._options, stop)
             for target in self._targets.values()
         ]
-
-        def work(loop: TargetLoop) -> None:
-            try:
-                loop.run()
-            except BaseException as error:  # raised again in the thread that waits
-                errors.append(error)
-
-        threads = [threading.Thread(target=work, args=(loop,), daemon=True) for loop in loops]
+        jobs = [Job(loop.run) for loop in loops]
         view = choose_view(self._progress)
         try:
-            for thread in threads:
-                thread.start()
-            self._wait(threads, loops, view)
+            for job in jobs:
+                job.start()
+            self._wait(jobs, loops, view)
         except KeyboardInterrupt:
             stop.set()
-            self._wait(threads, loops, view)
-            raise noted(self._interrupted(), errors) from None
+            self._wait(jobs, loops, view)
+            raise noted(self._interrupted(), _errors(jobs)) from None
         finally:
             stop.set()
             view.close(self._steps(loops))
-            self._folder.update(status=_ended(loops, errors))
-        if errors:
+            self._folder.update(status=_ended(loops, _errors(jobs)))
+        if errors := _errors(jobs):
             raise joined(errors)
 
     def _interrupted(self) -> Interrupted:
@@ -194,12 +186,11 @@ class Campaign:
         )
 
     def _wait(
-        self, threads: Sequence[threading.Thread], loops: Sequence[TargetLoop], view: ProgressView
+        self, jobs: Sequence[Job[None]], loops: Sequence[TargetLoop], view: ProgressView
     ) -> None:
-        # Not Thread.join: an interrupt inside it marks a running thread as ended (CPython 3.11).
         def ended(within_s: float) -> bool:
             time.sleep(within_s)
-            return not any(thread.is_alive() for thread in threads)
+            return all(job.done.is_set() for job in jobs if job.begun)
 
         draw_until(ended, view, lambda: self._steps(loops))
 
@@ -334,6 +325,10 @@ def status_of(folder: CampaignFolder) -> str:
         return "new"
     said = str(folder.read().get("status"))
     return "interrupted" if said == "running" and not folder.locked else said
+
+
+def _errors(jobs: Sequence[Job[None]]) -> list[BaseException]:
+    return [job.error for job in jobs if job.error is not None]
 
 
 def _ended(loops: Sequence[TargetLoop], errors: Sequence[BaseException]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from dfaas_lab.campaign.cooldown import Rest, rest
 from dfaas_lab.campaign.outage import wait_until_back
 from dfaas_lab.campaign.overload import judge
 from dfaas_lab.campaign.readings import Readings
-from dfaas_lab.campaign.record import Attempt, LoadRecord
+from dfaas_lab.campaign.record import Attempt, LoadRecord, overloaded_loads
 from dfaas_lab.campaign.settings import Settings, options_for, order_of
 from dfaas_lab.errors import (
     ConnectionFailed,
@@ -59,25 +59,19 @@ class LoopState:
     iteration_s: float = 0.0
 
 
+@dataclass
 class TargetLoop:
     """The loop over a plan's loads on one target; ``stop`` ends it once what runs is stored."""
 
-    def __init__(
-        self,
-        target: Target,
-        folder: CampaignFolder,
-        settings: Settings,
-        store: Store,
-        options: dict[str, Any],
-        stop: threading.Event,
-    ) -> None:
-        self._target = target
-        self._folder = folder
-        self._settings = settings
-        self._store = store
-        self._options = options
-        self._stop = stop
-        self._plan: Plan = settings.plan.limited(target.functions)
+    target: Target
+    folder: CampaignFolder
+    settings: Settings
+    store: Store
+    options: dict[str, Any]
+    stop: threading.Event
+
+    def __post_init__(self) -> None:
+        self._plan: Plan = self.settings.plan.limited(self.target.functions)
         self._baseline = Readings()
         self._runs: dict[str, list[str]] = {}
         self._timeout: CooldownTimeout | None = None
@@ -93,25 +87,22 @@ class TargetLoop:
         # By index: the name of a load that is ruled out is not needed.
         known = {
             self._plan.position(record.load): record
-            for record in self._folder.loads(self._target.name).values()
+            for record in self.folder.loads(self.target.name).values()
         }
-        dominance = Dominance(self._plan)
-        for record in known.values():
-            if not record.missing and record.overloaded:
-                dominance.add(record.load)
+        dominance = Dominance(self._plan, overloaded_loads(known.values()))
         self._runs = self._own_runs()
         self._prepare()
         for position, index in enumerate(
-            order_of(self._plan, self._settings.order, self._settings.seed), start=1
+            order_of(self._plan, self.settings.order, self.settings.seed), start=1
         ):
-            if self._stop.is_set():
+            if self.stop.is_set():
                 return
             stored = known.get(int(index))
             self.state.position = position
             if dominance.below(int(index)) and (stored is None or stored.missing):
                 self.state.skipped += 1
                 continue
-            record = stored or LoadRecord(self._plan[int(index)], self._settings.iterations)
+            record = stored or LoadRecord(self._plan[int(index)], self.settings.iterations)
             if record.missing:
                 record = self._measure(record)
             if record.missing:
@@ -126,65 +117,64 @@ class TargetLoop:
         return self._attempts.record
 
     def _prepare(self) -> None:
-        stored = self._folder.read().get("baselines", {}).get(self._target.name)
+        stored = self.folder.read().get("baselines", {}).get(self.target.name)
         if stored is not None:
             self._baseline = Readings.from_stored(stored)
             return
-        self._baseline = node.idle_now(self._target, self._plan.functions)
-        if self._settings.cooldown.fixed_s is None and not self._baseline.measured:
+        self._baseline = node.idle_now(self.target, self._plan.functions)
+        if self.settings.cooldown.fixed_s is None and not self._baseline.measured:
             log.warning(
                 "%s: no idle baseline (%s): cooldown looks at replicas only; "
                 "cooldown=Cooldown.fixed('10s') rests for a fixed time",
-                self._target.name,
+                self.target.name,
                 self._baseline.reason,
             )
-        self._folder.set_baseline(self._target.name, self._baseline.stored())
+        self.folder.set_baseline(self.target.name, asdict(self._baseline))
 
     def _measure(self, record: LoadRecord) -> LoadRecord:
         """Measure the iterations of a load that are missing, until none is or it is stopped."""
-        self._attempts = Attempts(self._target, self._folder, self._settings, self._store, record)
+        self._attempts = Attempts(self.target, self.folder, self.settings, self.store, record)
         self.state.load = str(record.load)
         log.info(
             "%s: load %d of %d: %s",
-            self._target.name, self.state.position, self.state.loads, record.load,
+            self.target.name, self.state.position, self.state.loads, record.load,
         )  # fmt: skip
         if record.load.idle:
             self._measure_idle()
             return self._record
         for run_id in self._runs.pop(record.load.load_id, []):
-            self._finish(self._store.find(run_id).run_id)
+            self._finish(run_id)
         began, count = time.monotonic(), len(self._record.missing)
-        while self._record.missing and not self._stop.is_set():
+        while self._record.missing and not self.stop.is_set():
             self._one_run()
         self.state.iteration_s = (time.monotonic() - began) / max(count, 1)
         return self._record
 
     def _one_run(self) -> None:
         """Make one run of the iterations that are missing, and store what came of it."""
-        missing = self._record.missing
-        load = dict(self._record.load.items())
+        missing, load = self._record.missing, dict(self._record.load)
         try:
-            asked = self._target._spec(
+            asked = self.target._spec(
                 len(missing),
                 load=load,
-                duration=timedelta(seconds=self._settings.duration_s),
-                **options_for(self._options, load),
+                duration=timedelta(seconds=self.settings.duration_s),
+                **options_for(self.options, load),
             )
             handle = create_run(
-                self._store.root,
-                [self._target._part(asked)],
-                label=f"{self._folder.id} {self._record.load}",
+                self.store.root,
+                [self.target._part(asked)],
+                label=f"{self.folder.id} {self._record.load}",
                 shown=ELSEWHERE,
                 campaign={
-                    "id": self._folder.id,
-                    "target": self._target.name,
+                    "id": self.folder.id,
+                    "target": self.target.name,
                     "load_id": self._record.load.load_id,
                     "iterations": missing,
                 },
                 pause=self._pause,
             )
         except GatewayError as error:
-            wait_until_back(self._target, error, self._stop, self._tell)
+            wait_until_back(self.target, error, self.stop, self._tell)
         except ConnectionFailed as error:
             self._wait_for_generator(error)
         else:
@@ -192,13 +182,13 @@ class TargetLoop:
 
     def _finish(self, run_id: str) -> None:
         """Finish a run of an earlier process, which may be under way still."""
-        while not self._stop.is_set():
-            folder = self._store.find(run_id)
+        while not self.stop.is_set():
+            folder = self.store.find(run_id)
             if Run(folder).status in FINAL:
                 self._attempts.store_run(run_id, None)
                 return
             try:
-                targets = {self._target.name: self._target._session}
+                targets = {self.target.name: self.target._session}
                 handle = attach(folder, targets, shown=ELSEWHERE, pause=self._pause)
             except ConnectionFailed as error:
                 self._wait_for_generator(error)
@@ -209,7 +199,7 @@ class TargetLoop:
         """Wait for a run's end, and store what came of it."""
         self.state.handle = handle.start()
         while not handle.done:
-            if self._stop.is_set():
+            if self.stop.is_set():
                 handle.stop()
             time.sleep(_POLL_S)
         error: DfaasLabError | None = None
@@ -235,7 +225,7 @@ class TargetLoop:
         if number > 1:
             self._attempts.judge_run(run_id)
             self._wait_for_gateway()
-        numbers = self._store.find(run_id).read().get("campaign", {}).get("iterations") or []
+        numbers = self.store.find(run_id).read().get("campaign", {}).get("iterations") or []
         if number == 0 or number > len(numbers):
             return
         rested = self._rest(stop)
@@ -256,8 +246,8 @@ class TargetLoop:
         """Cool down; None where it was stopped, or the node did not become idle."""
         try:
             rested = rest(
-                self._settings.cooldown,
-                lambda: node.idle_now(self._target, self._plan.functions),
+                self.settings.cooldown,
+                lambda: node.idle_now(self.target, self._plan.functions),
                 self._baseline,
                 stop=stop,
                 tell=self._tell,
@@ -267,24 +257,24 @@ class TargetLoop:
             stop.set()  # the run ends here, with what it has
             return None
         if rested.note:
-            log.warning("%s: %s", self._target.name, rested.note)
+            log.warning("%s: %s", self.target.name, rested.note)
         return None if stop.is_set() else rested
 
     def _measure_idle(self) -> None:
         """Measure a load of rate 0: the node alone, for as long as a load lasts."""
         for iteration in self._record.missing:
-            rested = self._rest(self._stop)
+            rested = self._rest(self.stop)
             if self._timeout is not None:
                 raise self._timeout
             if rested is None:
                 return
             started = datetime.now(UTC)
             self._tell("every rate is 0: the idle node")
-            if self._stop.wait(self._settings.duration_s):
+            if self.stop.wait(self.settings.duration_s):
                 return
             names = list(self._record.load)
-            readings = node.during(self._target, started, datetime.now(UTC), names)
-            found = judge({}, readings, self._settings.overload)
+            readings = node.during(self.target, started, datetime.now(UTC), names)
+            found = judge({}, readings, self.settings.overload)
             self._attempts.write(
                 Attempt(
                     iteration,
@@ -303,14 +293,14 @@ class TargetLoop:
         last = self._record.attempts[-1] if self._record.attempts else None
         if last is not None and last.state == "outage":
             error = GatewayError(
-                f"the gateway of {self._target.name} was away", url=self._target.gateway
+                f"the gateway of {self.target.name} was away", url=self.target.gateway
             )
-            wait_until_back(self._target, error, self._stop, self._tell)
+            wait_until_back(self.target, error, self.stop, self._tell)
 
     def _wait_for_generator(self, error: DfaasLabError) -> None:
-        log.warning("%s: waiting: %s", self._target.name, error.message)
+        log.warning("%s: waiting: %s", self.target.name, error.message)
         self._tell(f"waiting: {error.message}")
-        self._stop.wait(_RETRY_S)
+        self.stop.wait(_RETRY_S)
 
     def _tell(self, text: str) -> None:
         self.state.text = text
@@ -318,14 +308,14 @@ class TargetLoop:
     def _own_runs(self) -> dict[str, list[str]]:
         """The runs of this campaign on this target, by load id: some attempts may not be stored."""
         found: dict[str, list[str]] = {}
-        for run_id in self._store.run_ids():
-            if run_id < self._folder.id[: len("20261123T094512")]:
+        for run_id in self.store.run_ids():
+            if run_id < self.folder.id[: len("20261123T094512")]:
                 continue
             try:
-                entry = self._store.find(run_id).read().get("campaign") or {}
+                entry = self.store.find(run_id).read().get("campaign") or {}
             except StoreError as error:
                 log.warning("run %s cannot be read: %s", run_id, error.message)
                 continue
-            if entry.get("id") == self._folder.id and entry.get("target") == self._target.name:
+            if entry.get("id") == self.folder.id and entry.get("target") == self.target.name:
                 found.setdefault(str(entry.get("load_id")), []).append(run_id)
         return found

@@ -11,13 +11,13 @@ import polars as pl
 
 from dfaas_lab import schemas
 from dfaas_lab.analysis.node_metrics import FUNCTION, NODE
+from dfaas_lab.campaign.record import Attempt, LoadRecord, overloaded_loads
 from dfaas_lab.campaign.settings import Settings, order_of
 from dfaas_lab.load.dominance import Dominance
 from dfaas_lab.load.plan import Plan, PlannedLoad
 from dfaas_lab.status import COMPLETE
 
 if TYPE_CHECKING:
-    from dfaas_lab.campaign.record import Attempt, LoadRecord
     from dfaas_lab.store import Store
 
 _OWN: dict[str, pl.DataType] = {
@@ -96,10 +96,7 @@ def outcomes_of(
 def _rows(
     target: str, plan: Plan, records: Mapping[str, LoadRecord], settings: Settings
 ) -> Iterator[dict[str, Any]]:
-    dominance = Dominance(plan)
-    for record in records.values():
-        if not record.missing and record.overloaded:
-            dominance.add(record.load)
+    dominance = Dominance(plan, overloaded_loads(records.values()))
     # Most loads of a huge plan have nothing to tell.
     told = dominance.ruled_out()
     positions = (plan.position(record.load) for record in records.values())

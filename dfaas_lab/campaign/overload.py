@@ -113,15 +113,6 @@ def misdirected(requests: pl.DataFrame) -> tuple[dict[str, float | None], str]:
     return dict(found.select("function", "rate").iter_rows()), "; ".join(words)
 
 
-def load_overloaded(iterations: Sequence[bool], asked: int) -> bool:
-    """Whether a load is overloaded: more than half of the iterations asked for were.
-
-    >>> load_overloaded([True, True, False], 3), load_overloaded([True, False], 2)
-    (True, False)
-    """
-    return sum(iterations) > asked / 2
-
-
 def _of_function(name: str, rate: float | None, node: Readings, limits: Overload) -> list[str]:
     reasons = []
     least, most = limits.function_success_rate, limits.replicas

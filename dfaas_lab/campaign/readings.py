@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from dfaas_lab.analysis.node_metrics import NODE
@@ -38,13 +38,9 @@ class Readings:
         """Whether anything of the node itself was measured."""
         return any(getattr(self, name) is not None for name in NODE)
 
-    def stored(self) -> dict[str, Any]:
-        """Return what :meth:`from_stored` makes the same of: values for JSON."""
-        return asdict(self)
-
     @classmethod
     def from_stored(cls, entries: Mapping[str, Any]) -> Readings:
-        """Return the readings that ``stored()`` gave."""
+        """Return the readings as JSON told them."""
         return cls(**{name: entries[name] for name in cls.__dataclass_fields__ if name in entries})
 
     def __str__(self) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from dfaas_lab.campaign.overload import load_overloaded
+from pydantic import TypeAdapter
+
 from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.load.plan import PlannedLoad
 
@@ -52,15 +53,8 @@ class Attempt:
     reasons: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
 
-    @classmethod
-    def from_stored(cls, entries: Mapping[str, Any]) -> Attempt:
-        """Return an attempt as its JSON told it."""
-        given = dict(entries)
-        for name in ("idle", "node"):
-            given[name] = Readings.from_stored(given.get(name) or {})
-        for name in ("reasons", "doubts"):
-            given[name] = tuple(given.get(name) or ())
-        return cls(**given)
+
+_ATTEMPTS = TypeAdapter(tuple[Attempt, ...])
 
 
 @dataclass(frozen=True)
@@ -99,7 +93,7 @@ class LoadRecord:
     @property
     def overloaded(self) -> bool:
         """Whether more than half of the iterations overloaded the node."""
-        return load_overloaded([one.overloaded for one in self.kept_attempts], self.asked)
+        return sum(one.overloaded for one in self.kept_attempts) > self.asked / 2
 
     def with_attempt(self, attempt: Attempt) -> LoadRecord:
         """Return the record with an attempt added, or changed where its run has it already."""
@@ -126,9 +120,14 @@ class LoadRecord:
 
     @classmethod
     def from_stored(cls, entries: Mapping[str, Any]) -> LoadRecord:
-        """Return the record that ``stored()`` gave."""
-        attempts = tuple(Attempt.from_stored(one) for one in entries["attempts"])
-        return cls(PlannedLoad(entries["load"]), entries["asked"], attempts)
+        """Return the record that ``stored()`` gave; anything else is a ValueError or KeyError."""
+        attempts = _ATTEMPTS.validate_python(entries["attempts"])
+        return cls(PlannedLoad(entries["load"]), int(entries["asked"]), attempts)
+
+
+def overloaded_loads(records: Iterable[LoadRecord]) -> list[PlannedLoad]:
+    """The loads that are measured, and overloaded the node."""
+    return [one.load for one in records if not one.missing and one.overloaded]
 
 
 def _due_again(ended: list[Attempt]) -> bool:

@@ -88,9 +88,12 @@ def _alone(panel: Panel, asked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _bands(rows: pl.DataFrame, x: str, kinds: dict[str, str]) -> pl.DataFrame:
-    """Mean, low and high of each kind at each x, and whether an iteration is in doubt."""
+    """Mean, low and high of each kind at each x, and whether an iteration is in doubt.
+
+    An iteration that failed says nothing of the node.
+    """
     found = []
-    told = rows.with_columns(
+    told = rows.filter(pl.col("status").is_in(COMPLETE)).with_columns(
         success=pl.col("success_rate") * 100, doubtful=pl.col("doubts").fill_null("") != ""
     )
     long = figure.long(told, [x, "doubtful"], kinds)

@@ -125,12 +125,9 @@ def _points(width: str) -> float:
 
 def _scaled(svg: str, scale: float, *, unit: str = "") -> str:
     """Change the size at which an SVG is shown; its viewBox keeps the drawing whole."""
-
-    def one(found: re.Match[str]) -> str:
-        return f'{found[1]}="{float(found[2]) * scale:.2f}{unit}"'
-
     head, end, rest = svg.partition(">")
-    return _SVG_SIZE.sub(one, head) + end + rest
+    sized = _SVG_SIZE.sub(lambda one: f'{one[1]}="{float(one[2]) * scale:.2f}{unit}"', head)
+    return sized + end + rest
 
 
 def _with_caption(chart: Any, words: str, width_px: float) -> alt.VConcatChart:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,16 +22,15 @@ class Dominance:
 
     Four bytes per load of the plan hold the answer, so that asking takes the same time whatever
     the number of overloaded loads; adding one writes one box of the grid of rates.
-
-    Args:
-        plan: The plan.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, overloaded: Iterable[PlannedLoad] = ()) -> None:
         self._plan = plan
         self._overloaded: list[PlannedLoad] = []
         # For each load the number of the first overloaded one below it, from 1; 0 for none.
         self._below = np.zeros(len(plan), np.uint32)
+        for load in overloaded:
+            self.add(load)
 
     def add(self, load: Mapping[str, int]) -> None:
         """Take down that a load is overloaded; one that is ruled out already adds nothing."""

@@ -13,6 +13,7 @@ LONGEST_S = 10 * 366 * 86_400
 """The longest that anything may take, in seconds: far below what k6 and the calendar can count."""
 
 _MOST_CHARACTERS = 100
+_FORM = "Write it as k6 does, with a unit: '30s', '1m30s' or '500ms'."
 _UNIT_S = {
     "ns": Fraction(1, 10**9),
     "us": Fraction(1, 10**6),
@@ -40,36 +41,25 @@ def seconds(duration: str | timedelta, *, what: str = "duration") -> float:
     90.0
     """
     if isinstance(duration, timedelta):
-        value = duration.total_seconds()
-        if value < 0:
+        value_s = Fraction(duration.total_seconds())
+        if value_s < 0:
             raise ConfigError(f"{what} is negative: {duration}", hint="Give a positive duration.")
-        return _possible(Fraction(value), what)
-    if not isinstance(duration, str):
-        raise ConfigError(
-            f"{what} must be a string or a timedelta, not {duration!r}",
-            hint="Write it as k6 does, with a unit: '30s', '1m30s' or '500ms'.",
+    elif not isinstance(duration, str):
+        raise ConfigError(f"{what} must be a string or a timedelta, not {duration!r}", hint=_FORM)
+    elif len(duration) > _MOST_CHARACTERS:
+        value_s = Fraction(LONGEST_S + 1)
+    else:
+        parts = list(_PART.finditer(duration))
+        if not parts or "".join(part.group(0) for part in parts) != duration:
+            raise ConfigError(f"{what} is no duration that k6 takes: {duration!r}", hint=_FORM)
+        value_s = sum(
+            (Fraction(part.group(1)) * _UNIT_S[part.group(2)] for part in parts), Fraction()
         )
-    if len(duration) > _MOST_CHARACTERS:
-        raise _too_long(what)
-    parts = list(_PART.finditer(duration))
-    if not parts or "".join(part.group(0) for part in parts) != duration:
-        raise ConfigError(
-            f"{what} is no duration that k6 takes: {duration!r}",
-            hint="Write it as k6 does, with a unit: '30s', '1m30s' or '500ms'.",
-        )
-    return _possible(
-        sum((Fraction(part.group(1)) * _UNIT_S[part.group(2)] for part in parts), Fraction()), what
-    )
-
-
-def _possible(value_s: Fraction, what: str) -> float:
     if value_s > LONGEST_S:
-        raise _too_long(what)
+        raise ConfigError(
+            f"{what} is longer than ten years", hint="Give a shorter one: '30s', '2h'."
+        )
     return float(value_s)
-
-
-def _too_long(what: str) -> ConfigError:
-    return ConfigError(f"{what} is longer than ten years", hint="Give a shorter one: '30s', '2h'.")
 
 
 def exact_duration(value_s: float) -> str:

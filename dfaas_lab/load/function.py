@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
@@ -210,16 +211,10 @@ class Function:
 
     def __reduce__(self) -> tuple[object, ...]:
         # MappingProxyType cannot be pickled or deep-copied.
-        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain = {
-            name: dict(value) if isinstance(value, MappingProxyType) else value
-            for name, value in given.items()
-        }
-        return _rebuild, (plain,)
-
-
-def _rebuild(given: dict[str, Any]) -> Function:
-    return Function(**given)
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        for name, value in given.items():
+            given[name] = dict(value) if isinstance(value, MappingProxyType) else value
+        return partial(Function, **given), ()
 
 
 def listed(given: Iterable[Function], *, target: str) -> tuple[Function, ...]:

@@ -144,15 +144,14 @@ class Bars:
         self.box.close()
 
     def _add(self, label: str) -> None:
-        row = self._spare.pop(0) if self._spare else self._new_row()
+        if not self._spare:
+            bar = self._widgets.FloatProgress(min=0.0, max=1.0, layout=self._bar_layout)
+            words = self._widgets.HTML(layout=self._layout)
+            self._spare.append(self._widgets.HBox([bar, words], layout=self._layout))
+        row = self._spare.pop(0)
         rows, below = len(self._rows), self.box.children
         self._rows[label] = row.children
         self.box.children = (*below[:rows], row, *below[rows:])
-
-    def _new_row(self) -> Any:
-        bar = self._widgets.FloatProgress(min=0.0, max=1.0, layout=self._bar_layout)
-        words = self._widgets.HTML(layout=self._layout)
-        return self._widgets.HBox([bar, words], layout=self._layout)
 
     def _stop_row(self) -> Any:
         state = self._widgets.HTML(chip("RUNNING"))

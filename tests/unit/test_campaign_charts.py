@@ -65,6 +65,21 @@ def test_a_rate_in_doubt_has_a_hollow_point() -> None:
     assert "hollow" not in vl_convert.vegalite_to_svg(campaign_chart(WHOLE, None).to_dict())
 
 
+def test_an_iteration_that_failed_is_in_no_mean() -> None:
+    gone = pl.col("iteration") == 1
+    broken = WHOLE.with_columns(
+        status=pl.when(gone).then(pl.lit("failed")).otherwise("status"),
+        success_rate=pl.when(gone).then(0.0).otherwise("success_rate"),
+    )
+    means = [
+        row["value"]
+        for frame in (broken, WHOLE)
+        for row in _rows(campaign_chart(frame).to_dict())
+        if "low" in row and row["kind"] == "success"
+    ]
+    assert means[: len(means) // 2] == means[len(means) // 2 :]
+
+
 def test_rates_that_double_and_a_long_course_are_read_on_their_axes() -> None:
     plan = Plan(["env"], Exponential(2, 2, 6))
     drawn = campaign_chart(outcomes(plan, iterations=20), None)

@@ -19,7 +19,7 @@ from dfaas_lab.campaign.cooldown import not_idle, rest
 from dfaas_lab.campaign.files import CampaignFolder
 from dfaas_lab.campaign.outage import was_away
 from dfaas_lab.campaign.outcomes import outcomes_of
-from dfaas_lab.campaign.overload import judge, load_overloaded, misdirected
+from dfaas_lab.campaign.overload import judge, misdirected
 from dfaas_lab.campaign.preview import preview_of, told_time
 from dfaas_lab.campaign.readings import Readings
 from dfaas_lab.campaign.record import Attempt, LoadRecord
@@ -87,7 +87,8 @@ def test_each_threshold_is_a_setting_and_can_be_off() -> None:
 def test_a_load_is_overloaded_when_more_than_half_of_its_iterations_are(
     flags: list[bool], asked: int, expected: bool
 ) -> None:
-    assert load_overloaded(flags, asked) is expected
+    attempts = [Attempt(at, state="measured", overloaded=one) for at, one in enumerate(flags, 1)]
+    assert LoadRecord(LOAD, asked, tuple(attempts)).overloaded is expected
 
 
 IDLE = Readings(cpu_cores=0.2, memory_bytes=2e9, power_watts=10.0)

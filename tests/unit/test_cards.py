@@ -15,8 +15,8 @@ import pytest
 
 from dfaas_lab import Function, Generator, Lab, Plan, Target, compare
 from dfaas_lab.analysis.doubt import Doubt, Verdict
+from dfaas_lab.checks.finding import CheckFrame
 from dfaas_lab.display.cards import _BACKGROUNDS
-from dfaas_lab.display.check_frame import CheckFrame
 from dfaas_lab.errors import ConfigError, TaskFailed
 from dfaas_lab.provision.report import ProvisionReport, TaskRow
 from dfaas_lab.run import Run

@@ -69,3 +69,16 @@ def test_cards_hold_no_markup_of_a_users(lab: Lab) -> None:
         assert "<b>" in one._repr_html_()  # type: ignore[attr-defined]
     evil = Target("<i>x", gateway="http://h", generator=lab.generator, functions=[Function("f")])
     assert "<i>" not in evil._repr_html_()
+
+
+def test_an_interrupt_while_a_class_is_made_stays_one() -> None:
+    class Interrupting:
+        def __set_name__(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    @names.known_options
+    def run_k6() -> None:
+        type("Imported", (), {"field": Interrupting()})
+
+    with pytest.raises(KeyboardInterrupt):
+        run_k6()

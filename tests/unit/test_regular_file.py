@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from dfaas_lab import ConfigError, Function
+from dfaas_lab.k6.generator_load import read_log
 from dfaas_lab.labfile import read
-from dfaas_lab.regular_file import read_regular
+from dfaas_lab.regular_file import read_regular, text_of_regular
 from tests.scenarios import scenarios
 
 
@@ -65,6 +66,21 @@ def test_the_limit_is_the_last_that_is_read(tmp_path: Path) -> None:
     assert read_regular(tmp_path / "link", most_bytes=10) == b"x" * 10
     with pytest.raises(OSError, match="10 bytes, and 9 are the most"):
         read_regular(tmp_path / "file", most_bytes=9)
+
+
+@pytest.mark.timeout(30)
+def test_of_a_log_without_end_or_lines_the_beginning_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "k6.log"
+    log.write_text("dial: no such host\n")
+    os.truncate(log, 50 * 10**9)  # one line
+    with text_of_regular(log, most_bytes=1000) as lines:
+        assert len(lines.read()) == 1000
+    assert read_log(log)[0]
+
+
+def test_a_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match=re.escape(str(tmp_path))):
+        read_regular(tmp_path)
 
 
 LETTERS = list(pairwise("abcdefghijklmnopqrst"))

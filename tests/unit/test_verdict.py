@@ -125,7 +125,7 @@ def test_doubts_of_one_kind_are_one() -> None:
 
 
 def test_a_run_that_runs_is_running() -> None:
-    verdict = verdict_of(_summary(), NO_METRICS, completion=Completion("running", {"mid": 3}))
+    verdict = verdict_of(_summary(), NO_METRICS, completion=Completion("running", {"mid": 3}, {}))
     assert (str(verdict), verdict.valid) == ("RUNNING", False)
 
 
