@@ -19,6 +19,8 @@ _KEY = ("scenario", "vu", "iter")
 _NS_PER_MS = 1e6
 _PLANNED = {"planned_ns": pl.Int64, "late_ms": pl.Float64, "response_ms": pl.Float64}
 _ATTEMPT = ("function", "is_drop", "at_ns", "planned_ns", "begin_ns")
+# A start that is counted back from its end may come so much before its mark.
+_ROUNDED_NS = 1000
 # One of so few may be late all together: then the load's begin is theirs.
 _TELL_A_BEGIN = 5
 
@@ -142,7 +144,7 @@ def _in_order(requests: pl.DataFrame, starts: pl.DataFrame) -> pl.DataFrame:
     ordered = requests.sort("sent_ns").with_columns(starts["at_ns", "planned_ns"])
     sent, at = pl.col("sent_ns"), pl.col("at_ns")
     connects = (pl.col("connecting_ms") > 0).fill_null(value=False)
-    begins = (sent >= at) & (sent.shift(1) < at).fill_null(value=True)
+    begins = (sent >= at - _ROUNDED_NS) & (sent.shift(1) < at).fill_null(value=True)
     begins &= ~connects & ~connects.shift(1, fill_value=False)
     is_alone = ordered.select(begins & begins.shift(-1, fill_value=True)).to_series()
     if is_alone.all():
