@@ -372,8 +372,9 @@ def _is_inside(process: psutil.Process, root: Path) -> bool:
 
 def _program(process: psutil.Process) -> str:
     try:
-        return Path(process.exe()).name
-    except psutil.Error:
+        # Not exe(): it keeps the name of the shell that becomes k6 a moment later.
+        return Path(f"/proc/{process.pid}/exe").readlink().name
+    except OSError:
         return ""
 
 
