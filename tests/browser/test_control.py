@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
 from dfaas_lab.local import LocalLab
 from tests.browser.conftest import SHOTS, Open
@@ -79,7 +80,7 @@ def test_an_interrupt_ends_k6_and_says_in_a_line_what_is_kept(
     notebook.run(CELLS.index(LAST))
     shown = notebook.cell(CELLS.index(LAST))
     assert "interrupted" in shown.inner_text()
-    assert shown.locator("canvas.marks").count() == 1
+    expect(shown.locator("canvas.marks")).to_have_count(1)  # Vega draws after the cell has ended
 
 
 def test_stop_ends_a_run_in_the_background(notebook: Notebook, local: LocalLab) -> None:
@@ -108,5 +109,5 @@ def test_a_killed_kernel_is_replaced_and_the_run_goes_on(
     notebook.run(CELLS.index(ATTACH))
     shown = notebook.cell(CELLS.index(ATTACH))
     assert "2" in shown.locator("table").inner_text()
-    assert shown.locator("canvas.marks").count() == 1
+    expect(shown.locator("canvas.marks")).to_have_count(1)  # Vega draws after the cell has ended
     assert notebook.errors() == []

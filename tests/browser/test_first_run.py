@@ -11,7 +11,7 @@ import nbformat
 import pytest
 import vl_convert
 from nbconvert import HTMLExporter
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import SHOTS, Open
 from tests.browser.jupyter import DARK, LIGHT, JupyterServer, Notebook
@@ -81,9 +81,9 @@ def test_a_run_is_a_card_a_table_and_a_chart(first_run: FirstRun) -> None:
     run = first_run.notebook.cell_of("run_k6(iterations, load={")
     assert re.search("VALID|DOUBTFUL", run.inner_text())
     assert run.get_by_text("p95").count() > 0
-    assert run.locator("canvas.marks").count() == 1
+    expect(run.locator("canvas.marks")).to_have_count(1)  # Vega draws after the cell has ended
     rates = first_run.notebook.cell_of("rates_chart(runs)")
-    assert rates.locator("canvas.marks").count() == 1
+    expect(rates.locator("canvas.marks")).to_have_count(1)  # Vega draws after the cell has ended
     verdicts = first_run.notebook.cell_of("lab.store.runs()")
     assert len(re.findall("VALID|DOUBTFUL", verdicts.inner_text())) == 4
 
