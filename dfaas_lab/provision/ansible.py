@@ -47,9 +47,19 @@ _MOST_PRINTED = 8 << 20
 _MOST_PRINTED_BY_HOST = 1 << 20
 _CUT = 153
 _BOUNDED = (
-    'most=$1; cut=$2; code=$3; shift 3; { "$@"; echo $? >"$code"; } | '
-    '{ head -c "$most"; [ -z "$(head -c 1)" ]; } || exit "$cut"; exit "$(cat "$code")"'
+    'most=$1; cut=$2; code=$3; copy=$4; shift 4; { "$@" 2>&1; echo $? >"$code"; } | '
+    '"$1" -I -S -c "$copy" "$most" || exit "$cut"; exit "$(cat "$code")"'
 )
+# Not head: it keeps the end of what it has read until a line is whole, and with it an event.
+_COPY = """
+import os, sys
+left = int(sys.argv[1])
+while left and (read := os.read(0, min(left, 1 << 16))):
+    left -= len(read)
+    while read:
+        read = read[os.write(1, read):]
+sys.exit(bool(os.read(0, 1)))
+"""
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,7 @@ def _run(
     # The interpreter's own Ansible, wherever PATH leads.
     most = _MOST_PRINTED + play.forks * _MOST_PRINTED_BY_HOST
     runner.config.command[:1] = [
-        *("sh", "-c", _BOUNDED, "sh", str(most), str(_CUT), str(private / "exit_code")),
+        *("sh", "-c", _BOUNDED, "sh", str(most), str(_CUT), str(private / "exit_code"), _COPY),
         *(sys.executable, "-m", "ansible", "playbook"),
     ]
     runner.config.env = _environment(runner.config.env, private)
