@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from dfaas_lab.comparison import Comparison, compare_blocks
-from dfaas_lab.errors import ConfigError, ResumeMismatch, StoreError
+from dfaas_lab.errors import ConfigError, ResumeMismatch
 from dfaas_lab.execution.attach import attach
 from dfaas_lab.execution.create import create_run
 from dfaas_lab.names import check_options
 from dfaas_lab.progress import ELSEWHERE, ProgressView, Step
-from dfaas_lab.regular_file import read_regular
 from dfaas_lab.run import Run
 from dfaas_lab.secret import sealed
 from dfaas_lab.spec.run_spec import RunOptions
 from dfaas_lab.status import COMPLETE, FINAL
 from dfaas_lab.store import Store, new_run_id
 from dfaas_lab.store.files import errors_as_store_error, replace_file
+from dfaas_lab.store.manifest import damage_as_store_error, read_entries
 from dfaas_lab.target import Target
 
 if TYPE_CHECKING:
@@ -75,20 +75,12 @@ class Blocks:
         Raises:
             StoreError: It is damaged, or of a newer dfaas_lab.
         """
-        with errors_as_store_error(path, "reading"):
-            content = read_regular(path)
-        try:
-            found = json.loads(content)
+        found = read_entries(path)
+        with damage_as_store_error(path):
             if found["format"] != FORMAT:
                 raise ValueError(f"its format is {found['format']!r}")
             settings, runs = dict(found["settings"]), dict(found["runs"])
             return cls(str(found["id"]), settings, int(found["seed"]), runs, bool(found["done"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StoreError(
-                f"{path} cannot be read: {error}",
-                path=str(path),
-                hint="Remove it to measure its blocks anew; its runs stay in the store.",
-            ) from error
 
 
 def run_interleaved(

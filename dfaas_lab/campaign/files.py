@@ -21,7 +21,7 @@ from dfaas_lab.campaign.record import LoadRecord
 from dfaas_lab.campaign.settings import Settings
 from dfaas_lab.errors import CampaignError, StoreError
 from dfaas_lab.store.files import errors_as_store_error, replace_file, safe_name
-from dfaas_lab.store.manifest import read_entries
+from dfaas_lab.store.manifest import damage_as_store_error, read_entries
 
 FORMAT = 1
 _WRITING = threading.Lock()  # several targets are measured by threads of one process
@@ -64,7 +64,7 @@ class CampaignFolder:
                 path=str(self.path),
                 hint="Update dfaas_lab to read it: pip install --upgrade dfaas-lab",
             )
-        with _damage_as_store_error(self.path / _NAME):
+        with damage_as_store_error(self.path / _NAME):
             Settings.from_described(found["settings"])
         return found
 
@@ -139,21 +139,8 @@ def stored_campaigns(store: Path) -> list[CampaignFolder]:
 
 def _record(path: Path) -> LoadRecord:
     entries = read_entries(path)
-    with _damage_as_store_error(path):
+    with damage_as_store_error(path):
         return LoadRecord.from_stored(entries)
-
-
-@contextlib.contextmanager
-def _damage_as_store_error(path: Path) -> Iterator[None]:
-    """Tell entries that are missing, or of a wrong kind, with the file that has them."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise StoreError(
-            f"{path} is damaged: {error!r}",
-            path=str(path),
-            hint="Bring it back from a copy, or move it away: then that is measured anew.",
-        ) from error
 
 
 def _dumped(entries: dict[str, Any]) -> bytes:

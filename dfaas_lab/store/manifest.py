@@ -6,7 +6,9 @@ schema. What it says of what was asked (``orders``) is checked in ``spec.manifes
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,6 +122,19 @@ def read_entries(path: Path) -> dict[str, Any]:
     with errors_as_store_error(path, "reading"):
         content = read_regular(path)
     return parsed(content, path)
+
+
+@contextlib.contextmanager
+def damage_as_store_error(path: Path) -> Iterator[None]:
+    """Tell entries that are missing, or of a wrong kind, with the file that has them."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(
+            f"{path} is damaged: {error!r}",
+            path=str(path),
+            hint="Bring it back from a copy, or move it away: then that is measured anew.",
+        ) from error
 
 
 def parsed(content: bytes, path: Path) -> Manifest:

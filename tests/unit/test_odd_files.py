@@ -14,6 +14,7 @@ from dfaas_lab.campaign.csv_import import import_csv
 from dfaas_lab.campaign.files import CampaignFolder
 from dfaas_lab.certificates import Trust
 from dfaas_lab.config import Host
+from dfaas_lab.errors import StoreError
 from dfaas_lab.interleaved import Blocks
 from dfaas_lab.k6.custom_script import CustomScript
 from dfaas_lab.k6.generator_load import HostLoad, read_log
@@ -161,3 +162,20 @@ def test_the_raw_readers_say_nothing_of_one(tmp_path: Path) -> None:
         make(path)
         assert HostLoad.read(path) == HostLoad()
         assert read_log(path) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{}",
+        b"[]",
+        b'{"format": 2}',
+        b'{"format": 1, "settings": 5}',
+        b'{"a": ' * 90 + b"1" + b"}" * 90,
+    ],
+)
+def test_a_damaged_comparison_is_told_with_its_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "blocks.json"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"blocks\.json is damaged"):
+        Blocks.read(path)
