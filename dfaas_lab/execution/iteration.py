@@ -15,8 +15,8 @@ from dfaas_lab.execution.iteration_results import IterationResults
 from dfaas_lab.k6.launch import Terms, start, starting
 from dfaas_lab.k6.monitor import K6Monitor, workspace_state
 from dfaas_lab.private_folder import PrivateFolder
-from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S, Liveness
+from dfaas_lab.remote.prepared_command import PreparedCommand
 from dfaas_lab.remote.workspace import Workspace, remove
 from dfaas_lab.retry import retry
 
@@ -102,9 +102,9 @@ class Iteration:
             folder=spec.plan.folder,
         )
 
-    def starting(self) -> Ahead:
+    def starting(self) -> PreparedCommand:
         """Start ahead what :meth:`begin` needs on the generator; it makes nothing there yet."""
-        return Ahead(self.generator.remote, starting(self.workspace))
+        return PreparedCommand(self.generator.remote, starting(self.workspace))
 
     def begin(
         self,
@@ -112,7 +112,7 @@ class Iteration:
         *,
         unsure: bool,
         closed: bool,
-        ahead: Ahead | None = None,
+        ahead: PreparedCommand | None = None,
         finished: Sequence[Workspace] = (),
     ) -> Started | Found | NotStarted:
         """Start it, unless that has been done or must not be done.
@@ -195,7 +195,7 @@ class Iteration:
         return end
 
     def fetch_results(
-        self, end: End, ahead: Ahead, stop: threading.Event
+        self, end: End, ahead: PreparedCommand, stop: threading.Event
     ) -> tuple[str, DfaasLabError | None]:
         """Fetch and store what k6 wrote; return the status and the error to raise for it.
 
@@ -232,7 +232,7 @@ class Iteration:
             plan = plan.knowing(said.stdout)
         return plan.secrets
 
-    def _start(self, ahead: Ahead | None, finished: Sequence[Workspace]) -> Process:
+    def _start(self, ahead: PreparedCommand | None, finished: Sequence[Workspace]) -> Process:
         with self.liveness.asking():
             return start(
                 self.generator.remote,

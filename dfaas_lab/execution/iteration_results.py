@@ -22,8 +22,8 @@ from dfaas_lab.k6.exit_codes import outcome_of
 from dfaas_lab.k6.launch import CUT, SENT, WANTED
 from dfaas_lab.k6.requests import expected_latencies
 from dfaas_lab.k6.results import Frames, read
-from dfaas_lab.remote.ahead import Ahead
 from dfaas_lab.remote.liveness import PATIENCE_S, RETRY_S
+from dfaas_lab.remote.prepared_command import PreparedCommand
 from dfaas_lab.remote.workspace import LEFT_OUT, Workspace, fetch, fetching
 from dfaas_lab.retry import retry, uninterrupted
 from dfaas_lab.status import COMPLETE
@@ -68,12 +68,12 @@ class IterationResults:
         """The status of an iteration that is stored."""
         return (self.path(number) / "status").read_text().strip()
 
-    def fetching(self, workspace: Workspace) -> Ahead:
+    def fetching(self, workspace: Workspace) -> PreparedCommand:
         """Start ahead what :meth:`fetch` needs there."""
-        return Ahead(self.remote, fetching(workspace, without=SENT))
+        return PreparedCommand(self.remote, fetching(workspace, without=SENT))
 
     def fetch(
-        self, workspace: Workspace, into: Path, ahead: Ahead, give_up: Callable[[], bool]
+        self, workspace: Workspace, into: Path, ahead: PreparedCommand, give_up: Callable[[], bool]
     ) -> None:
         """Fetch a workspace's results, over as many connections as it takes within a minute.
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from dfaas_lab.execution.part import Part
     from dfaas_lab.k6.output import Elapsed
     from dfaas_lab.progress import Progress, StepState
-    from dfaas_lab.remote.ahead import Ahead
+    from dfaas_lab.remote.prepared_command import PreparedCommand
     from dfaas_lab.store import RunFolder
 
 log = logging.getLogger("dfaas_lab")
@@ -106,7 +106,7 @@ class TargetRun:
         self._closed = closed or spec.detached
         # Whether an iteration begins from here as soon as the one before is stored.
         self._at_once = not (self._begun or self._closed or spec.rest_s or pause)
-        self._ahead: Ahead | None = None
+        self._ahead: PreparedCommand | None = None
         self._finished: list[Workspace] = []
         self._metrics = MetricsCollection(node_metrics, at_once=pause is not None)
         self._statuses: list[str] = []

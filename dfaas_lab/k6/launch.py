@@ -14,7 +14,7 @@ from dfaas_lab.certificates import CA_FILE
 from dfaas_lab.errors import ConnectionFailed, K6ScriptError
 from dfaas_lab.k6.custom_script import FOLDER, WRITTEN, CustomScript
 from dfaas_lab.k6.requirements import Requirements
-from dfaas_lab.remote.ahead import Ahead
+from dfaas_lab.remote.prepared_command import PreparedCommand
 from dfaas_lab.remote.process import CommandResult, Process
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, creation, creation_input, gone, packed
@@ -108,7 +108,7 @@ def start(
     terms: Sequence[Terms],
     *,
     finished: Sequence[Workspace] = (),
-    ahead: Ahead | None = None,
+    ahead: PreparedCommand | None = None,
 ) -> Process:
     """Send the workspaces, start their supervisor, and return the channel that follows the first.
 

@@ -1,4 +1,4 @@
-"""``/function/NAME``: a request becomes an execution of the function, and that an answer.
+"""``/function/NAME``: executes the function for each request, and answers with its output.
 
 Headers, variables and codes are those of OpenFaaS's gateway with the classic watchdog.
 """

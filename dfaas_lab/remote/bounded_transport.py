@@ -1,4 +1,4 @@
-"""An SSH transport that a host cannot fill memory with: bounds that paramiko does not keep.
+"""An SSH transport that limits packets and unread bytes, which paramiko does not.
 
 Paramiko believes the length that a packet begins with (up to 4 GB), and keeps what comes beyond the
 window of a channel, which nobody has asked for.

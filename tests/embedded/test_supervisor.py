@@ -22,7 +22,7 @@ from dfaas_lab.k6.launch import Terms, _archive, _script, inspect, starting
 from dfaas_lab.k6.monitor import K6Monitor, workspace_state
 from dfaas_lab.k6.output import End
 from dfaas_lab.local import LocalLab, start
-from dfaas_lab.remote.ahead import Ahead
+from dfaas_lab.remote.prepared_command import PreparedCommand
 from dfaas_lab.remote.remote import Remote
 from dfaas_lab.remote.workspace import Workspace, fetch, fetching
 from tests.embedded.fault_lab import wait_for
@@ -246,7 +246,7 @@ def test_connecting_takes_nothing_of_a_commands_time(local_lab: LocalLab, tmp_pa
 
 def test_a_start_without_its_input_makes_nothing(local_lab: LocalLab, root: Path) -> None:
     remote = Remote(host_of(local_lab))
-    ahead = Ahead(remote, starting(Workspace.new(str(root))))
+    ahead = PreparedCommand(remote, starting(Workspace.new(str(root))))
     process = ahead.take()
     wait_for(lambda: inside(root) == [], lambda: f"no process in {root}", within_s=NOISE_S)
     process.send(b"\n")  # no workspace is to be removed, and then the controller is killed
@@ -259,7 +259,7 @@ def test_a_start_without_its_input_makes_nothing(local_lab: LocalLab, root: Path
 
 def test_a_command_that_was_started_ahead_is_there_once_and_then_anew(local_lab: LocalLab) -> None:
     remote = Remote(host_of(local_lab))
-    ahead = Ahead(remote, "read -r word && echo $$ $word")
+    ahead = PreparedCommand(remote, "read -r word && echo $$ $word")
     said = []
     for word in (b"first\n", b"again\n"):
         with ahead.take() as process:
@@ -268,7 +268,7 @@ def test_a_command_that_was_started_ahead_is_there_once_and_then_anew(local_lab:
     assert [words[1] for words in said] == ["first", "again"]
     assert said[0][0] != said[1][0]
     ahead.close()
-    lost = Ahead(remote, "read -r word && echo $word")
+    lost = PreparedCommand(remote, "read -r word && echo $word")
     remote.close()
     with lost.take() as process, contextlib.suppress(ConnectionFailed):
         process.send(b"lost\n")

@@ -1,4 +1,4 @@
-"""A command that is started ahead of its need: it waits for its input on an open SSH channel."""
+"""Starts a command over SSH before it is needed: it waits for its input on an open channel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dfaas_lab.remote.remote import Remote
 
 
-class Ahead:
+class PreparedCommand:
     """Starts a command in the background; opening a channel and a shell takes 7 ms and round trips.
 
     The command must do nothing before it has read its input: it ends where the connection is lost.
